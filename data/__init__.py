@@ -1,0 +1,1 @@
+"""The data room: what the detector learns from."""

@@ -1,0 +1,60 @@
+"""The data room's settings: frozen dataclasses, standard library only, checked when made.
+
+The controller reads this file to check a search space without loading OpenCV or TensorFlow.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Fit = Literal["stretch", "letterbox"]
+
+
+def require(condition: bool, name: str, expected: str, got: object) -> None:
+    """Raise a ValueError that names the setting, what was expected and what came."""
+    if not condition:
+        raise ValueError(f"{name}: expected {expected}, got {got!r}")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Changes to training pictures; none of them shapes the graph, so all may be genes.
+
+    Defaults are those of Darknet's cfg/yolov4.cfg unless a comment says otherwise.
+    """
+
+    jitter: float = 0.3  # each edge moves by U(-jitter, jitter) x side
+    flip_prob: float = 0.5  # horizontal
+    hue: float = 0.1  # share of the colour circle, both ways
+    saturation: float = 1.5  # factor U(1, s), inverted with probability 1/2
+    exposure: float = 1.5  # the same on brightness (V of HSV)
+    mosaic_prob: float = 0.5  # per picture (Darknet draws it per loading chunk)
+    mosaic_min_offset: float = 0.2  # the cut point lies in [offset, 1 - offset] of the side
+    mosaic_off_share: float = 0.0  # last share of the schedule without mosaic; Darknet: 0
+    min_visible_share: float = 0.1  # a box cut to less is dropped; Darknet keeps any, Model Garden 0.1
+
+    def __post_init__(self) -> None:
+        require(0 <= self.jitter < 0.5, "augment.jitter", "0 <= jitter < 0.5", self.jitter)
+        require(0 <= self.hue <= 0.5, "augment.hue", "0 to 0.5", self.hue)
+        require(self.saturation >= 1, "augment.saturation", "a factor >= 1", self.saturation)
+        require(self.exposure >= 1, "augment.exposure", "a factor >= 1", self.exposure)
+        for name in ("flip_prob", "mosaic_prob", "mosaic_off_share", "min_visible_share"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"augment.{name}", "0 to 1", value)
+        require(
+            0 < self.mosaic_min_offset <= 0.5,
+            "augment.mosaic_min_offset",
+            "above 0, at most 0.5",
+            self.mosaic_min_offset,
+        )
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How pictures reach the network. Fixed for a search: it defines the task, not the training."""
+
+    fit: Fit = "stretch"  # Darknet's choice; train and evaluate with the same
+    max_boxes: int = 200  # boxes a training picture can hold (Darknet: max=200); shapes the graph
+
+    def __post_init__(self) -> None:
+        require(self.fit in ("stretch", "letterbox"), "input.fit", "'stretch' or 'letterbox'", self.fit)
+        require(self.max_boxes >= 1, "input.max_boxes", "at least 1", self.max_boxes)

@@ -1,0 +1,52 @@
+"""A labelled picture, and the data set that holds its splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One picture and its boxes.
+
+    boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded (0,0 is the top left corner).
+    classes: [n] int32, an index into the data set's class names.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4 or len(self.boxes) != len(self.classes):
+            raise ValueError(
+                f"{self.path}: expected boxes [n, 4] and classes [n], got {self.boxes.shape} and {self.classes.shape}"
+            )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a data set that was mended or skipped, and is never hidden."""
+
+    kind: str
+    file: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a reader returns: examples by split (train, val, test), class names, and what was found wrong."""
+
+    root: Path
+    format: str
+    class_names: tuple[str, ...]
+    splits: Mapping[str, tuple[Example, ...]]
+    problems: tuple[Problem, ...]
+    fingerprint: str  # sha256 over names, sizes and labels; pictures by their bytes

@@ -1,0 +1,1 @@
+"""Readers: a folder on disk becomes a Dataset, one file per format."""

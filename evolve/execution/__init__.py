@@ -1,0 +1,1 @@
+"""Execution: what runs trials, in this process or on Ray."""

@@ -1,0 +1,1 @@
+"""Genetics: search spaces, genomes, operators, selection and the strategy; pure, no training."""

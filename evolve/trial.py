@@ -1,0 +1,95 @@
+"""The narrow interface between the search and a training: a TrialSpec goes in, Measurements come out.
+
+Light to import (standard library only): the controller, the tests and the simulated objective
+use it without TensorFlow or Ray.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+Value = bool | int | float | str  # what a gene or a setting can be
+Setting = Value | tuple[int, ...]
+
+
+class TrialStatus(StrEnum):
+    """Where a trial stands."""
+
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED_EARLY = "stopped_early"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """Everything a trial's result depends on, and where its state lies.
+
+    A trial trains from `start_step` (0, or the step its stored state stands at) to `stop_step`
+    of a schedule whose full length is config["train.steps"]; stopping early never shortens it.
+    """
+
+    uid: str  # "g001-042"; a confirmation is "g001-042/test-seed-0"
+    config: Mapping[str, Setting]  # the whole effective configuration by address, genes applied
+    seed: int
+    stop_step: int
+    start_step: int = 0
+    evaluate_splits: tuple[str, ...] = ("val",)
+    state_dir: Path | None = None  # where the state at stop_step is kept, and the one at start_step read
+    checkpoint: Path | None = None  # where the trained detector is written at the end, if anywhere
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a trial reports: training losses now and then, scores at stop_step."""
+
+    step: int
+    losses: Mapping[str, float]  # box, objectness, class, total: means since the last measurement
+    scores: Mapping[str, float] = field(default_factory=dict)  # "val/map50_95", "val/map50", ...; empty between
+    seconds: Mapping[str, float] = field(default_factory=dict)  # train, evaluate, data, compile ... since the last
+    traces: int = 0  # graphs traced since the last measurement: 0 on a warm worker
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed: its class, and one sentence."""
+
+    kind: str  # "diverged" (NaN or infinite loss: a result, never retried), "crashed", "worker_lost"
+    reason: str
+    traceback: str = ""
+
+
+class TrialDiverged(Exception):
+    """Raised by an objective whose loss is NaN or infinite; the message names the step and the term."""
+
+
+class Objective(Protocol):
+    """Trains one spec. Whoever stops reading stops the trial; what it needs stays warm for the next.
+
+    `fingerprint` names the data it learns from; calling yields measurements in order of step,
+    the last one at spec.stop_step with scores for every split in spec.evaluate_splits.
+    """
+
+    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]: ...
+
+
+@dataclass(frozen=True)
+class ObjectiveFactory:
+    """How a worker makes its objective: `module:function` called with keyword arguments.
+
+    A plain value, so that it crosses to another process without pickled code.
+    """
+
+    target: str  # "evolve.objective:detection_objective", "evolve.simulated:simulated_objective"
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+    def make(self) -> Objective:
+        """Import the target and call it; heavy packages load here, in the worker."""
+        from importlib import import_module
+
+        module, _, name = self.target.partition(":")
+        made: Objective = getattr(import_module(module), name)(**self.arguments)
+        return made

@@ -1,0 +1,1 @@
+"""The model room: what learns. YOLOv4 in Keras 3."""

@@ -1,0 +1,1 @@
+"""Search spaces and recipes as YAML files: data, not code."""
