@@ -1,0 +1,92 @@
+"""Which anchors and cells answer for a truth: several anchors per truth (YOLOv4 paper 3.4; Darknet yolo_layer.c).
+
+A truth belongs to the cell that holds its centre, on every stride. Its best anchor by shape IoU (both
+centred at the origin) is always positive; so is each other one whose shape IoU exceeds the threshold.
+"""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+Tensor = Any
+
+
+class Assignment(NamedTuple):
+    """Positives by truth slot and anchor.
+
+    positive: [b, m, 9] 1.0 where the anchor answers for the truth, else 0.
+    weight: [b, m, 9] positive divided by the number of truths that share that anchor of that cell, so
+        that sums over slots count an anchor once, and a box term averages over its truths (Darknet
+        divides by the number of positive class deltas instead, which label smoothing inflates).
+    class_targets: [b, m, 9, c] the classes of all truths on that anchor of that cell (multi-label).
+    columns, rows: [b, m, 3] the cell by stride, int32.
+    """
+
+    positive: Tensor
+    weight: Tensor
+    class_targets: Tensor
+    columns: Tensor
+    rows: Tensor
+
+
+def shape_iou(sizes: Tensor, anchors: Tensor) -> Tensor:
+    """IoU of boxes and anchors centred at one point: sizes [..., 2] and anchors [9, 2] give [..., 9]."""
+    overlap = ops.prod(ops.minimum(sizes[..., None, :], anchors), axis=-1)
+    union = ops.prod(sizes, axis=-1)[..., None] + ops.prod(anchors, axis=-1) - overlap
+    return overlap / union
+
+
+def positive_anchors(sizes: Tensor, anchors: Tensor, iou_threshold: Tensor) -> Tensor:
+    """1.0 for the best anchor of each size and for each whose shape IoU exceeds the threshold; [..., 9]."""
+    iou = shape_iou(sizes, anchors)
+    best = ops.one_hot(ops.argmax(iou, axis=-1), anchors.shape[0], dtype="float32")
+    return ops.maximum(best, ops.cast(iou > iou_threshold, "float32"))
+
+
+def assign(
+    boxes: Tensor,
+    classes: Tensor,
+    anchors: Tensor,
+    iou_threshold: Tensor,
+    *,
+    num_classes: int,
+    strides: tuple[int, ...],
+    grids: list[tuple[int, int]],
+) -> Assignment:
+    """Assign truths to anchors and cells.
+
+    boxes: [b, m, 4] xyxy network pixels; classes: [b, m], -1 is padding; anchors: [9, 2] network pixels;
+    grids: (rows, columns) of each stride.
+    """
+    valid = ops.cast(classes >= 0, "float32")
+    # Padding gets a harmless unit box: a division by its zero area would poison the gradient even when masked.
+    sizes = ops.where(valid[..., None] > 0, boxes[..., 2:] - boxes[..., :2], 1.0)
+    sizes = ops.maximum(sizes, 1e-3)
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    positive = positive_anchors(sizes, anchors, iou_threshold) * valid[..., None]
+    columns, rows = [], []
+    for stride, (height, width) in zip(strides, grids, strict=True):
+        cell = ops.cast(ops.floor(centres / stride), "int32")
+        columns.append(ops.clip(cell[..., 0], 0, width - 1))
+        rows.append(ops.clip(cell[..., 1], 0, height - 1))
+    column, row = ops.stack(columns, axis=-1), ops.stack(rows, axis=-1)
+    return _share(positive, classes, column, row, num_classes, len(strides))
+
+
+def _share(
+    positive: Tensor, classes: Tensor, columns: Tensor, rows: Tensor, num_classes: int, num_strides: int
+) -> Assignment:
+    """Find truths that meet on one anchor of one cell: they share its weight and its classes."""
+    one_hot = ops.one_hot(ops.maximum(classes, 0), num_classes, dtype="float32")
+    per_stride = positive.shape[-1] // num_strides
+    counts, targets = [], []
+    for k in range(num_strides):
+        same_column = columns[:, :, None, k] == columns[:, None, :, k]
+        same_row = rows[:, :, None, k] == rows[:, None, :, k]
+        same_cell = ops.cast(ops.logical_and(same_column, same_row), "float32")  # [b, m, m]
+        for a in range(k * per_stride, (k + 1) * per_stride):
+            meets = same_cell * positive[:, None, :, a]  # [b, m, m]: truth 2 answers on anchor a of truth 1's cell
+            counts.append(ops.sum(meets, axis=-1))
+            targets.append(ops.minimum(ops.matmul(meets, one_hot), 1.0))
+    weight = positive / ops.maximum(ops.stack(counts, axis=-1), 1.0)
+    return Assignment(positive, weight, ops.stack(targets, axis=2), columns, rows)

@@ -1,0 +1,190 @@
+"""The detection loss: box (CIoU), objectness and class terms, returned by name.
+
+Reduction: each term is summed over cells, anchors, truths and classes, and averaged over the batch only,
+as Darknet does (yolo_layer.c). Gradients come from autodiff of the true loss, where Darknet writes deltas by
+hand and leaves out the decoder's Jacobian; so its iou_normalizer of 0.07 does not carry over, and
+box_weight 1-8 is the range that fits this reduction (docs/decisions/0003-loss-reduction.md).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from model import assign, decode
+
+Tensor = Any
+
+IGNORE_CLASS_PROB = 0.25  # Darknet: a negative is left out only if it also shows some class
+
+
+class LossSettings(NamedTuple):
+    """The loss's numbers as scalar tensors (see model/config.py: LossConfig)."""
+
+    box_weight: Tensor
+    objectness_weight: Tensor
+    class_weight: Tensor
+    iou_threshold: Tensor
+    ignore_threshold: Tensor
+    label_smoothing: Tensor
+    objectness_gamma: Tensor
+
+
+def iou(a: Tensor, b: Tensor) -> Tensor:
+    """IoU of boxes xyxy [..., 4], broadcasting; widths and heights above zero are the caller's promise."""
+    overlap_size = ops.maximum(ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]), 0.0)
+    overlap = overlap_size[..., 0] * overlap_size[..., 1]
+    size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
+    union = size_a[..., 0] * size_a[..., 1] + size_b[..., 0] * size_b[..., 1] - overlap
+    return overlap / ops.maximum(union, 1e-9)
+
+
+def ciou(predicted: Tensor, truth: Tensor) -> Tensor:
+    """CIoU of boxes xyxy [..., 4] (Zheng et al. 2020, arXiv 1911.08287, eq. 10-12), at most 1.
+
+    alpha is held constant in the backward pass, as the authors do. They also drop the factor
+    1/(w^2+h^2) of v's gradient because boxes in 0..1 make it explode; in pixels it is harmless and kept.
+    """
+    overlap = iou(predicted, truth)
+    size, truth_size = predicted[..., 2:] - predicted[..., :2], truth[..., 2:] - truth[..., :2]
+    between = (predicted[..., :2] + predicted[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
+    enclosing = ops.maximum(predicted[..., 2:], truth[..., 2:]) - ops.minimum(predicted[..., :2], truth[..., :2])
+    distance = ops.sum(ops.square(between), axis=-1) / ops.maximum(ops.sum(ops.square(enclosing), axis=-1), 1e-9)
+    angle = ops.arctan2(truth_size[..., 0], truth_size[..., 1]) - ops.arctan2(size[..., 0], size[..., 1])
+    aspect = 4 / math.pi**2 * ops.square(angle)
+    alpha = ops.stop_gradient(aspect / ops.maximum(1 - overlap + aspect, 1e-9))
+    return overlap - distance - alpha * aspect
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Element-wise sigmoid cross entropy in the form that cannot overflow."""
+    return ops.maximum(logits, 0.0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
+
+
+def negative_objectness(logits: Tensor, gamma: Tensor) -> Tensor:
+    """Cross entropy against 0, weighted by the anchor's own score to the power gamma (focal style; 0 is plain)."""
+    return ops.exp(gamma * ops.log_sigmoid(logits)) * ops.softplus(logits)
+
+
+def detection_loss(
+    raw_maps: Sequence[Tensor],
+    boxes: Tensor,
+    classes: Tensor,
+    anchors: Tensor,
+    scale_xy: Tensor,
+    settings: LossSettings,
+) -> dict[str, Tensor]:
+    """The weighted terms "box", "objectness", "class" and their sum "total", each a scalar.
+
+    raw_maps: three of [b, gh, gw, 3*(5+c)]; boxes: [b, m, 4] xyxy network pixels; classes: [b, m], a row
+    of class -1 is padding; anchors: [9, 2] network pixels; scale_xy: [3].
+    """
+    splits = [decode.split_map(raw) for raw in raw_maps]
+    grids = [(split.shape[1], split.shape[2]) for split in splits]
+    num_classes = splits[0].shape[-1] - 5
+    found = assign.assign(
+        boxes,
+        classes,
+        anchors,
+        settings.iou_threshold,
+        num_classes=num_classes,
+        strides=decode.STRIDES,
+        grids=grids,
+    )
+    valid = ops.cast(classes >= 0, "float32")
+    # Padding becomes a unit box before any division (a masked NaN still poisons the gradient).
+    truths = ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0]))
+    box_term = objectness_term = class_term = 0.0
+    for k, (split, stride) in enumerate(zip(splits, decode.STRIDES, strict=True)):
+        of_stride = slice(3 * k, 3 * k + 3)
+        terms = _stride_terms(
+            split,
+            truths,
+            valid,
+            anchors[of_stride],
+            stride,
+            scale_xy[k],
+            found.positive[..., of_stride],
+            found.weight[..., of_stride],
+            found.class_targets[:, :, of_stride],
+            found.columns[..., k],
+            found.rows[..., k],
+            settings,
+        )
+        box_term, objectness_term, class_term = (
+            box_term + terms[0],
+            objectness_term + terms[1],
+            class_term + terms[2],
+        )
+    per_image = 1.0 / ops.cast(ops.shape(boxes)[0], "float32")
+    losses = {
+        "box": settings.box_weight * box_term * per_image,
+        "objectness": settings.objectness_weight * objectness_term * per_image,
+        "class": settings.class_weight * class_term * per_image,
+    }
+    losses["total"] = losses["box"] + losses["objectness"] + losses["class"]
+    return losses
+
+
+def _stride_terms(
+    split: Tensor,
+    truths: Tensor,
+    valid: Tensor,
+    anchors: Tensor,
+    stride: int,
+    scale_xy: Tensor,
+    positive: Tensor,
+    weight: Tensor,
+    class_targets: Tensor,
+    columns: Tensor,
+    rows: Tensor,
+    settings: LossSettings,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The three unweighted sums of one stride; positive, weight: [b, m, 3]; class_targets: [b, m, 3, c]."""
+    _, height, width, _, channels = split.shape
+    batch = ops.shape(split)[0]
+    slots = truths.shape[1]
+    cell = rows * width + columns  # [b, m]
+    flat = ops.reshape(split, (batch, height * width, 3 * channels))
+    at_truth = ops.take_along_axis(flat, cell[..., None], axis=1)
+    at_truth = ops.reshape(at_truth, (batch, slots, 3, channels))
+    cell_xy = ops.cast(ops.stack([columns, rows], axis=-1), "float32")[:, :, None, :]
+    predicted = decode.centre_and_size(at_truth[..., :4], cell_xy, anchors, stride, scale_xy)
+    box_term = ops.sum(weight * (1 - ciou(predicted, truths[:, :, None, :])))
+
+    smooth = class_targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
+    class_term = ops.sum(weight[..., None] * binary_cross_entropy(at_truth[..., 5:], smooth))
+
+    is_positive = _positive_map(positive, cell, height, width)  # [b, gh, gw, 3]
+    ignored = _ignored(split, truths, valid, anchors, stride, scale_xy, settings.ignore_threshold)
+    logits = split[..., 4]
+    negative = (1 - is_positive) * (1 - ignored) * negative_objectness(logits, settings.objectness_gamma)
+    objectness_term = ops.sum(is_positive * ops.softplus(-logits)) + ops.sum(negative)
+    return box_term, objectness_term, class_term
+
+
+def _positive_map(positive: Tensor, cell: Tensor, height: int, width: int) -> Tensor:
+    """1.0 at every anchor that answers for some truth: [b, gh, gw, 3] from positive [b, m, 3], cell [b, m]."""
+    at_cell = ops.one_hot(cell, height * width, dtype="float32")  # [b, m, cells]
+    counts = ops.einsum("bmn,bma->bna", at_cell, positive)
+    return ops.stop_gradient(ops.reshape(ops.minimum(counts, 1.0), (-1, height, width, 3)))
+
+
+def _ignored(
+    split: Tensor,
+    truths: Tensor,
+    valid: Tensor,
+    anchors: Tensor,
+    stride: int,
+    scale_xy: Tensor,
+    ignore_threshold: Tensor,
+) -> Tensor:
+    """1.0 where a box overlaps some truth more than the threshold and shows some class: no negative there."""
+    split = ops.stop_gradient(split)
+    _, height, width, _, _ = split.shape
+    predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, height * width * 3, 1, 4))
+    overlap = iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * 3, m]
+    best = ops.reshape(ops.max(overlap, axis=-1), (-1, height, width, 3))
+    shows_class = ops.max(ops.sigmoid(split[..., 5:]), axis=-1) > IGNORE_CLASS_PROB
+    return ops.cast(ops.logical_and(best > ignore_threshold, shows_class), "float32")
