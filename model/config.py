@@ -8,13 +8,9 @@ one reaches the compiled train step as a tensor, so that changing it traces noth
 from dataclasses import dataclass
 from typing import Literal
 
+from data.config import require
+
 Activation = Literal["mish", "leaky"]
-
-
-def require(condition: bool, name: str, expected: str, got: object) -> None:
-    """Raise a ValueError that names the setting, what was expected and what came."""
-    if not condition:
-        raise ValueError(f"{name}: expected {expected}, got {got!r}")
 
 
 @dataclass(frozen=True)
