@@ -1,0 +1,24 @@
+"""The prediction maps: layers 137-138, 148-149 and 159-160 of Darknet's cfg/yolov4.cfg."""
+
+from typing import Any
+
+from model import layers
+from model.config import DetectorConfig
+
+Tensor = Any
+
+ANCHORS_PER_STRIDE = 3
+FILTERS = {8: 256, 16: 512, 32: 1024}  # of the 3x3 convolution at width 1
+
+
+def output_name(stride: int) -> str:
+    """Name of the output convolution of a stride: the only layers whose shape depends on the number of classes."""
+    return f"head{stride}_output"
+
+
+def prediction_map(x: Tensor, stride: int, num_classes: int, config: DetectorConfig) -> Tensor:
+    """Raw outputs [b, gh, gw, 3 * (5 + classes)], anchor-major: tx, ty, tw, th, to, then a logit per class."""
+    filters = layers.scaled_channels(FILTERS[stride], config.width)
+    x = layers.convolution(x, filters, 3, kind=config.neck_activation, name=f"head{stride}")
+    outputs = ANCHORS_PER_STRIDE * (5 + num_classes)
+    return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))

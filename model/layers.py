@@ -1,0 +1,130 @@
+"""The blocks the network is wired from: convolution-norm-activation, residual unit, CSP stage, SPP, upsampling.
+
+Every function takes and returns Keras tensors; `name` is the first part of its layers' names, which are stable
+because checkpoints and transfer go by them: NAME_pad, NAME_conv, NAME_norm, NAME_act.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from model.config import Activation
+from model.normalization import BatchNorm
+
+Tensor = Any  # a tensor of whichever backend Keras runs on
+
+LEAKY_SLOPE = 0.1  # Darknet's leaky
+CHANNEL_STEP = 4  # a width other than 1 gives multiples of this
+
+
+def scaled_channels(channels: int, width: float) -> int:
+    """`channels` times `width`, to the nearest multiple of CHANNEL_STEP and at least one step."""
+    return max(CHANNEL_STEP, round(channels * width / CHANNEL_STEP) * CHANNEL_STEP)
+
+
+def scaled_units(units: int, depth: float) -> int:
+    """`units` times `depth`, rounded, at least 1."""
+    return max(1, round(units * depth))
+
+
+def mish(x: Tensor) -> Tensor:
+    """x * tanh(softplus(x)) (Misra 2019, arXiv 1908.08681), in float32, for any x.
+
+    With n = e^x (e^x + 2), tanh(softplus(x)) = n / (n + 2): one exponential, no log(1 + e^x) to overflow.
+    Above 20 the ratio is 1 in float32, so the exponent is cut there and n stays finite.
+    """
+    wide = ops.cast(x, "float32")
+    exponential = ops.exp(ops.minimum(wide, 20.0))
+    n = exponential * (exponential + 2.0)
+    return ops.cast(wide * (n / (n + 2.0)), x.dtype)
+
+
+@keras.saving.register_keras_serializable("yolov4")
+class Mish(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """The Mish activation."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Element by element; see `mish`."""
+        return mish(inputs)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """As the input's."""
+        return input_shape
+
+
+def activation(kind: Activation, name: str) -> keras.layers.Layer:
+    """The activation layer of that kind."""
+    if kind == "mish":
+        return Mish(name=name)
+    return keras.layers.LeakyReLU(negative_slope=LEAKY_SLOPE, name=name)
+
+
+def convolution(x: Tensor, filters: int, kernel: int, *, stride: int = 1, kind: Activation, name: str) -> Tensor:
+    """Convolution without bias, BatchNorm, activation: Darknet's conv block."""
+    padding = "same"
+    if stride == 2:
+        # Darknet pads 1 on every side and floors: of an even side only top and left count. "same" would pad
+        # bottom and right, and shift every feature by a pixel.
+        x = keras.layers.ZeroPadding2D(((1, 0), (1, 0)), name=f"{name}_pad")(x)
+        padding = "valid"
+    x = plain_convolution(x, filters, kernel, stride=stride, padding=padding, bias=False, name=f"{name}_conv")
+    x = BatchNorm(name=f"{name}_norm")(x)
+    return activation(kind, f"{name}_act")(x)
+
+
+def plain_convolution(
+    x: Tensor, filters: int, kernel: int, *, stride: int = 1, padding: str = "same", bias: bool, name: str
+) -> Tensor:
+    """A convolution and nothing after it. Its kernel starts at zero: real values come from an initializer
+    with its own seed, or from a file."""
+    layer = keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding=padding,
+        use_bias=bias,
+        kernel_initializer="zeros",
+        bias_initializer="zeros",
+        name=name,
+    )
+    return layer(x)
+
+
+def residual_unit(x: Tensor, middle: int, *, kind: Activation, name: str) -> Tensor:
+    """1x1 to `middle` channels, 3x3 back, plus the input; no activation after the sum."""
+    y = convolution(x, middle, 1, kind=kind, name=f"{name}_reduce")
+    y = convolution(y, x.shape[-1], 3, kind=kind, name=f"{name}_expand")
+    return keras.layers.Add(name=f"{name}_shortcut")([y, x])
+
+
+def csp_stage(x: Tensor, filters: int, *, branch: int, middle: int, units: int, kind: Activation, name: str) -> Tensor:
+    """Down-sample by 2, split in two branches (two 1x1 convolutions of one tensor), join them.
+
+    CSPNet, arXiv 1911.11929. The skip branch comes before the main one in Darknet's files, and the main one first in the concatenation.
+    """
+    x = convolution(x, filters, 3, stride=2, kind=kind, name=f"{name}_down")
+    skip = convolution(x, branch, 1, kind=kind, name=f"{name}_skip")
+    main = convolution(x, branch, 1, kind=kind, name=f"{name}_main")
+    for unit in range(1, units + 1):
+        main = residual_unit(main, middle, kind=kind, name=f"{name}_unit{unit}")
+    main = convolution(main, branch, 1, kind=kind, name=f"{name}_exit")
+    joined = keras.layers.Concatenate(name=f"{name}_concat")([main, skip])
+    return convolution(joined, filters, 1, kind=kind, name=f"{name}_transition")
+
+
+def spatial_pyramid(x: Tensor, *, name: str) -> Tensor:
+    """Max pools of 13, 9 and 5 pixels beside x, in this order (SPP of YOLOv3-SPP).
+
+    Each is the one before pooled by 5 once more: 5 twice is 9, thrice 13, at a fraction of the reads.
+    """
+    pools = [x]
+    for size in (5, 9, 13):
+        pool = keras.layers.MaxPooling2D(5, strides=1, padding="same", name=f"{name}_pool{size}")
+        pools.insert(0, pool(pools[0]))
+    return keras.layers.Concatenate(name=f"{name}_concat")(pools)
+
+
+def upsample(x: Tensor, *, name: str) -> Tensor:
+    """Twice the side, nearest neighbour: bilinear costs AP with imported weights."""
+    return keras.layers.UpSampling2D(2, interpolation="nearest", name=name)(x)
