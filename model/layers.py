@@ -101,7 +101,8 @@ def residual_unit(x: Tensor, middle: int, *, kind: Activation, name: str) -> Ten
 def csp_stage(x: Tensor, filters: int, *, branch: int, middle: int, units: int, kind: Activation, name: str) -> Tensor:
     """Down-sample by 2, split in two branches (two 1x1 convolutions of one tensor), join them.
 
-    CSPNet, arXiv 1911.11929. The skip branch comes before the main one in Darknet's files, and the main one first in the concatenation.
+    CSPNet, arXiv 1911.11929. The skip branch comes before the main one in Darknet's files, and the main one
+    first in the concatenation.
     """
     x = convolution(x, filters, 3, stride=2, kind=kind, name=f"{name}_down")
     skip = convolution(x, branch, 1, kind=kind, name=f"{name}_skip")
