@@ -66,6 +66,10 @@ class TrialDiverged(Exception):
     """Raised by an objective whose loss is NaN or infinite; the message names the step and the term."""
 
 
+class GpuNotUsable(Exception):
+    """A GPU was asked for and the framework sees none; the message names the mend."""
+
+
 class Objective(Protocol):
     """Trains one spec. Whoever stops reading stops the trial; what it needs stays warm for the next.
 
