@@ -1,0 +1,168 @@
+"""The journal: an append-only SQLite table of what happened in a search. It is the truth; all else is derived.
+
+One writer at a time: `Journal` holds an exclusive lock on DIR/lock from opening to closing, and the
+lock of a killed process vanishes with it. Readers (`events`, `is_held`) take no lock that a writer waits for.
+Every append is one transaction written through to the disk (synchronous=FULL), in write-ahead mode,
+so that a reader never blocks the writer and a torn write is never seen.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+JOURNAL_FILE = "journal.db"
+LOCK_FILE = "lock"
+BUSY_SECONDS = 20.0  # a reader on a slow disk may hold a page for a moment
+LOCK_PATIENCE_SECONDS = 0.5  # `is_held` takes the lock for an instant; that must not refuse a writer
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS events"
+    " (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, uid TEXT, payload TEXT NOT NULL)"
+)
+
+
+class JournalError(ValueError):
+    """A search directory that cannot be used, and why."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the journal."""
+
+    id: int  # 1, 2, ... without gaps
+    time: float  # seconds since 1970, by the writer's clock
+    kind: str
+    uid: str | None  # the individual or confirmation it is about, if any
+    payload: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event before it is written."""
+
+    kind: str
+    uid: str | None
+    payload: Mapping[str, object]
+
+
+def holds_search(directory: Path) -> bool:
+    """Whether the directory holds a search that began (its first event was written)."""
+    path = directory / JOURNAL_FILE
+    return path.is_file() and bool(events(path, limit=1))
+
+
+def events(path: Path, after: int = 0, limit: int = -1) -> list[Event]:
+    """The events of a journal file with id > after, in order; at most `limit` of them (-1: all). Takes no lock."""
+    if not path.is_file():
+        raise JournalError(f"{path}: expected the journal of a search, found no such file")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as reader:
+            rows = reader.execute(
+                "SELECT id, time, kind, uid, payload FROM events WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            ).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return []  # killed between making the file and its table: nothing happened yet
+        raise JournalError(f"{path}: expected a readable journal, got: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise JournalError(f"{path}: expected the journal of a search, got: {error}") from error
+    return [Event(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a living process writes this search now."""
+    try:
+        with (directory / LOCK_FILE).open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+class Journal:
+    """The writing end. Makes the journal of a directory, or goes on with the one it has."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / JOURNAL_FILE
+        self._clock = clock
+        self._lock = _take_lock(directory)
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(TABLE)
+        except sqlite3.DatabaseError as error:
+            self._lock.close()
+            raise JournalError(f"{self.path}: expected a writable journal, got: {error}") from error
+
+    def append(self, entries: Sequence[Entry]) -> list[Event]:
+        """Write the entries in one transaction; they are on the disk when this returns."""
+        if not entries:
+            return []
+        now = self._clock()
+        written = []
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for entry in entries:
+                text = json.dumps(entry.payload, allow_nan=False, separators=(",", ":"))
+                cursor = self._connection.execute(
+                    "INSERT INTO events (time, kind, uid, payload) VALUES (?, ?, ?, ?)",
+                    (now, entry.kind, entry.uid, text),
+                )
+                # read back from the text, so that what is folded now equals what a resume will fold
+                written.append(Event(int(cursor.lastrowid or 0), now, entry.kind, entry.uid, json.loads(text)))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return written
+
+    def events(self, after: int = 0) -> list[Event]:
+        """The events so far with id > after."""
+        return events(self.path, after)
+
+    def close(self) -> None:
+        """Give the journal and its lock back. Safe to call twice."""
+        self._connection.close()
+        self._lock.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _take_lock(directory: Path) -> IO[str]:
+    """The open, locked file; it says who holds it, for the error of whoever comes second."""
+    handle = (directory / LOCK_FILE).open("a+", encoding="utf-8")
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                handle.seek(0)
+                holder = handle.read().strip() or "a process that has not named itself yet"
+                handle.close()
+                raise JournalError(
+                    f"{directory}: expected a search that nobody runs, but it is being run by {holder}"
+                ) from None
+            time.sleep(0.05)
+    handle.seek(0)
+    handle.truncate()
+    handle.write(f"host {platform.node()}, pid {os.getpid()}")
+    handle.flush()
+    return handle

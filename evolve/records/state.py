@@ -1,0 +1,349 @@
+"""The state of a search: the fold of its journal. Plain values; two equal journals fold to equal states."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from evolve.records.journal import Event, JournalError
+from evolve.trial import TrialStatus, Value
+
+Plain = dict[str, object]
+
+
+@dataclass
+class IndividualRecord:
+    """One individual as the journal knows it."""
+
+    uid: str
+    generation: int
+    slot: int
+    parents: tuple[str, ...]
+    operator: str
+    genome: dict[str, Value]
+    seed: int
+    status: TrialStatus = TrialStatus.PROPOSED  # proposed also while it waits for a worker at a rung
+    fitness: float | None = None
+    rungs: dict[int, float] = field(default_factory=dict)  # step -> score
+    reason: str | None = None  # of a failure
+    kind: str | None = None  # of a failure
+    failed_seconds: float = 0.0  # what the attempt that failed took and no measurement reported
+    attempts: int = 0
+    lost: int = 0  # attempts whose worker died
+    scores: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> name -> score
+    spent: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> kind -> seconds since the step before
+
+    @property
+    def trained_steps(self) -> int:
+        """Up to which step it was trained."""
+        return max(self.spent, default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Worker seconds spent on it."""
+        return self.failed_seconds + sum(sum(kinds.values()) for kinds in self.spent.values())
+
+
+@dataclass
+class Confirmation:
+    """One retraining with a fresh seed: of the winner or of the defaults."""
+
+    uid: str  # "g001-042/test-seed-0"
+    role: str  # "winner" or "defaults"
+    individual: str
+    seed: int
+    scores: dict[str, float]  # empty when it failed
+    reason: str | None
+    seconds: dict[str, float]
+
+
+@dataclass
+class Outcome:
+    """What the confirmations say about the winner. Summaries are {mean, interval [low, high] | null, seeds}."""
+
+    uid: str
+    split: str  # "test", or "val" where there is no test split
+    confirmed: Plain | None
+    defaults: Plain | None
+    gain: Plain | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
+    verdict: str
+
+
+@dataclass
+class SearchState:
+    """Everything the journal says about a search."""
+
+    search_id: str
+    seed: int
+    steps: int  # full budget of a trial
+    recipe_name: str
+    recipe: Plain
+    space: Plain
+    data: Plain
+    objective: Plain
+    request: Plain  # what the user asked for; a resume prepares the same task from it
+    threads: int
+    versions: dict[str, str]
+    workers: int
+    phase: str = "running"  # running, interrupted, finished, failed
+    reason: str | None = None  # of an interruption or a failure
+    generation: int = 0
+    individuals: dict[str, IndividualRecord] = field(default_factory=dict)
+    closed: dict[int, tuple[str, ...]] = field(default_factory=dict)  # generation -> its elites, best first
+    confirmations: dict[str, Confirmation] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    started_at: float = 0.0
+    last_at: float = 0.0
+    session_at: float = 0.0  # when the present session began
+    earlier_seconds: float = 0.0  # of the sessions before
+    earlier_capacity: float = 0.0  # worker seconds there were in the sessions before
+    last_id: int = 0
+
+    @property
+    def generations(self) -> int:
+        """How many child generations the recipe asks for."""
+        return int(cast(int, self.recipe["generations"]))
+
+    @property
+    def best(self) -> IndividualRecord | None:
+        """The best finished individual, ties by uid; None before the first."""
+        done = [record for record in self.individuals.values() if record.fitness is not None]
+        return min(done, key=lambda record: (-(record.fitness or 0.0), record.uid), default=None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many trials stand where."""
+        counts = {str(status): 0 for status in TrialStatus}
+        for record in self.individuals.values():
+            counts[str(record.status)] += 1
+        return counts
+
+    def elapsed_seconds(self, now: float | None = None) -> float:
+        """Seconds of all sessions together; of the present one up to `now`, or up to its last event."""
+        return self.earlier_seconds + max(0.0, (self.last_at if now is None else now) - self.session_at)
+
+    def worker_seconds(self, now: float | None = None) -> dict[str, float]:
+        """Seconds that workers spent, by kind; "idle" is what is left of workers x time."""
+        total: dict[str, float] = {}
+        spent = [kinds for record in self.individuals.values() for kinds in record.spent.values()]
+        spent += [confirmation.seconds for confirmation in self.confirmations.values()]
+        for kinds in spent:
+            for kind, seconds in kinds.items():
+                total[kind] = total.get(kind, 0.0) + seconds
+        failed = sum(record.failed_seconds for record in self.individuals.values())
+        if failed:
+            total["failed"] = failed
+        session = self.elapsed_seconds(now) - self.earlier_seconds
+        total["idle"] = max(0.0, self.earlier_capacity + self.workers * session - sum(total.values()))
+        return total
+
+    def apply(self, event: Event) -> None:
+        """Fold one more event in. Kinds of a later version that are not known here change nothing."""
+        handler = _HANDLERS.get(event.kind)
+        if handler is not None:
+            handler(self, event)
+        self.last_at = event.time
+        self.last_id = event.id
+
+
+def begin(event: Event) -> SearchState:
+    """The state after the first event, which must be search_created."""
+    if event.kind != "search_created":
+        raise JournalError(f"journal: expected its first event to be search_created, got {event.kind}")
+    plain = dict(event.payload)
+    return SearchState(
+        search_id=str(plain["search_id"]),
+        seed=_int(plain["seed"]),
+        steps=_int(plain["steps"]),
+        recipe_name=str(plain["recipe_name"]),
+        recipe=dict(_mapping(plain["recipe"])),
+        space=dict(_mapping(plain["space"])),
+        data=dict(_mapping(plain["data"])),
+        objective=dict(_mapping(plain["objective"])),
+        request=dict(_mapping(plain["request"])),
+        threads=_int(plain["threads"]),
+        versions={name: str(value) for name, value in _mapping(plain["versions"]).items()},
+        workers=_int(plain["workers"]),
+        started_at=event.time,
+        last_at=event.time,
+        session_at=event.time,
+        last_id=event.id,
+    )
+
+
+def fold(events: Iterable[Event]) -> SearchState:
+    """The state after all these events; JournalError when there is none."""
+    state: SearchState | None = None
+    for event in events:
+        if state is None:
+            state = begin(event)
+        else:
+            state.apply(event)
+    if state is None:
+        raise JournalError("journal: expected a search, got no event: it was killed before it began; start it anew")
+    return state
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise JournalError(f"journal: expected a mapping, got {value!r}")
+    return value
+
+
+def _int(value: object) -> int:
+    return int(cast(int, value))
+
+
+def _floats(value: object) -> dict[str, float]:
+    return {name: float(cast(float, number)) for name, number in _mapping(value).items() if number is not None}
+
+
+def _individual(state: SearchState, event: Event) -> IndividualRecord:
+    record = state.individuals.get(event.uid or "")
+    if record is None:
+        raise JournalError(f"journal: event {event.id} ({event.kind}): expected a proposed individual, got {event.uid}")
+    return record
+
+
+def _generation_opened(state: SearchState, event: Event) -> None:
+    state.generation = _int(event.payload["generation"])
+
+
+def _trial_proposed(state: SearchState, event: Event) -> None:
+    plain = event.payload
+    uid = str(event.uid)
+    state.individuals[uid] = IndividualRecord(
+        uid=uid,
+        generation=_int(plain["generation"]),
+        slot=_int(plain["slot"]),
+        parents=tuple(cast(list[str], plain["parents"])),
+        operator=str(plain["operator"]),
+        genome=dict(cast(Mapping[str, Value], plain["genome"])),
+        seed=_int(plain["seed"]),
+    )
+
+
+def _attempt_started(state: SearchState, event: Event) -> None:
+    record = _individual(state, event)
+    record.status = TrialStatus.RUNNING
+    record.attempts += 1
+
+
+def _attempt_lost(state: SearchState, event: Event) -> None:
+    record = _individual(state, event)
+    record.status = TrialStatus.PROPOSED
+    record.lost += 1
+
+
+def _measured(state: SearchState, event: Event) -> None:
+    record = _individual(state, event)
+    step = _int(event.payload["step"])
+    record.spent[step] = _floats(event.payload["seconds"])  # a repeated attempt measures the same steps again
+    if event.payload["scores"]:
+        record.scores[step] = _floats(event.payload["scores"])
+
+
+def _rung_reached(state: SearchState, event: Event) -> None:
+    record = _individual(state, event)
+    record.rungs[_int(event.payload["step"])] = float(cast(float, event.payload["score"]))
+    record.status = TrialStatus.PROPOSED
+
+
+def _trial_stopped(state: SearchState, event: Event) -> None:
+    _individual(state, event).status = TrialStatus.STOPPED_EARLY
+
+
+def _trial_finished(state: SearchState, event: Event) -> None:
+    record = _individual(state, event)
+    record.status = TrialStatus.FINISHED
+    record.fitness = float(cast(float, event.payload["fitness"]))
+
+
+def _trial_failed(state: SearchState, event: Event) -> None:
+    record = _individual(state, event)
+    record.status = TrialStatus.FAILED
+    record.kind = str(event.payload["kind"])
+    record.reason = str(event.payload["reason"])
+    record.failed_seconds = max(0.0, float(cast(float, event.payload["seconds"])) - record.seconds)
+
+
+def _generation_closed(state: SearchState, event: Event) -> None:
+    state.closed[_int(event.payload["generation"])] = tuple(cast(list[str], event.payload["elites"]))
+
+
+def _confirm_measured(state: SearchState, event: Event) -> None:
+    plain = event.payload
+    reason = plain.get("reason")
+    state.confirmations[str(event.uid)] = Confirmation(
+        uid=str(event.uid),
+        role=str(plain["role"]),
+        individual=str(plain["individual"]),
+        seed=_int(plain["seed"]),
+        scores=_floats(plain["scores"]),
+        reason=None if reason is None else str(reason),
+        seconds=_floats(plain["seconds"]),
+    )
+
+
+def _winner_chosen(state: SearchState, event: Event) -> None:
+    plain = event.payload
+    state.outcome = Outcome(
+        uid=str(event.uid),
+        split=str(plain["split"]),
+        confirmed=cast(Plain | None, plain["confirmed"]),
+        defaults=cast(Plain | None, plain["defaults"]),
+        gain=cast(Plain | None, plain["gain"]),
+        verdict=str(plain["verdict"]),
+    )
+
+
+def _search_resumed(state: SearchState, event: Event) -> None:
+    session = state.elapsed_seconds() - state.earlier_seconds
+    state.earlier_seconds += session
+    state.earlier_capacity += state.workers * session
+    state.session_at = event.time
+    state.workers = _int(event.payload.get("workers", state.workers))
+    state.phase, state.reason = "running", None
+    generations = _int(event.payload.get("generations", state.generations))
+    if generations != state.generations:
+        state.recipe = {**state.recipe, "generations": generations}
+        state.outcome = None  # the search goes on beyond the end it had
+    _nobody_runs(state)
+
+
+def _search_interrupted(state: SearchState, event: Event) -> None:
+    state.phase, state.reason = "interrupted", str(event.payload["reason"])
+    _nobody_runs(state)
+
+
+def _search_finished(state: SearchState, _event: Event) -> None:
+    state.phase = "finished"
+
+
+def _search_failed(state: SearchState, event: Event) -> None:
+    state.phase, state.reason = "failed", str(event.payload["reason"])
+
+
+def _nobody_runs(state: SearchState) -> None:
+    for record in state.individuals.values():
+        if record.status is TrialStatus.RUNNING:
+            record.status = TrialStatus.PROPOSED
+
+
+_HANDLERS = {
+    "generation_opened": _generation_opened,
+    "trial_proposed": _trial_proposed,
+    "attempt_started": _attempt_started,
+    "attempt_lost": _attempt_lost,
+    "measured": _measured,
+    "rung_reached": _rung_reached,
+    "trial_stopped": _trial_stopped,
+    "trial_finished": _trial_finished,
+    "trial_failed": _trial_failed,
+    "generation_closed": _generation_closed,
+    "confirm_measured": _confirm_measured,
+    "winner_chosen": _winner_chosen,
+    "search_resumed": _search_resumed,
+    "search_interrupted": _search_interrupted,
+    "search_finished": _search_finished,
+    "search_failed": _search_failed,
+}
