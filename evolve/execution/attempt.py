@@ -1,0 +1,125 @@
+"""One attempt at one piece of a trial, as every executor runs it: nothing that was finished is trained twice.
+
+When a piece is over, its measurements are written beside the trial's state (temporary file, fsync, rename,
+fsync of the folder) before the last one is handed out. A controller killed between that and its journal
+leases the piece again, and gets the written measurements instead of a second training.
+"""
+
+import hashlib
+import json
+import math
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from evolve.execution.executor import Lease
+from evolve.trial import Failure, Measurement, Objective, TrialDiverged, TrialSpec
+
+REASON_LENGTH = 300  # characters of an exception that fit in one line of a table
+
+
+def run_attempt(objective: Objective, lease: Lease) -> Iterator[Measurement]:
+    """The measurements of the lease: read again when this very piece was finished before, else trained.
+
+    The last one is handed out when the objective has ended, so that all it stores at its end is stored.
+    """
+    spec = lease.spec
+    done = read_result(spec)
+    if done is not None:
+        yield from done
+        return
+    measured: list[Measurement] = []
+    for measurement in objective(spec):
+        measured.append(measurement)
+        if measurement.step < spec.stop_step:
+            yield measurement
+    if not measured or measured[-1].step != spec.stop_step:
+        reached = measured[-1].step if measured else "nothing"
+        raise RuntimeError(
+            f"{spec.uid}: expected a measurement at step {spec.stop_step}, the objective ended at {reached}"
+        )
+    write_result(spec, measured)
+    yield measured[-1]
+
+
+def failure_of(exception: Exception) -> Failure:
+    """What a trial's exception means: a diverged training is a result of its genome, all else is a crash."""
+    kind = "diverged" if isinstance(exception, TrialDiverged) else "crashed"
+    first_line = next(iter(str(exception).strip().splitlines()), "")
+    text = first_line if kind == "diverged" and first_line else f"{type(exception).__name__}: {first_line}".rstrip(": ")
+    return Failure(kind, text[:REASON_LENGTH], "".join(traceback.format_exception(exception)))
+
+
+def result_path(spec: TrialSpec) -> Path | None:
+    """Where the measurements of the piece that ends at stop_step are kept; None when nothing is kept."""
+    return None if spec.state_dir is None else spec.state_dir / f"result-{spec.stop_step}.json"
+
+
+def spec_key(spec: TrialSpec) -> str:
+    """A fingerprint of all that the piece's result depends on; paths are no part of it."""
+    plain = {
+        "uid": spec.uid,
+        "config": {name: spec.config[name] for name in sorted(spec.config)},
+        "seed": spec.seed,
+        "start_step": spec.start_step,
+        "stop_step": spec.stop_step,
+        "evaluate_splits": list(spec.evaluate_splits),
+    }
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def read_result(spec: TrialSpec) -> list[Measurement] | None:
+    """The measurements of this very piece, when it was finished before; None for another spec's or a damaged file."""
+    path = result_path(spec)
+    if path is None or not path.is_file():
+        return None
+    if spec.checkpoint is not None and not spec.checkpoint.exists():
+        return None  # finished, but the detector it should leave was taken away
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(plain, dict) or plain.get("spec") != spec_key(spec):
+        return None
+    return [Measurement(**measurement) for measurement in plain["measurements"]]
+
+
+def write_result(spec: TrialSpec, measured: list[Measurement]) -> None:
+    """Keep the measurements durably; a reader sees all of them or none."""
+    path = result_path(spec)
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = {"spec": spec_key(spec), "measurements": [measurement_to_plain(one) for one in measured]}
+    write_durably(path, json.dumps(plain))
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file so that after a crash it is there whole, or as it was before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def measurement_to_plain(measurement: Measurement) -> dict[str, object]:
+    """A measurement as JSON can hold it; a number that is not finite is left out."""
+    return {
+        "step": measurement.step,
+        "losses": _finite(measurement.losses),
+        "scores": _finite(measurement.scores),
+        "seconds": _finite(measurement.seconds),
+        "traces": measurement.traces,
+    }
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(number) for name, number in numbers.items() if math.isfinite(number)}

@@ -1,0 +1,65 @@
+"""The in-process executor: one slot, no other process; for tests and the simulated objective.
+
+A lease advances by one measurement with each poll, so a killed process leaves a trial half done as a real one does.
+"""
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+
+from evolve.execution.attempt import failure_of, run_attempt
+from evolve.execution.executor import Ended, Event, Lease, Measured, Started
+from evolve.trial import Measurement, Objective, ObjectiveFactory
+
+
+class LocalExecutor:
+    """Runs one lease at a time in this process; the objective is made at the first one and stays warm."""
+
+    slots = 1
+
+    def __init__(self, factory: ObjectiveFactory) -> None:
+        self._factory = factory
+        self._objective: Objective | None = None
+        self._lease: Lease | None = None
+        self._measurements: Iterator[Measurement] | None = None
+
+    def submit(self, lease: Lease) -> None:
+        """Take the lease; it starts with the next poll."""
+        if self._lease is not None:
+            raise ValueError(
+                f"expected a free slot for {lease.spec.uid}, but {self._lease.spec.uid} runs in the only one"
+            )
+        self._lease = lease
+
+    def poll(self, timeout_seconds: float) -> Sequence[Event]:  # noqa: ARG002 (it works instead of waiting)
+        """The start of the lease, or its next measurement, or its end."""
+        lease = self._lease
+        if lease is None:
+            return []
+        try:
+            if self._measurements is None:
+                self._objective = self._objective or self._factory.make()
+                self._measurements = run_attempt(self._objective, lease)
+                return [Started(lease, "slot-0", f"{platform.node()}/{os.getpid()}")]
+            measurement = next(self._measurements, None)
+        except Exception as error:  # whatever a trial raises ends the trial, not the search
+            self._release()
+            return [Ended(lease, failure_of(error))]
+        if measurement is None:
+            self._release()
+            return [Ended(lease, None)]
+        return [Measured(lease, measurement)]
+
+    def close(self) -> None:
+        """Stop what runs."""
+        self._release()
+
+    def _release(self) -> None:
+        self._lease = None
+        self._measurements = None
+
+    def __enter__(self) -> "LocalExecutor":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
