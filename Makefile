@@ -1,0 +1,52 @@
+# Every target sets up what it needs on a fresh machine, and does nothing twice. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+
+# What users may set on the command line
+DATA ?=
+SPACE ?=
+OUT ?=
+ARGS ?=
+LOCK ?=
+export LOCK
+
+.PHONY: evolve train export dashboard smoke test test-slow check setup help
+
+evolve: setup  ## Search hyperparameters: the embedded data set, or DATA=dir [SPACE=file] [OUT=dir] [ARGS="--seed 1 ..."]
+	@$(BIN)/evolve search $(if $(DATA),--data "$(DATA)") $(if $(SPACE),--space "$(SPACE)") $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+dashboard: setup  ## Show the searches of this checkout in MLflow, opened at the latest one
+	@$(BIN)/python -m evolve.dashboard $(ARGS)
+
+export: setup  ## Write the winner of the latest search to winner.yaml
+	@$(BIN)/evolve winner runs/latest --out winner.yaml $(ARGS)
+
+train: setup  ## Train the winner at full length [DATA=dir] [OUT=dir]; exports winner.yaml first where there is none
+	@test -f winner.yaml || $(BIN)/evolve winner runs/latest --out winner.yaml
+	@$(BIN)/evolve train winner.yaml $(if $(DATA),--data "$(DATA)") --out "$(or $(OUT),runs/final)" $(ARGS)
+
+smoke: setup  ## A real but small search on the embedded data set, in about a minute
+	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+test: setup  ## All tests that need no GPU and no network and are not marked slow, with coverage
+	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term $(ARGS)
+
+test-slow: setup  ## The rest of the tests
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: setup  ## Lint, format, types, import arrows and the quick tests, in under three minutes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest -q -m "not slow and not medium" $(ARGS)
+
+setup:  ## Create .venv from the lock for this machine (LOCK=locks/cpu.txt or locks/cuda.txt chooses it)
+	@locks/install.sh
+
+help:  ## List these targets
+	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
