@@ -1,0 +1,82 @@
+"""Operators: genomes in, a genome out.
+
+Mutation works in [0, 1] after each gene's transform, so that one strength fits all genes.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from evolve.genetics.domains import Choice, Domain, Integer
+from evolve.genetics.genome import Genome
+from evolve.genetics.space import SearchSpace
+from evolve.trial import Value
+
+SMALLEST_STRENGTH = 1e-3  # smaller steps drown in the noise of a training, and in 12 digits
+
+
+class SpaceExhausted(ValueError):  # noqa: N818  # an end that a search can come to, as StopIteration
+    """No genome is left that has not been there already."""
+
+
+class Mutation(Protocol):
+    """Makes a child of one parent."""
+
+    def __call__(
+        self, parent: Genome, space: SearchSpace, rng: np.random.Generator, *, rate: float, strength: float
+    ) -> Genome: ...
+
+
+def mutate(parent: Genome, space: SearchSpace, rng: np.random.Generator, *, rate: float, strength: float) -> Genome:
+    """A child in the space that differs from its parent in at least one gene.
+
+    Each gene changes with probability `rate`; when none was drawn, one does. A float moves by a Gaussian
+    of standard deviation `strength` in [0, 1], reflected at the bounds; an integer likewise, by at least
+    one; a choice takes one of its other values, each with equal chance. A gene with one value stays.
+    """
+    if not 0 <= rate <= 1 or not SMALLEST_STRENGTH <= strength <= 1:
+        raise ValueError(
+            f"expected a rate of 0 to 1 and a strength of {SMALLEST_STRENGTH} to 1, "
+            f"got rate={rate}, strength={strength}"
+        )
+    movable = [gene for gene, domain in space.genes.items() if domain.count() != 1]
+    if not movable:
+        raise SpaceExhausted(f"search space {space.name!r}: expected a gene with two values or more, got none")
+    drawn = [gene for gene, chance in zip(movable, rng.random(len(movable)), strict=True) if chance < rate]
+    if not drawn:
+        drawn = [movable[int(rng.integers(len(movable)))]]
+    values = dict(parent)
+    for gene in drawn:
+        values[gene] = _moved(parent[gene], space.genes[gene], rng, strength)
+    return Genome(values)
+
+
+def _moved(value: Value, domain: Domain, rng: np.random.Generator, strength: float) -> Value:
+    """Another value of the domain."""
+    if isinstance(domain, Choice):
+        others = [other for other in domain.values if other != value]
+        return others[int(rng.integers(len(others)))]
+    place = domain.to_unit(value)
+    if isinstance(domain, Integer):
+        move = strength * rng.standard_normal()
+        moved = domain.from_unit(reflect(place + move))
+        return moved if moved != value else _next(int(value), domain, upwards=move > 0)
+    while True:  # rounding to 12 digits undoes one step in a hundred at the very worst (see domains.NARROWEST)
+        moved_float = domain.from_unit(reflect(place + strength * rng.standard_normal()))
+        if moved_float != value:
+            return moved_float
+
+
+def _next(value: int, domain: Integer, *, upwards: bool) -> int:
+    """The neighbour on the side of the step, the other one at a bound."""
+    neighbour = value + 1 if upwards else value - 1
+    return neighbour if domain.low <= neighbour <= domain.high else 2 * value - neighbour
+
+
+def reflect(place: float) -> float:
+    """The place folded back into [0, 1] as between two mirrors, so that bounds gather no mass as clipping would."""
+    folded = place % 2.0
+    return 2.0 - folded if folded > 1.0 else folded
+
+
+MUTATIONS: dict[str, Mutation] = {"gaussian": mutate}

@@ -1,0 +1,114 @@
+"""The recipe: the numbers of the algorithm. Read from search_spaces/recipes/*.yaml by name.
+
+`fast` and `seed` have the same shape (100 sets, the best 10, 10 mutants of each, two child
+generations); `seed` trains every trial to the end, `fast` stops most of them at rungs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+
+from evolve.genetics import fidelity
+from evolve.genetics.operators import SMALLEST_STRENGTH
+from evolve.genetics.plain import check_keys, fraction, mapping, named, number, read_file, whole
+
+COUNTS = ("population", "elites", "children", "generations", "confirm_seeds")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How many, how long, how changed."""
+
+    name: str
+    population: int = 100  # individuals of the first generation
+    elites: int = 10  # parents of each child generation
+    children: int = 10  # of each elite
+    generations: int = 2  # child generations after the first
+    rungs: tuple[Fraction, ...] = (Fraction(1),)  # shares of the full budget, rising; the last is 1
+    keep: Fraction = Fraction(1)  # share of those that entered a rung that go on from it, rounded up
+    mutation_rate: float = 0.5  # chance of each gene to change
+    mutation_strength: float = 0.2  # standard deviation of a change, in the gene's [0, 1]
+    confirm_seeds: int = 3  # fresh seeds for the winner and the defaults
+
+    def __post_init__(self) -> None:
+        with named(f"recipe {self.name!r}"):
+            for name in COUNTS:
+                _require(getattr(self, name) >= (0 if name == "generations" else 1), name, "at least 1", self)
+            _require(self.elites <= self.population, "elites", f"at most population={self.population}", self)
+            rising = all(low < high for low, high in zip((Fraction(0), *self.rungs), self.rungs, strict=False))
+            _require(rising, "rungs", "shares above 0, rising", self)
+            _require(bool(self.rungs) and self.rungs[-1] == 1, "rungs", "1 as the last share", self)
+            _require(0 < self.keep <= 1, "keep", "above 0, at most 1", self)
+            _require(0 < self.mutation_rate <= 1, "mutation_rate", "above 0, at most 1", self)
+            strength = f"{SMALLEST_STRENGTH} to 1"
+            _require(SMALLEST_STRENGTH <= self.mutation_strength <= 1, "mutation_strength", strength, self)
+
+    def rung_steps(self, steps: int) -> tuple[int, ...]:
+        """The step of each rung for a full budget of `steps`: rounded up, distinct, the last is `steps`."""
+        return fidelity.rung_steps(self.rungs, steps)
+
+    def to_plain(self) -> dict[str, object]:
+        """Plain values for YAML or JSON; `parse` makes the same recipe of them."""
+        plain: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**plain, "rungs": [str(share) for share in self.rungs], "keep": str(self.keep)}
+
+
+def _require(condition: bool, name: str, expected: str, recipe: Recipe) -> None:
+    if not condition:
+        value = getattr(recipe, name)
+        shown = [str(share) for share in value] if isinstance(value, tuple) else str(value)
+        raise ValueError(f"expected {name} to be {expected}, got {name}={shown}")
+
+
+KEYS = tuple(field.name for field in fields(Recipe))
+
+
+def names() -> list[str]:
+    """The recipes there are."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def load(recipe: str | Mapping[str, object], overrides: Mapping[str, object] | None = None) -> Recipe:
+    """The recipe of a name, or of a mapping with its name and changes; then the overrides, None meaning no change."""
+    changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe)
+    name = changes.get("name")
+    if name not in names():
+        raise ValueError(f"recipe: expected one of {', '.join(names())}, got {name!r}")
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    with named(f"recipe {name!r}"):
+        check_keys({**changes, **given}, KEYS)
+    path = _folder() / f"{name}.yaml"
+    base = mapping(read_file(path), "a recipe")
+    with named(str(path)):
+        check_keys(base, KEYS, required=KEYS)  # a recipe file says all its numbers
+    return parse({**base, **changes, **given})
+
+
+def parse(plain: object) -> Recipe:
+    """The recipe of plain values, as `to_plain` gives them."""
+    values = mapping(plain, "a recipe")
+    with named(f"recipe {values.get('name')!r}"):
+        check_keys(values, KEYS, required=("name",))
+        return Recipe(**{key: _value(key, value) for key, value in values.items()})  # type: ignore[arg-type]
+
+
+def _value(key: str, value: object) -> object:
+    if key in COUNTS:
+        return whole(value, key)
+    if key == "keep":
+        return fraction(value, key)
+    if key == "rungs":
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected rungs to be a list of shares, got {value!r}")
+        return tuple(fraction(share, "each of the rungs") for share in value)
+    if key == "name":
+        if not isinstance(value, str):
+            raise ValueError(f"expected name to be a word, got {value!r}")
+        return value
+    return number(value, key)
+
+
+def _folder() -> Path:
+    return Path(str(files("search_spaces"))) / "recipes"

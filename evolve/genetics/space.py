@@ -1,0 +1,181 @@
+"""The search space: which genes are searched in which domains, and what all trials share.
+
+A space is a YAML file of the keys name, genes, trial, recipe and fitness (search_spaces/*.yaml).
+Whether an address exists in a trial's configuration is checked in evolve/trial_config.py, not here.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log
+from evolve.genetics.genome import Genome
+from evolve.genetics.plain import check_keys, mapping, named, number, read_file, read_value, whole
+from evolve.trial import Setting
+
+__all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
+
+KEYS = ("name", "genes", "trial", "recipe", "fitness")
+DEFAULT_RECIPE = "fast"
+DEFAULT_FITNESS: Mapping[str, float] = {"val/map50_95": 1.0}
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """All the domains, the settings that every trial shares, the recipe's name and changes, the fitness weights."""
+
+    name: str
+    genes: Mapping[str, Domain]  # by address, sorted
+    trial: Mapping[str, Setting] = field(default_factory=dict)  # fixed values by address
+    recipe: Mapping[str, object] = field(default_factory=lambda: {"name": DEFAULT_RECIPE})
+    fitness: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_FITNESS))  # score -> weight
+
+    def __post_init__(self) -> None:
+        for address in sorted(set(self.genes) & set(self.trial)):
+            raise ValueError(f"gene {address!r}: expected under genes or under trial, got it in both")
+        _check_fitness(self.fitness)
+        for name in ("genes", "trial"):  # sorted: the order of lines in a file decides nothing
+            object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
+
+    def defaults(self) -> Genome:
+        """The genome of every gene's default."""
+        return Genome({address: domain.default for address, domain in self.genes.items()})
+
+    def size(self) -> int | None:
+        """How many different genomes there are; None: not countable."""
+        counts = [domain.count() for domain in self.genes.values()]
+        known = [count for count in counts if count is not None]
+        return math.prod(known) if len(known) == len(counts) else None
+
+    def with_gene_fixed(self, address: str, value: object) -> "SearchSpace":
+        """The space in which the address is no gene (any more) but has this value in every trial.
+
+        Text is read by the rules of the files: "1e-4" is a number. The value need not lie in the domain,
+        that only says where to search; the trial's configuration has the last word.
+        """
+        with named(f"setting {address!r}"):
+            plain = read_value(value) if isinstance(value, str) else value
+            fixed = _setting(_of_kind(plain, self.genes.get(address)))
+        genes = {name: domain for name, domain in self.genes.items() if name != address}
+        return replace(self, genes=genes, trial={**self.trial, address: fixed})
+
+    def to_plain(self) -> dict[str, object]:
+        """Plain values for YAML or JSON; `parse` makes the same space of them."""
+        return {
+            "name": self.name,
+            "genes": {address: domain.to_plain() for address, domain in self.genes.items()},
+            "trial": {
+                address: list(value) if isinstance(value, tuple) else value for address, value in self.trial.items()
+            },
+            "recipe": dict(self.recipe),
+            "fitness": dict(self.fitness),
+        }
+
+
+def load(path: str | Path) -> SearchSpace:
+    """The space in a YAML file."""
+    return parse(read_file(path), str(path))
+
+
+def parse(plain: object, source: str) -> SearchSpace:
+    """The space of plain values; errors begin with the source, a file's name for instance."""
+    with named(source):
+        top = mapping(plain, f"a search space with the keys {', '.join(KEYS)}")
+        check_keys(top, KEYS, required=("name", "genes"))
+        if not isinstance(top["name"], str):
+            raise ValueError(f"expected name to be a word, got {top['name']!r}")
+        return SearchSpace(
+            name=top["name"],
+            genes=_genes(top["genes"]),
+            trial=_trial(top.get("trial")),
+            recipe=_recipe(top.get("recipe", DEFAULT_RECIPE)),
+            fitness=_fitness(top.get("fitness", DEFAULT_FITNESS)),
+        )
+
+
+def _genes(plain: object) -> dict[str, Domain]:
+    genes = {}
+    for address, line in mapping(plain, "genes by their address").items():
+        with named(f"gene {address!r}"):
+            genes[address] = _domain(line)
+    return genes
+
+
+def _range(kind: Callable[..., Domain]) -> Callable[[Mapping[str, object]], Domain]:
+    def build(line: Mapping[str, object]) -> Domain:
+        keys = ("low", "high", "default")
+        check_keys(line, ("scale", *keys), required=keys)
+        return kind(**{key: line[key] for key in keys})
+
+    return build
+
+
+def _choice(line: Mapping[str, object]) -> Domain:
+    check_keys(line, ("scale", "values", "default"), required=("values", "default"))
+    values = line["values"]
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"expected a list of values, got {values!r}")
+    return Choice(tuple(values), line["default"])  # type: ignore[arg-type]  # Choice checks them itself
+
+
+SCALES: Mapping[str, Callable[[Mapping[str, object]], Domain]] = {
+    "linear": _range(Linear),
+    "log": _range(Log),
+    "integer": _range(Integer),
+    "choice": _choice,
+}
+
+
+def _domain(plain: object) -> Domain:
+    line = mapping(plain, "a domain such as {scale: log, low: 1e-4, high: 1e-2, default: 1e-3}")
+    scale = line.get("scale")
+    if not isinstance(scale, str) or scale not in SCALES:
+        raise ValueError(f"expected a scale out of {', '.join(SCALES)}, got {scale!r}")
+    return SCALES[scale](line)
+
+
+def _trial(plain: object) -> dict[str, Setting]:
+    trial = {}
+    for address, value in mapping({} if plain is None else plain, "settings by their address").items():
+        with named(f"trial {address!r}"):
+            trial[address] = _setting(value)
+    return trial
+
+
+def _setting(value: object) -> Setting:
+    if isinstance(value, float):
+        return number(value, "the value")
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(whole(item, "each item of a list") for item in value)
+    raise ValueError(f"expected a number, a word, true/false or a list of whole numbers, got {value!r}")
+
+
+def _of_kind(value: object, domain: Domain | None) -> object:
+    """The value in the type that the gene's domain has: 1 is 1.0 for a linear gene."""
+    if isinstance(domain, Linear | Log):
+        return number(value, "the value")
+    return whole(value, "the value") if isinstance(domain, Integer) else value
+
+
+def _recipe(plain: object) -> dict[str, object]:
+    if isinstance(plain, str):
+        return {"name": plain}
+    with named("recipe"):
+        return {"name": DEFAULT_RECIPE, **mapping(plain, "a recipe's name, or a mapping with its name and changes")}
+
+
+def _fitness(plain: object) -> dict[str, float]:
+    with named("fitness"):
+        weights = mapping(plain, "weights by the name of their score")
+        return {name: number(weight, f"the weight of {name!r}") for name, weight in weights.items()}
+
+
+def _check_fitness(weights: Mapping[str, float]) -> None:
+    if not any(weights.values()):
+        raise ValueError(f"fitness: expected a weight other than 0, got {dict(weights)!r}")
+    for name in weights:
+        if not name.startswith("val/"):  # the test split is not for choosing
+            raise ValueError(f"fitness: expected validation scores such as 'val/map50_95', got {name!r}")

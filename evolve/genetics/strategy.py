@@ -1,0 +1,222 @@
+"""The strategy: ask what is decided, tell what came out. A state machine without clock, files or processes.
+
+Hard barrier: a rung is decided when everyone who entered it is told, a generation is bred when the
+last rung of the one before is decided. So the order in which trials end decides nothing, and telling
+a fresh strategy what a search was told gives the same decisions again: that is how a search resumes.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from evolve.genetics import fidelity, operators, seeding, selection
+from evolve.genetics.genome import Genome, Individual, generator, trial_seed, uid_of
+from evolve.genetics.recipe import Recipe
+from evolve.genetics.space import SearchSpace
+
+MUTATION = "gaussian"
+BREEDING_TRIES = 1000  # draws for one child before its space counts as exhausted
+
+
+@dataclass(frozen=True)
+class GenerationOpened:
+    """These individuals were born."""
+
+    generation: int
+    individuals: tuple[Individual, ...]
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The individual may train from start_step to stop_step."""
+
+    uid: str
+    rung: int  # 0, 1, ...
+    start_step: int
+    stop_step: int
+    last: bool  # whether stop_step is the full budget
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The individual was not promoted from the rung at this step."""
+
+    uid: str
+    step: int
+
+
+@dataclass(frozen=True)
+class GenerationClosed:
+    """Everyone of the generation is done; these are its elites, best first."""
+
+    generation: int
+    elites: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SearchEnded:
+    """Nothing more is to be trained. The winner is None when no individual reached its full budget."""
+
+    winner: str | None
+    reason: str
+
+
+Decision = GenerationOpened | Assigned | Stopped | GenerationClosed | SearchEnded
+
+
+class Strategy:
+    """Generations of individuals on rungs; elites stay, each gets its children."""
+
+    def __init__(self, space: SearchSpace, recipe: Recipe, seed: int, steps: int) -> None:
+        if seed < 0:
+            raise ValueError(f"expected a seed of 0 or more, got seed={seed}")
+        self._space, self._recipe, self._seed = space, recipe, seed
+        self._steps = recipe.rung_steps(steps)
+        self._decisions: list[Decision] = []  # not asked for yet
+        self._individuals: dict[str, Individual] = {}
+        self._scores: dict[str, dict[int, float]] = {}
+        self._fitness: dict[str, float] = {}
+        self._genomes: set[Genome] = set()
+        self._elites: tuple[str, ...] = ()
+        self._ended = False
+        self._rung = 0
+        self._entered: tuple[str, ...] = ()  # those on the current rung, by slot
+        self._told: dict[str, float | None] = {}  # of these, what came out
+        self._open(0, seeding.first_generation(space, recipe, seed))
+
+    @property
+    def generation(self) -> int:
+        """The generation that trains now, or did last."""
+        return self._generation
+
+    @property
+    def ended(self) -> bool:
+        """Whether the search is over."""
+        return self._ended
+
+    @property
+    def individuals(self) -> Mapping[str, Individual]:
+        """Everyone born so far, by uid."""
+        return MappingProxyType(self._individuals)
+
+    @property
+    def scores(self) -> Mapping[str, Mapping[int, float]]:
+        """What was told of each uid: step -> score."""
+        return MappingProxyType(self._scores)
+
+    @property
+    def fitness(self) -> Mapping[str, float]:
+        """The scores at the full budget, by uid."""
+        return MappingProxyType(self._fitness)
+
+    def ask(self) -> list[Decision]:
+        """Everything decided since the last time, in order; empty while trials are awaited."""
+        decided, self._decisions = self._decisions, []
+        return decided
+
+    def tell(self, uid: str, step: int, score: float | None) -> None:
+        """What came out at the step the individual was assigned to reach; None: it failed on the way there."""
+        expected = self._steps[self._rung]
+        if self._ended or uid not in self._entered or step != expected:
+            raise ValueError(f"{uid}: expected a trial assigned to reach step {expected}, got step {step}")
+        if uid in self._told:
+            raise ValueError(f"{uid}: expected one result at step {step}, got a second one")
+        if score is not None and not math.isfinite(score):
+            raise ValueError(f"{uid}: expected a finite score at step {step}, or None for a failed trial, got {score}")
+        self._told[uid] = score
+        if score is not None:
+            self._scores[uid][step] = score
+        if len(self._told) == len(self._entered):
+            self._decide_rung()
+
+    def _decide_rung(self) -> None:
+        """Everyone on the rung is told: promote, or close the generation."""
+        alive = {uid: score for uid, score in self._told.items() if score is not None}
+        step = self._steps[self._rung]
+        if self._rung == len(self._steps) - 1:
+            self._fitness.update(alive)
+            self._close(alive)
+            return
+        promoted = set(fidelity.promoted(alive, len(self._entered), self._recipe.keep, self._recipe.elites))
+        self._decisions += [Stopped(uid, step) for uid in self._entered if uid in alive and uid not in promoted]
+        if promoted:
+            self._assign(self._rung + 1, (uid for uid in self._entered if uid in promoted))
+        else:
+            self._close({})
+
+    def _assign(self, rung: int, uids: Iterable[str]) -> None:
+        self._rung, self._entered, self._told = rung, tuple(uids), {}
+        start, stop = (0, *self._steps)[rung], self._steps[rung]
+        last = rung == len(self._steps) - 1
+        self._decisions += [Assigned(uid, rung, start, stop, last) for uid in self._entered]
+
+    def _open(self, generation: int, individuals: list[Individual]) -> None:
+        self._generation = generation
+        for individual in individuals:
+            self._individuals[individual.uid] = individual
+            self._scores[individual.uid] = {}
+            self._genomes.add(individual.genome)
+        self._decisions.append(GenerationOpened(generation, tuple(individuals)))
+        self._assign(0, (individual.uid for individual in individuals))
+
+    def _close(self, finished: Mapping[str, float]) -> None:
+        """Choose the elites of the generation; breed the next one or end."""
+        candidates = {**{uid: self._fitness[uid] for uid in self._elites}, **finished}
+        self._elites = selection.elites(candidates, self._recipe.elites)
+        self._decisions.append(GenerationClosed(self._generation, self._elites))
+        if not self._elites:
+            self._end("no individual reached its full budget")
+        elif self._generation == self._recipe.generations:
+            self._end("all generations are done")
+        else:
+            try:
+                children = self._breed(self._generation + 1)
+            except operators.SpaceExhausted as error:
+                self._end(str(error))
+            else:
+                self._open(self._generation + 1, children)
+
+    def _breed(self, generation: int) -> list[Individual]:
+        """Exactly `children` children of each elite, in the elites' order; no genome that has been there."""
+        parents = [uid for uid in self._elites for _ in range(self._recipe.children)]
+        seen = set(self._genomes)
+        children = []
+        for slot, parent in enumerate(parents):
+            genome = self._child(parent, generation, slot, seen)
+            seen.add(genome)
+            children.append(
+                Individual(
+                    uid=uid_of(generation, slot),
+                    genome=genome,
+                    parents=(parent,),
+                    generation=generation,
+                    slot=slot,
+                    operator=MUTATION,
+                    seed=trial_seed(self._seed, generation, slot),
+                )
+            )
+        return children
+
+    def _child(self, parent: str, generation: int, slot: int, seen: set[Genome]) -> Genome:
+        """A child whose genome is new, drawn again from the same generator until it is."""
+        rng = generator(self._seed, generation, slot)
+        mutate = operators.MUTATIONS[MUTATION]
+        for _ in range(BREEDING_TRIES):
+            genome = mutate(
+                self._individuals[parent].genome,
+                self._space,
+                rng,
+                rate=self._recipe.mutation_rate,
+                strength=self._recipe.mutation_strength,
+            )
+            if genome not in seen:
+                return genome
+        raise operators.SpaceExhausted(
+            f"search space {self._space.name!r}: expected a new child of {parent} in {BREEDING_TRIES} draws, "
+            "got only genomes that have been there"
+        )
+
+    def _end(self, reason: str) -> None:
+        self._ended = True
+        self._decisions.append(SearchEnded(self._elites[0] if self._elites else None, reason))
