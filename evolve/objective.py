@@ -1,0 +1,256 @@
+"""The real objective: a spec's configuration -> data -> detector -> measurements.
+
+The only file that joins the rooms `data` and `model`. It is light to import: what loads OpenCV or
+TensorFlow is imported where it is needed, so the controller can describe a data set without them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec
+from evolve.trial_config import STRUCTURAL, TrialConfig
+
+if TYPE_CHECKING:
+    from data.example import Example
+    from data.pipeline import Pipeline
+    from model.train import Trainer
+
+# Training losses are reported this often within a schedule, beside the scores at rungs.
+REPORTS_PER_SCHEDULE = 18
+# Pictures are kept shrunk to this many times the largest network side: jitter crops up to 2.5 times deep.
+STORE_FACTOR = 2
+
+
+def describe_data(root: Path, *, size: int, fit: str) -> dict[str, Any]:
+    """What a search must know of a data set, as plain values; raises the reader's error when it is unusable.
+
+    Returns path, format, fingerprint, class_names, anchors (network pixels at `size`), images and boxes by split,
+    and the problems found, by kind.
+    """
+    from collections import Counter
+
+    from data import anchors, read
+
+    dataset = read.load(root)
+    chosen = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit)
+    return {
+        "path": str(root.resolve()),
+        "format": dataset.format,
+        "fingerprint": dataset.fingerprint,
+        "class_names": list(dataset.class_names),
+        "anchors": [[float(w), float(h)] for w, h in chosen],
+        "images": {split: len(examples) for split, examples in dataset.splits.items()},
+        "boxes": {split: sum(len(e.boxes) for e in examples) for split, examples in dataset.splits.items()},
+        "problems": dict(Counter(problem.kind for problem in dataset.problems)),
+    }
+
+
+def write_embedded_data(root: Path, *, slice_name: str = "target") -> Path:
+    """Write the embedded scenes of handwritten digits once, in YOLO format; returns their folder."""
+    from data import synthetic
+
+    return synthetic.write(root, seed=0, digits=slice_name)
+
+
+def detection_objective(
+    *,
+    data: str,
+    class_names: Sequence[str],
+    anchors: Sequence[Sequence[float]],
+    fingerprint: str,
+    weights: str | None = None,
+    threads: int = 1,
+    gpu: bool = False,
+    notes: Mapping[str, str] | None = None,
+) -> DetectionObjective:
+    """Make the objective of a worker: sets threads, checks the GPU, reads the data set and the base weights.
+
+    Raises GpuNotUsable when a GPU was asked for and TensorFlow sees none: never a silent CPU run.
+    """
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    found = tf.config.list_physical_devices("GPU")
+    if gpu and not found:
+        raise GpuNotUsable(
+            "TensorFlow sees no GPU though one was asked for: expected a usable CUDA installation; "
+            "run `make setup LOCK=locks/cuda.txt`, or search on the CPU with --cpu"
+        )
+    for device in found:
+        tf.config.experimental.set_memory_growth(device, True)
+
+    import cv2
+
+    from data import read
+
+    cv2.setNumThreads(threads)
+    dataset = read.load(Path(data))
+    if dataset.fingerprint != fingerprint:
+        raise ValueError(f"{data}: the data set changed: expected fingerprint {fingerprint}, got {dataset.fingerprint}")
+    return DetectionObjective(
+        dataset.splits,
+        class_names,
+        [(float(w), float(h)) for w, h in anchors],
+        Path(weights) if weights else None,
+        {"data_fingerprint": fingerprint, **(notes or {})},
+    )
+
+
+class DetectionObjective:
+    """Trains a YOLOv4 detector by a spec; keeps its compiled step for specs of the same structure."""
+
+    def __init__(
+        self,
+        splits: Mapping[str, tuple[Example, ...]],
+        class_names: Sequence[str],
+        anchors: Sequence[tuple[float, float]],
+        weights: Path | None,
+        notes: Mapping[str, str],
+    ) -> None:
+        from model import checkpoint
+
+        self.splits = splits
+        self.class_names = tuple(class_names)
+        self.anchors = tuple(anchors)
+        self.notes = dict(notes)
+        self.base = checkpoint.read_weights(weights) if weights else None
+        self._structure: tuple[object, ...] | None = None
+        self._trainer: Trainer | None = None
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
+        """Train the spec's piece; scores of its splits come with the last measurement."""
+        from data.pipeline import training_size
+        from model import train
+
+        config = TrialConfig.from_settings(spec.config)
+        begun = time.perf_counter()
+        trainer = self._trainer_for(config)
+        if spec.start_step == 0:
+            trainer.reset(spec.seed, self.base)
+        else:
+            trainer.load_state(_state_file(spec, spec.start_step))
+        seconds = {"prepare": time.perf_counter() - begun}
+        steps = config.train.steps
+        pipeline = self._pipeline("train", config)
+
+        def batch_at(step: int) -> Any:
+            return pipeline.batch(
+                seed=spec.seed,
+                step=step,
+                batch=config.train.batch,
+                size=training_size(spec.seed, step, config.train.sizes, config.train.size_period),
+                augment=config.augment,
+                progress=step / steps,
+                max_boxes=config.input.max_boxes,
+                fit=config.input.fit,
+            )
+
+        reports = train.train(
+            trainer,
+            batch_at,
+            config.detector,
+            config.optimizer,
+            config.loss,
+            steps=steps,
+            start_step=spec.start_step,
+            stop_step=spec.stop_step,
+            report_every=max(1, steps // REPORTS_PER_SCHEDULE),
+        )
+        try:
+            for report in reports:
+                seconds = {
+                    kind: seconds.get(kind, 0.0) + report.seconds.get(kind, 0.0) for kind in {*seconds, *report.seconds}
+                }
+                if report.step < spec.stop_step:
+                    yield Measurement(report.step, report.losses, {}, seconds, report.traces)
+                    seconds = {}
+                    continue
+                yield self._last(spec, config, trainer, report, seconds)
+        except train.Diverged as error:
+            raise TrialDiverged(str(error)) from None
+
+    def _last(
+        self, spec: TrialSpec, config: TrialConfig, trainer: Trainer, report: Any, seconds: dict[str, float]
+    ) -> Measurement:
+        """Evaluate, keep what the spec wants kept, and measure both."""
+        traced = trainer.traces
+        begun = time.perf_counter()
+        scores = {
+            f"{split}/{name}": value
+            for split in spec.evaluate_splits
+            for name, value in self._evaluate(split, config, trainer).items()
+        }
+        compiled = trainer.traces > traced
+        evaluated = time.perf_counter()
+        seconds["compile" if compiled else "evaluate"] = (
+            seconds.get("compile" if compiled else "evaluate", 0.0) + evaluated - begun
+        )
+        if spec.state_dir is not None and spec.stop_step < config.train.steps:
+            trainer.save_state(_state_file(spec, spec.stop_step))
+        if spec.checkpoint is not None:
+            self._save(spec, config, trainer)
+        seconds["checkpoint"] = time.perf_counter() - evaluated
+        return Measurement(report.step, report.losses, scores, seconds, report.traces + trainer.traces - traced)
+
+    def _evaluate(self, split: str, config: TrialConfig, trainer: Trainer) -> dict[str, float]:
+        from model import evaluate
+
+        found = evaluate.evaluate(
+            lambda images: trainer.forward(images, config.detector.scale_xy),
+            self._pipeline(split, config).evaluation(
+                size=config.train.size, fit=config.input.fit, batch=config.train.batch
+            ),
+            self.splits[split],
+            self.class_names,
+        )
+        return {"map50_95": found.map50_95, "map50": found.map50, "map75": found.map75}
+
+    def _save(self, spec: TrialSpec, config: TrialConfig, trainer: Trainer) -> None:
+        from model import checkpoint
+
+        info = checkpoint.DetectorInfo(
+            class_names=self.class_names,
+            anchors=self.anchors,
+            size=config.train.size,
+            fit=config.input.fit,
+            detector=config.detector,
+            notes={**self.notes, "uid": spec.uid, "steps": str(spec.stop_step)},
+        )
+        if spec.checkpoint is not None:
+            checkpoint.save_detector(spec.checkpoint, trainer.model, info)
+
+    def _trainer_for(self, config: TrialConfig) -> Trainer:
+        """The warm trainer, or a new one when what shapes the graph is another."""
+        from model.train import Trainer
+
+        settings = config.settings()
+        structure = tuple(settings[address] for address in sorted(STRUCTURAL))
+        if self._trainer is None or structure != self._structure:
+            self._trainer = Trainer(config.detector, self.class_names, self.anchors)
+            self._structure = structure
+            self._pipelines = {}
+        return self._trainer
+
+    def _pipeline(self, split: str, config: TrialConfig) -> Pipeline:
+        from data.pipeline import Pipeline
+
+        if split not in self._pipelines:
+            side = STORE_FACTOR * max(config.train.size, *config.train.sizes)
+            self._pipelines[split] = Pipeline(self.splits[split], store_side=side)
+        return self._pipelines[split]
+
+
+def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    return {kind: first.get(kind, 0.0) + second.get(kind, 0.0) for kind in first.keys() | second.keys()}
+
+
+def _state_file(spec: TrialSpec, step: int) -> Path:
+    if spec.state_dir is None:
+        raise ValueError(f"{spec.uid}: a trial that starts at step {step} needs a state directory, got none")
+    return spec.state_dir / f"state-{step}.npz"

@@ -1,0 +1,174 @@
+"""What a search is about: data, model and space joined into a Task, checked before anything heavy is imported."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evolve.genetics import space as spaces
+from evolve.genetics.domains import Choice, Domain
+from evolve.genetics.genome import Genome
+from evolve.genetics.space import SearchSpace
+from evolve.objective import describe_data, write_embedded_data
+from evolve.trial import ObjectiveFactory, Setting
+from evolve.trial_config import ADDRESSES, TrialConfig, check_space
+
+SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
+EMBEDDED_SPACE = SPACES / "embedded.yaml"
+SMALL_SPACE = SPACES / "yolov4_small.yaml"
+FULL_SPACE = SPACES / "yolov4.yaml"
+EMBEDDED_BASE = SPACES / "embedded_base.keras"
+EMBEDDED_DATA = Path("runs") / "digits"
+
+# Darknet's rule for own data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
+STEPS_PER_CLASS = 2000
+LEAST_STEPS = 6000
+RULE_BATCH = 64
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong; the message is one sentence for the terminal."""
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """What the command line asked for; None means not said."""
+
+    data: Path | None = None  # None: the embedded data set
+    space: Path | None = None
+    weights: str | None = None  # a checkpoint of ours, or "none"
+    size: int | None = None
+    batch: int | None = None
+    steps: int | None = None
+    share: float = 1.0  # of the schedule: the full budget stops there, the schedule keeps its length
+    settings: Mapping[str, str] = field(default_factory=dict)  # --set gene=value
+    gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a search needs to know of what it trains.
+
+    space: with every trial setting filled in; steps: the full budget in optimizer steps; description: what
+    the journal keeps of data and weights; notes: sentences for the terminal.
+    """
+
+    space: SearchSpace
+    factory: ObjectiveFactory
+    description: dict[str, Any]
+    steps: int
+    notes: tuple[str, ...]
+
+    def config_of(self, genome: Genome) -> dict[str, Setting]:
+        """The whole effective configuration of a genome, by address."""
+        return TrialConfig.from_settings({**self.space.trial, **dict(genome)}).settings()
+
+
+def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
+    """Check the request and read the data set; InputError or the reader's own error, one sentence each."""
+    path = request.space or _default_space(request)
+    space = _with_settings(spaces.load(path), request)
+    if request.data is not None and not request.data.is_dir():
+        raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
+    check_space(space.name, space.trial, {gene: _extremes(domain) for gene, domain in space.genes.items()})
+    weights = _weights(request)
+    base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
+    root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
+    description = describe_data(root, size=base.train.size, fit=base.input.fit)
+    description["embedded"] = request.data is None
+    description["weights"] = None if weights is None else str(weights)
+    schedule = _schedule(space, base, len(description["class_names"]), request)
+    space = space.with_gene_fixed("train.steps", schedule)
+    steps = max(1, math.ceil(request.share * schedule))
+    factory = ObjectiveFactory(
+        "evolve.objective:detection_objective",
+        {
+            "data": description["path"],
+            "class_names": description["class_names"],
+            "anchors": description["anchors"],
+            "fingerprint": description["fingerprint"],
+            "weights": description["weights"],
+            "threads": threads,
+            "gpu": request.gpu,
+        },
+    )
+    return Task(space, factory, description, steps, _notes(request, path, base, description, schedule, steps))
+
+
+def _default_space(request: TaskRequest) -> Path:
+    if request.data is None:
+        return EMBEDDED_SPACE
+    return FULL_SPACE if request.gpu else SMALL_SPACE
+
+
+def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
+    """The space with --size, --batch and --set applied; each fixes its address."""
+    if not 0 < request.share <= 1:
+        raise InputError(f"--share: expected a share of the schedule above 0, at most 1, got {request.share}")
+    if request.steps is not None and request.steps < 1:
+        raise InputError(f"--steps: expected at least 1, got {request.steps}")
+    if request.size is not None:
+        space = space.with_gene_fixed("train.size", request.size).with_gene_fixed("train.sizes", [request.size])
+    if request.batch is not None:
+        space = space.with_gene_fixed("train.batch", request.batch)
+    for address, text in request.settings.items():
+        if address not in ADDRESSES:
+            known = ", ".join(sorted(space.genes))
+            raise InputError(f"--set {address}={text}: no gene or trial setting of that name; the genes are {known}")
+        space = space.with_gene_fixed(address, text)
+    return space
+
+
+def _extremes(domain: Domain) -> list[Setting]:
+    """The values of a gene that stand for all: every choice, or both ends and the default."""
+    if isinstance(domain, Choice):
+        return list(domain.values)
+    return [domain.from_unit(0.0), domain.from_unit(1.0), domain.default]
+
+
+def _weights(request: TaskRequest) -> Path | None:
+    """Where a trial starts from: a file, the shipped base for small models, or scratch."""
+    if request.weights == "none":
+        return None
+    if request.weights is not None:
+        path = Path(request.weights)
+        if not path.is_file():
+            raise InputError(f"--weights {path}: expected a checkpoint file (.keras) or 'none', got no such file")
+        return path.resolve()
+    return None if request.data is not None and request.gpu else EMBEDDED_BASE
+
+
+def _schedule(space: SearchSpace, base: TrialConfig, classes: int, request: TaskRequest) -> int:
+    """Length of the schedule: --steps, else the space's, else Darknet's rule."""
+    if request.steps is not None:
+        return request.steps
+    if "train.steps" in space.trial:
+        return base.train.steps
+    images = max(STEPS_PER_CLASS * classes, LEAST_STEPS) * RULE_BATCH
+    return math.ceil(images / base.train.batch)
+
+
+def _notes(
+    request: TaskRequest, path: Path, base: TrialConfig, description: Mapping[str, Any], schedule: int, steps: int
+) -> tuple[str, ...]:
+    images = ", ".join(f"{count} {split}" for split, count in description["images"].items())
+    what = "embedded handwritten digits" if request.data is None else str(request.data)
+    notes = [
+        f"data: {what}: {len(description['class_names'])} classes, images: {images}",
+        f"space: {path.name}; model: YOLOv4 x{base.detector.width:g} wide, x{base.detector.depth:g} deep, "
+        f"{base.train.size} px, batch {base.train.batch}",
+        f"full budget: {steps} optimizer steps"
+        + ("" if steps == schedule else f", the first {request.share:.0%} of a schedule of {schedule}"),
+    ]
+    notes += [f"data: {count} x {kind} (see `python -m data check`)" for kind, count in description["problems"].items()]
+    if request.data is not None and not request.gpu and request.space is None:
+        notes.append("no GPU in use: a small model is searched, because the full one takes over 10 s a step on a CPU")
+    if description["weights"] is None:
+        notes.append(
+            "weights: none: every trial starts from scratch, which costs several times the steps of fine-tuning; "
+            "--weights FILE starts from a checkpoint"
+        )
+    else:
+        notes.append(f"weights: from {Path(description['weights']).name}, where layers agree")
+    return tuple(notes)

@@ -1,0 +1,113 @@
+"""TrialConfig joins the rooms' settings; a gene's name is its address in it, such as "loss.box_weight".
+
+Standard library only: a search space is checked at launch, before anything heavy is imported.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.config import AugmentConfig, InputConfig
+from evolve.trial import Setting
+from model.config import STRUCTURAL as MODEL_STRUCTURAL
+from model.config import DetectorConfig, LossConfig, OptimizerConfig, TrainConfig
+
+# What shapes the graph: a trial that differs only in other settings traces and compiles nothing.
+STRUCTURAL = MODEL_STRUCTURAL | {"input.max_boxes"}
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """The whole effective configuration of a trial."""
+
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+
+    @staticmethod
+    def from_settings(settings: Mapping[str, Setting]) -> "TrialConfig":
+        """A configuration from values by address; what is not named keeps its default.
+
+        ValueError names an unknown address, a value of the wrong type, or one out of bounds.
+        """
+        by_room: dict[str, dict[str, Any]] = {room: {} for room in ROOMS}
+        for address, value in settings.items():
+            kind = ADDRESSES.get(address)
+            if kind is None:
+                raise ValueError(
+                    f"'{address}' is no setting of a trial; expected one of {', '.join(sorted(ADDRESSES))}"
+                )
+            room, _, name = address.partition(".")
+            by_room[room][name] = _convert(address, kind, value)
+        return TrialConfig(**{room: ROOMS[room](**values) for room, values in by_room.items()})
+
+    def settings(self) -> dict[str, Setting]:
+        """Every value by its address: the inverse of from_settings."""
+        return {
+            f"{room}.{f.name}": getattr(getattr(self, room), f.name)
+            for room, config in ROOMS.items()
+            for f in dataclasses.fields(config)
+        }
+
+
+ROOMS: dict[str, Any] = {
+    "detector": DetectorConfig,
+    "loss": LossConfig,
+    "optimizer": OptimizerConfig,
+    "train": TrainConfig,
+    "augment": AugmentConfig,
+    "input": InputConfig,
+}
+
+ADDRESSES: dict[str, Any] = {
+    f"{room}.{name}": kind
+    for room, config in ROOMS.items()
+    for name, kind in typing.get_type_hints(config).items()
+    if not name.startswith("_")
+}
+
+
+def _convert(address: str, kind: Any, value: Setting | list[int]) -> Any:
+    """The value as the field's type: numbers and lists come from YAML and from the command line as they are."""
+    if typing.get_origin(kind) is tuple:
+        sizes = value if isinstance(value, list | tuple) else (value,)
+        return tuple(_convert(address, int, size) for size in sizes)
+    if typing.get_origin(kind) in (typing.Literal, types.UnionType):
+        return value  # the config checks its own words
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
+        return int(value)
+    if isinstance(value, kind):
+        return value
+    raise ValueError(f"{address}: expected {kind.__name__}, got {value!r}")
+
+
+def check_space(name: str, trial: Mapping[str, Setting], genes: Mapping[str, list[Setting]]) -> None:
+    """Check that every address exists and that each gene's extreme values make a valid configuration.
+
+    genes: address -> the values to try (low, high, default, or every choice). ValueError names the space,
+    the gene and what is wrong.
+    """
+    both = sorted(set(trial) & set(genes))
+    if both:
+        raise ValueError(f"{name}: '{both[0]}' is both a gene and a fixed trial setting; expected one of the two")
+    for address in genes:
+        if address == "train.steps":
+            raise ValueError(f"{name}: gene 'train.steps': the budget is no gene; expected it under trial:")
+    try:
+        base = TrialConfig.from_settings(trial).settings()
+    except ValueError as error:
+        raise ValueError(f"{name}: trial: {error}") from None
+    for address, values in genes.items():
+        for value in values:
+            try:
+                TrialConfig.from_settings({**base, address: value})
+            except ValueError as error:
+                raise ValueError(f"{name}: gene {error}") from None

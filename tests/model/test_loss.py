@@ -1,0 +1,195 @@
+"""The loss against the reference's oracles, hand sums, finite differences and a slow loop over cells."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from model import decode, loss
+
+ANCHORS = np.asarray(
+    [(12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)], np.float32
+)
+SCALE = np.asarray([1.2, 1.1, 1.05], np.float32)
+
+
+def _xyxy(cx, cy, w, h):
+    return np.asarray([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], np.float64)
+
+
+def test_ciou_of_the_reference_pair():
+    # reference 4.4: IoU 0.503268, distance 0.017509, v 0.027638, alpha 0.052707
+    value = loss.ciou(_xyxy(0.45, 0.52, 0.20, 0.30), _xyxy(0.50, 0.50, 0.25, 0.22))
+    assert float(value) == pytest.approx(0.484302, abs=2e-6)
+    assert float(loss.iou(_xyxy(0.45, 0.52, 0.20, 0.30), _xyxy(0.50, 0.50, 0.25, 0.22))) == pytest.approx(
+        0.503268, abs=2e-6
+    )
+
+
+def test_the_gradient_of_ciou_is_that_of_the_formula_with_alpha_constant():
+    box, truth = _xyxy(30.0, 40.0, 20.0, 31.0), _xyxy(33.0, 38.0, 25.0, 22.0)
+
+    def by_hand(b):
+        w, h, tw, th = b[2] - b[0], b[3] - b[1], truth[2] - truth[0], truth[3] - truth[1]
+        inter = (min(b[2], truth[2]) - max(b[0], truth[0])) * (min(b[3], truth[3]) - max(b[1], truth[1]))
+        iou = inter / (w * h + tw * th - inter)
+        rho = ((b[0] + b[2] - truth[0] - truth[2]) ** 2 + (b[1] + b[3] - truth[1] - truth[3]) ** 2) / 4
+        c = (max(b[2], truth[2]) - min(b[0], truth[0])) ** 2 + (max(b[3], truth[3]) - min(b[1], truth[1])) ** 2
+        v = 4 / np.pi**2 * (np.arctan(tw / th) - np.arctan(w / h)) ** 2
+        return iou, rho / c, v
+
+    iou, _, v = by_hand(box)
+    alpha = v / (1 - iou + v)
+    expected = []
+    for k in range(4):
+        step = np.zeros(4)
+        step[k] = 1e-5
+        up, down = by_hand(box + step), by_hand(box - step)
+        expected.append(((up[0] - up[1] - alpha * up[2]) - (down[0] - down[1] - alpha * down[2])) / 2e-5)
+    watched = tf.constant(box)
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        value = loss.ciou(watched, tf.constant(truth))
+    np.testing.assert_allclose(tape.gradient(value, watched).numpy(), expected, rtol=1e-6, atol=1e-9)
+
+
+@given(st.floats(-60, 60), st.floats(0, 1))
+def test_cross_entropy_is_its_definition(logit, target):
+    # log sigmoid(x) = -log(1 + e^-x), by numpy's own stable form, in float64
+    expected = target * np.logaddexp(0, -logit) + (1 - target) * np.logaddexp(0, logit)
+    found = float(loss.binary_cross_entropy(np.float32(logit), np.float32(target)))
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)  # float32
+
+
+def _settings(**changed):
+    value = dict(
+        box_weight=1.0,
+        objectness_weight=1.0,
+        class_weight=1.0,
+        iou_threshold=0.213,
+        ignore_threshold=0.7,
+        label_smoothing=0.0,
+        objectness_gamma=0.0,
+    )
+    return loss.LossSettings(**{k: tf.constant(v, tf.float32) for k, v in (value | changed).items()})
+
+
+def _maps(seed, classes=3, batch=2, scale=1.0):
+    rng = np.random.default_rng(seed)
+    return [
+        (scale * rng.normal(size=(batch, 64 // s, 64 // s, 3 * (5 + classes)))).astype(np.float32) for s in (8, 16, 32)
+    ]
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _slow_loss(maps, boxes, classes, value):
+    """Darknet's yolo_layer.c read as a loop over images, scales and truths, in float64."""
+    box_term = objectness = class_term = 0.0
+    for b in range(len(boxes)):
+        truths = [(box, c) for box, c in zip(boxes[b], classes[b], strict=True) if c >= 0]
+        answers = {}
+        for box, c in truths:
+            w, h = box[2] - box[0], box[3] - box[1]
+            overlap = [min(w, a[0]) * min(h, a[1]) for a in ANCHORS]
+            ious = [o / (w * h + a[0] * a[1] - o) for o, a in zip(overlap, ANCHORS, strict=True)]
+            for n in range(9):
+                if n == int(np.argmax(ious)) or ious[n] > value["iou_threshold"]:
+                    s = (8, 16, 32)[n // 3]
+                    cell = (n // 3, int((box[1] + box[3]) / 2 // s), int((box[0] + box[2]) / 2 // s), n % 3)
+                    answers.setdefault(cell, []).append((box, c))
+        for k, s in enumerate((8, 16, 32)):
+            raw = maps[k][b].reshape(64 // s, 64 // s, 3, -1).astype(np.float64)
+            for j in range(64 // s):
+                for i in range(64 // s):
+                    for a in range(3):
+                        t = raw[j, i, a]
+                        cx = s * (i + SCALE[k] * _sigmoid(t[0]) - (SCALE[k] - 1) / 2)
+                        cy = s * (j + SCALE[k] * _sigmoid(t[1]) - (SCALE[k] - 1) / 2)
+                        w, h = ANCHORS[3 * k + a] * np.exp(t[2:4])
+                        predicted = _xyxy(cx, cy, w, h)
+                        mine = answers.get((k, j, i, a), [])
+                        if mine:
+                            objectness += np.log1p(np.exp(-t[4]))
+                            hot = np.zeros(len(t) - 5)
+                            for box, c in mine:
+                                box_term += (1 - float(loss.ciou(predicted, box.astype(np.float64)))) / len(mine)
+                                hot[c] = 1
+                            hot = hot * (1 - value["label_smoothing"]) + value["label_smoothing"] / 2
+                            p = _sigmoid(t[5:])
+                            class_term += -(hot * np.log(p) + (1 - hot) * np.log(1 - p)).sum()
+                            continue
+                        best = max((float(loss.iou(predicted, box.astype(np.float64))) for box, _ in truths), default=0)
+                        if best > value["ignore_threshold"] and _sigmoid(t[5:]).max() > 0.25:
+                            continue
+                        objectness += _sigmoid(t[4]) ** value["objectness_gamma"] * np.log1p(np.exp(t[4]))
+    return {"box": box_term / len(boxes), "objectness": objectness / len(boxes), "class": class_term / len(boxes)}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"iou_threshold": 1.0},
+        {"label_smoothing": 0.1},
+        {"objectness_gamma": 1.5},
+        {"ignore_threshold": 0.3},
+    ],
+)
+def test_the_loss_is_that_of_a_slow_loop_over_cells(changed):
+    boxes = np.zeros((2, 4, 4), np.float32)
+    classes = np.full((2, 4), -1, np.int32)
+    boxes[0, :3] = [[10, 10, 60, 60], [11, 11, 61, 61], [2, 30, 14, 46]]
+    classes[0, :3] = [0, 2, 1]
+    boxes[1, 1] = [20, 5, 40, 41]  # padding before it
+    classes[1, 1] = 2
+    maps = _maps(7)
+    value = dict(iou_threshold=0.213, ignore_threshold=0.7, label_smoothing=0.0, objectness_gamma=0.0) | changed
+    expected = _slow_loss(maps, boxes, classes, value)
+    found = loss.detection_loss([tf.constant(m) for m in maps], boxes, classes, ANCHORS, SCALE, _settings(**changed))
+    for name, number in expected.items():
+        assert float(found[name]) == pytest.approx(number, rel=2e-5), name
+    assert float(found["total"]) == pytest.approx(sum(expected.values()), rel=2e-5)
+
+
+def test_weights_scale_their_own_term_alone():
+    boxes = np.asarray([[[10, 10, 40, 50]]] * 2, np.float32)
+    classes = np.asarray([[1]] * 2, np.int32)
+    maps = _maps(3)
+    plain = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings())
+    heavy = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings(box_weight=3.0))
+    assert float(heavy["box"]) == pytest.approx(3 * float(plain["box"]), rel=1e-6)
+    for name in ("objectness", "class"):
+        assert float(heavy[name]) == float(plain[name])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.1, 30))
+def test_gradients_stay_finite_whatever_the_maps_and_padding(seed, scale):
+    maps = [tf.constant(m) for m in _maps(seed, scale=scale)]
+    boxes = np.zeros((2, 3, 4), np.float32)
+    boxes[0, 0] = [5, 5, 5, 9]  # no width
+    classes = np.asarray([[0, -1, -1], [-1, -1, -1]], np.int32)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        total = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings())["total"]
+    for gradient in tape.gradient(total, maps):
+        assert np.all(np.isfinite(gradient.numpy()))
+
+
+def test_decoding_is_the_formula_of_the_paper():
+    maps = [np.zeros((1, 64 // s, 64 // s, 3 * 8), np.float32) for s in (8, 16, 32)]
+    maps[1][0, 2, 1, 8:16] = [0.3, -0.2, 0.1, -0.4, 1.0, 0.0, 2.0, -1.0]  # stride 16, row 2, column 1, anchor 1
+    boxes, objectness, classes = (ops.convert_to_numpy(x) for x in decode.boxes(maps, ANCHORS, SCALE))
+    place = 8 * 8 * 3 + (2 * 4 + 1) * 3 + 1
+    cx = 16 * (1 + 1.1 * _sigmoid(0.3) - 0.05)
+    cy = 16 * (2 + 1.1 * _sigmoid(-0.2) - 0.05)
+    w, h = 76 * np.exp(0.1), 55 * np.exp(-0.4)
+    np.testing.assert_allclose(boxes[0, place], _xyxy(cx, cy, w, h), rtol=1e-5)
+    assert objectness[0, place] == pytest.approx(_sigmoid(1.0), rel=1e-5)
+    np.testing.assert_allclose(classes[0, place], _sigmoid(np.asarray([0.0, 2.0, -1.0])), rtol=1e-5)
+    assert boxes.shape == (1, 3 * (64 + 16 + 4), 4)
