@@ -1,0 +1,197 @@
+"""Shows a search while it runs: a live line where stdout is a terminal, else one plain line per event that matters."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from evolve.records import forecast
+from evolve.records.journal import Event
+from evolve.records.state import SearchState
+from evolve.terminal import duration, say
+from evolve.trial import TrialStatus
+
+if TYPE_CHECKING:
+    pass
+
+REFRESH_SECONDS = 0.5
+
+
+class Display(Protocol):
+    """Shows events and state; decides nothing."""
+
+    def show(self, event: Event, state: SearchState) -> None:
+        """An event was journalled; `state` has it folded in."""
+        ...
+
+    def tick(self, state: SearchState) -> None:
+        """Time has passed."""
+        ...
+
+    def interrupted(self, directory: Path) -> None:
+        """The search was asked to stop: say how it goes on, before anything else."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will come. Safe to call twice."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, event: Event, state: SearchState) -> None:
+        """Nothing."""
+
+    def tick(self, state: SearchState) -> None:
+        """Nothing."""
+
+    def interrupted(self, directory: Path) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Plain(Silent):
+    """One line per event that matters, without control codes."""
+
+    def __init__(self, write: Callable[[str], None] = say) -> None:
+        self._write = write
+
+    def show(self, event: Event, state: SearchState) -> None:
+        """Write the event's line, if it has one."""
+        line = line_of(event, state)
+        if line is not None:
+            self._write(line)
+
+    def interrupted(self, directory: Path) -> None:
+        """How to go on."""
+        self._write(how_to_resume(directory))
+
+
+class Terminal(Silent):
+    """A line that is rewritten in place, below the generations that are done. Needs rich."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        from rich.live import Live
+
+        self._clock = clock
+        self._next = 0.0
+        self._live: Live = Live(auto_refresh=False, transient=True)
+        self._live.start()
+
+    def show(self, event: Event, state: SearchState) -> None:
+        """Generations and failures stay on the screen, the rest moves the line."""
+        line = line_of(event, state)
+        if line is not None and event.kind not in ("trial_finished", "trial_stopped"):
+            self._live.console.print(line, markup=False, highlight=False)
+        self.tick(state)
+
+    def tick(self, state: SearchState) -> None:
+        """Rewrite the line, not too often."""
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + REFRESH_SECONDS
+            self._live.update(summary(state, now), refresh=True)
+
+    def interrupted(self, directory: Path) -> None:
+        """How to go on; the moving line is over."""
+        self.close()
+        say(how_to_resume(directory))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+
+def for_terminal() -> Display:
+    """The display that fits stdout."""
+    return Terminal() if sys.stdout.isatty() else Plain()
+
+
+def how_to_resume(directory: Path) -> str:
+    """The sentence after Ctrl-C."""
+    return f"stopped; nothing that was finished is lost; go on with: evolve resume {directory}"
+
+
+def summary(state: SearchState, now: float) -> str:
+    """The state in one line: generation, trials, best fitness, worker use, time left."""
+    counts = state.counts
+    best = state.best
+    confirming = f", confirming {len(state.confirmations)}" if state.confirmations else ""
+    left = forecast.eta_seconds(state)
+    parts = [
+        f"generation {state.generation} of {state.generations}{confirming}",
+        f"running {counts[TrialStatus.RUNNING]}, waiting {counts[TrialStatus.PROPOSED]}, "
+        f"done {counts[TrialStatus.FINISHED]}, stopped {counts[TrialStatus.STOPPED_EARLY]}, "
+        f"failed {counts[TrialStatus.FAILED]}",
+        "best -" if best is None else f"best {best.fitness:.3f} ({best.uid})",
+        f"workers {worker_use(state, now):.0%} of {state.workers}",
+        "" if left is None else f"about {duration(left)} left",
+    ]
+    return " | ".join(part for part in parts if part)
+
+
+def worker_use(state: SearchState, now: float) -> float:
+    """Share of the workers' time that was spent on trials, 0 to 1."""
+    seconds = state.worker_seconds(now)
+    total = sum(seconds.values())
+    return 1.0 - seconds["idle"] / total if total else 0.0
+
+
+def line_of(event: Event, state: SearchState) -> str | None:
+    """What there is to say of an event; None for those that only move numbers."""
+    text = _LINES.get(event.kind)
+    return None if text is None else text(event, state)
+
+
+def _done(state: SearchState) -> str:
+    records = [record for record in state.individuals.values() if record.generation == state.generation]
+    over = sum(record.status not in (TrialStatus.PROPOSED, TrialStatus.RUNNING) for record in records)
+    left = forecast.eta_seconds(state)
+    return f"[{over}/{len(records)}{'' if left is None else f', about {duration(left)} left'}]"
+
+
+def _finished(event: Event, state: SearchState) -> str:
+    record = state.individuals[str(event.uid)]
+    best = state.best
+    mark = " best so far" if best is not None and best.uid == record.uid else ""
+    return f"{event.uid} finished: fitness {record.fitness:.4f}{mark} {_done(state)}"
+
+
+def _stopped(event: Event, state: SearchState) -> str:
+    step = event.payload["step"]
+    score = state.individuals[str(event.uid)].rungs.get(int(str(step)), 0.0)
+    return f"{event.uid} stopped at step {step}: score {score:.4f} {_done(state)}"
+
+
+def _closed(event: Event, state: SearchState) -> str:
+    elites = state.closed[int(str(event.payload["generation"]))]
+    best = state.best
+    found = "no individual reached its full budget" if best is None else f"best {best.fitness:.4f} ({best.uid})"
+    return f"generation {event.payload['generation']} closed: {len(elites)} elites, {found}"
+
+
+def _confirmed(event: Event, state: SearchState) -> str:
+    one = state.confirmations[str(event.uid)]
+    if one.reason is not None:
+        return f"{event.uid} ({one.role}) failed: {one.reason}"
+    scores = ", ".join(f"{name} {score:.4f}" for name, score in one.scores.items() if name.endswith("map50_95"))
+    return f"{event.uid} ({one.role}): {scores}"
+
+
+_LINES: dict[str, Callable[[Event, SearchState], str]] = {
+    "generation_opened": lambda event, state: (
+        f"generation {event.payload['generation']} of {state.generations}: {event.payload['population']} individuals"
+    ),
+    "trial_finished": _finished,
+    "trial_stopped": _stopped,
+    "trial_failed": lambda event, state: f"{event.uid} failed: {event.payload['reason']} {_done(state)}",
+    "attempt_lost": lambda event, _state: f"{event.uid} lost its worker and is tried again: {event.payload['reason']}",
+    "generation_closed": _closed,
+    "confirm_measured": _confirmed,
+    "search_resumed": lambda _event, state: f"resumed: {len(state.individuals)} individuals in the journal",
+    "search_failed": lambda event, _state: f"search failed: {event.payload['reason']}",
+}

@@ -1,0 +1,127 @@
+"""What a search looks like from outside: its status, who came from whom, and the winner, as plain values."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from statistics import median
+
+from evolve.execution.attempt import write_durably
+from evolve.records import forecast
+from evolve.records.state import IndividualRecord, SearchState
+from evolve.trial import TrialStatus
+
+LINEAGE_FILE = "lineage.json"
+GENERATIONS_FILE = "generations.csv"
+
+
+def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
+    """Where the search stands; `held`: whether a living process writes it. A killed one counts as interrupted."""
+    running = state.phase == "running" and held
+    counts = state.counts
+    if not running:  # nobody trains them: they wait to be leased again
+        counts[TrialStatus.PROPOSED] += counts[TrialStatus.RUNNING]
+        counts[TrialStatus.RUNNING] = 0
+    until = now if running else None
+    best = state.best
+    return {
+        "search_id": state.search_id,
+        "state": "interrupted" if state.phase == "running" and not held else state.phase,
+        "generation": state.generation,
+        "generations": state.generations,
+        "trials": counts,
+        "best": None if best is None else {"uid": best.uid, "fitness": best.fitness, "genome": best.genome},
+        "worker_seconds": state.worker_seconds(until),
+        "elapsed_seconds": state.elapsed_seconds(until),
+        "eta_seconds": forecast.eta_seconds(state) if running else None,
+        "verdict": None if state.outcome is None else state.outcome.verdict,
+        "reason": state.reason,
+    }
+
+
+def family(state: SearchState) -> dict[str, object]:
+    """Every individual with its parents, the elites by generation, and the winner once it is chosen."""
+    return {
+        "individuals": [_individual(record) for record in state.individuals.values()],
+        "elites": {str(generation): list(elites) for generation, elites in sorted(state.closed.items())},
+        "winner": _winner(state),
+    }
+
+
+def ancestors(state: SearchState, uid: str) -> list[IndividualRecord]:
+    """The individual and all it came from, youngest first."""
+    found: dict[str, IndividualRecord] = {}
+    waiting = [uid]
+    while waiting:
+        record = state.individuals[waiting.pop(0)]
+        if record.uid not in found:
+            found[record.uid] = record
+            waiting += record.parents
+    return list(found.values())
+
+
+def generations(state: SearchState) -> list[dict[str, object]]:
+    """One row a generation: how many stand where, and the fitness of those that finished."""
+    rows: list[dict[str, object]] = []
+    best_so_far: float | None = None
+    for generation in range(state.generation + 1):
+        records = [record for record in state.individuals.values() if record.generation == generation]
+        fitness = [record.fitness for record in records if record.fitness is not None]
+        best_so_far = max([*fitness, *([] if best_so_far is None else [best_so_far])], default=None)
+        rows.append(
+            {
+                "generation": generation,
+                "individuals": len(records),
+                **{str(status): sum(record.status is status for record in records) for status in TrialStatus},
+                "best": max(fitness, default=None),
+                "best_so_far": best_so_far,
+                "median": median(fitness) if fitness else None,
+                "seconds": sum(record.seconds for record in records),
+                "elites": " ".join(state.closed.get(generation, ())),
+            }
+        )
+    return rows
+
+
+def write(directory: Path, state: SearchState) -> None:
+    """Write lineage.json and generations.csv into the search directory."""
+    write_durably(directory / LINEAGE_FILE, json.dumps(family(state), indent=1))
+    rows = generations(state)
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_durably(directory / GENERATIONS_FILE, text.getvalue())
+
+
+def _individual(record: IndividualRecord) -> dict[str, object]:
+    return {
+        "uid": record.uid,
+        "generation": record.generation,
+        "parents": list(record.parents),
+        "operator": record.operator,
+        "genome": record.genome,
+        "fitness": record.fitness,
+        "rungs": [{"step": step, "score": score} for step, score in sorted(record.rungs.items())],
+        "status": str(record.status),
+        "reason": record.reason,
+        "seconds": record.seconds,
+        "attempts": record.attempts,
+    }
+
+
+def _winner(state: SearchState) -> dict[str, object] | None:
+    outcome = state.outcome
+    if outcome is None:
+        return None
+    record = state.individuals[outcome.uid]
+    return {
+        "uid": record.uid,
+        "genome": record.genome,
+        "fitness": record.fitness,
+        "confirmed": outcome.confirmed,
+        "defaults": outcome.defaults,
+        "gain": outcome.gain,
+        "split": outcome.split,
+        "verdict": outcome.verdict,
+    }

@@ -1,0 +1,177 @@
+"""The loop: ask the strategy, run its trials, record what came out, tell. From Python: `evolve.search.run(...)`.
+
+    from evolve import search, task
+    from evolve.genetics import recipe
+    prepared = task.prepare(task.TaskRequest(data=Path("my_data")))
+    state = search.run(prepared, Path("runs/mine"), recipe=recipe.load("fast"), seed=0)
+
+Everything is in the journal before it has an effect. To resume, a fresh strategy decides everything
+again from the journalled results; what it decides must equal the journal, what the journal lacks is added,
+and the loop goes on from there. So a search that was killed anywhere ends as one that was left alone.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from evolve import confirm, unchanged, versions, winner
+from evolve.execution.attempt import write_durably
+from evolve.execution.executor import Executor
+from evolve.execution.local_executor import LocalExecutor
+from evolve.genetics import recipe as recipes
+from evolve.genetics.recipe import Recipe
+from evolve.progress import Display, Silent
+from evolve.records import lineage
+from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
+from evolve.records.recorder import Recorder
+from evolve.records.state import SearchState
+from evolve.records.tracker import NullTracker, Tracker
+from evolve.task import Task
+from evolve.trials import Trials
+
+SPACE_FILE = "space.yaml"
+TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a search runs with. Of all these only `threads` (of one trial) is part of what its result depends on."""
+
+    make_executor: Callable[[], Executor] | None = None  # None: one trial at a time in this process
+    make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
+    display: Display = field(default_factory=Silent)
+    workers: int = 1
+    threads: int = 1
+    clock: Callable[[], float] = time.time
+
+
+def run(
+    task: Task,
+    directory: Path,
+    *,
+    recipe: Recipe,
+    seed: int,
+    means: Means | None = None,
+    request: Mapping[str, object] | None = None,
+) -> SearchState:
+    """Run a new search in an empty directory to its end; returns its state, whose `phase` is finished or failed.
+
+    request: what the task was prepared from, kept in the journal for a resume from the command line.
+    KeyboardInterrupt passes through, with the search left resumable. JournalError: the directory holds a search.
+    """
+    means = means or Means()
+    with Journal(directory, means.clock) as journal:
+        if holds_search(directory):
+            raise JournalError(f"{directory}: expected no search there, got one; go on with: evolve resume {directory}")
+        recorder = Recorder(journal, (means.display.show,))
+        recorder.append(
+            "search_created",
+            search_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}",
+            seed=seed,
+            steps=task.steps,
+            space=task.space.to_plain(),
+            recipe=recipe.to_plain(),
+            recipe_name=recipe.name,
+            data=dict(task.description),
+            objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
+            request=dict(request or {}),
+            threads=means.threads,
+            workers=means.workers,
+            versions=versions.installed(),
+        )
+        write_space(directory, recorder.state)
+        return _go_on(task, directory, recorder, means)
+
+
+def resume(task: Task, directory: Path, *, generations: int | None = None, means: Means | None = None) -> SearchState:
+    """Go on with the search in the directory exactly where it stopped; returns its state at the end.
+
+    generations: a new, larger number of child generations; a finished search goes on to it.
+    JournalError when the task, the frameworks or the number of generations do not fit the search.
+    """
+    means = means or Means()
+    with Journal(directory, means.clock) as journal:
+        recorder = Recorder(journal, (means.display.show,))
+        state = recorder.state
+        unchanged.check(state, task)
+        wanted = state.generations if generations is None else generations
+        if wanted < state.generations:
+            raise JournalError(
+                f"{directory}: expected --generations of at least {state.generations}, as the search has, got {wanted}"
+            )
+        if state.phase == "finished" and wanted == state.generations:
+            return state
+        recipes.parse({**state.recipe, "generations": wanted})  # checked before it is written
+        recorder.append("search_resumed", workers=means.workers, generations=wanted)
+        return _go_on(task, directory, recorder, means)
+
+
+def write_space(directory: Path, state: SearchState) -> Path:
+    """Write the search's whole space beside its journal, for people and for a resume; returns the file."""
+    path = directory / SPACE_FILE
+    write_durably(path, yaml.safe_dump(state.space, sort_keys=False))
+    return path
+
+
+def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> SearchState:
+    """Replay what the journal holds, then run to the end; whatever cuts it short is journalled."""
+    make_executor = means.make_executor or (lambda: LocalExecutor(task.factory))
+    tracker = means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
+    trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
+    confirmations = confirm.Plan(task, directory, recorder)
+
+    def tick() -> None:
+        tracker.notify()
+        means.display.tick(recorder.state)
+
+    with ExitStack() as stack:
+        stack.callback(means.display.close)
+        try:
+            tracker.start()
+            stack.callback(tracker.close, TRACKER_PATIENCE_SECONDS)
+            trials.replay()
+            if trials.pending or (trials.winner and confirmations.leases(trials.winner)):
+                executor = stack.enter_context(make_executor())
+                trials.train(executor, means.clock, tick)
+                if trials.winner is not None:
+                    confirmations.run(trials.winner, executor, tick)
+            _conclude(trials, task, directory, recorder)
+        except KeyboardInterrupt as interruption:
+            means.display.interrupted(directory)
+            recorder.append("search_interrupted", reason=str(interruption) or "Ctrl-C")
+            raise
+        except JournalError:
+            raise  # the journal says what it is; nothing is to be added to it
+        except Exception as error:
+            recorder.append("search_interrupted", reason=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            tracker.notify()
+    return recorder.state
+
+
+def _conclude(trials: Trials, task: Task, directory: Path, recorder: Recorder) -> None:
+    """Write what people take away, then that the search is over."""
+    state = recorder.state
+    if trials.winner is None:
+        recorder.append("search_failed", reason=f"{trials.reason}: {commonest_failure(state)}")
+        lineage.write(directory, state)
+        return
+    if state.outcome is None or state.outcome.uid != trials.winner:
+        recorder.append("winner_chosen", trials.winner, **confirm.conclude(state, trials.winner))
+    winner.write(directory / winner.WINNER_FILE, winner.content(state, task))
+    lineage.write(directory, state)
+    if state.outcome is not None:
+        recorder.append("search_finished", verdict=state.outcome.verdict, reason=trials.reason)
+
+
+def commonest_failure(state: SearchState) -> str:
+    """The reason that most failed trials have, with their number."""
+    reasons = Counter(record.reason for record in state.individuals.values() if record.reason is not None)
+    total = len(state.individuals)
+    return "; ".join(f"{reason} ({count} of {total} trials)" for reason, count in reasons.most_common(1))

@@ -1,0 +1,45 @@
+"""Whether a search can go on: space, budget, data and frameworks must be what they were when it began."""
+
+import json
+from collections.abc import Mapping
+
+from evolve import versions
+from evolve.records.journal import JournalError
+from evolve.records.state import SearchState
+from evolve.task import Task
+
+# Where things lie may change, what is in them may not.
+PLACES = frozenset({"path", "weights", "embedded"})
+
+
+def check(state: SearchState, task: Task) -> None:
+    """JournalError that names the first thing that is not what it was."""
+    differing = difference(state.space, task.space.to_plain())
+    if differing:
+        raise JournalError(f"search space: changed since the search began: {differing}")
+    if state.steps != task.steps:
+        raise JournalError(f"full budget: expected {state.steps} steps as the search began with, got {task.steps}")
+    differing = difference(_contents(state.data), _contents(task.description))
+    if differing:
+        raise JournalError(f"data set {task.description.get('path')}: changed since the search began: {differing}")
+    for sentence in versions.changed(state.versions, versions.installed()):
+        raise JournalError(sentence)
+
+
+def difference(then: object, now: object, name: str = "") -> str:
+    """The first place where two plain values differ, as words; empty when they are equal."""
+    then, now = json.loads(json.dumps(then)), json.loads(json.dumps(now))
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in sorted({*then, *now}):
+            place = f"{name}: {key}" if name else key
+            if key not in now or key not in then:
+                return f"{place} is {'new' if key in now else 'missing'}"
+            found = difference(then[key], now[key], place)
+            if found:
+                return found
+        return ""
+    return "" if then == now else f"{name} was {then!r}, is {now!r}"
+
+
+def _contents(description: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in description.items() if name not in PLACES}
