@@ -40,6 +40,14 @@ class Problem:
     detail: str
 
 
+class DatasetError(ValueError):
+    """A data set that cannot be used, in one sentence; the problems found on the way are kept."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What a reader returns: examples by split (train, val, test), class names, and what was found wrong."""

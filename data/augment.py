@@ -1,0 +1,152 @@
+"""Changes to one picture: jitter crop, flip, colour. Drawn once, then applied to picture and boxes alike.
+
+Darknet's data.c and image_opencv.cpp, with these differences: hue wraps around (Darknet's 8-bit hue sticks at 0), and
+the crop, the resize and the flip are one warp, of which only the window that is needed is computed.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.config import AugmentConfig, Fit
+
+_NUM_DRAWS = 10
+_LEVELS = np.arange(256)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one picture, free of its size."""
+
+    left: float  # each edge of the crop moves inwards by this share of the side; negative: outwards
+    top: float
+    right: float
+    bottom: float
+    flip: bool
+    hue: float  # added, share of the colour circle
+    saturation: float  # factor on S
+    exposure: float  # factor on V
+
+
+class Region(NamedTuple):
+    """The part of the picture that fills the canvas, in the picture's pixels; it may reach outside."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Placement(NamedTuple):
+    """Where a picture lands in the network's input: x' = scale_x * x + offset_x, shown inside a window only.
+
+    scale_x is negative when the picture is flipped. The window is whole pixels of the network's input.
+    """
+
+    scale_x: float
+    offset_x: float
+    scale_y: float
+    offset_y: float
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def draw_change(rng: np.random.Generator, config: AugmentConfig) -> Change:
+    """A change; takes the same count of numbers from rng whatever the configuration."""
+    draws: list[float] = rng.random(_NUM_DRAWS).tolist()
+    left, top, right, bottom = ((2 * draw - 1) * config.jitter for draw in draws[:4])
+    return Change(
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        flip=draws[4] < config.flip_prob,
+        hue=(2 * draws[5] - 1) * config.hue,
+        saturation=_factor(draws[6], draws[7], config.saturation),
+        exposure=_factor(draws[8], draws[9], config.exposure),
+    )
+
+
+def _factor(share: float, side: float, limit: float) -> float:
+    """Between 1 and limit by share, inverted for half of the sides."""
+    drawn = 1 + share * (limit - 1)
+    return drawn if side < 0.5 else 1 / drawn
+
+
+def region(change: Change, width: int, height: int, fit: Fit) -> Region:
+    """The jittered crop of a picture of this size; for "letterbox" it is widened to the network's aspect ratio."""
+    left, right = change.left * width, width - change.right * width
+    top, bottom = change.top * height, height - change.bottom * height
+    if fit == "letterbox":
+        # As Darknet does: by the picture's own lack, so that jitter still changes the aspect ratio.
+        missing_x, missing_y = max(0, height - width) / 2, max(0, width - height) / 2
+        left, right, top, bottom = left - missing_x, right + missing_x, top - missing_y, bottom + missing_y
+    return Region(left, top, right, bottom)
+
+
+def place(crop: Region, flip: bool, size: int) -> Placement:
+    """The region of a picture on the whole canvas of size x size."""
+    scale_x, scale_y = size / (crop.right - crop.left), size / (crop.bottom - crop.top)
+    if flip:
+        return Placement(-scale_x, crop.right * scale_x, scale_y, -crop.top * scale_y, 0, 0, size, size)
+    return Placement(scale_x, -crop.left * scale_x, scale_y, -crop.top * scale_y, 0, 0, size, size)
+
+
+def apply_to_image(
+    image: NDArray[np.uint8], placement: Placement, fill: tuple[float, float, float]
+) -> NDArray[np.uint8]:
+    """The placement's window of the picture: [window height, window width, 3]; fill: RGB outside the picture."""
+    scale_x, offset_x, scale_y, offset_y, left, top, right, bottom = placement
+    # Boxes count from pixel edges, OpenCV from pixel centres: half a pixel on both sides.
+    inverse = np.array(
+        [
+            [1 / scale_x, 0, (left + 0.5 - offset_x) / scale_x - 0.5],
+            [0, 1 / scale_y, (top + 0.5 - offset_y) / scale_y - 0.5],
+        ]
+    )
+    warped = cv2.warpAffine(
+        image,
+        inverse,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=fill,
+    )
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def apply_to_boxes(
+    boxes: NDArray[np.floating], placements: NDArray[np.float64], min_visible_share: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Boxes [n, 4] in their pictures' pixels -> (boxes in the network's input, which of them to keep).
+
+    placements: [n, 8] (or [8] for all), a Placement for each box. A box is cut to its window; it is not kept when
+    that leaves less than a pixel of a side, or less than min_visible_share of its area.
+    """
+    scale_x, offset_x, scale_y, offset_y, left, top, right, bottom = np.asarray(placements, dtype=np.float64).T
+    x1, x2 = boxes[:, 0] * scale_x + offset_x, boxes[:, 2] * scale_x + offset_x
+    x1, x2 = np.minimum(x1, x2), np.maximum(x1, x2)  # a flip swaps the sides
+    y1, y2 = boxes[:, 1] * scale_y + offset_y, boxes[:, 3] * scale_y + offset_y
+    whole = (x2 - x1) * (y2 - y1)
+    x1, x2 = np.clip(x1, left, right), np.clip(x2, left, right)
+    y1, y2 = np.clip(y1, top, bottom), np.clip(y2, top, bottom)
+    width, height = x2 - x1, y2 - y1
+    keep = (width >= 1) & (height >= 1) & (width * height >= min_visible_share * whole)
+    return np.stack([x1, y1, x2, y2], axis=1).astype(np.float32), keep
+
+
+def change_colour(image: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
+    """Hue, saturation and brightness changed, in 8 bits for each (a full circle of hue is 256, so it wraps)."""
+    if change.hue == 0 and change.saturation == 1 and change.exposure == 1:
+        return image
+    table = np.empty((1, 256, 3), dtype=np.uint8)
+    table[0, :, 0] = (_LEVELS + round(change.hue * 256)) & 255
+    table[0, :, 1] = np.minimum(_LEVELS * change.saturation + 0.5, 255)
+    table[0, :, 2] = np.minimum(_LEVELS * change.exposure + 0.5, 255)
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    return np.asarray(cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)

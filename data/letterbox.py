@@ -1,0 +1,79 @@
+"""From a picture to the network's square input, and the exact inverse for boxes.
+
+"stretch" gives width and height a factor of their own, as Darknet does by default; "letterbox" keeps the
+aspect ratio and pads both sides with grey, as Darknet's letter_box=1.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.config import Fit
+
+GREY = 127  # Darknet fills with 0.5
+
+
+@dataclass(frozen=True)
+class Transform:
+    """network = picture * scale + offset, per axis, in pixels."""
+
+    scale_x: float
+    scale_y: float
+    offset_x: float = 0.0
+    offset_y: float = 0.0
+
+    def to_network(self, boxes: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Boxes [..., 4] xyxy in the picture's pixels -> the network's pixels."""
+        return np.asarray(boxes.astype(np.float64) * self._scale() + self._offset(), dtype=np.float32)
+
+    def to_picture(self, boxes: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The inverse of to_network. It does not clip: a prediction may reach into the padding."""
+        return np.asarray((boxes.astype(np.float64) - self._offset()) / self._scale(), dtype=np.float32)
+
+    def after(self, scale_x: float, scale_y: float) -> "Transform":
+        """This transform for a picture that had been scaled by these factors first."""
+        return Transform(self.scale_x * scale_x, self.scale_y * scale_y, self.offset_x, self.offset_y)
+
+    def _scale(self) -> NDArray[np.float64]:
+        return np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y])
+
+    def _offset(self) -> NDArray[np.float64]:
+        return np.array([self.offset_x, self.offset_y, self.offset_x, self.offset_y])
+
+
+def fitted_size(width: int, height: int, size: int, fit: Fit) -> tuple[int, int]:
+    """Width and height that a picture takes up inside a network input of size x size."""
+    if fit == "stretch":
+        return size, size
+    scale = min(size / width, size / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def transform(width: int, height: int, size: int, fit: Fit) -> Transform:
+    """The transform of a picture of this width and height, without touching a pixel."""
+    new_width, new_height = fitted_size(width, height, size, fit)
+    # The factors follow from the rounded sides, so that boxes land exactly where the pixels do.
+    return Transform(
+        new_width / width,
+        new_height / height,
+        float((size - new_width) // 2),
+        float((size - new_height) // 2),
+    )
+
+
+def fit_picture(image: NDArray[np.uint8], size: int, fit: Fit) -> tuple[NDArray[np.uint8], Transform]:
+    """image [h, w, 3] -> [size, size, 3] and how boxes follow."""
+    height, width = image.shape[:2]
+    new_width, new_height = fitted_size(width, height, size, fit)
+    # Averaging over the source pixels keeps thin strokes when shrinking; it is no method for enlarging.
+    shrinks = new_width <= width and new_height <= height
+    resized = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    how = transform(width, height, size, fit)
+    if fit == "stretch":
+        return np.asarray(resized, dtype=np.uint8), how
+    canvas = np.full((size, size, 3), GREY, dtype=np.uint8)
+    left, top = int(how.offset_x), int(how.offset_y)
+    canvas[top : top + new_height, left : left + new_width] = resized
+    return canvas, how
