@@ -1,0 +1,82 @@
+"""What is in a data set and what is wrong with it: one plain value, and a table of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from data import read
+from data.example import DatasetError, Problem
+
+_FIRST_FILES = 3
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The answer of `data check`. error: the sentence that says why nothing can be used, or None."""
+
+    format: str | None
+    images: int
+    boxes: int
+    classes: tuple[str, ...]
+    splits: Mapping[str, int]
+    fingerprint: str | None
+    problems: tuple[Problem, ...]
+    error: str | None = None
+
+    def to_plain(self) -> dict[str, object]:
+        """The JSON document."""
+        return {
+            "format": self.format,
+            "images": self.images,
+            "boxes": self.boxes,
+            "classes": list(self.classes),
+            "splits": dict(self.splits),
+            "fingerprint": self.fingerprint,
+            "problems": [asdict(problem) for problem in self.problems],
+        }
+
+
+def check(root: Path, format: str | None = None) -> Findings:
+    """Read everything that can be read."""
+    try:
+        dataset = read.load(root, format, strict=False)
+    except DatasetError as error:
+        return Findings(format, 0, 0, (), {}, None, error.problems, error=str(error))
+    examples = [example for split in dataset.splits.values() for example in split]
+    return Findings(
+        format=dataset.format,
+        images=len(examples),
+        boxes=sum(len(example.boxes) for example in examples),
+        classes=dataset.class_names,
+        splits={split: len(members) for split, members in dataset.splits.items()},
+        fingerprint=dataset.fingerprint,
+        problems=dataset.problems,
+    )
+
+
+def show(findings: Findings, console: Console) -> None:
+    """Counts, then the problems by kind with their first files."""
+    if findings.error is None:
+        splits = ", ".join(f"{split} {count}" for split, count in findings.splits.items())
+        console.print(
+            f"{findings.format}: {findings.images} images ({splits}), {findings.boxes} boxes", highlight=False
+        )
+        console.print(escape("classes: " + ", ".join(findings.classes)), highlight=False)
+        console.print(f"fingerprint: {findings.fingerprint}", highlight=False, soft_wrap=True)
+    if not findings.problems:
+        if findings.error is None:
+            console.print("no problems found")
+        return
+    table = Table("kind", "count", "first files", title="problems", title_justify="left")
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in findings.problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    for kind, problems in by_kind.items():
+        first = [f"{p.file}: {p.detail}" if p.file else p.detail for p in problems[:_FIRST_FILES]]
+        more = [f"... and {len(problems) - _FIRST_FILES} more"] if len(problems) > _FIRST_FILES else []
+        table.add_row(kind, str(len(problems)), escape("\n".join(first + more)))
+    console.print(table)
