@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evolve.genetics.plain import number
+from evolve.genetics.plain import named, number
 from evolve.trial import Value
 
 _TRIAL_STREAM = 1  # third part of the key: what a trial draws is no part of what breeds it
@@ -52,7 +52,8 @@ def _canonical(gene: str, value: object) -> Value:
     if isinstance(value, int) and not isinstance(value, np.generic):
         return value
     if isinstance(value, float):
-        return number(value, f"gene {gene!r}")
+        with named(f"gene {gene!r}"):
+            return number(value, "the value")
     raise ValueError(f"gene {gene!r}: expected a number, a word or true/false, got {value!r}")
 
 

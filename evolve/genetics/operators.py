@@ -15,7 +15,7 @@ from evolve.trial import Value
 SMALLEST_STRENGTH = 1e-3  # smaller steps drown in the noise of a training, and in 12 digits
 
 
-class SpaceExhausted(ValueError):  # noqa: N818  # an end that a search can come to, as StopIteration
+class SpaceExhausted(ValueError):  # an end that a search can come to, as StopIteration
     """No genome is left that has not been there already."""
 
 

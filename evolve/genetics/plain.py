@@ -38,17 +38,18 @@ _Loader.add_implicit_resolver(
 
 
 def _parse(text: str) -> object:
-    loader = _Loader(text)
     try:
-        return loader.get_single_data()
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = "" if mark is None else f" in line {mark.line + 1}"
         raise ValueError(f"expected YAML, got {error.problem}{place}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"expected YAML, got {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
 
 
 def read_file(path: str | Path) -> object:

@@ -35,7 +35,8 @@ class Recipe:
     def __post_init__(self) -> None:
         with named(f"recipe {self.name!r}"):
             for name in COUNTS:
-                _require(getattr(self, name) >= (0 if name == "generations" else 1), name, "at least 1", self)
+                least = 0 if name == "generations" else 1
+                _require(getattr(self, name) >= least, name, f"at least {least}", self)
             _require(self.elites <= self.population, "elites", f"at most population={self.population}", self)
             rising = all(low < high for low, high in zip((Fraction(0), *self.rungs), self.rungs, strict=False))
             _require(rising, "rungs", "shares above 0, rising", self)
@@ -91,7 +92,8 @@ def parse(plain: object) -> Recipe:
     values = mapping(plain, "a recipe")
     with named(f"recipe {values.get('name')!r}"):
         check_keys(values, KEYS, required=("name",))
-        return Recipe(**{key: _value(key, value) for key, value in values.items()})  # type: ignore[arg-type]
+        checked = {key: _value(key, value) for key, value in values.items()}
+    return Recipe(**checked)  # type: ignore[arg-type]
 
 
 def _value(key: str, value: object) -> object:

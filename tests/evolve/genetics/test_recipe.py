@@ -1,0 +1,81 @@
+"""Recipes: the files, the changes, the checks."""
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.genetics import recipe as recipes
+from evolve.genetics.recipe import Recipe
+
+
+def test_the_recipes_there_are() -> None:
+    fast, seed = recipes.load("fast"), recipes.load("seed")
+    assert recipes.names() == ["fast", "seed"]
+    for recipe in (fast, seed):
+        assert (recipe.population, recipe.elites, recipe.children, recipe.generations) == (100, 10, 10, 2)
+        assert recipe.confirm_seeds == 3
+    assert fast.rungs == (Fraction(1, 9), Fraction(1, 3), Fraction(1))
+    assert fast.keep == Fraction(1, 3)
+    assert seed.rungs == (Fraction(1),)
+
+
+def test_changes_come_over_the_file_and_overrides_over_both() -> None:
+    assert recipes.load({"name": "fast", "population": 20, "elites": 4}).population == 20
+    changed = recipes.load({"name": "fast", "population": 20, "elites": 4}, {"elites": 2, "children": None})
+    assert (changed.population, changed.elites, changed.children) == (20, 2, 10)
+
+
+def test_rungs_in_steps() -> None:
+    assert recipes.load("fast").rung_steps(60) == (7, 20, 60)  # 60/9 = 6.67, 60/3 = 20
+    assert recipes.load("fast").rung_steps(90) == (10, 30, 90)
+    assert recipes.load("seed").rung_steps(60) == (60,)
+    assert recipes.load("fast").rung_steps(2) == (1, 2)  # 1/9 and 1/3 fall on one step
+
+
+@given(st.integers(1, 10**6), st.lists(st.fractions(0, 1).filter(bool), max_size=5, unique=True))
+def test_rung_steps_rise_to_the_full_budget(steps: int, shares: list[Fraction]) -> None:
+    rungs = (*sorted(set(shares) - {Fraction(1)}), Fraction(1))
+    found = Recipe("x", rungs=rungs).rung_steps(steps)
+    assert found[0] >= 1
+    assert found[-1] == steps
+    assert list(found) == sorted(set(found))
+    assert all(any(0 <= step - share * steps < 1 for share in rungs) for step in found)
+
+
+@pytest.mark.parametrize("name", ["fast", "seed"])
+def test_plain_values_make_the_same_recipe(name: str) -> None:
+    recipe = recipes.load(name, {"population": 33, "keep": "2/7"})
+    assert recipes.parse(json.loads(json.dumps(recipe.to_plain()))) == recipe
+    assert recipes.load(recipe.to_plain()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "says"),
+    [
+        ("quick", {}, "recipe: expected one of fast, seed, got 'quick'"),
+        ({"population": 3}, {}, "recipe: expected one of fast, seed, got None"),
+        ("fast", {"elites": 30, "population": 20}, "recipe 'fast': expected elites to be at most population=20"),
+        ("fast", {"population": 0}, "recipe 'fast': expected population to be at least 1, got population=0"),
+        ("fast", {"population": 2.5}, "recipe 'fast': expected population to be a whole number, got 2.5"),
+        ("fast", {"generations": -1}, "recipe 'fast': expected generations to be at least 0, got generations=-1"),
+        ("fast", {"popluation": 3}, "recipe 'fast': unknown key 'popluation', expected one of name, population"),
+        ("fast", {"keep": "1/0"}, "recipe 'fast': expected keep to be a fraction"),
+        ("fast", {"keep": 0}, "recipe 'fast': expected keep to be above 0, at most 1, got keep=0"),
+        ("fast", {"rungs": "1/9"}, "recipe 'fast': expected rungs to be a list of shares, got '1/9'"),
+        ("fast", {"rungs": ["1/3"]}, "recipe 'fast': expected rungs to be 1 as the last share, got rungs=['1/3']"),
+        ("fast", {"rungs": []}, "recipe 'fast': expected rungs to be 1 as the last share, got rungs=[]"),
+        ("fast", {"rungs": ["1/3", "1/9", 1]}, "recipe 'fast': expected rungs to be shares above 0, rising"),
+        ("fast", {"rungs": [0, 1]}, "recipe 'fast': expected rungs to be shares above 0, rising"),
+        ("fast", {"mutation_rate": 0}, "recipe 'fast': expected mutation_rate to be above 0, at most 1"),
+        ("fast", {"mutation_strength": 0}, "recipe 'fast': expected mutation_strength to be 0.001 to 1"),
+        ("fast", {"mutation_strength": "big"}, "recipe 'fast': expected mutation_strength to be a finite number"),
+        ("fast", {"confirm_seeds": 0}, "recipe 'fast': expected confirm_seeds to be at least 1"),
+    ],
+)
+def test_impossible_numbers_are_refused(recipe: object, overrides: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match="recipe") as caught:
+        recipes.load(recipe, overrides)  # type: ignore[arg-type]
+    assert str(caught.value).startswith(says)
