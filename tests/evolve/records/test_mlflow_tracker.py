@@ -1,0 +1,398 @@
+"""What MLflow holds after a journal was projected: the tree of runs, their tags, curves and statuses; and outages."""
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evolve.records.cursor import Cursor
+from evolve.records.journal import Entry, Journal
+from evolve.records.mlflow_tracker import EXPERIMENT, MlflowTracker
+from evolve.records.projection import Projection
+
+pytestmark = pytest.mark.medium  # MLflow: 3 s to import, 5 s to make its database
+PATIENCE_SECONDS = 120.0
+
+CREATED = {
+    "search_id": "s1",
+    "seed": 7,
+    "steps": 90,
+    "recipe_name": "fast",
+    "recipe": {"name": "fast", "population": 3, "generations": 1},
+    "space": {"name": "tiny", "genes": {}},
+    "data": {"path": "embedded", "fingerprint": "f00d", "class_names": ["0", "1"], "images": {"train": 4, "val": 2}},
+    "objective": {"target": "x:y", "arguments": {}},
+    "request": {},
+    "threads": 1,
+    "workers": 2,
+    "versions": {"tensorflow": "2.21.0"},
+}
+
+
+def proposed(uid: str, parents: list[str], rate: float) -> Entry:
+    generation, slot = int(uid[1:4]), int(uid[5:])
+    operator = "gaussian" if parents else "random"
+    place = {"generation": generation, "slot": slot, "parents": parents, "operator": operator, "seed": 11}
+    return Entry("trial_proposed", uid, {**place, "genome": {"optimizer.learning_rate": rate, "augment.flip": True}})
+
+
+def attempt(uid: str, number: int = 1) -> Entry:
+    where = {"worker": "slot-0", "node": "here"}
+    return Entry("attempt_started", uid, {"attempt": number, "start_step": 0, "stop_step": 90, **where})
+
+
+def measured(uid: str, step: int, score: float) -> Entry:
+    scores = {"val/map50_95": score}
+    losses = {"box": 1.5, "total": 4.0}
+    return Entry(
+        "measured",
+        uid,
+        {"attempt": 1, "step": step, "losses": losses, "scores": scores, "seconds": {"train": 2.0}, "traces": 0},
+    )
+
+
+def rung(uid: str, step: int, score: float) -> Entry:
+    return Entry("rung_reached", uid, {"step": step, "score": score, "share": step / 90})
+
+
+def finished(uid: str, fitness: float) -> list[Entry]:
+    return [
+        attempt(uid),
+        measured(uid, 90, fitness),
+        rung(uid, 90, fitness),
+        Entry("trial_finished", uid, finish(fitness)),
+    ]
+
+
+def finish(fitness: float) -> dict[str, object]:
+    return {"fitness": fitness, "seconds": 2.0}
+
+
+def confirmation(role: str, individual: str, number: int, score: float) -> Entry:
+    payload = {"role": role, "individual": individual, "seed": number, "seconds": {"train": 2.0}, "reason": None}
+    return Entry(
+        "confirm_measured", f"{individual}/test-seed-{number}", {**payload, "scores": {"test/map50_95": score}}
+    )
+
+
+FIRST_HALF = [
+    Entry("search_created", None, CREATED),
+    Entry("generation_opened", None, {"generation": 0, "population": 3}),
+    proposed("g000-000", [], 0.01),
+    proposed("g000-001", [], 0.02),
+    proposed("g000-002", [], 0.9),
+    *finished("g000-000", 0.30),
+    attempt("g000-001"),
+    measured("g000-001", 30, 0.10),
+    rung("g000-001", 30, 0.10),
+    Entry("trial_stopped", "g000-001", {"step": 30}),
+    attempt("g000-002"),
+]
+SECOND_HALF = [
+    Entry(
+        "trial_failed", "g000-002", {"kind": "diverged", "reason": "box is NaN", "traceback": "at x", "seconds": 1.0}
+    ),
+    Entry("generation_closed", None, {"generation": 0, "elites": ["g000-000"]}),
+    Entry("generation_opened", None, {"generation": 1, "population": 2}),
+    proposed("g001-000", ["g000-000"], 0.011),
+    proposed("g001-001", ["g000-000"], 0.012),
+    *finished("g001-000", 0.25),
+    *finished("g001-001", 0.50),
+    Entry("generation_closed", None, {"generation": 1, "elites": ["g001-001"]}),
+    confirmation("winner", "g001-001", 0, 0.4),
+    confirmation("winner", "g001-001", 1, 0.5),
+    confirmation("defaults", "g000-000", 0, 0.3),
+    Entry(
+        "winner_chosen",
+        "g001-001",
+        {
+            "split": "test",
+            "confirmed": {"mean": 0.45, "interval": [0.4, 0.5], "seeds": [1, 2]},
+            "defaults": {"mean": 0.3, "interval": None, "seeds": [1]},
+            "gain": {"mean": 0.15, "interval": [0.1, 0.2], "probability": 0.97},
+            "verdict": "better than the defaults",
+        },
+    ),
+    Entry("search_finished", None, {"verdict": "better than the defaults"}),
+]
+
+
+def write(directory: Path, entries: list[Entry], start: float = 1_800_000_000.0) -> Path:
+    """A journal with one event a second."""
+    ticks = itertools.count(start)
+    with Journal(directory, clock=lambda: float(next(ticks))) as journal:
+        for entry in entries:
+            journal.append([entry])
+    return journal.path
+
+
+def project(path: Path, uri: str) -> MlflowTracker:
+    tracker = MlflowTracker(path, uri)
+    tracker.start()
+    tracker.notify()
+    tracker.close(PATIENCE_SECONDS)
+    return tracker
+
+
+class Shown:
+    """What one search looks like in MLflow."""
+
+    def __init__(self, uri: str, search_id: str) -> None:
+        from mlflow import MlflowClient
+
+        self.client: Any = MlflowClient(tracking_uri=uri)
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        found = self.client.search_runs([experiment.experiment_id], f"tags.`evolve.search` = '{search_id}'")
+        self.runs = {run.info.run_name: run for run in found}
+        assert len(self.runs) == len(found), "one run a name"
+
+    def parent(self, name: str) -> str:
+        by_id = {run.info.run_id: one for one, run in self.runs.items()}
+        return by_id[self.runs[name].data.tags["mlflow.parentRunId"]]
+
+    def curve(self, name: str, metric: str) -> list[tuple[int, float]]:
+        history = self.client.get_metric_history(self.runs[name].info.run_id, metric)
+        return sorted((point.step, point.value) for point in history)
+
+    def everything(self) -> dict[str, object]:
+        return {
+            name: (
+                run.info.run_id,
+                run.info.status,
+                run.info.start_time,
+                run.info.end_time,
+                dict(run.data.tags),
+                dict(run.data.params),
+                {metric: self.curve(name, metric) for metric in run.data.metrics},
+            )
+            for name, run in self.runs.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("search")
+    (made / "winner.yaml").write_text("genome: {}\n", encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def shown(uri: str, directory: Path) -> Shown:
+    tracker = project(write(directory, FIRST_HALF + SECOND_HALF), uri)
+    assert tracker.problem is None
+    return Shown(uri, "s1")
+
+
+def test_there_is_one_run_for_the_search_and_each_generation_and_trial(shown: Shown) -> None:
+    assert sorted(shown.runs) == [
+        "g000-000",
+        "g000-001",
+        "g000-002",
+        "g001-000",
+        "g001-001",
+        "generation 000",
+        "generation 001",
+        "search s1",
+    ]
+    assert shown.parent("g000-002") == "generation 000"
+    assert shown.parent("g001-001") == "generation 001"
+    assert shown.parent("generation 001") == "search s1"
+    assert "mlflow.parentRunId" not in shown.runs["search s1"].data.tags
+
+
+def test_a_trial_says_where_it_comes_from(shown: Shown) -> None:
+    tags = shown.runs["g001-001"].data.tags
+    assert tags["evolve.trial_uid"] == "s1/g001-001"
+    assert tags["evolve.parent_uid"] == "s1/g000-000"
+    assert tags["evolve.parent_run_id"] == shown.runs["g000-000"].info.run_id
+    assert tags["evolve.operators"] == "gaussian"
+    assert tags["generation"] == "001"
+    assert "evolve.parent_uid" not in shown.runs["g000-000"].data.tags
+    assert shown.runs["g001-001"].data.params == {"optimizer.learning_rate": "0.012", "augment.flip": "true"}
+
+
+def test_a_trial_says_how_it_ended(shown: Shown) -> None:
+    ends = {name: (run.info.status, run.data.tags.get("evolve.status_reason")) for name, run in shown.runs.items()}
+    assert ends["g000-000"] == ("FINISHED", "full budget of 90 steps")
+    assert ends["g000-001"] == ("KILLED", "not promoted at step 30 of 90")
+    assert ends["g000-002"] == ("FAILED", "diverged: box is NaN")
+    assert ends["generation 000"][0] == ends["search s1"][0] == "FINISHED"
+    assert shown.runs["g000-001"].data.tags["evolve.status"] == "stopped_early"
+
+
+def test_curves_stand_at_their_steps(shown: Shown) -> None:
+    assert shown.curve("g000-001", "val/map50_95") == [(30, 0.10)]
+    assert shown.curve("g000-000", "loss/box") == [(90, 1.5)]
+    assert shown.curve("g000-000", "rung_score") == [(90, 0.30)]
+    assert shown.curve("g001-001", "fitness") == [(0, 0.50)]
+    assert "fitness" not in shown.runs["g000-001"].data.metrics  # it never saw its full budget
+
+
+def test_generations_can_be_compared_on_the_search_run(shown: Shown) -> None:
+    # generation 1 has fitness 0.25 and 0.50: median 0.375, 10 % quantile 0.25 + 0.1 * 0.25
+    assert shown.curve("search s1", "gen/best") == [(0, 0.30), (1, 0.50)]
+    assert shown.curve("search s1", "gen/best_so_far") == [(0, 0.30), (1, 0.50)]
+    assert shown.curve("search s1", "gen/median") == [(0, 0.30), (1, 0.375)]
+    assert [value for _, value in shown.curve("search s1", "gen/q10")] == pytest.approx([0.30, 0.275])
+    assert shown.curve("search s1", "gen/failed") == [(0, 1.0), (1, 0.0)]
+    metrics = shown.runs["generation 000"].data.metrics
+    expected = {
+        "trials": 3.0,
+        "finished": 1.0,
+        "stopped_early": 1.0,
+        "failed": 1.0,
+        "best": 0.30,
+        "worker_seconds": 5.0,
+    }
+    assert {name: metrics[name] for name in expected} == expected  # seconds: 2 + 2 + 1
+
+
+def test_the_verdict_and_its_files_are_on_the_search_run(shown: Shown) -> None:
+    run = shown.runs["search s1"]
+    assert shown.curve("search s1", "confirm/winner/test/map50_95") == [(0, 0.4), (1, 0.5)]
+    assert run.data.metrics["confirm/gain/low"] == 0.1
+    assert "better than the defaults" in run.data.tags["mlflow.note.content"]
+    assert run.data.tags["evolve.winner"] == "s1/g001-001"
+    assert run.data.params["data.images.train"] == "4"
+    assert [file.path for file in shown.client.list_artifacts(run.info.run_id)] == ["winner.yaml"]
+
+
+def test_times_are_those_of_the_events(shown: Shown) -> None:
+    run = shown.runs["g000-000"]  # its attempt is the 6th event, its end the 9th, one a second
+    assert (run.info.start_time, run.info.end_time) == (1_800_000_005_000, 1_800_000_008_000)
+
+
+def test_the_same_journal_again_changes_nothing(shown: Shown, uri: str, directory: Path) -> None:
+    before = shown.everything()
+    (directory / "mlflow-cursor.json").unlink()  # as if nobody knew that it was sent
+    assert project(directory / "journal.db", uri).problem is None
+    assert Shown(uri, "s1").everything() == before
+
+
+def test_a_second_session_sends_only_the_rest(
+    shown: Shown, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = Entry("search_created", None, {**CREATED, "search_id": "s2"})
+    interrupted = [Entry("search_interrupted", None, {"reason": "Ctrl-C"})]
+    path = write(tmp_path, [created, *FIRST_HALF[1:], *interrupted])
+    project(path, uri)
+    half = Shown(uri, "s2")
+    assert half.runs["search s2"].info.status == half.runs["g000-002"].info.status == "KILLED"
+    assert half.runs["g000-002"].data.tags["evolve.status_reason"] == "search interrupted: Ctrl-C"
+
+    resumed = [Entry("search_resumed", None, {"workers": 2, "generations": 1}), attempt("g000-002", 2)]
+    write(tmp_path, resumed + SECOND_HALF, start=1_800_001_000.0)
+    written = watch_writes(monkeypatch)
+    assert project(path, uri).problem is None
+    whole = Shown(uri, "s2")
+    assert "trial/g000-000" not in written, "the first session sent it"
+    assert {name.replace("s2", "s1") for name in whole.runs} == set(shown.runs)
+    assert whole.runs["g000-002"].info.run_id == half.runs["g000-002"].info.run_id
+    assert whole.runs["search s2"].info.status == "FINISHED"
+    assert whole.curve("search s2", "gen/best") == shown.curve("search s1", "gen/best")
+
+
+def watch_writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    from evolve.records import mlflow_tracker
+
+    written: list[str] = []
+    original = mlflow_tracker._Store.write
+
+    def write_and_note(store: Any, write: Any) -> str | None:
+        written.append(write.key)
+        return original(store, write)
+
+    monkeypatch.setattr(mlflow_tracker._Store, "write", write_and_note)
+    return written
+
+
+def test_an_emptied_tracking_store_gets_everything_again(shown: Shown, uri: str, directory: Path) -> None:
+    for run in shown.runs.values():
+        shown.client.set_tag(run.info.run_id, "evolve.search", "somebody else's")  # as good as gone
+    assert Cursor(directory, uri).read() > 0
+    project(directory / "journal.db", uri)
+    assert set(Shown(uri, "s1").runs) == set(shown.runs)
+
+
+def test_what_mlflow_refuses_for_good_is_skipped_and_said(shown: Shown, uri: str, tmp_path: Path) -> None:
+    created = Entry("search_created", None, {**CREATED, "search_id": "s3"})
+    path = write(tmp_path, [created, *FIRST_HALF[1:]])
+    project(path, uri)
+    client = shown.client
+    client.delete_run(Shown(uri, "s3").runs["g000-002"].info.run_id)  # by hand, in the UI
+    write(tmp_path, SECOND_HALF, start=1_800_001_000.0)
+    problem = project(path, uri).problem
+    assert problem is not None
+    assert "trial/g000-002" in problem
+    assert Shown(uri, "s3").runs["search s3"].info.status == "FINISHED"
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def refusing_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
+
+
+def test_a_server_that_refuses_costs_nothing_and_is_said_once(tmp_path: Path, refusing_port: int) -> None:
+    path = write(tmp_path, FIRST_HALF)
+    tracker = MlflowTracker(path, f"http://me:secret@127.0.0.1:{refusing_port}")
+    assert seconds_of(tracker.start) < 0.5
+    assert seconds_of(tracker.notify) < 0.5
+    tracker.close(PATIENCE_SECONDS)
+    assert tracker.problem is not None
+    assert f"127.0.0.1:{refusing_port}" in tracker.problem
+    assert "secret" not in tracker.problem
+    assert not (tmp_path / "mlflow-cursor.json").exists()
+
+
+def test_a_server_that_never_answers_is_left_at_the_time_limit(tmp_path: Path, silent_port: int) -> None:
+    tracker = MlflowTracker(write(tmp_path, FIRST_HALF), f"http://127.0.0.1:{silent_port}")
+    tracker.start()
+    assert seconds_of(lambda: tracker.close(0.5)) < 2.0
+    assert tracker.problem is not None
+
+
+def test_a_tracker_that_was_never_started_closes(tmp_path: Path) -> None:
+    tracker = MlflowTracker(tmp_path / "journal.db", "sqlite:///nowhere.db")
+    tracker.close(1.0)
+    assert tracker.problem is None
+
+
+def test_telemetry_is_off(shown: Shown) -> None:
+    from mlflow.telemetry.utils import is_telemetry_disabled
+
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert is_telemetry_disabled()
+
+
+def test_projecting_is_pure(tmp_path: Path) -> None:
+    path = write(tmp_path, FIRST_HALF + SECOND_HALF)
+    first, second = Projection(), Projection()
+    with Journal(path.parent) as journal:
+        for event in journal.events():
+            first.apply(event)
+            second.apply(event)
+    assert first.board.pending == second.board.pending
