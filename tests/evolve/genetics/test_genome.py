@@ -79,8 +79,6 @@ def test_chance_is_keyed_by_seed_generation_and_slot() -> None:
 
 
 def test_the_streams_are_pinned() -> None:
-    """Searches of an older version must resume: numbers of NumPy's documented Philox and SeedSequence (NumPy 2.4)."""
-    philox = np.random.Philox(np.random.SeedSequence(7, spawn_key=(1, 42)))
-    assert generator(7, 1, 42).random() == np.random.Generator(philox).random()
-    words = np.random.SeedSequence(7, spawn_key=(1, 42, 1)).generate_state(1, np.uint32)
-    assert trial_seed(7, 1, 42) == int(words[0]) // 2
+    """A search of an older version must resume: numbers written down with NumPy 2.4.6."""
+    assert generator(7, 1, 42).random() == 0.9844140282040507
+    assert trial_seed(7, 1, 42) == 610262786

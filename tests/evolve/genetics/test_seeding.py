@@ -1,0 +1,60 @@
+"""Seeding: the defaults first, then random genomes, none twice."""
+
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evolve.genetics import seeding
+from evolve.genetics.genome import trial_seed
+from evolve.genetics.recipe import Recipe
+from evolve.genetics.space import Choice, Integer, Linear, Log, SearchSpace
+
+SPACE = SearchSpace(
+    "s", {"a": Linear(0, 10, 3), "b": Log(1e-4, 1, 1e-3), "c": Integer(1, 5, 2), "d": Choice(("x", "y"), "y")}
+)
+
+
+@given(st.integers(0, 2**63), st.integers(1, 40))
+def test_slot_0_is_the_defaults_the_others_are_random_and_inside(seed: int, population: int) -> None:
+    individuals = seeding.first_generation(SPACE, Recipe("r", population=population, elites=1), seed)
+    assert [individual.slot for individual in individuals] == list(range(population))
+    assert individuals[0].genome == SPACE.defaults()
+    assert [individual.operator for individual in individuals] == ["defaults"] + ["random"] * (population - 1)
+    assert len({individual.genome for individual in individuals}) == population
+    for individual in individuals:
+        assert individual.uid == f"g000-{individual.slot:03d}"
+        assert (individual.generation, individual.parents) == (0, ())
+        assert individual.seed == trial_seed(seed, 0, individual.slot)
+        for gene, domain in SPACE.genes.items():
+            domain.to_unit(individual.genome[gene])  # refuses a value outside
+
+
+def test_a_seed_gives_the_same_generation_and_a_smaller_one_is_its_beginning() -> None:
+    def genomes(seed: int, population: int) -> list[object]:
+        recipe = Recipe("r", population=population, elites=1)
+        return [individual.genome for individual in seeding.first_generation(SPACE, recipe, seed)]
+
+    assert genomes(1, 30) == genomes(1, 30)
+    assert genomes(1, 30)[:10] == genomes(1, 10)
+    assert not set(genomes(1, 30)[1:]) & set(genomes(2, 30)[1:])
+
+
+def test_random_genomes_are_uniform_after_the_transform() -> None:
+    """2000 draws: the mean is off by 0.289/sqrt(2000) = 0.0065."""
+    individuals = seeding.first_generation(SPACE, Recipe("r", population=2001), 0)[1:]
+    for gene in ("a", "b"):
+        units = [SPACE.genes[gene].to_unit(individual.genome[gene]) for individual in individuals]
+        assert statistics.mean(units) == pytest.approx(0.5, abs=0.026)
+        assert statistics.stdev(units) == pytest.approx((1 / 12) ** 0.5, abs=0.02)
+    for value in (1, 2, 3, 4, 5):
+        assert sum(i.genome["c"] == value for i in individuals) == pytest.approx(400, abs=75)
+
+
+def test_a_small_space_is_used_up_and_one_too_small_is_refused_with_the_count() -> None:
+    space = SearchSpace("tiny", {"c": Integer(1, 4, 2), "d": Choice(("x", "y", "z"), "y")})
+    individuals = seeding.first_generation(space, Recipe("r", population=12, elites=1), 0)
+    assert len({individual.genome for individual in individuals}) == 12  # 4 * 3: all there are
+    with pytest.raises(ValueError, match=r"search space 'tiny': expected at least as many .* population of 13, got 12"):
+        seeding.first_generation(space, Recipe("r", population=13, elites=1), 0)
