@@ -10,6 +10,7 @@ again from the journalled results; what it decides must equal the journal, what 
 and the loop goes on from there. So a search that was killed anywhere ends as one that was left alone.
 """
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is se
 class Means:
     """What a search runs with. Of all these only `threads` (of one trial) is part of what its result depends on."""
 
-    make_executor: Callable[[], Executor] | None = None  # None: one trial at a time in this process
+    make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
     display: Display = field(default_factory=Silent)
     workers: int = 1
@@ -71,7 +72,7 @@ def run(
         recorder = Recorder(journal, (means.display.show,))
         recorder.append(
             "search_created",
-            search_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}",
+            search_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}-{secrets.token_hex(2)}",
             seed=seed,
             steps=task.steps,
             space=task.space.to_plain(),
@@ -120,7 +121,7 @@ def write_space(directory: Path, state: SearchState) -> Path:
 
 def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> SearchState:
     """Replay what the journal holds, then run to the end; whatever cuts it short is journalled."""
-    make_executor = means.make_executor or (lambda: LocalExecutor(task.factory))
+    make_executor = means.make_executor or (lambda _search_id: LocalExecutor(task.factory))
     tracker = means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
     trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
     confirmations = confirm.Plan(task, directory, recorder)
@@ -136,7 +137,7 @@ def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> Sea
             stack.callback(tracker.close, TRACKER_PATIENCE_SECONDS)
             trials.replay()
             if trials.pending or (trials.winner and confirmations.leases(trials.winner)):
-                executor = stack.enter_context(make_executor())
+                executor = stack.enter_context(make_executor(recorder.state.search_id))
                 trials.train(executor, means.clock, tick)
                 if trials.winner is not None:
                     confirmations.run(trials.winner, executor, tick)

@@ -37,7 +37,6 @@ class Winner:
     search_id: str
     seed: int  # of its trial in the search
     config: Mapping[str, Setting]  # the whole effective configuration by address
-    steps: int  # full budget of its trial: where training stops
     data: Mapping[str, object]  # path, fingerprint, class_names, anchors, weights ...
 
 
@@ -101,7 +100,6 @@ def read(path: Path) -> Winner:
             search_id=str(search.get("id")),
             seed=_count(seed, "scores: fitness: seed", 0),
             config=TrialConfig.from_settings(cast(Mapping[str, Setting], plain["config"])).settings(),
-            steps=_count(plain.get("steps"), "steps", 1),
             data=plain["data"],
         )
 

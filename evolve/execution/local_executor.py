@@ -36,11 +36,11 @@ class LocalExecutor:
         lease = self._lease
         if lease is None:
             return []
+        if self._measurements is None:
+            self._objective = self._objective or self._factory.make()  # what this raises no trial can help
+            self._measurements = run_attempt(self._objective, lease)
+            return [Started(lease, "slot-0", f"{platform.node()}/{os.getpid()}")]
         try:
-            if self._measurements is None:
-                self._objective = self._objective or self._factory.make()
-                self._measurements = run_attempt(self._objective, lease)
-                return [Started(lease, "slot-0", f"{platform.node()}/{os.getpid()}")]
             measurement = next(self._measurements, None)
         except Exception as error:  # whatever a trial raises ends the trial, not the search
             self._release()

@@ -111,8 +111,8 @@ class Journal:
             return []
         now = self._clock()
         written = []
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             for entry in entries:
                 text = json.dumps(entry.payload, allow_nan=False, separators=(",", ":"))
                 cursor = self._connection.execute(

@@ -1,0 +1,187 @@
+"""The `evolve` command: parses and wires, decides nothing. Each command's body is imported when it runs.
+
+Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C or SIGTERM.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+LATEST = Path("runs/latest")
+INPUT_ERRORS = (ValueError, FileNotFoundError, NotADirectoryError, PermissionError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence; --help has the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message} (see {self.prog} --help)\n")
+        raise SystemExit(WRONG_INPUT)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    arguments = parser().parse_args(words)
+    try:
+        return _body(arguments.body)(arguments)
+    except KeyboardInterrupt:
+        return STOPPED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone, as in `evolve lineage | head`
+        return DONE
+    except Exception as error:
+        if arguments.debug:
+            raise
+        sys.stderr.write(f"evolve: {_sentence(error)}\n")
+        return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = _Parser(prog="evolve", description="Genetic search for YOLOv4 hyperparameters on your own data.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    every = _Parser(add_help=False)
+    every.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+    def command(name: str, body: str, text: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = commands.add_parser(name, parents=[every], help=text, description=text)
+        made.set_defaults(body=body)
+        return made
+
+    _search(command("search", "searching:new", "Start a new search; without --data on the embedded data set."))
+    _resume(command("resume", "searching:resume", "Go on with a search exactly where it stopped."))
+    status = command("status", "showing:status", "Say where a search stands.")
+    _directory(status)
+    _json(status)
+    lineage = command("lineage", "showing:family", "Show who came from whom, and the winner's ancestors.")
+    _directory(lineage)
+    _json(lineage)
+    winner = command("winner", "showing:winner", "Print the winner's file, which is enough to train it.")
+    _directory(winner)
+    winner.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+    _train(command("train", "training:train", "Train a winner at full length and keep the detector."))
+    _replay(command("replay", "training:replay", "Train one individual again and compare its score."))
+    doctor = command("doctor", "doctor", "Check this machine: packages, GPUs, memory, disk.")
+    _json(doctor)
+    return top
+
+
+def _search(command: argparse.ArgumentParser) -> None:
+    data = command.add_argument_group("data and model")
+    data.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set, Pascal VOC or YOLO")
+    data.add_argument("--space", type=Path, metavar="FILE", help="the genes and what all trials share (YAML)")
+    data.add_argument("--weights", metavar="FILE", help="the checkpoint every trial starts from, or none")
+    data.add_argument("--size", type=_count, metavar="S", help="side of the network's input, a multiple of 32")
+    data.add_argument("--batch", type=_count, metavar="B", help="pictures a step")
+    data.add_argument("--steps", type=_count, metavar="N", help="length of a trial's schedule, optimizer steps")
+    data.add_argument("--share", type=float, default=1.0, metavar="0..1", help="stop all trials at this share of it")
+    data.add_argument(
+        "--set", action="append", default=[], metavar="GENE=VALUE", help="fix a gene or setting; repeatable"
+    )
+    recipe = command.add_argument_group("the search")
+    recipe.add_argument("--recipe", metavar="NAME", help="fast (rungs, the default) or seed (all at full budget)")
+    recipe.add_argument("--population", type=_count, metavar="N", help="individuals of the first generation")
+    recipe.add_argument("--elites", type=_count, metavar="N", help="the best that are kept and have children")
+    recipe.add_argument("--children", type=_count, metavar="N", help="children of each elite")
+    recipe.add_argument("--generations", type=_count_or_none, metavar="N", help="child generations after the first")
+    recipe.add_argument("--seed", type=_count_or_none, default=0, metavar="S", help="equal seeds, equal searches (0)")
+    machine = command.add_argument_group("where it runs")
+    machine.add_argument("--workers", type=_count, metavar="N", help="trials at once (one a core, or one a GPU)")
+    machine.add_argument("--gpus-per-trial", type=_share, metavar="X", help="GPUs of a trial, 0.5 for two on one")
+    machine.add_argument("--cpu", action="store_true", help="leave GPUs alone")
+    machine.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT")
+    output = command.add_argument_group("what comes out")
+    output.add_argument("--out", type=Path, metavar="DIR", help="search directory (runs/TIME-sSEED)")
+    output.add_argument("--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none")
+    output.add_argument("--dry-run", action="store_true", help="check everything, say what would run, and stop")
+
+
+def _resume(command: argparse.ArgumentParser) -> None:
+    _directory(command)
+    command.add_argument(
+        "--generations", type=_count_or_none, metavar="N", help="go on to this number; a finished search too"
+    )
+    command.add_argument("--workers", type=_count, metavar="N", help="trials at once (as before)")
+    command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
+
+
+def _train(command: argparse.ArgumentParser) -> None:
+    command.add_argument("winner", type=Path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
+    command.add_argument("--data", type=Path, metavar="DIR", help="the data set (the one of the search)")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the detector")
+    command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
+    command.add_argument("--cpu", action="store_true", help="leave GPUs alone")
+
+
+def _replay(command: argparse.ArgumentParser) -> None:
+    _directory(command, required=True)
+    command.add_argument("uid", metavar="UID", help="the individual, such as g001-042")
+    command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
+    _json(command)
+
+
+def _directory(command: argparse.ArgumentParser, required: bool = False) -> None:
+    text = "the search directory"
+    if required:
+        command.add_argument("directory", type=Path, metavar="DIR", help=text)
+    else:
+        command.add_argument(
+            "directory", type=Path, metavar="DIR", nargs="?", default=LATEST, help=f"{text} ({LATEST})"
+        )
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def _body(name: str) -> Callable[[argparse.Namespace], int]:
+    module, _, function = name.partition(":")
+    if module == "doctor":
+        from evolve import doctor
+
+        return lambda arguments: doctor.run(arguments.json)
+    body: Callable[[argparse.Namespace], int] = getattr(import_module(f"evolve.commands.{module}"), function)
+    return body
+
+
+def _count(text: str) -> int:
+    return _at_least(text, 1)
+
+
+def _count_or_none(text: str) -> int:
+    return _at_least(text, 0)
+
+
+def _at_least(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text}")
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return number
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, INPUT_ERRORS) and text:
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

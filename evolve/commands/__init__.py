@@ -1,0 +1,1 @@
+"""The bodies of the `evolve` commands; each module is imported only when its command runs."""

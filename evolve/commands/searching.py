@@ -1,0 +1,311 @@
+"""search and resume: prepare the task, wire executor, tracker and display to the loop, say what came out."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evolve import confirm, progress, search, task, winner
+from evolve.commands import places
+from evolve.execution import resources
+from evolve.execution.executor import Executor
+from evolve.genetics import recipe as recipes
+from evolve.genetics.recipe import Recipe
+from evolve.records import forecast
+from evolve.records.state import SearchState
+from evolve.records.tracker import NullTracker, Tracker
+from evolve.task import InputError, Task, TaskRequest
+from evolve.terminal import complain, say, signals_caught, table
+from evolve.trial import ObjectiveFactory
+
+RECIPE_FLAGS = ("population", "elites", "children", "generations")
+NO_TRACKING = "none"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trials run on."""
+
+    workers: int
+    threads: int  # of each
+    gpus_per_trial: float
+    address: str | None
+
+    @property
+    def gpu(self) -> bool:
+        """Whether trials use GPUs."""
+        return self.gpus_per_trial > 0
+
+    def executor(self, factory: ObjectiveFactory, search_id: str | None = None) -> Executor:
+        """Start the workers; Ray is loaded here."""
+        from evolve.execution.ray_executor import RayExecutor
+
+        return RayExecutor(
+            factory,
+            workers=self.workers,
+            gpus_per_trial=self.gpus_per_trial,
+            threads=self.threads,
+            address=self.address,
+            search_id=search_id,
+        )
+
+
+def new(arguments: Namespace) -> int:
+    """Run a new search."""
+    directory = places.new_directory(arguments.out, arguments.seed)
+    machine = machine_for(arguments)
+    request = TaskRequest(
+        data=arguments.data,
+        space=arguments.space,
+        weights=arguments.weights,
+        size=arguments.size,
+        batch=arguments.batch,
+        steps=arguments.steps,
+        share=arguments.share,
+        settings=settings_of(arguments.set),
+        gpu=machine.gpu,
+    )
+    prepared = task.prepare(request, threads=machine.threads)
+    recipe = _recipe(arguments, prepared)
+    interrupted = places.interrupted_latest()
+    if interrupted is not None:
+        say(f"note: {interrupted} holds an interrupted search; go on with it: evolve resume {interrupted}")
+    for sentence in (*prepared.notes, *_plan(recipe, prepared, machine)):
+        say(sentence)
+    if arguments.dry_run:
+        say(f"dry run: nothing was started; it would go to {directory}")
+        return 0
+    say(f"search directory: {directory}")
+    directory.mkdir(parents=True, exist_ok=True)
+    places.point_latest(directory)
+    tracked = _tracked(arguments.tracking_uri)
+    means = _means(prepared, machine, tracked)
+    plain = _plain_request(request, machine, arguments.tracking_uri)
+    with signals_caught():
+        state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
+    return _report(state, directory, tracked)
+
+
+def resume(arguments: Namespace) -> int:
+    """Go on with a search where it stopped."""
+    directory: Path = arguments.directory
+    state = places.read_state(directory)
+    machine, request, tracking = _as_before(state, directory, arguments)
+    if not (directory / search.SPACE_FILE).is_file():
+        search.write_space(directory, state)
+    prepared = task.prepare(request, threads=machine.threads)
+    tracked = _tracked(tracking)
+    with signals_caught():
+        means = _means(prepared, machine, tracked)
+        state = search.resume(prepared, directory, generations=arguments.generations, means=means)
+    return _report(state, directory, tracked)
+
+
+def machine_for(arguments: Namespace) -> Machine:
+    """Workers, threads and GPUs from the flags and from what is in sight."""
+    share: float | None = arguments.gpus_per_trial
+    if arguments.cpu and share:
+        raise InputError(f"--cpu and --gpus-per-trial {share:g}: expected one of the two")
+    if arguments.address is not None and arguments.workers is None:
+        raise InputError(
+            f"--address {arguments.address}: expected --workers N with it, how many trials run at once there"
+        )
+    if share is None:
+        share = 0.0 if arguments.cpu or not resources.gpus_in_sight() else 1.0
+    if arguments.workers is None:
+        workers, threads = resources.default_workers(share, share == 0)
+    else:
+        workers = arguments.workers
+        threads = 1 if share == 0 else max(1, resources.cpu_count() // workers)
+    return Machine(workers, threads, share, arguments.address)
+
+
+def settings_of(pairs: list[str]) -> dict[str, str]:
+    """The --set flags as a mapping."""
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or not value:
+            raise InputError(f"--set {pair}: expected gene=value")
+        settings[name] = value
+    return settings
+
+
+def task_as_before(state: SearchState, directory: Path, data: Path | None) -> Task:
+    """The task of an existing search, prepared again, to run in the way it did."""
+    request = _request_as_before(state, directory, data)
+    return task.prepare(request, threads=state.threads)
+
+
+def machine_as_before(state: SearchState, workers: int | None = None) -> Machine:
+    """The machine of an existing search: the threads of a trial stay, the workers may change."""
+    request = state.request
+    address = request.get("address")
+    gpus = float(str(request.get("gpus_per_trial", 0.0)))
+    return Machine(workers or state.workers, state.threads, gpus, None if address is None else str(address))
+
+
+def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
+    overrides = {name: getattr(arguments, name) for name in RECIPE_FLAGS}
+    return recipes.load(arguments.recipe or prepared.space.recipe, overrides)
+
+
+def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
+    """What is going to run."""
+    children = recipe.elites * recipe.children
+    rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
+    total = forecast.planned_steps(recipe, prepared.steps)
+    where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
+    return [
+        f"recipe: {recipe.name}: {recipe.population} individuals, the best {recipe.elites} kept, {recipe.children} "
+        f"mutants of each, {recipe.generations} child generations: "
+        f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
+        f"genes: {len(prepared.space.genes)}; steps in all: at most {total}, "
+        f"with {recipe.confirm_seeds} fresh seeds for winner and defaults",
+        f"workers: {machine.workers} ({where})",
+    ]
+
+
+def _means(prepared: Task, machine: Machine, tracked: "_Tracked") -> search.Means:
+    def make_executor(search_id: str) -> Executor:
+        say(f"starting {machine.workers} workers")
+        return machine.executor(prepared.factory, search_id)
+
+    return search.Means(
+        make_executor=make_executor,
+        make_tracker=tracked.make,
+        display=progress.for_terminal(),
+        workers=machine.workers,
+        threads=machine.threads,
+    )
+
+
+class _Tracked:
+    """Makes the tracker of a search, and remembers it for what it has to say at the end."""
+
+    def __init__(self, make: Callable[[Path], Tracker]) -> None:
+        self._make = make
+        self._tracker: Tracker | None = None
+
+    def make(self, journal_path: Path) -> Tracker:
+        """The tracker of this journal; MLflow is loaded by its thread."""
+        self._tracker = self._make(journal_path)
+        return self._tracker
+
+    @property
+    def problem(self) -> str | None:
+        """What could not be shown, in one sentence."""
+        found: str | None = getattr(self._tracker, "problem", None)
+        return found
+
+
+def _tracked(given: str | None) -> _Tracked:
+    if given == NO_TRACKING:
+        return _Tracked(lambda _path: NullTracker())
+    uri = places.tracking_uri(given)
+
+    def make(journal_path: Path) -> Tracker:
+        from evolve.records.mlflow_tracker import MlflowTracker
+
+        return MlflowTracker(journal_path, uri)
+
+    return _Tracked(make)
+
+
+def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None) -> dict[str, object]:
+    """What a resume needs to prepare the same task; the space lies in the search directory."""
+    return {
+        "data": None if request.data is None else str(request.data.resolve()),
+        "weights": None if request.weights in (None, "none") else str(Path(str(request.weights)).resolve()),
+        "scratch": request.weights == "none",
+        "size": request.size,
+        "batch": request.batch,
+        "steps": request.steps,
+        "share": request.share,
+        "gpus_per_trial": machine.gpus_per_trial,
+        "address": machine.address,
+        "tracking_uri": tracking,
+    }
+
+
+def _as_before(state: SearchState, directory: Path, arguments: Namespace) -> tuple[Machine, TaskRequest, str | None]:
+    machine = machine_as_before(state, arguments.workers)
+    tracking = state.request.get("tracking_uri")
+    request = _request_as_before(state, directory, arguments.data)
+    return machine, request, None if tracking is None else str(tracking)
+
+
+def _request_as_before(state: SearchState, directory: Path, data: Path | None) -> TaskRequest:
+    plain: Mapping[str, object] = json.loads(json.dumps(state.request))
+    if "gpus_per_trial" not in plain:
+        raise InputError(f"{directory}: expected a search begun by `evolve search`; this one was begun from Python")
+    known = plain["data"]
+    return TaskRequest(
+        data=data or (None if known is None else Path(str(known))),
+        space=directory / search.SPACE_FILE,
+        weights="none" if plain["scratch"] else _text(plain["weights"]),
+        size=_whole(plain["size"]),
+        batch=_whole(plain["batch"]),
+        steps=_whole(plain["steps"]),
+        share=float(str(plain["share"])),
+        gpu=float(str(plain["gpus_per_trial"])) > 0,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _whole(value: object) -> int | None:
+    return None if value is None else int(str(value))
+
+
+def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
+    """What came out, and what to do with it; the exit code."""
+    if tracked.problem:
+        complain(f"note: {tracked.problem}; the journal has everything")
+    if state.phase == "failed" or state.outcome is None:
+        complain(f"evolve: search failed: {state.reason}")
+        return 1
+    for part in outcome_tables(state):
+        say(f"\n{part}")
+    path = directory / winner.WINNER_FILE
+    data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}"
+    say(f"\nverdict: {state.outcome.verdict}")
+    say(f"winner: {path}")
+    say("dashboard: make dashboard")
+    say(f"final training: evolve train {path}{data} --out {directory / 'final'}")
+    return 0
+
+
+def outcome_tables(state: SearchState) -> list[str]:
+    """The winner against the defaults: scores, then the genes in which they differ."""
+    outcome = state.outcome
+    if outcome is None:
+        return []
+    ours, defaults = state.individuals[outcome.uid], state.individuals[confirm.DEFAULTS]
+    scores: list[list[object]] = [["", f"winner {ours.uid}", f"defaults {defaults.uid}"]]
+    scores.append(["fitness in the search", ours.fitness, defaults.fitness])
+    count = str(state.recipe["confirm_seeds"])
+    label = f"{outcome.split} AP50:95, {count} fresh seeds"
+    scores.append([label, _mean(outcome.confirmed), _mean(outcome.defaults)])
+    genes: list[list[object]] = [["gene", "winner", "defaults"]]
+    genes += [
+        [gene, _short(value), _short(defaults.genome[gene])]
+        for gene, value in ours.genome.items()
+        if value != defaults.genome[gene]
+    ]
+    return [table(scores), *([table(genes)] if len(genes) > 1 else [])]
+
+
+def _mean(summary: Mapping[str, object] | None) -> str:
+    if summary is None:
+        return "-"
+    spread = summary["interval"]
+    between = f" ({spread[0]:.4f} to {spread[1]:.4f})" if isinstance(spread, list) else ""
+    return f"{summary['mean']:.4f}{between}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,120 @@
+"""status, lineage, winner: what a search directory says, read without a lock."""
+
+import json
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from evolve.commands.places import read_state
+from evolve.records import lineage
+from evolve.records.journal import is_held
+from evolve.records.state import IndividualRecord, SearchState
+from evolve.terminal import complain, duration, say, table
+
+
+def status(arguments: Namespace) -> int:
+    """Print where a search stands."""
+    state = read_state(arguments.directory)
+    plain = lineage.status(state, held=is_held(arguments.directory), now=time.time())
+    if arguments.json:
+        say(json.dumps(plain))
+        return 0
+    left = plain["eta_seconds"]
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in state.counts.items())
+    best = state.best
+    say(f"search {state.search_id} (recipe {state.recipe_name}): {plain['state']}")
+    say(f"generation {state.generation} of {state.generations}; trials: {counts}")
+    say("best: none yet" if best is None else f"best: {best.uid} with fitness {best.fitness:.4f}")
+    spent = ", ".join(f"{name} {duration(seconds)}" for name, seconds in sorted(state.worker_seconds().items()))
+    say(f"worker time: {spent}")
+    ends = f", about {duration(left)} left" if isinstance(left, float) else ""
+    say(f"elapsed: {duration(state.elapsed_seconds())}{ends}")
+    if state.reason:
+        say(f"reason: {state.reason}")
+    if state.outcome is not None:
+        say(f"verdict: {state.outcome.verdict}")
+    if plain["state"] == "interrupted":
+        say(f"go on with: evolve resume {arguments.directory}")
+    return 0
+
+
+def family(arguments: Namespace) -> int:
+    """Print who came from whom."""
+    state = read_state(arguments.directory)
+    if arguments.json:
+        say(json.dumps(lineage.family(state)))
+        return 0
+    for generation in range(state.generation + 1):
+        elites = state.closed.get(generation, ())
+        rows: list[list[object]] = [["uid", "parents", "operator", "status", "fitness", "reached", "elite", "reason"]]
+        records = [record for record in state.individuals.values() if record.generation == generation]
+        rows += [_row(record, elites) for record in records]
+        say(f"generation {generation}: {len(records)} individuals, elites: {' '.join(elites) or 'none yet'}")
+        say(f"{table(rows)}\n")
+    chosen = state.outcome.uid if state.outcome else (state.best.uid if state.best else None)
+    if chosen is not None:
+        say(f"{'the winner' if state.outcome else 'the best so far'} and its ancestors")
+        say(table([["uid", "fitness", "changed genes"], *_changes(state, chosen)]))
+    return 0
+
+
+def winner(arguments: Namespace) -> int:
+    """Print the winner file of a finished search, or copy it."""
+    from evolve import winner as winners
+
+    state = read_state(arguments.directory)
+    path = arguments.directory / winners.WINNER_FILE
+    if state.outcome is None or not path.is_file():
+        complain(
+            f"evolve: {arguments.directory}: expected a search with a winner, it has none yet (it is {state.phase})"
+        )
+        return 1
+    winners.read(path)  # nobody gets a file that training would refuse
+    text = path.read_text(encoding="utf-8")
+    out: Path | None = arguments.out
+    if out is None:
+        say(text.rstrip())
+        return 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    say(f"{state.outcome.uid}: {state.outcome.verdict}")
+    say(f"written to {out}; train it with: evolve train {out} --data DIR --out DIR")
+    return 0
+
+
+def _row(record: IndividualRecord, elites: tuple[str, ...]) -> list[object]:
+    reached = "-" if not record.rungs else f"{max(record.rungs)} ({record.rungs[max(record.rungs)]:.4f})"
+    mark = "yes" if record.uid in elites else ""
+    parents = " ".join(record.parents) or None
+    return [
+        record.uid,
+        parents,
+        record.operator,
+        str(record.status).replace("_", " "),
+        record.fitness,
+        reached,
+        mark,
+        record.reason or "",
+    ]
+
+
+def _changes(state: SearchState, uid: str) -> list[list[object]]:
+    """A line for each of the individual and its ancestors: what it has otherwise than its first parent."""
+    lines: list[list[object]] = []
+    for record in lineage.ancestors(state, uid):
+        parent = state.individuals[record.parents[0]].genome if record.parents else None
+        changed = (
+            record.operator
+            if parent is None
+            else ", ".join(
+                f"{gene} {_short(parent[gene])} -> {_short(value)}"
+                for gene, value in record.genome.items()
+                if parent[gene] != value
+            )
+        )
+        lines.append([record.uid, record.fitness, changed])
+    return lines
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

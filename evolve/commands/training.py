@@ -1,0 +1,138 @@
+"""train and replay: one training through the same executor and objective as in a search."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from evolve import single, task, versions
+from evolve import winner as winners
+from evolve.commands import places, searching
+from evolve.execution import resources
+from evolve.execution.attempt import measurement_to_plain, write_durably
+from evolve.task import SPACES, InputError, Task, TaskRequest
+from evolve.terminal import complain, say, signals_caught
+from evolve.trial import Measurement, TrialSpec
+from evolve.winner import Winner
+
+TRAINING_FILE = "training.json"
+
+
+def train(arguments: Namespace) -> int:
+    """Train a winner at full length and keep the detector."""
+    winner = winners.read(arguments.winner)
+    out: Path = arguments.out
+    if (out / TRAINING_FILE).is_file():
+        raise InputError(f"--out {out}: holds a finished training already ({TRAINING_FILE}); expected another folder")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
+    machine = _machine(arguments.cpu)
+    prepared = single.with_winners_data(_task(winner, arguments.data, machine), winner)
+    spec = single.final_spec(winner, prepared, out, arguments.steps)
+    say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
+    for sentence in _differences(winner, prepared):
+        say(f"note: {sentence}")
+    out.mkdir(parents=True, exist_ok=True)
+    with signals_caught(), machine.executor(prepared.factory) as executor:
+        measured, failure = single.run_one(executor, spec, _say_measurement(spec))
+    if failure is not None:
+        complain(f"evolve: training failed: {failure.reason}")
+        return 1
+    write_durably(out / TRAINING_FILE, json.dumps(_record(winner, prepared, spec, measured), indent=1))
+    say(f"detector: {spec.checkpoint}")
+    _say_next(prepared, spec)
+    return 0
+
+
+def replay(arguments: Namespace) -> int:
+    """Train one individual again and say whether the same number comes out."""
+    state = places.read_state(arguments.directory)
+    step = single.last_step(state, arguments.uid)
+    machine = searching.machine_as_before(state, workers=1)
+    prepared = searching.task_as_before(state, arguments.directory, arguments.data)
+    if not arguments.json:
+        say(f"replaying {arguments.uid} from step 0 to {step}")
+    with signals_caught(), machine.executor(prepared.factory) as executor:
+        found = single.replay(prepared, state, arguments.uid, executor)
+    if arguments.json:
+        say(json.dumps(found.to_plain()))
+    else:
+        say(f"journalled: {_score(found.journalled)}; repeated: {_score(found.repeated)}; equal: {found.equal}")
+        if found.failure is not None:
+            say(f"the repetition failed: {found.failure.reason}")
+    return 0 if found.equal else 1
+
+
+def _machine(cpu: bool) -> searching.Machine:
+    """One worker with all cores, and a GPU where there is one."""
+    gpus = 0.0 if cpu or not resources.gpus_in_sight() else 1.0
+    return searching.Machine(workers=1, threads=resources.cpu_count(), gpus_per_trial=gpus, address=None)
+
+
+def _task(winner: Winner, data: Path | None, machine: searching.Machine) -> Task:
+    """The objective on the data set given, else on the one the winner was found on."""
+    if data is None and not winner.data.get("embedded"):
+        data = Path(str(winner.data.get("path")))
+    request = TaskRequest(
+        data=data,
+        weights=_weights(winner),
+        size=int(str(winner.config["train.size"])),
+        steps=int(str(winner.config[single.STEPS])),
+        gpu=machine.gpu,
+    )
+    return task.prepare(request, threads=machine.threads)
+
+
+def _weights(winner: Winner) -> str:
+    """The base weights of the search; the shipped ones are found in another checkout too."""
+    given = winner.data.get("weights")
+    if given is None:
+        return "none"
+    shipped = SPACES / Path(str(given)).name
+    return str(given) if Path(str(given)).is_file() or not shipped.is_file() else str(shipped)
+
+
+def _differences(winner: Winner, prepared: Task) -> list[str]:
+    """What is otherwise than in the search, and what follows from that."""
+    found = []
+    if winner.data.get("fingerprint") != prepared.description.get("fingerprint"):
+        found.append("this is not the data set of the search; its scores cannot be compared with the search's")
+    if winner.data.get("class_names") != prepared.description.get("class_names"):
+        found.append("its classes are others than in the search; the detector learns those of this data set")
+    return found
+
+
+def _say_measurement(spec: TrialSpec) -> Callable[[Measurement], None]:
+    def show(measurement: Measurement) -> None:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in measurement.losses.items())
+        say(f"step {measurement.step} of {spec.stop_step}: {losses}")
+        if measurement.scores:
+            say("scores: " + ", ".join(f"{name} {value:.4f}" for name, value in measurement.scores.items()))
+
+    return show
+
+
+def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Measurement]) -> dict[str, object]:
+    config = {name: list(value) if isinstance(value, tuple) else value for name, value in spec.config.items()}
+    return {
+        "winner": {"uid": winner.uid, "search_id": winner.search_id},
+        "data": prepared.description,
+        "config": config,
+        "seed": spec.seed,
+        "steps": spec.stop_step,
+        "scores": dict(measured[-1].scores),
+        "checkpoint": str(spec.checkpoint),
+        "measurements": [measurement_to_plain(one) for one in measured],
+        "versions": versions.installed(),
+    }
+
+
+def _say_next(prepared: Task, spec: TrialSpec) -> None:
+    split = spec.evaluate_splits[-1]
+    data = prepared.description["path"]
+    say(f"evaluate: python -m model evaluate --weights {spec.checkpoint} --data {data} --split {split}")
+    say(f"predict: python -m model predict IMAGE --weights {spec.checkpoint}")
+
+
+def _score(value: float | None) -> str:
+    return "failed" if value is None else repr(value)

@@ -1,0 +1,110 @@
+"""One training outside a search, through the same executor and objective: final training, and replay."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evolve import confirm, fitness
+from evolve.execution.dispatch import dispatch, may_retry, next_attempt
+from evolve.execution.executor import Ended, Executor, Lease, Measured
+from evolve.genetics import recipe as recipes
+from evolve.genetics.genome import Genome
+from evolve.records.journal import JournalError
+from evolve.records.state import IndividualRecord, SearchState
+from evolve.task import Task
+from evolve.trial import Failure, Measurement, TrialSpec
+from evolve.winner import Winner
+
+STEPS = "train.steps"
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """An individual's score in the journal and the one it got now; None where it failed."""
+
+    uid: str
+    step: int
+    journalled: float | None
+    repeated: float | None
+    failure: Failure | None  # of the repetition
+
+    @property
+    def equal(self) -> bool:
+        """Whether it came out as it did: the very same number, or a failure both times."""
+        return self.journalled == self.repeated
+
+    def to_plain(self) -> dict[str, object]:
+        """As JSON holds it."""
+        return {"uid": self.uid, "journalled": self.journalled, "repeated": self.repeated, "equal": self.equal}
+
+
+def run_one(
+    executor: Executor, spec: TrialSpec, show: Callable[[Measurement], None] = lambda _measurement: None
+) -> tuple[list[Measurement], Failure | None]:
+    """Run one spec to its end; its measurements by step, and why it failed, if it did."""
+    waiting = deque([Lease(spec, attempt=1)])
+    measured: dict[int, Measurement] = {}
+    for event in dispatch(executor, waiting):
+        if isinstance(event, Measured):
+            measured[event.measurement.step] = event.measurement
+            show(event.measurement)
+        elif isinstance(event, Ended) and event.failure is not None:
+            if not may_retry(event.failure, event.lease.attempt - 1):
+                return list(measured.values()), event.failure
+            waiting.append(next_attempt(event.lease))
+    return list(measured.values()), None
+
+
+def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) -> TrialSpec:
+    """The winner's whole schedule (or one of another length), scored on val and, where there is one, test."""
+    config = dict(winner.config)
+    if steps is not None:
+        config[STEPS] = steps
+    split = confirm.split_of(task.description)
+    return TrialSpec(
+        uid=f"{winner.uid}/final",
+        config=config,
+        seed=winner.seed,
+        stop_step=int(str(config[STEPS])),
+        evaluate_splits=("val",) if split == "val" else ("val", split),
+        checkpoint=out.resolve() / "detector.keras",
+    )
+
+
+def with_winners_data(task: Task, winner: Winner) -> Task:
+    """The task with the anchors that the winner was found with: they are part of what won."""
+    anchors = winner.data.get("anchors")
+    if anchors is None or "anchors" not in task.factory.arguments:
+        return task
+    return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
+
+
+def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Replayed:
+    """Train one individual of a search again from step 0, and compare its score."""
+    record, step = record_of(state, uid), last_step(state, uid)
+    spec = TrialSpec(uid, task.config_of(Genome(record.genome)), record.seed, step)
+    measured, failure = run_one(executor, spec)
+    repeated = None
+    if failure is None:
+        repeated = fitness.score(measured[-1].scores, task.space.fitness)
+    return Replayed(uid, step, record.rungs.get(step), repeated, failure)
+
+
+def record_of(state: SearchState, uid: str) -> IndividualRecord:
+    """The individual of this uid; JournalError when there is none."""
+    if uid not in state.individuals:
+        known = f"{next(iter(state.individuals), 'none')} to {next(reversed(state.individuals), 'none')}"
+        raise JournalError(f"{uid}: expected the uid of an individual of search {state.search_id} ({known})")
+    return state.individuals[uid]
+
+
+def last_step(state: SearchState, uid: str) -> int:
+    """The last step the individual's trial reached, or the one on the way to which it failed."""
+    record = record_of(state, uid)
+    reached = max(record.rungs, default=0)
+    if record.reason is not None:
+        return next(step for step in recipes.parse(state.recipe).rung_steps(state.steps) if step > reached)
+    if reached == 0:
+        raise JournalError(f"{uid}: expected a trial that reached a rung, this one is {record.status}")
+    return reached
