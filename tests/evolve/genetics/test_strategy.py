@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evolve.genetics import recipe as recipes
+from evolve.genetics.genome import generator, trial_seed
+from evolve.genetics.operators import MUTATIONS
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import Choice, Integer, Linear, Log, SearchSpace
 from evolve.genetics.strategy import (
@@ -204,6 +206,20 @@ def test_the_literal_recipe_trains_everyone_to_the_end() -> None:
     decisions, _ = play(strategy, outcomes(0, 0.0), random.Random(0))
     assert Counter(type(d) for d in decisions)[Assigned] == len(strategy.fitness) == 300
     assert not [d for d in decisions if isinstance(d, Stopped)]
+
+
+def test_a_child_depends_on_its_parent_and_its_place_alone() -> None:
+    recipe = Recipe("r", population=8, elites=2, children=3, generations=2)
+    strategy = Strategy(SPACE, recipe, 11, 9)
+    play(strategy, outcomes(0, 0.0), random.Random(0))
+    children = [individual for individual in strategy.individuals.values() if individual.generation]
+    assert len(children) == 12
+    for child in children:
+        parent = strategy.individuals[child.parents[0]].genome
+        rng = generator(11, child.generation, child.slot)
+        rate, strength = recipe.mutation_rate, recipe.mutation_strength
+        assert child.genome == MUTATIONS[child.operator](parent, SPACE, rng, rate=rate, strength=strength)
+        assert child.seed == trial_seed(11, child.generation, child.slot)
 
 
 def test_another_seed_is_another_search() -> None:
