@@ -84,8 +84,8 @@ class Trainer:
         self.norms = [layer for layer in self.model.layers if isinstance(layer, BatchNorm)]
         self.optimizer = MomentumSGD(self.model.trainable_variables)
         self.traces = 0
-        self._train = tf.function(self._train_step, jit_compile=False)
-        self._forward = tf.function(self._forward_step, jit_compile=False)
+        self._train = tf.function(self._train_step, autograph=False)
+        self._forward = tf.function(self._forward_step, autograph=False)
 
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
         self.traces += 1

@@ -1,0 +1,138 @@
+"""The real objective: a trial's result depends on its spec alone, and a warm worker traces nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data import synthetic
+from evolve import objective
+from evolve.trial import TrialDiverged, TrialSpec
+from evolve.trial_config import TrialConfig
+
+pytestmark = pytest.mark.medium
+
+SMALL = {
+    "detector.width": 0.0625,
+    "detector.depth": 0.1,
+    "train.steps": 6,
+    "train.batch": 4,
+    "train.size": 32,
+    "train.sizes": [32, 64],
+    "train.size_period": 2,
+    "input.max_boxes": 24,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("digits") / "set"
+    synthetic.write(root, seed=3, size=64, images={"train": 12, "val": 6, "test": 6}, digits="target")
+    return root, objective.describe_data(root, size=32, fit="stretch")
+
+
+@pytest.fixture
+def make(data):
+    root, described = data
+    return lambda: objective.detection_objective(
+        data=str(root),
+        class_names=described["class_names"],
+        anchors=described["anchors"],
+        fingerprint=described["fingerprint"],
+    )
+
+
+@pytest.fixture(scope="module")
+def warm(data):
+    root, described = data
+    return objective.detection_objective(
+        data=str(root),
+        class_names=described["class_names"],
+        anchors=described["anchors"],
+        fingerprint=described["fingerprint"],
+    )
+
+
+def _spec(uid="g000-000", *, seed=5, stop=6, start=0, state_dir=None, splits=("val",), **genes):
+    config = TrialConfig.from_settings({**SMALL, **{k.replace("__", "."): v for k, v in genes.items()}}).settings()
+    return TrialSpec(uid, config, seed, stop, start, splits, state_dir)
+
+
+def _weights(made, spec):
+    """All weights and velocities after the spec; the objective's own trainer holds them."""
+    measured = list(made(spec))
+    return measured, made._trainer.state()
+
+
+def test_a_result_depends_on_the_spec_alone(make, warm):
+    spec = _spec(optimizer__learning_rate=0.02)
+    fresh_measured, fresh = _weights(make(), spec)
+    with pytest.raises(TrialDiverged, match="not finite at step"):
+        list(warm(_spec("g000-001", optimizer__learning_rate=1e30)))
+    list(warm(_spec("g000-002", seed=9, augment__mosaic_prob=1.0)))
+    used_measured, used = _weights(warm, spec)
+    assert used_measured[-1].scores == fresh_measured[-1].scores
+    assert [m.losses for m in used_measured] == [m.losses for m in fresh_measured]
+    for name, value in fresh.items():
+        np.testing.assert_array_equal(used[name], value, err_msg=name)
+
+
+def test_other_genes_trace_nothing_new(warm):
+    list(warm(_spec()))
+    genes = {
+        "optimizer__learning_rate": 0.003,
+        "optimizer__momentum": 0.8,
+        "optimizer__weight_decay": 0.001,
+        "optimizer__norm_momentum": 0.9,
+        "optimizer__burn_in_share": 0.3,
+        "loss__box_weight": 2.0,
+        "loss__iou_threshold": 0.4,
+        "loss__ignore_threshold": 0.5,
+        "loss__label_smoothing": 0.05,
+        "loss__objectness_gamma": 1.0,
+        "detector__scale_xy_8": 1.5,
+        "augment__mosaic_prob": 1.0,
+        "augment__jitter": 0.1,
+    }
+    measured = list(warm(_spec("g000-003", seed=11, **genes)))
+    assert sum(m.traces for m in measured) == 0
+    assert sum(m.seconds.get("compile", 0.0) for m in measured) == 0.0
+
+
+def test_a_structural_setting_traces_anew(warm):
+    list(warm(_spec()))
+    assert sum(m.traces for m in warm(_spec(train__batch=2))) > 0
+
+
+def test_pieces_between_rungs_equal_one_training(warm, tmp_path):
+    spec = _spec(seed=21)
+    _, whole = _weights(warm, spec)
+    list(warm(replace(spec, stop_step=2, state_dir=tmp_path)))
+    list(warm(_spec("g000-004", seed=1)))  # another trial in between
+    list(warm(replace(spec, start_step=2, stop_step=4, state_dir=tmp_path)))
+    _, pieced = _weights(warm, replace(spec, start_step=4, stop_step=6, state_dir=tmp_path))
+    for name, value in whole.items():
+        np.testing.assert_array_equal(pieced[name], value, err_msg=name)
+
+
+def test_another_seed_is_another_training(warm):
+    _, one = _weights(warm, _spec(seed=1))
+    _, other = _weights(warm, _spec(seed=2))
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_scores_come_for_every_split_asked_for_and_at_the_end_alone(warm):
+    measured = list(warm(_spec(splits=("val", "test"))))
+    assert set(measured[-1].scores) == {
+        f"{split}/{name}" for split in ("val", "test") for name in ("map50", "map50_95", "map75")
+    }
+    assert all(not m.scores for m in measured[:-1])
+    assert [m.step for m in measured][-1] == 6
+
+
+def test_changed_data_is_refused_by_fingerprint(data):
+    root, described = data
+    with pytest.raises(ValueError, match="changed"):
+        objective.detection_objective(
+            data=str(root), class_names=described["class_names"], anchors=described["anchors"], fingerprint="other"
+        )
