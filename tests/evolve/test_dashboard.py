@@ -1,0 +1,96 @@
+"""The dashboard: its link, its port, what it says when there is nothing to show, and one real start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from evolve import dashboard
+from evolve.records.journal import Entry, Journal
+
+CREATED = {
+    "search_id": "20260101T000000-s0",
+    "seed": 0,
+    "steps": 9,
+    "recipe_name": "fast",
+    "recipe": {"name": "fast", "generations": 1},
+    "space": {"name": "tiny"},
+    "data": {"path": "embedded"},
+    "objective": {},
+    "request": {},
+    "threads": 1,
+    "workers": 1,
+    "versions": {},
+}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """runs/latest points to a search that has just begun."""
+    with Journal(tmp_path / "first") as journal:
+        journal.append([Entry("search_created", None, CREATED)])
+    (tmp_path / "latest").symlink_to("first")
+    return tmp_path
+
+
+def test_the_link_lists_the_runs_of_one_search() -> None:
+    page = dashboard.link("http://127.0.0.1:5000", "3", "a-s0")
+    assert unquote(page) == "http://127.0.0.1:5000/#/experiments/3/runs?searchFilter=tags.`evolve.search` = 'a-s0'"
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        assert dashboard.free_port(taken, taken + 20) > taken
+        with pytest.raises(dashboard.DashboardError, match=f"a free port from {taken} to {taken}"):
+            dashboard.free_port(taken, taken)
+
+
+def test_without_a_search_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard.main(["--runs", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"{tmp_path}: no search yet; start one with: make evolve\n"
+
+
+def test_a_search_that_was_not_sent_here_is_said(runs: Path) -> None:
+    with pytest.raises(dashboard.DashboardError, match="--tracking-uri"):
+        dashboard.latest_search(runs)
+    (runs / "mlflow.db").touch()
+    assert dashboard.latest_search(runs) == "20260101T000000-s0"
+
+
+def test_a_screen_is_needed_to_open_a_browser() -> None:
+    assert not dashboard.can_open({}) or sys.platform == "darwin"
+    assert dashboard.can_open({"DISPLAY": ":0"})
+
+
+@pytest.mark.medium
+def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
+    from evolve.records.mlflow_tracker import MlflowTracker
+
+    tracker = MlflowTracker(runs / "first" / "journal.db", f"sqlite:///{runs / 'mlflow.db'}")
+    tracker.start()
+    tracker.close(120)
+    assert tracker.problem is None
+    shown = subprocess.Popen(
+        [sys.executable, "-m", "evolve.dashboard", "--runs", str(runs), "--port", "5200"],
+        stdout=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "DISPLAY"},
+        text=True,
+    )
+    assert shown.stdout is not None
+    page = next(line.strip() for line in shown.stdout if "/#/experiments/" in line)
+    address = page.partition("/#/")[0]
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 our own server
+        assert b"MLflow" in answer.read()
+    shown.send_signal(signal.SIGINT)
+    rest, _ = shown.communicate(timeout=60)
+    assert shown.returncode == 0
+    assert "Dashboard ended." in rest
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) != 0, "the server is gone too"
