@@ -1,0 +1,117 @@
+"""An attempt: trained once, then read again; and what its exceptions mean."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evolve.execution import attempt
+from evolve.execution.executor import Lease
+from evolve.trial import Measurement, TrialDiverged, TrialSpec
+
+
+class Counting:
+    """Two measurements; knows how often it was called."""
+
+    def __init__(self, last: int = 10) -> None:
+        self.calls = 0
+        self.ended = 0
+        self.last = last
+
+    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
+        self.calls += 1
+        yield Measurement(5, {"total": 2.0}, {}, {"train": 0.5}, 1)
+        yield Measurement(self.last, {"total": 1.0}, {"val/map50_95": 1 / 3}, {"train": 0.25})
+        self.ended += 1
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> TrialSpec:
+    config = {"train.steps": 10, "train.sizes": (64, 96), "loss.box_weight": 0.1}
+    return TrialSpec("g000-000", config, seed=7, stop_step=10, state_dir=tmp_path / "trials" / "g000-000")
+
+
+def run(objective: Counting, spec: TrialSpec) -> list[Measurement]:
+    return list(attempt.run_attempt(objective, Lease(spec, 1)))
+
+
+def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None:
+    objective = Counting()
+    first = run(objective, spec)
+    assert run(objective, spec) == first
+    assert objective.calls == 1
+
+
+def test_the_result_is_on_the_disk_before_the_last_measurement_is_seen(spec: TrialSpec) -> None:
+    objective = Counting()
+    for measurement in attempt.run_attempt(objective, Lease(spec, 1)):
+        assert (attempt.read_result(spec) is not None) == (measurement.step == 10)
+        assert objective.ended == (measurement.step == 10)  # whatever the objective stores at its end is stored
+
+
+def test_an_attempt_that_was_cut_off_leaves_no_result(spec: TrialSpec) -> None:
+    objective = Counting()
+    next(attempt.run_attempt(objective, Lease(spec, 1)))
+    run(objective, spec)
+    assert objective.calls == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 8},
+        {"config": {"train.steps": 10, "train.sizes": (64,), "loss.box_weight": 0.1}},
+        {"evaluate_splits": ("val", "test")},
+        {"start_step": 3},
+    ],
+)
+def test_another_specs_result_is_not_taken(spec: TrialSpec, change: dict[str, object]) -> None:
+    objective = Counting()
+    run(objective, spec)
+    run(objective, replace(spec, **change))  # type: ignore[arg-type]
+    assert objective.calls == 2
+
+
+def test_a_damaged_result_is_trained_again(spec: TrialSpec) -> None:
+    objective = Counting()
+    run(objective, spec)
+    path = attempt.result_path(spec)
+    assert path is not None
+    path.write_text(path.read_text()[:40])
+    run(objective, spec)
+    assert objective.calls == 2
+
+
+def test_without_a_folder_nothing_is_kept(spec: TrialSpec) -> None:
+    objective = Counting()
+    run(objective, replace(spec, state_dir=None))
+    run(objective, replace(spec, state_dir=None))
+    assert objective.calls == 2
+
+
+def test_a_result_without_its_checkpoint_is_trained_again(spec: TrialSpec, tmp_path: Path) -> None:
+    objective = Counting()
+    wants = replace(spec, checkpoint=tmp_path / "detector.keras")
+    run(objective, wants)
+    run(objective, wants)
+    assert objective.calls == 2
+
+
+def test_an_objective_that_stops_short_is_an_error(spec: TrialSpec) -> None:
+    with pytest.raises(RuntimeError, match="g000-000: expected a measurement at step 10, the objective ended at 9"):
+        run(Counting(last=9), spec)
+
+
+def test_what_exceptions_mean() -> None:
+    diverged = attempt.failure_of(TrialDiverged("the box loss is nan at step 3"))
+    assert (diverged.kind, diverged.reason) == ("diverged", "the box loss is nan at step 3")
+    try:
+        raise KeyError("a\nb")
+    except KeyError as error:
+        crashed = attempt.failure_of(error)
+    assert crashed.kind == "crashed"
+    assert crashed.reason == "KeyError: 'a\\nb'"
+    assert "test_attempt.py" in crashed.traceback
+    assert attempt.failure_of(ValueError("first\nsecond")).reason == "ValueError: first"
+    assert attempt.failure_of(ValueError()).reason == "ValueError"

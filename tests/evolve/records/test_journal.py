@@ -1,0 +1,77 @@
+"""The journal: durable, in order, one writer, readable while it is written."""
+
+import os
+import platform
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from evolve.records import journal
+from evolve.records.journal import Entry, Journal, JournalError
+
+
+def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
+    with Journal(tmp_path, clock=lambda: 12.5) as writer:
+        written = writer.append([Entry("a", None, {"x": (1, 2), "f": 0.1}), Entry("b", "g000-001", {})])
+        read_meanwhile = journal.events(tmp_path / "journal.db")
+    assert written == read_meanwhile == journal.events(tmp_path / "journal.db")
+    assert [(one.id, one.time, one.kind, one.uid) for one in written] == [
+        (1, 12.5, "a", None),
+        (2, 12.5, "b", "g000-001"),
+    ]
+    assert written[0].payload == {"x": [1, 2], "f": 0.1}
+    assert journal.events(tmp_path / "journal.db", after=1) == written[1:]
+
+
+def test_an_append_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    with Journal(tmp_path) as writer:
+        with pytest.raises(ValueError, match="JSON"):
+            writer.append([Entry("good", None, {}), Entry("bad", None, {"x": float("nan")})])
+        assert writer.events() == []
+        writer.append([Entry("good", None, {})])
+        assert [one.id for one in writer.events()] == [1]
+
+
+def test_it_is_written_through_to_the_disk(tmp_path: Path) -> None:
+    with Journal(tmp_path) as writer:
+        assert writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+def test_a_second_writer_is_refused_with_the_holder(tmp_path: Path) -> None:
+    with Journal(tmp_path):
+        assert journal.is_held(tmp_path)
+        with pytest.raises(JournalError, match=f"host {platform.node()}, pid {os.getpid()}"):
+            Journal(tmp_path)
+    assert not journal.is_held(tmp_path)
+    Journal(tmp_path).close()
+
+
+def test_looking_whether_it_is_held_refuses_nobody(tmp_path: Path) -> None:
+    import fcntl
+    import threading
+
+    Journal(tmp_path).close()
+    with (tmp_path / "lock").open("rb") as looking:  # as is_held does, but for longer
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        Journal(tmp_path).close()
+
+
+def test_a_folder_without_a_search(tmp_path: Path) -> None:
+    assert not journal.holds_search(tmp_path)
+    with pytest.raises(JournalError, match="no such file"):
+        journal.events(tmp_path / "journal.db")
+    sqlite3.connect(tmp_path / "journal.db").close()  # killed before the table was made
+    assert not journal.holds_search(tmp_path)
+    Journal(tmp_path).close()  # killed before the first event
+    assert not journal.holds_search(tmp_path)
+
+
+def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_text("something else, long enough to be no empty database" * 20)
+    with pytest.raises(JournalError, match="not a database"):
+        journal.events(tmp_path / "journal.db")
+    with pytest.raises(JournalError, match="not a database"):
+        Journal(tmp_path)
+    assert not journal.is_held(tmp_path)
