@@ -1,0 +1,87 @@
+"""What this machine offers to trials: GPUs in sight, cores that may be used, and a default number of workers.
+
+Light to import: no Ray, no TensorFlow.
+"""
+
+import math
+import os
+import re
+import subprocess
+from pathlib import Path
+
+NVIDIA_SMI_SECONDS = 10.0
+CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+GPU_LINE = re.compile(r"^GPU (?P<index>\d+): (?P<name>.*) \(UUID: (?P<uuid>GPU-[^)]*)\)", re.MULTILINE)
+
+
+def gpus_in_sight() -> list[str]:
+    """Names of the GPUs that `nvidia-smi -L` lists and CUDA_VISIBLE_DEVICES lets through; [] without a driver."""
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"],  # noqa: S607 (where it lies differs by distribution)
+            capture_output=True,
+            text=True,
+            timeout=NVIDIA_SMI_SECONDS,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return _visible(listed, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def _visible(listed: str, visible: str | None) -> list[str]:
+    """The GPUs of a `nvidia-smi -L` listing that the value of CUDA_VISIBLE_DEVICES (None: unset) names."""
+    gpus = [(match["index"], match["uuid"], match["name"]) for match in GPU_LINE.finditer(listed)]
+    if visible is None:
+        return [name for _, _, name in gpus]
+    wanted = [word.strip() for word in visible.split(",")]
+    return [
+        name
+        for word in wanted
+        for index, uuid, name in gpus
+        if word == index or (word.startswith("GPU-") and uuid.startswith(word))
+    ]
+
+
+def cpu_count() -> int:
+    """Cores this process may use: its affinity, within the quota of its container; at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota = CGROUP_CPU.read_text(encoding="ascii")
+    except OSError:
+        return cores
+    return max(1, min(cores, _quota_cores(quota) or cores))
+
+
+def _quota_cores(quota: str) -> int | None:
+    """Whole cores of a cgroup's cpu.max, "QUOTA PERIOD" in microseconds; None when it says "max"."""
+    words = quota.split()
+    if len(words) != 2 or not all(word.isdigit() for word in words) or int(words[1]) == 0:
+        return None
+    return max(1, int(words[0]) // int(words[1]))
+
+
+def default_workers(gpus_per_trial: float, cpu_only: bool) -> tuple[int, int]:
+    """Workers, and threads of each: one worker a core with one thread on the CPU, one a GPU (or share of it) else.
+
+    One thread a worker wastes nothing on the CPU; beside a GPU the cores are shared out for the input.
+    """
+    cores = cpu_count()
+    if cpu_only or gpus_per_trial <= 0:
+        return cores, 1
+    gpus = len(gpus_in_sight())
+    workers = workers_on_gpus(gpus, gpus_per_trial)
+    if workers == 0:
+        raise ValueError(
+            f"gpus_per_trial={gpus_per_trial:g}: expected at least that many GPUs in sight, got {gpus}; "
+            "search on the CPU with --cpu"
+        )
+    return workers, max(1, cores // workers)
+
+
+def workers_on_gpus(gpus: int, gpus_per_trial: float) -> int:
+    """How many trials run side by side: a share of a GPU never spans two of them."""
+    if gpus_per_trial >= 1:
+        return gpus // math.ceil(gpus_per_trial)
+    return gpus * math.floor(1 / gpus_per_trial + 1e-9)
