@@ -1,0 +1,167 @@
+"""Changes to pictures: boxes stay where the pixels are, colours do what they should."""
+
+import colorsys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data import augment, mosaic
+from data.augment import Change, Placement, Region
+from data.config import AugmentConfig
+from data.mosaic import Mosaic
+
+BLACK = (0.0, 0.0, 0.0)
+PLAIN = Change(0, 0, 0, 0, flip=False, hue=0, saturation=1, exposure=1)
+
+
+def bright_rectangle(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarray:
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    return image
+
+
+def lit(image: np.ndarray) -> list[int]:
+    """Where the pixels are that are more than half bright, xyxy: a bilinear edge is half bright at the edge itself."""
+    rows, columns = np.nonzero(image[..., 0] > 127)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+changes = st.builds(
+    Change,
+    *[st.floats(-0.4, 0.4)] * 4,
+    flip=st.booleans(),
+    hue=st.just(0.0),
+    saturation=st.just(1.0),
+    exposure=st.just(1.0),
+)
+
+
+@settings(deadline=None)
+@given(changes, st.sampled_from(["stretch", "letterbox"]))
+def test_a_kept_box_is_where_its_pixels_are(change: Change, fit) -> None:
+    image = bright_rectangle(90, 70, (30, 25, 70, 60))
+    where = augment.place(augment.region(change, 90, 70, fit), change.flip, 128)
+    boxes, keep = augment.apply_to_boxes(np.array([[30.0, 25, 70, 60]]), np.array([where]), 0.0)
+    painted = augment.apply_to_image(image, where, BLACK)
+    if keep[0]:
+        np.testing.assert_allclose(lit(painted), boxes[0], atol=1)
+    else:
+        assert (painted[..., 0] > 127).sum() <= 2 * 128  # less than a pixel wide
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(changes, changes, changes, changes),
+    st.floats(0.2, 0.8),
+    st.floats(0.2, 0.8),
+    st.tuples(*[st.booleans()] * 4),
+    st.integers(0, 3),
+)
+def test_a_kept_box_of_a_mosaic_is_where_its_pixels_are(four, cut_x, cut_y, to_cross, quadrant) -> None:
+    drawn = Mosaic(cut_x, cut_y, (0, 0, 0), to_cross)
+    canvas, painted = np.zeros((128, 128, 3), dtype=np.uint8), np.zeros((128, 128), dtype=int)
+    for number, change in enumerate(four):
+        image = bright_rectangle(90, 70, (30, 25, 70, 60) if number == quadrant else (0, 0, 0, 0))
+        where = mosaic.place_quadrant(drawn, number, change, augment.region(change, 90, 70, "stretch"), 90, 70, 128)
+        window = augment.apply_to_image(image, where, BLACK)
+        canvas[where.top : where.bottom, where.left : where.right] = window
+        painted[where.top : where.bottom, where.left : where.right] += 1
+        if number == quadrant:
+            boxes, keep = augment.apply_to_boxes(np.array([[30.0, 25, 70, 60]]), np.array([where]), 0.0)
+    assert (painted == 1).all()  # the quadrants cover the input, and do not overlap
+    if keep[0]:
+        np.testing.assert_allclose(lit(canvas), boxes[0], atol=1)
+    else:
+        assert (canvas[..., 0] > 127).sum() <= 2 * 128
+
+
+def test_mosaic_shows_the_corner_next_to_the_cross() -> None:
+    # Top left quadrant, cut at half of 100: of the picture on the full canvas its bottom right 50 x 50 part.
+    drawn = Mosaic(0.5, 0.5, (0, 0, 0), (False,) * 4)
+    where = mosaic.place_quadrant(drawn, 0, PLAIN, Region(0, 0, 100, 100), 100, 100, 100)
+    assert where == Placement(1, -50, 1, -50, 0, 0, 50, 50)
+
+
+def test_mosaic_shifts_past_the_padding() -> None:
+    # The crop reaches 25 px beyond the right edge of a 100 px picture: on the canvas of 125 px the last 25 are padding.
+    drawn = Mosaic(0.4, 0.5, (0, 0, 0), (False,) * 4)
+    where = mosaic.place_quadrant(drawn, 0, PLAIN, Region(0, 0, 125, 125), 100, 100, 125)
+    # cut at 50: without padding x' = x - 75, with it the picture's right edge (100) lands on the cut.
+    assert where.scale_x * 100 + where.offset_x == pytest.approx(50)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("quadrant", range(4))
+def test_pushed_to_the_cross_the_pictures_meet_there(quadrant: int, flip: bool) -> None:
+    change = Change(-0.2, -0.2, -0.1, -0.3, flip=flip, hue=0, saturation=1, exposure=1)
+    drawn = Mosaic(0.5, 0.5, (0, 0, 0), (True,) * 4)
+    crop = augment.region(change, 100, 100, "stretch")
+    where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, 100)
+    image = np.full((100, 100, 3), 255, dtype=np.uint8)
+    window = augment.apply_to_image(image, where, BLACK)
+    corner = window[0 if quadrant >= 2 else -1, 0 if quadrant % 2 else -1]
+    assert corner.tolist() == [255, 255, 255]
+
+
+def test_boxes_are_cut_dropped_or_kept_by_their_visible_share() -> None:
+    whole = np.array([Placement(1, 0, 1, 0, 0, 0, 50, 50)])
+    boxes = np.array([[10.0, 10, 20, 20], [45, 10, 55, 20], [49, 10, 59, 20], [49.5, 0, 60, 50]])
+    # visible: all, 5/10, 1/10, 0.5 px wide
+    moved, keep = augment.apply_to_boxes(boxes, np.repeat(whole, 4, axis=0), 0.3)
+    assert keep.tolist() == [True, True, False, False]
+    assert moved[1].tolist() == [45, 10, 50, 20]
+    _, keep = augment.apply_to_boxes(boxes, np.repeat(whole, 4, axis=0), 0.0)
+    assert keep.tolist() == [True, True, True, False]
+
+
+def test_draws_are_the_same_whatever_the_configuration() -> None:
+    def draws(config: AugmentConfig) -> tuple[Change, float]:
+        rng = np.random.default_rng(5)
+        mosaic.draw_mosaic(rng, config, 10, 0.0)
+        return augment.draw_change(rng, config), rng.random()
+
+    with_all, after_all = draws(AugmentConfig())
+    without, after_none = draws(AugmentConfig(mosaic_prob=0, flip_prob=0, hue=0))
+    assert after_all == after_none
+    assert (with_all.left, with_all.saturation) == (without.left, without.saturation)
+    assert without.hue == 0
+    assert not without.flip
+
+
+def test_the_ranges_of_the_draws() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [augment.draw_change(rng, AugmentConfig()) for _ in range(2000)]
+    assert 0.29 < max(change.left for change in drawn) <= 0.3
+    assert -0.3 <= min(change.left for change in drawn) < -0.29
+    assert 1 / 1.5 <= min(change.saturation for change in drawn) < 0.68
+    assert 1.48 < max(change.exposure for change in drawn) <= 1.5
+    assert 0.45 < np.mean([change.flip for change in drawn]) < 0.55
+
+
+def test_no_mosaic_in_the_last_share_of_the_schedule() -> None:
+    config = AugmentConfig(mosaic_prob=1, mosaic_off_share=0.25)
+    rng = np.random.default_rng(0)
+    assert mosaic.draw_mosaic(rng, config, 10, 0.74) is not None
+    assert mosaic.draw_mosaic(rng, config, 10, 0.75) is None
+    assert mosaic.draw_mosaic(rng, AugmentConfig(mosaic_prob=1), 10, 1.0) is not None
+
+
+@pytest.mark.parametrize("rgb", [(200, 60, 60), (60, 200, 90), (90, 80, 220), (210, 30, 120)])
+@pytest.mark.parametrize("hue", [-0.1, 0.1])
+def test_hue_wraps_around(rgb: tuple[int, int, int], hue: float) -> None:
+    h, s, v = colorsys.rgb_to_hsv(*(value / 255 for value in rgb))
+    expected = [255 * value for value in colorsys.hsv_to_rgb((h + hue) % 1, s, v)]
+    change = Change(0, 0, 0, 0, flip=False, hue=hue, saturation=1, exposure=1)
+    changed = augment.change_colour(np.full((2, 2, 3), rgb, dtype=np.uint8), change)
+    np.testing.assert_allclose(changed[0, 0], expected, atol=6)  # 8-bit hue
+
+
+def test_exposure_and_saturation() -> None:
+    image = np.full((2, 2, 3), (100, 60, 60), dtype=np.uint8)
+    brighter = augment.change_colour(image, Change(0, 0, 0, 0, flip=False, hue=0, saturation=1, exposure=1.5))
+    np.testing.assert_allclose(brighter[0, 0], [150, 90, 90], atol=2)
+    # S = 1 - 60/100 = 0.4; halved 0.2: the lesser channels rise to 80
+    paler = augment.change_colour(image, Change(0, 0, 0, 0, flip=False, hue=0, saturation=0.5, exposure=1))
+    np.testing.assert_allclose(paler[0, 0], [100, 80, 80], atol=2)

@@ -1,0 +1,67 @@
+"""`python -m data check`: JSON, table, exit codes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data import __main__ as commands
+
+Make = Callable[..., Path]
+GOOD = "1 0.5 0.5 0.5 0.2\n"
+DIRTY = {
+    "train": {"a": GOOD + "7 0.5 0.5 0.5 0.2\nx\n", "b": ""},
+    "val": {"c": GOOD},
+    "test": {"d": GOOD},
+}
+
+
+def test_json(tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["check", str(make_yolo(tmp_path, DIRTY)), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["format", "images", "boxes", "classes", "splits", "fingerprint", "problems"]
+    assert document["format"] == "yolo"
+    assert document["images"] == 4
+    assert document["boxes"] == 3
+    assert document["classes"] == ["cat", "dog"]
+    assert document["splits"] == {"train": 2, "val": 1, "test": 1}
+    assert [problem["kind"] for problem in document["problems"]] == [
+        "class_out_of_range",
+        "malformed_line",
+        "empty_label_file",
+    ]
+    assert document["problems"][0]["file"] == "train/labels/a.txt"
+
+
+def test_table(tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["check", str(make_yolo(tmp_path, DIRTY))]) == 0
+    shown = capsys.readouterr().out
+    for words in ("4 images (train 2, val 1, test 1), 3 boxes", "cat, dog", "class_out_of_range", "empty_label_file"):
+        assert words in shown
+
+
+def test_nothing_usable_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["check", str(tmp_path / "no"), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["images"] == 0
+    assert captured.err.splitlines() == [f"{tmp_path / 'no'}: expected the folder of a data set, got nothing there"]
+
+
+def test_problems_are_listed_even_when_nothing_is_usable(
+    tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": "x\n"}})
+    assert commands.main(["check", str(root), "--json"]) == 2
+    assert [p["kind"] for p in json.loads(capsys.readouterr().out)["problems"]] == ["malformed_line"]
+
+
+def test_reading_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, data.check, data.pipeline, data.synthetic, data.anchors\n"
+        "print(sorted({'tensorflow', 'keras', 'ray', 'mlflow', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

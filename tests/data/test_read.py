@@ -1,0 +1,102 @@
+"""Finding the format, sentences for what is no data set, and the fingerprint."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data import __main__ as commands
+from data import read
+from data.example import DatasetError
+
+Make = Callable[..., Path]
+GOOD = "1 0.5 0.5 0.5 0.2\n"
+SPLITS = {"train": {"a": GOOD, "b": GOOD}, "val": {"c": GOOD}, "test": {"d": GOOD}}
+
+
+def sentence(root: Path, format: str | None = None) -> str:
+    with pytest.raises(DatasetError) as caught:
+        read.load(root, format)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    assert sentence(tmp_path / "no") == f"{tmp_path / 'no'}: expected the folder of a data set, got nothing there"
+    assert "nothing there" in sentence(tmp_path / "no", "voc")
+
+
+def test_a_file(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_text("")
+    assert "got a file" in sentence(tmp_path / "x.zip")
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    assert "a folder without pictures" in sentence(tmp_path)
+
+
+def test_pictures_without_labels(tmp_path: Path, make_picture: Callable[..., None]) -> None:
+    make_picture(tmp_path / "a" / "b.jpg")
+    assert "pictures without either" in sentence(tmp_path)
+
+
+def test_two_formats_are_named_and_one_can_be_chosen(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    (root / "Annotations").mkdir()
+    assert "voc and yolo" in sentence(root)
+    assert read.load(root, "yolo").format == "yolo"
+
+
+def test_an_unknown_format(tmp_path: Path) -> None:
+    assert "expected one of ['voc', 'yolo'], got 'coco'" in sentence(tmp_path, "coco")
+
+
+def test_an_empty_split(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, SPLITS | {"val": {}})
+    assert "expected pictures (.jpg, .png ...) for split 'val', found none" in sentence(root)
+
+
+def test_a_split_of_unreadable_pictures(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    (root / "val" / "images" / "c.png").write_bytes(b"no picture")
+    assert "split 'val' is there but holds nothing usable" in sentence(root)
+
+
+def test_no_boxes_at_all(tmp_path: Path, make_yolo: Make) -> None:
+    assert "at least one usable box" in sentence(make_yolo(tmp_path, {"train": {"a": "", "b": ""}}))
+
+
+def test_too_few_pictures_to_cut_from(tmp_path: Path, make_yolo: Make) -> None:
+    assert "expected more than 2 training pictures" in sentence(make_yolo(tmp_path, {"train": {"a": GOOD, "b": GOOD}}))
+
+
+def test_no_training_split(tmp_path: Path, make_yolo: Make) -> None:
+    assert "expected a train split" in sentence(make_yolo(tmp_path, {"val": {"a": GOOD}}))
+
+
+def test_a_missing_test_split_is_cut_from_train_and_told(tmp_path: Path, make_yolo: Make) -> None:
+    train = {f"t{i}": GOOD for i in range(10)}
+    dataset = read.load(make_yolo(tmp_path, {"train": train, "val": {"v": GOOD}}))
+    assert {split: len(examples) for split, examples in dataset.splits.items()} == {"train": 8, "val": 1, "test": 2}
+    assert [(p.kind, p.detail) for p in dataset.problems] == [
+        ("split_cut", "no test split: 2 of 10 training pictures, by seed 0")
+    ]
+
+
+def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path, make_yolo: Make, make_picture) -> None:
+    root = make_yolo(tmp_path / "one", SPLITS)
+    before = read.load(root).fingerprint
+    shutil.copytree(root, tmp_path / "two")
+    assert read.load(tmp_path / "two").fingerprint == before
+    label = root / "train" / "labels" / "a.txt"
+    label.write_text("0 0.5 0.5 0.5 0.2\n")
+    assert read.load(root).fingerprint != before
+    label.write_text(GOOD)
+    assert read.load(root).fingerprint == before
+    make_picture(root / "train" / "images" / "a.png", value=51)
+    assert read.load(root).fingerprint != before
+
+
+def test_the_command_names_every_reader() -> None:
+    assert set(commands.FORMATS) == set(read.READERS)
