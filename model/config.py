@@ -11,6 +11,7 @@ from typing import Literal
 from data.config import require
 
 Activation = Literal["mish", "leaky"]
+NmsKind = Literal["plain", "diou"]
 
 
 @dataclass(frozen=True)
@@ -121,3 +122,26 @@ STRUCTURAL = frozenset(
         "train.sizes",
     }
 )
+
+
+@dataclass(frozen=True)
+class PostConfig:
+    """From decoded candidates to detections: score cut and NMS.
+
+    The same for every trial and never genes: they would buy AP without training.
+    """
+
+    score: float = 0.005  # of objectness x class probability; Darknet's `map` command
+    nms_iou: float = 0.45
+    nms: NmsKind = "diou"
+    nms_beta: float = 0.6  # power of the distance term (cfg/yolov4.cfg: beta_nms; the DIoU paper has 1)
+    max_candidates: int = 400  # a picture's best (box, class) pairs that reach NMS
+    max_detections: int = 100  # a picture's, as COCO counts
+
+    def __post_init__(self) -> None:
+        require(0 <= self.score < 1, "post.score", "0 <= score < 1", self.score)
+        require(0 < self.nms_iou <= 1, "post.nms_iou", "above 0, at most 1", self.nms_iou)
+        require(self.nms in ("plain", "diou"), "post.nms", "'plain' or 'diou'", self.nms)
+        require(self.nms_beta > 0, "post.nms_beta", "above 0", self.nms_beta)
+        require(self.max_candidates >= 1, "post.max_candidates", "at least 1", self.max_candidates)
+        require(self.max_detections >= 1, "post.max_detections", "at least 1", self.max_detections)

@@ -1,0 +1,223 @@
+"""A trained detector as one file: Keras' .keras archive with one member more, detector.json.
+
+Keras itself can load the file; we never let it: the network is built from detector.json's settings and filled with
+the stored arrays, so that no code or configuration inside a file can run or choose a class. Light to import: a
+wrong file is told before TensorFlow loads.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import DetectorConfig
+
+FORMAT = 1
+INFO_MEMBER = "detector.json"
+WEIGHTS_MEMBER = "model.weights.h5"  # Keras' name
+LARGEST_INFO = 1 << 24  # bytes; ours is a few KB
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint of ours, or not of this network; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """What a detector needs beside its weights to be of use."""
+
+    class_names: tuple[str, ...]
+    anchors: tuple[tuple[float, float], ...]  # nine (width, height), network pixels, by area
+    size: int  # side of the square network input it was evaluated at
+    fit: Literal["stretch", "letterbox"]
+    detector: DetectorConfig
+    notes: Mapping[str, str] = field(default_factory=dict)  # where it comes from: data fingerprint, search, uid ...
+
+    def __post_init__(self) -> None:
+        if not self.class_names:
+            raise ValueError("class_names: expected at least one class, got none")
+        if len(self.anchors) != 9 or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
+            raise ValueError(f"anchors: expected nine pairs of width and height above 0, got {self.anchors!r}")
+        if self.size < 32 or self.size % 32:
+            raise ValueError(f"size: expected a multiple of 32, got {self.size!r}")
+        if self.fit not in ("stretch", "letterbox"):
+            raise ValueError(f"fit: expected 'stretch' or 'letterbox', got {self.fit!r}")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Names "layer/weight" that were copied, and those of the model that stayed as they were."""
+
+    loaded: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def save_detector(
+    path: Path, model: Any, info: DetectorInfo, *, dtype: Literal["float32", "float16"] = "float32"
+) -> None:
+    """Write model and info to `path` (.keras), whole or not at all.
+
+    float16 halves the file: it rounds the convolution kernels; norms and biases stay float32.
+    """
+    if path.suffix != ".keras":
+        raise CheckpointError(f"{path}: expected a name that ends in .keras")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    by_keras = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    partial = by_keras.with_suffix(".partial")
+    try:
+        model.save(by_keras)
+        plain = {
+            "format": FORMAT,
+            **asdict(info),
+            "weights": {layer.name: [v.name for v in layer.weights] for layer in model.layers if layer.weights},
+        }
+        with zipfile.ZipFile(by_keras) as source, zipfile.ZipFile(partial, "w") as target:
+            for member in source.infolist():
+                content = source.read(member)
+                if member.filename == WEIGHTS_MEMBER and dtype == "float16":
+                    content = _halved(content)
+                target.writestr(member.filename, content)
+            target.writestr(INFO_MEMBER, json.dumps(plain, indent=1))
+        partial.replace(path)
+    finally:
+        by_keras.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def load_detector(path: Path) -> tuple[Any, DetectorInfo]:
+    """The keras.Model and what belongs to it; every weight comes from the file, or CheckpointError."""
+    info = read_info(path)
+    weights = read_weights(path)
+    from model import detector
+
+    model = detector.build(info.detector, len(info.class_names))
+    done = transfer(model, weights)
+    if done.left or len(done.loaded) != len(weights):
+        wrong = done.left or tuple(sorted(weights.keys() - set(done.loaded)))
+        raise CheckpointError(
+            f"{path}: expected the {len(done.loaded) + len(done.left)} weights of its network, "
+            f"got {len(weights)}, and {len(wrong)} do not fit, such as {wrong[0]}"
+        )
+    return model, info
+
+
+def read_info(path: Path) -> DetectorInfo:
+    """What the file says of its detector, without its weights."""
+    plain = _read_plain(path)
+    try:
+        return DetectorInfo(
+            class_names=tuple(str(name) for name in plain["class_names"]),
+            anchors=tuple((float(w), float(h)) for w, h in plain["anchors"]),
+            size=int(plain["size"]),
+            fit=plain["fit"],
+            detector=DetectorConfig(**plain["detector"]),
+            notes={str(key): str(value) for key, value in plain["notes"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: {INFO_MEMBER} is damaged: {error}") from error
+
+
+def read_weights(path: Path) -> Weights:
+    """The stored arrays by "layer/weight" name, float32, without building the network."""
+    names = _read_plain(path).get("weights", {})
+    weights: Weights = {}
+    with _archive(path) as archive:
+        content = archive.read(WEIGHTS_MEMBER)
+    try:
+        with h5py.File(io.BytesIO(content), "r") as stored:
+            for group in stored["layers"].values():
+                layer = str(group["vars"].attrs.get("name", ""))
+                for place, name in enumerate(names.get(layer, ())):
+                    weights[f"{layer}/{name}"] = np.asarray(group["vars"][str(place)], np.float32)
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: {WEIGHTS_MEMBER} is damaged: {error}") from error
+    expected = sum(len(of_layer) for of_layer in names.values())
+    if not weights or len(weights) != expected:
+        raise CheckpointError(f"{path}: expected {expected} weights, got {len(weights)}")
+    return weights
+
+
+def transfer(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> Transfer:
+    """Copy into the model what has its name and shape; the output maps of another class count stay as they are."""
+    loaded, left = [], []
+    for layer in model.layers:
+        for variable in layer.weights:
+            name = f"{layer.name}/{variable.name}"
+            given = weights.get(name)
+            if given is not None and tuple(given.shape) == tuple(variable.shape):
+                variable.assign(given)
+                loaded.append(name)
+            else:
+                left.append(name)
+    return Transfer(tuple(loaded), tuple(left))
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The opened archive; whatever is wrong with it is a CheckpointError that says so."""
+    if path.is_dir():
+        raise CheckpointError(f"{path}: expected a checkpoint file (.keras), got a folder")
+    if not path.exists():
+        raise CheckpointError(f"{path}: expected a checkpoint file (.keras), got nothing there")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            missing = {INFO_MEMBER, WEIGHTS_MEMBER} - set(archive.namelist())
+            if missing:
+                raise CheckpointError(
+                    f"{path}: expected a checkpoint of this project, "
+                    f"got an archive without {', '.join(sorted(missing))}"
+                )
+            packed = [m.filename for m in archive.infolist() if m.compress_type != zipfile.ZIP_STORED]
+            if packed:  # we never compress: a small file that unpacks to a huge one is none of ours
+                raise CheckpointError(f"{path}: expected members stored as they are, got {packed[0]} compressed")
+            yield archive
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint file (.keras), got a file that is damaged or of another kind ({error})"
+        ) from error
+
+
+def _read_plain(path: Path) -> dict[str, Any]:
+    with _archive(path) as archive:
+        if archive.getinfo(INFO_MEMBER).file_size > LARGEST_INFO:
+            raise CheckpointError(f"{path}: expected {INFO_MEMBER} of a few KB, got more than {LARGEST_INFO} bytes")
+        content = archive.read(INFO_MEMBER)
+    try:
+        plain = json.loads(content)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {INFO_MEMBER} is damaged: {error}") from error
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        got = plain.get("format") if isinstance(plain, dict) else plain
+        raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}")
+    return plain
+
+
+def _halved(content: bytes) -> bytes:
+    """Keras' weights file with kernels in float16: groups, names and places as they were."""
+    out = io.BytesIO()
+    with h5py.File(io.BytesIO(content), "r") as source, h5py.File(out, "w") as target:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                made = target.require_group(name)
+            else:
+                values = np.asarray(item)
+                made = target.create_dataset(name, data=values.astype(np.float16) if values.ndim == 4 else values)
+            for key, value in item.attrs.items():
+                made.attrs[key] = value
+
+        source.visititems(copy)
+    return out.getvalue()

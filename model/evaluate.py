@@ -1,0 +1,64 @@
+"""A detector over a data set -> average precision, in the pixels of the original pictures."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.letterbox import Transform
+from model import predict
+from model.average_precision import AveragePrecision, average_precision
+from model.config import PostConfig
+
+
+class Picture(Protocol):
+    """A labelled picture: boxes [n, 4] xyxy in its own pixels, classes [n]."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def boxes(self) -> NDArray[np.float32]: ...
+    @property
+    def classes(self) -> NDArray[np.int32]: ...
+
+
+class EvaluationBatch(Protocol):
+    """Pictures at network size [b, s, s, 3], which they are (-1: padding), and the way back from network pixels."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]: ...
+    @property
+    def indices(self) -> NDArray[np.int64]: ...
+    @property
+    def transforms(self) -> tuple[Transform, ...]: ...
+
+
+def evaluate(
+    forward: predict.Forward,
+    batches: Iterable[EvaluationBatch],
+    pictures: Sequence[Picture],
+    class_names: Sequence[str],
+    post: PostConfig | None = None,
+) -> AveragePrecision:
+    """COCO's average precision of a network over pictures; batches' indices point into `pictures`.
+
+    Raises ValueError when the batches leave out a picture: an AP over part of a split would look like one over all.
+    """
+    post = post or PostConfig()
+    found: dict[int, predict.Detections] = {}
+    for batch in batches:
+        detections = predict.detect(forward(batch.images), post)
+        for index, transform, in_network in zip(batch.indices.tolist(), batch.transforms, detections, strict=True):
+            if index >= 0:
+                picture = pictures[index]
+                found[index] = predict.to_picture(in_network, transform, picture.width, picture.height)
+    if len(found) != len(pictures):
+        raise ValueError(f"evaluation: expected batches of all {len(pictures)} pictures, got {len(found)} of them")
+    return average_precision(
+        [(picture.boxes, picture.classes) for picture in pictures],
+        [found[index] for index in range(len(pictures))],
+        class_names,
+    )
