@@ -1,0 +1,112 @@
+"""A whole search in milliseconds: a simulated task, a small recipe, and objectives that are watched."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from evolve import search
+from evolve.execution.local_executor import LocalExecutor
+from evolve.genetics import recipe as recipes
+from evolve.genetics import space as spaces
+from evolve.genetics.recipe import Recipe
+from evolve.records.state import SearchState
+from evolve.simulated import SPACE, simulated_objective
+from evolve.task import Task
+from evolve.trial import Measurement, Objective, ObjectiveFactory, TrialSpec
+
+FAILURES = 0.3  # share of genomes that fail somewhere
+TARGET = "evolve.simulated:simulated_objective"
+
+
+def make_task(**arguments: object) -> Task:
+    """A task on made-up learning curves; the arguments are those of simulated_objective."""
+    description = {
+        "path": "nowhere",
+        "fingerprint": "simulated",
+        "class_names": ["thing"],
+        "anchors": [[8.0, 8.0]],
+        "images": {"train": 8, "val": 4, "test": 4},
+        "embedded": False,
+        "weights": None,
+    }
+    return Task(spaces.parse(SPACE, "simulated"), ObjectiveFactory(TARGET, arguments), description, 90, ())
+
+
+def make_recipe(name: str = "fast", **overrides: object) -> Recipe:
+    """8 + 1 x 6 individuals, rungs at 10, 30 and 90 steps."""
+    return recipes.load(name, {"population": 8, "elites": 2, "children": 3, "generations": 1, **overrides})
+
+
+@dataclass
+class Watched:
+    """Makes an objective and writes down each piece that it starts to train, as (uid, start, stop)."""
+
+    inner: Objective = field(default_factory=simulated_objective)
+    before: Callable[[TrialSpec], None] = lambda _spec: None  # called at the start of each piece; may raise
+    started: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def make(self) -> "Watched":
+        return self
+
+    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
+        self.started.append((spec.uid, spec.start_step, spec.stop_step))
+        self.before(spec)
+        yield from self.inner(spec)
+
+    def means(self, **others: object) -> search.Means:
+        return search.Means(make_executor=lambda _search_id: LocalExecutor(self), **others)  # type: ignore[arg-type]
+
+
+def essence(state: SearchState) -> Mapping[str, object]:
+    """What two runs of one search must agree in, whatever happened to them on the way."""
+    outcome = state.outcome
+    return {
+        "individuals": {
+            uid: (one.genome, one.parents, one.operator, one.seed, one.rungs, one.fitness, one.status, one.reason)
+            for uid, one in state.individuals.items()
+        },
+        "elites": state.closed,
+        "confirmations": {uid: (one.seed, one.scores, one.reason) for uid, one in state.confirmations.items()},
+        "outcome": None if outcome is None else (outcome.uid, outcome.confirmed, outcome.gain, outcome.verdict),
+        "phase": state.phase,
+    }
+
+
+@dataclass
+class House:
+    """What a test of the search needs, in one fixture."""
+
+    path: Path
+    task = staticmethod(make_task)
+    recipe = staticmethod(make_recipe)
+    watched = Watched
+    failing = staticmethod(lambda: simulated_objective(failures=FAILURES))
+    essence = staticmethod(essence)
+
+    def run(self, name: str = "search", **means: object) -> SearchState:
+        """An undisturbed small search with a failure here and there."""
+        task = make_task()
+        watched = Watched(simulated_objective(failures=FAILURES))
+        return search.run(task, self.path / name, recipe=make_recipe(), seed=5, means=watched.means(**means))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@dataclass
+class Undisturbed:
+    """A search that was left alone, to compare with."""
+
+    house: House
+    state: SearchState
+    journal: Path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    house = House(tmp_path_factory.mktemp("undisturbed"))
+    return Undisturbed(house, house.run(), house.path / "search" / "journal.db")

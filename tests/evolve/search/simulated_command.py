@@ -1,0 +1,69 @@
+"""The evolve command on simulated trials in this process: what tests start, interrupt and kill.
+
+SIMULATED_SLEEP: seconds of each measurement. SIMULATED_LOG: a file that gets a line for each piece begun.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evolve import task
+from evolve.__main__ import main
+from evolve.commands import searching
+from evolve.execution.local_executor import LocalExecutor
+from evolve.genetics import space as spaces
+from evolve.simulated import SPACE, simulated_objective
+from evolve.task import Task, TaskRequest
+from evolve.trial import Measurement, ObjectiveFactory, TrialSpec
+
+DESCRIPTION: Mapping[str, object] = {
+    "path": "nowhere",
+    "fingerprint": "simulated",
+    "class_names": ["thing"],
+    "images": {"train": 8, "val": 4, "test": 4},
+    "embedded": True,
+    "weights": None,
+}
+
+
+@dataclass
+class Logged:
+    """Writes each piece that it begins into a file, then simulates it."""
+
+    def make(self) -> "Logged":
+        self.inner = simulated_objective(
+            failures=float(os.environ.get("SIMULATED_FAILURES", "0.3")),
+            sleep_seconds=float(os.environ.get("SIMULATED_SLEEP", "0")),
+        )
+        return self
+
+    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
+        if "SIMULATED_LOG" in os.environ:
+            with Path(os.environ["SIMULATED_LOG"]).open("a") as log:
+                log.write(f"{spec.uid} {spec.start_step} {spec.stop_step}\n")
+        yield from self.inner(spec)
+
+
+def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
+    """A simulated task; --space and --set are honoured."""
+    space = spaces.parse(SPACE, "simulated") if request.space is None else spaces.load(request.space)
+    for address, value in request.settings.items():
+        space = space.with_gene_fixed(address, value)
+    return Task(space, ObjectiveFactory("simulated"), dict(DESCRIPTION), 90, ("data: none, curves are made up",))
+
+
+def local(*_arguments: object) -> LocalExecutor:
+    return LocalExecutor(Logged())  # type: ignore[arg-type]
+
+
+def patch() -> None:
+    """Let the commands run on simulated trials."""
+    task.prepare = prepare
+    searching.Machine.executor = local  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    patch()
+    sys.exit(main())

@@ -1,0 +1,289 @@
+"""The loop on simulated trials: whatever happens on the way, the search ends as one that was left alone."""
+
+import sqlite3
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evolve import search
+from evolve.execution.executor import Ended, Event, Lease
+from evolve.execution.local_executor import LocalExecutor
+from evolve.records.journal import Entry, Journal, JournalError, events
+from evolve.records.state import fold
+from evolve.terminal import StopAsked
+from evolve.trial import Failure, TrialSpec, TrialStatus
+
+House = Undisturbed = Any  # the fixtures' classes live in conftest.py
+
+
+def copy_of(journal: Path, directory: Path, count: int) -> Path:
+    """A search directory whose journal was cut after so many events."""
+    with Journal(directory) as writer:
+        writer.append([Entry(one.kind, one.uid, one.payload) for one in events(journal)[:count]])
+    return directory
+
+
+def test_the_shape_of_a_search(house: House) -> None:
+    state = house.run()
+    assert state.phase == "finished"
+    assert Counter(one.generation for one in state.individuals.values()) == {0: 8, 1: 6}
+    assert {one.status for one in state.individuals.values()} == {
+        TrialStatus.FINISHED,
+        TrialStatus.STOPPED_EARLY,
+        TrialStatus.FAILED,
+    }
+    children = Counter(one.parents for one in state.individuals.values() if one.generation == 1)
+    assert children == {(elite,): 3 for elite in state.closed[0]}
+    for record in state.individuals.values():
+        assert (record.fitness is not None) == (90 in record.rungs) == (record.status is TrialStatus.FINISHED)
+        assert (record.reason is not None) == (record.status is TrialStatus.FAILED)
+    assert state.outcome is not None
+    assert state.outcome.uid == state.best.uid == state.closed[1][0]
+
+
+def test_one_seed_one_search(house: House) -> None:
+    assert house.essence(house.run("one")) == house.essence(house.run("two"))
+
+
+def test_no_state_is_left_behind(house: House) -> None:
+    house.run()
+    assert list((house.path / "search" / "trials").iterdir()) == []
+    names = {path.name for path in (house.path / "search").iterdir()}
+    assert names >= {"journal.db", "space.yaml", "winner.yaml", "lineage.json", "generations.csv"}
+
+
+def test_state_stays_while_a_trial_can_go_on(house: House) -> None:
+    """At each start the folders on disk are those of individuals that are still in the race."""
+    directory = house.path / "search"
+
+    def look(_spec: TrialSpec) -> None:
+        over = {"finished", "failed", "stopped_early"}
+        state = fold(events(directory / "journal.db"))
+        for path in (directory / "trials").glob("g*"):
+            assert "." in path.name or state.individuals[path.name].status not in over
+
+    watched = house.watched(before=look)
+    search.run(house.task(), directory, recipe=house.recipe(), seed=5, means=watched.means())
+    assert len(watched.started) > 14
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0.0, 1.0))
+def test_a_journal_cut_anywhere_goes_on_to_the_same_end(
+    share: float, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    house = undisturbed.house
+    whole = events(undisturbed.journal)
+    count = 1 + int(share * (len(whole) - 1))
+    directory = copy_of(undisturbed.journal, tmp_path_factory.mktemp("cut"), count)
+    watched = house.watched(house.failing())
+    state = search.resume(house.task(), directory, means=watched.means())
+    assert house.essence(state) == house.essence(undisturbed.state)
+    # nothing that had its result is trained again, and everything else once
+    measured = {
+        (one.uid, one.payload["step"]) for one in whole[:count] if one.kind == "measured" and one.payload["scores"]
+    }
+    measured |= {(one.uid, 90) for one in whole[:count] if one.kind == "confirm_measured"}
+    assert not measured & {(uid, stop) for uid, _, stop in watched.started}
+    assert max(Counter(watched.started).values(), default=1) == 1
+    decided = [one for one in events(directory / "journal.db") if one.kind in search_decisions]
+    assert (
+        max(
+            Counter(
+                (one.kind, one.uid, one.payload.get("generation"), one.payload.get("step")) for one in decided
+            ).values()
+        )
+        == 1
+    )
+
+
+search_decisions = {
+    "generation_opened",
+    "trial_proposed",
+    "rung_reached",
+    "trial_stopped",
+    "trial_finished",
+    "trial_failed",
+    "generation_closed",
+    "confirm_measured",
+    "winner_chosen",
+}
+
+
+def test_a_program_that_decides_otherwise_is_refused(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    house = undisturbed.house
+    directory = copy_of(undisturbed.journal, tmp_path / "other", 40)
+    with sqlite3.connect(directory / "journal.db") as journal:
+        journal.execute(
+            "UPDATE events SET payload = replace(payload, '\"slot\":3', '\"slot\":4') WHERE uid = 'g000-003'"
+        )
+    with pytest.raises(JournalError, match=r"g000-003: .* trial_proposed has slot 3 now, 4 in the journal"):
+        search.resume(house.task(), directory)
+
+
+def test_a_finished_search_stays_as_it_is(undisturbed: Undisturbed) -> None:
+    before = events(undisturbed.journal)
+    state = search.resume(undisturbed.house.task(), undisturbed.journal.parent)
+    assert state.phase == "finished"
+    assert events(undisturbed.journal) == before
+
+
+def test_a_finished_search_goes_on_to_more_generations(house: House) -> None:
+    house.run("short")
+    watched = house.watched(house.failing())
+    longer = search.resume(house.task(), house.path / "short", generations=2, means=watched.means())
+    whole_watched = house.watched(house.failing())
+    recipe = house.recipe(generations=2)
+    whole = search.run(house.task(), house.path / "long", recipe=recipe, seed=5, means=whole_watched.means())
+    mine, theirs = house.essence(longer), house.essence(whole)
+    assert mine["individuals"] == theirs["individuals"]
+    assert mine["elites"] == theirs["elites"]
+    assert mine["outcome"] == theirs["outcome"]
+    trials = {piece for piece in watched.started if "/" not in piece[0]}
+    assert all(uid.startswith("g002") for uid, _, _ in trials)
+    with pytest.raises(JournalError, match="at least 2, as the search has, got 1"):
+        search.resume(house.task(), house.path / "short", generations=1)
+
+
+def test_a_directory_with_a_search_is_refused(undisturbed: Undisturbed) -> None:
+    house = undisturbed.house
+    with pytest.raises(JournalError, match="evolve resume"):
+        search.run(house.task(), undisturbed.journal.parent, recipe=house.recipe(), seed=5)
+
+
+def test_what_changed_is_refused_by_name(undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, directory = undisturbed.house, undisturbed.journal.parent
+    task = house.task()
+    with pytest.raises(JournalError, match=r"search space: .*loss.box_weight"):
+        search.resume(replace(task, space=task.space.with_gene_fixed("loss.box_weight", 1.0)), directory)
+    with pytest.raises(JournalError, match="fingerprint was 'simulated', is 'other'"):
+        search.resume(replace(task, description={**task.description, "fingerprint": "other"}), directory)
+    search.resume(replace(task, description={**task.description, "path": "moved"}), directory)
+    monkeypatch.setattr(search.versions, "installed", lambda: {"tensorflow": "0.1"})
+    with pytest.raises(JournalError, match=r"tensorflow: expected version .*, got 0.1"):
+        search.resume(task, directory)
+
+
+def test_when_all_trials_fail_the_search_fails_with_the_commonest_reason(house: House) -> None:
+    def fail(spec: TrialSpec) -> None:
+        raise ValueError("no such layer" if spec.uid != "g000-002" else "something rare")
+
+    watched = house.watched(before=fail)
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
+    assert state.phase == "failed"
+    assert "ValueError: no such layer (7 of 8 trials)" in str(state.reason)
+    assert not (house.path / "s" / "winner.yaml").exists()
+    again = search.resume(house.task(), house.path / "s", means=watched.means())
+    assert again.phase == "failed"
+    assert len(watched.started) == 8
+
+
+def test_a_crashed_trial_fails_once_and_is_no_parent(house: House) -> None:
+    def fail(spec: TrialSpec) -> None:
+        if spec.uid.startswith("g000-000"):
+            raise RuntimeError("boom")
+
+    watched = house.watched(before=fail)
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
+    record = state.individuals["g000-000"]
+    assert (record.status, record.kind, record.reason) == (TrialStatus.FAILED, "crashed", "RuntimeError: boom")
+    assert [piece for piece in watched.started if piece[0] == "g000-000"] == [("g000-000", 0, 10)]
+    assert all("g000-000" not in one.parents for one in state.individuals.values())
+    # the defaults fail in their confirmations too, and that is said
+    assert [one.reason for one in state.confirmations.values() if one.role == "defaults"] == ["RuntimeError: boom"] * 3
+    assert state.outcome is not None
+    assert "not confirmed" in state.outcome.verdict
+    assert "RuntimeError: boom" in state.outcome.verdict
+
+
+class Losing(LocalExecutor):
+    """Loses the worker of one individual so many times."""
+
+    def __init__(self, factory: object, uid: str, times: int) -> None:
+        super().__init__(factory)  # type: ignore[arg-type]
+        self.uid, self.times = uid, times
+
+    def poll(self, timeout_seconds: float) -> list[Event]:
+        lease: Lease | None = self._lease
+        if lease is not None and lease.spec.uid == self.uid and self.times:
+            self.times -= 1
+            self._release()
+            return [Ended(lease, Failure("worker_lost", "its process died"))]
+        return list(super().poll(timeout_seconds))
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, "finished"), (2, "failed")])
+def test_a_lost_worker_is_replaced_once(house: House, times: int, status: str) -> None:
+    watched = house.watched()
+    means = search.Means(make_executor=lambda _id: Losing(watched, "g000-000", times))
+    recipe = house.recipe("seed")
+    state = search.run(house.task(), house.path / "s", recipe=recipe, seed=5, means=means)
+    record = state.individuals["g000-000"]
+    assert (str(record.status), record.lost) == (status, 1)
+    if status == "failed":
+        assert (record.kind, record.reason) == ("worker_lost", "its process died")
+
+
+def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    house = undisturbed.house
+    sentences: list[str] = []
+
+    class Display(search.Silent):
+        def interrupted(self, directory: Path) -> None:
+            phase = fold(events(directory / "journal.db")).phase
+            sentences.append(phase)
+
+    def stop(spec: TrialSpec) -> None:
+        if len(watched.started) == 5:
+            raise StopAsked("Ctrl-C")
+
+    watched = house.watched(house.failing(), before=stop)
+    means = watched.means(display=Display())
+    with pytest.raises(KeyboardInterrupt):
+        search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
+    assert sentences == ["running"]  # the sentence comes before anything else
+    interrupted = fold(events(tmp_path / "s" / "journal.db"))
+    assert (interrupted.phase, interrupted.reason) == ("interrupted", "Ctrl-C")
+    go_on = house.watched(house.failing())
+    state = search.resume(house.task(), tmp_path / "s", means=go_on.means())
+    assert house.essence(state) == house.essence(undisturbed.state)
+
+
+def test_a_broken_executor_ends_the_session_and_not_the_search(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    house = undisturbed.house
+
+    def broken(_search_id: str) -> LocalExecutor:
+        raise ConnectionError("no cluster there")
+
+    means = search.Means(make_executor=broken)
+    with pytest.raises(ConnectionError):
+        search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
+    state = fold(events(tmp_path / "s" / "journal.db"))
+    assert (state.phase, state.reason) == ("interrupted", "ConnectionError: no cluster there")
+
+
+def test_a_tracker_is_told_and_closed(house: House) -> None:
+    calls: list[str] = []
+
+    class Tracker:
+        def start(self) -> None:
+            calls.append("start")
+
+        def notify(self) -> None:
+            calls.append("notify")
+
+        def close(self, timeout_seconds: float) -> None:
+            calls.append("close")
+
+    watched = house.watched()
+    means = watched.means(make_tracker=lambda _path: Tracker())
+    search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
+    assert (calls[0], calls[-2:]) == ("start", ["notify", "close"])
+    untracked = search.run(house.task(), house.path / "t", recipe=house.recipe(), seed=5, means=house.watched().means())
+    tracked = fold(events(house.path / "s" / "journal.db"))
+    assert house.essence(tracked) == house.essence(untracked)
