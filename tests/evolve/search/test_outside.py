@@ -1,0 +1,179 @@
+"""What a search looks like from outside: status, lineage, tables, the winner's file, progress lines."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evolve import progress, search, winner
+from evolve.records import lineage
+from evolve.records.journal import events
+from evolve.records.state import fold
+from evolve.trial import TrialStatus
+
+House = Undisturbed = Any
+
+STATUS_KEYS = {
+    "search_id",
+    "state",
+    "generation",
+    "generations",
+    "trials",
+    "best",
+    "worker_seconds",
+    "elapsed_seconds",
+    "eta_seconds",
+}
+INDIVIDUAL_KEYS = [
+    "uid",
+    "generation",
+    "parents",
+    "operator",
+    "genome",
+    "fitness",
+    "rungs",
+    "status",
+    "reason",
+    "seconds",
+    "attempts",
+]
+
+
+def test_status_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
+    plain = lineage.status(undisturbed.state, held=False, now=0.0)
+    assert set(plain) >= STATUS_KEYS
+    assert plain["state"] == "finished"
+    assert plain["trials"] == undisturbed.state.counts
+    assert set(undisturbed.state.counts) == {"proposed", "running", "finished", "stopped_early", "failed"}
+    assert set(plain["best"]) == {"uid", "fitness", "genome"}  # type: ignore[call-overload]
+    assert plain["eta_seconds"] is None
+    json.dumps(plain)
+
+
+def test_status_of_a_killed_search(undisturbed: Undisturbed) -> None:
+    begun = events(undisturbed.journal)
+    first = next(place for place, one in enumerate(begun) if one.kind == "attempt_started")
+    state = fold(begun[: first + 1])
+    now = state.last_at + 10
+    held, killed = lineage.status(state, held=True, now=now), lineage.status(state, held=False, now=now)
+    assert (held["state"], held["trials"]["running"]) == ("running", 1)  # type: ignore[index]
+    assert (killed["state"], killed["trials"]["running"]) == ("interrupted", 0)  # type: ignore[index]
+    assert held["elapsed_seconds"] == pytest.approx(killed["elapsed_seconds"] + 10)  # type: ignore[operator]
+
+
+def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
+    plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
+    assert plain == json.loads(json.dumps(lineage.family(undisturbed.state)))
+    assert {tuple(one) for one in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
+    assert set(plain["elites"]) == {"0", "1"}
+    assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= set(plain["winner"])
+    assert set(plain["winner"]["confirmed"]) == {"mean", "interval", "seeds"}
+    assert set(plain["winner"]["gain"]) == {"mean", "interval", "probability"}
+    known = {one["uid"] for one in plain["individuals"]}
+    assert all(parent in known for one in plain["individuals"] for parent in one["parents"])
+
+
+def test_ancestors_end_in_the_first_generation(undisturbed: Undisturbed) -> None:
+    child = next(one for one in undisturbed.state.individuals.values() if one.generation == 1)
+    line = lineage.ancestors(undisturbed.state, child.uid)
+    assert [one.generation for one in line] == [1, 0]
+    assert line[1].uid == child.parents[0]
+
+
+def test_generations_table(undisturbed: Undisturbed) -> None:
+    with (undisturbed.journal.parent / "generations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["generation"], row["individuals"]) for row in rows] == [("0", "8"), ("1", "6")]
+    for row in rows:
+        assert int(row["individuals"]) == sum(int(row[str(status)]) for status in TrialStatus)
+    assert float(rows[1]["best_so_far"]) == max(float(row["best"]) for row in rows)
+
+
+def test_the_winners_file_is_enough_to_train(undisturbed: Undisturbed) -> None:
+    path = undisturbed.journal.parent / "winner.yaml"
+    plain = yaml.safe_load(path.read_text())
+    state, found = undisturbed.state, winner.read(path)
+    record = state.individuals[state.outcome.uid]
+    assert plain["genome"] == record.genome
+    assert found.config == undisturbed.house.task().config_of(search.confirm.Genome(record.genome))
+    assert (found.uid, found.search_id, found.seed) == (record.uid, state.search_id, record.seed)
+    assert found.data == state.data
+    assert plain["scores"]["fitness"]["value"] == record.fitness
+    assert [run["seed"] for run in plain["scores"]["winner"]["runs"]] == [
+        run["seed"] for run in plain["scores"]["defaults"]["runs"]
+    ]
+    assert plain["versions"]["yolov4-evolve"]
+    assert path.read_text().startswith("#")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda plain: plain.pop("config"), "expected a section 'config', got None"),
+        (lambda plain: plain.update(format=7), "expected a winner file of format 1, got '7'"),
+        (lambda plain: plain["config"].update({"loss.box": 1}), "'loss.box' is no setting of a trial"),
+        (lambda plain: plain["config"].update({"train.batch": 0}), "train.batch"),
+        (
+            lambda plain: plain["scores"]["fitness"].update(seed="x"),
+            "seed: expected a whole number of at least 0, got 'x'",
+        ),
+    ],
+)
+def test_a_damaged_winner_file_is_refused(
+    change: Any, complaint: str, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    plain = yaml.safe_load((undisturbed.journal.parent / "winner.yaml").read_text())
+    change(plain)
+    winner.write(tmp_path / "w.yaml", plain)
+    with pytest.raises(ValueError, match=re.escape(complaint)) as caught:
+        winner.read(tmp_path / "w.yaml")
+    assert "w.yaml" in str(caught.value)
+
+
+def test_a_missing_winner_file_and_no_winner_yet(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    with pytest.raises(winner.WinnerError, match="no such file"):
+        winner.read(tmp_path / "w.yaml")
+    young = fold(events(undisturbed.journal)[:20])
+    with pytest.raises(winner.WinnerError, match="none yet"):
+        winner.content(young, undisturbed.house.task())
+
+
+def test_plain_progress_has_a_line_for_each_event_that_matters(house: House) -> None:
+    lines: list[str] = []
+    state = house.run(display=progress.Plain(lines.append))
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert "\r" not in text
+    for uid, record in state.individuals.items():
+        word = {"finished": "finished", "stopped_early": "stopped", "failed": "failed"}[record.status]
+        assert len([line for line in lines if line.startswith(f"{uid} {word}")]) == 1
+    assert len([line for line in lines if line.startswith("generation 1 of 1: 6 individuals")]) == 1
+    assert len([line for line in lines if "(winner)" in line]) == 3
+
+
+def test_the_summary_line(undisturbed: Undisturbed) -> None:
+    whole = events(undisturbed.journal)
+    state = fold(whole[:60])
+    line = progress.summary(state, state.last_at)
+    for word in ("generation 0 of 1", "running", "stopped", "failed", "best", "workers", "left"):
+        assert word in line
+    assert 0.0 <= progress.worker_use(state, state.last_at) <= 1.0
+    assert progress.worker_use(replace(state, workers=0), state.last_at) <= 1.0
+
+
+def test_the_live_display_leaves_the_terminal_as_it_was(
+    undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = progress.Terminal()
+    state = fold(events(undisturbed.journal)[:1])
+    for event in events(undisturbed.journal)[1:]:
+        state.apply(event)
+        display.show(event, state)
+    display.interrupted(Path("runs/x"))
+    display.close()
+    assert "evolve resume runs/x" in capsys.readouterr().out
