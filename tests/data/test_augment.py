@@ -92,6 +92,38 @@ def test_mosaic_shifts_past_the_padding() -> None:
     assert where.scale_x * 100 + where.offset_x == pytest.approx(50)
 
 
+def seen_edges(where: Placement, side: int) -> tuple[float, float]:
+    """Where the picture's edges next to the cross come to lie, for a square picture."""
+    x = sorted((where.offset_x, where.scale_x * side + where.offset_x))
+    y = (where.offset_y, where.scale_y * side + where.offset_y)
+    return x[1] if where.left == 0 else x[0], y[1] if where.top == 0 else y[0]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("quadrant", range(4))
+@pytest.mark.parametrize("to_cross", [False, True])
+def test_padding_never_lies_next_to_the_cross(quadrant: int, flip: bool, to_cross: bool) -> None:
+    # 10 to 25 px of padding on every side of a 100 px picture, a different width each
+    change = Change(-0.1, -0.15, -0.2, -0.25, flip=flip, hue=0, saturation=1, exposure=1)
+    drawn = Mosaic(0.4, 0.6, (0, 0, 0), (to_cross,) * 4)
+    crop = augment.region(change, 100, 100, "stretch")
+    where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, 100)
+    assert seen_edges(where, 100) == pytest.approx((40, 60))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("quadrant", range(4))
+def test_a_crop_pushed_to_the_cross_ends_with_the_picture(quadrant: int, flip: bool) -> None:
+    change = Change(0.1, 0.15, 0.2, 0.25, flip=flip, hue=0, saturation=1, exposure=1)  # a crop inside the picture
+    crop = augment.region(change, 100, 100, "stretch")
+    pushed, left_alone = (
+        mosaic.place_quadrant(Mosaic(0.4, 0.6, (0, 0, 0), (to_cross,) * 4), quadrant, change, crop, 100, 100, 100)
+        for to_cross in (True, False)
+    )
+    assert seen_edges(pushed, 100) == pytest.approx((40, 60))
+    assert seen_edges(left_alone, 100) != pytest.approx((40, 60))
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("quadrant", range(4))
 def test_pushed_to_the_cross_the_pictures_meet_there(quadrant: int, flip: bool) -> None:
@@ -162,6 +194,8 @@ def test_exposure_and_saturation() -> None:
     image = np.full((2, 2, 3), (100, 60, 60), dtype=np.uint8)
     brighter = augment.change_colour(image, Change(0, 0, 0, 0, flip=False, hue=0, saturation=1, exposure=1.5))
     np.testing.assert_allclose(brighter[0, 0], [150, 90, 90], atol=2)
+    glaring = augment.change_colour(image * 2, Change(0, 0, 0, 0, flip=False, hue=0, saturation=1, exposure=1.5))
+    np.testing.assert_allclose(glaring[0, 0], [255, 153, 153], atol=2)  # V stops at 255, S stays 0.4
     # S = 1 - 60/100 = 0.4; halved 0.2: the lesser channels rise to 80
     paler = augment.change_colour(image, Change(0, 0, 0, 0, flip=False, hue=0, saturation=0.5, exposure=1))
     np.testing.assert_allclose(paler[0, 0], [100, 80, 80], atol=2)

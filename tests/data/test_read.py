@@ -90,8 +90,9 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path, m
     shutil.copytree(root, tmp_path / "two")
     assert read.load(tmp_path / "two").fingerprint == before
     label = root / "train" / "labels" / "a.txt"
-    label.write_text("0 0.5 0.5 0.5 0.2\n")
-    assert read.load(root).fingerprint != before
+    for changed in ("0 0.5 0.5 0.5 0.2\n", "1 0.5 0.5 0.5 0.3\n"):
+        label.write_text(changed)
+        assert read.load(root).fingerprint != before
     label.write_text(GOOD)
     assert read.load(root).fingerprint == before
     make_picture(root / "train" / "images" / "a.png", value=51)

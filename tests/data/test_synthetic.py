@@ -63,6 +63,22 @@ def test_a_written_set_reads_back_with_the_same_boxes(tmp_path: Path) -> None:
     assert dataset.splits["train"][0].classes.tolist() == scene.classes.tolist()
 
 
+def test_a_complete_set_is_not_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = synthetic.write(tmp_path / "embedded", seed=5, images=FEW)
+    monkeypatch.delattr(scenes, "draw_scene")
+    assert synthetic.write(root, seed=5, images=FEW) == root
+
+
+def test_a_set_that_was_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scenes, "draw_scene", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synthetic.write(tmp_path / "embedded", seed=5, images=FEW)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_writing_again_touches_nothing_and_other_parameters_write_anew(tmp_path: Path) -> None:
     root = synthetic.write(tmp_path / "embedded", seed=5, images=FEW)
     picture = root / "train" / "images" / "scene_00000.png"
