@@ -148,8 +148,7 @@ def nms(
         if not has_one.any():
             break
         kept[every[has_one], best[has_one]] = True
-        one = corners[:, every, best][:, :, None]
-        suppressed = overlaps(corners, one, iou_threshold=iou_threshold, kind=kind, beta=beta)
+        suppressed = overlaps(corners, corners[:, every, best], iou_threshold=iou_threshold, kind=kind, beta=beta)
         suppressed &= sorted_classes == sorted_classes[every, best][:, None]
         suppressed[every, best] = True  # it is done with, whatever its overlap with itself (an empty box: none)
         alive &= ~(suppressed & has_one[:, None])
@@ -158,19 +157,24 @@ def nms(
     return unsorted
 
 
-def overlaps(a: Floats, b: Floats, *, iou_threshold: float, kind: NmsKind, beta: float) -> NDArray[np.bool_]:
-    """Whether boxes a and b overlap too much to be two objects; corners first: [4, ...], broadcasting."""
-    width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
-    height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
+def overlaps(boxes: Floats, best: Floats, *, iou_threshold: float, kind: NmsKind, beta: float) -> NDArray[np.bool_]:
+    """Which boxes overlap their picture's best one too much to be another object: [b, n].
+
+    Corners x1, y1, x2, y2 come first: boxes [4, b, n], best [4, b].
+    """
+    one = best[:, :, None]
+    width = np.minimum(boxes[2], one[2]) - np.maximum(boxes[0], one[0])
+    height = np.minimum(boxes[3], one[3]) - np.maximum(boxes[1], one[1])
     shared = np.maximum(width, 0) * np.maximum(height, 0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    union = (boxes[2] - boxes[0]) * (boxes[3] - boxes[1]) + (one[2] - one[0]) * (one[3] - one[1]) - shared
     too_much: NDArray[np.bool_] = shared > iou_threshold * union
     if kind == "plain":
         return too_much
     # The distance term only takes away: it is needed where plain IoU is above the threshold, which is seldom.
-    where = np.nonzero(too_much)
-    a, b = (np.stack([np.broadcast_to(corner, too_much.shape)[where] for corner in box]) for box in (a, b))
+    picture, place = np.nonzero(too_much)
+    a, b = boxes[:, picture, place], best[:, picture]
     distance = np.square((a[:2] + a[2:] - b[:2] - b[2:]) / 2).sum(axis=0)
     diagonal = np.square(np.maximum(a[2:], b[2:]) - np.minimum(a[:2], b[:2])).sum(axis=0)
-    too_much[where] = shared[where] / union[where] - (distance / diagonal) ** beta > iou_threshold
+    iou = shared[picture, place] / union[picture, place]
+    too_much[picture, place] = iou - (distance / diagonal) ** beta > iou_threshold
     return too_much
