@@ -4,6 +4,7 @@ What shapes the graph (DetectorConfig, batch, sizes, class count) makes a Traine
 reaches its compiled step in one vector of scalars, so a hundred trials trace nothing new.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ from model.optimizer import MomentumSGD
 
 Tensor = Any
 LOSSES = ("total", "box", "objectness", "class")
-# Bias of a fresh objectness output: probability 0.01, so that thousands of empty anchors do not drown the
-# first steps (RetinaNet's prior, arXiv 1708.02002 4.1; not in Darknet).
+# Fresh output maps begin at the base rates, as in RetinaNet (arXiv 1708.02002, 3.3 and 4.1; not in Darknet): objectness
+# 0.01, each class 1 in c, and kernels a tenth of He's. Otherwise the first hundreds of steps only learn those
+# rates, and learn them by silencing the features below.
 OBJECTNESS_PRIOR = 0.01
+OUTPUT_GAIN = 0.1
 # The scalars that reach the compiled step, in the order of the vector.
 SETTINGS = (
     "learning_rate",
@@ -139,6 +142,7 @@ class Trainer:
         """
         left = []
         for place, layer in enumerate(self.model.layers):
+            is_output = any(variable.name == "bias" for variable in layer.weights)  # all others are normalized
             for variable in layer.weights:
                 name = f"{layer.name}/{variable.name}"
                 given = None if weights is None else weights.get(name)
@@ -146,24 +150,9 @@ class Trainer:
                     variable.assign(given)
                     continue
                 left.append(name)
-                variable.assign(self._fresh(variable, seed, place, len(self.class_names)))
+                variable.assign(_fresh(variable, seed, place, is_output))
         self.optimizer.reset()
         return tuple(left)
-
-    @staticmethod
-    def _fresh(variable: keras.Variable, seed: int, place: int, num_classes: int) -> NDArray[np.float32]:
-        shape = tuple(variable.shape)
-        if variable.name == "kernel":
-            # Darknet's form of He: sqrt(2 / fan_in) * U(-1, 1) (convolutional_layer.c)
-            rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(place,))))
-            bound = np.sqrt(2.0 / np.prod(shape[:-1]))
-            return rng.uniform(-bound, bound, shape).astype(np.float32)
-        if variable.name in ("gamma", "moving_variance"):
-            return np.ones(shape, np.float32)
-        fresh = np.zeros(shape, np.float32)
-        if variable.name == "bias" and shape == (3 * (5 + num_classes),):
-            fresh[4 :: 5 + num_classes] = np.log(OBJECTNESS_PRIOR / (1 - OBJECTNESS_PRIOR))
-        return fresh
 
     def state(self) -> dict[str, NDArray[np.float32]]:
         """Weights and velocities by place: all that a later step depends on, for every draw is keyed by step."""
@@ -187,6 +176,27 @@ class Trainer:
                 variable.assign(stored[f"weight_{k}"])
             for k, velocity in enumerate(self.optimizer.velocities):
                 velocity.assign(stored[f"velocity_{k}"])
+
+
+def _fresh(variable: keras.Variable, seed: int, place: int, is_output: bool) -> NDArray[np.float32]:
+    """A new weight: kernels by Darknet's form of He, sqrt(2 / fan_in) * U(-1, 1) (convolutional_layer.c)."""
+    shape = tuple(variable.shape)
+    if variable.name == "kernel":
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(place,))))
+        bound = np.sqrt(2.0 / np.prod(shape[:-1])) * (OUTPUT_GAIN if is_output else 1.0)
+        return rng.uniform(-bound, bound, shape).astype(np.float32)
+    if variable.name in ("gamma", "moving_variance"):
+        return np.ones(shape, np.float32)
+    fresh = np.zeros(shape, np.float32)
+    if is_output:
+        by_anchor = fresh.reshape(decode.ANCHORS_PER_STRIDE, -1)  # a view: [3, 5 + classes]
+        by_anchor[:, 4] = _logit(OBJECTNESS_PRIOR)
+        by_anchor[:, 5:] = _logit(1.0 / max(by_anchor.shape[1] - 5, 2))
+    return fresh
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
 
 
 def settings_vector(

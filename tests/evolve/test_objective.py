@@ -99,11 +99,6 @@ def test_other_genes_trace_nothing_new(warm):
     assert sum(m.seconds.get("compile", 0.0) for m in measured) == 0.0
 
 
-def test_a_structural_setting_traces_anew(warm):
-    list(warm(_spec()))
-    assert sum(m.traces for m in warm(_spec(train__batch=2))) > 0
-
-
 def test_pieces_between_rungs_equal_one_training(warm, tmp_path):
     spec = _spec(seed=21)
     _, whole = _weights(warm, spec)
@@ -136,3 +131,8 @@ def test_changed_data_is_refused_by_fingerprint(data):
         objective.detection_objective(
             data=str(root), class_names=described["class_names"], anchors=described["anchors"], fingerprint="other"
         )
+
+
+def test_a_structural_setting_traces_anew(warm):
+    list(warm(_spec()))
+    assert sum(m.traces for m in warm(_spec(train__batch=2))) > 0
