@@ -23,6 +23,7 @@ from evolve.records.journal import JOURNAL_FILE, JournalError, events
 EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
+LOG_FILE = "dashboard.log"
 START_SECONDS = 180.0  # a cold disk and two busy cores: seen 20 to 40
 STOP_SECONDS = 10.0
 SETTINGS = {
@@ -78,9 +79,31 @@ def command(runs: Path, port: int) -> list[str]:
 
 
 def link(address: str, experiment: str, search_id: str) -> str:
-    """The page that lists the runs of one search."""
-    query = urllib.parse.quote(f"tags.`evolve.search` = '{search_id}'")
-    return f"{address}/#/experiments/{experiment}/runs?searchFilter={query}"
+    """The page that lists the runs of one search as a tree.
+
+    MLflow loads 100 runs at a time: ordered by kind, the generations and the search come before the trials.
+    """
+    query = {
+        "searchFilter": f"tags.`evolve.search` = '{search_id}'",
+        "orderByKey": "tags.`evolve.kind`",
+        "orderByAsc": "true",
+        "workflowType": "machine_learning",  # MLflow's UI opens for language models otherwise
+    }
+    return f"{address}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
+
+
+def curves_link(address: str, experiment: str, search_id: str) -> str | None:
+    """The page with the curves over the generations; None when the search's run is not there yet."""
+    where = f"tags.`evolve.search` = '{search_id}' and tags.`evolve.kind` = 'search'"
+    asked = json.dumps({"experiment_ids": [experiment], "filter": where, "max_results": 1}).encode()
+    request = urllib.request.Request(  # noqa: S310 our own server, http
+        f"{address}/api/2.0/mlflow/runs/search", data=asked, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 likewise
+        found = json.load(answer).get("runs", [])
+    if not found:
+        return None
+    return f"{address}/#/experiments/{experiment}/runs/{found[0]['info']['run_id']}/model-metrics"
 
 
 def wait_for_experiment(address: str, server: subprocess.Popen[bytes], limit_seconds: float = START_SECONDS) -> str:
@@ -89,7 +112,7 @@ def wait_for_experiment(address: str, server: subprocess.Popen[bytes], limit_sec
     query = urllib.parse.urlencode({"experiment_name": EXPERIMENT})
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise DashboardError(f"dashboard: MLflow's server ended by itself with exit code {server.returncode}")
+            raise _ended(server)
         try:
             url = f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}"
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 our own server, http
@@ -115,22 +138,34 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     port = free_port(first_port, max(first_port, LAST_PORT))
     address = f"http://{HOST}:{port}"
     print(f"Starting MLflow on {address} ...", flush=True)
-    # its own process group: Ctrl-C reaches us alone, and we end all of it
-    server = subprocess.Popen(  # noqa: S603 our own interpreter
-        command(runs, port),
-        env={**SETTINGS, **os.environ},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    server = start(runs, port)
     try:
-        page = link(address, wait_for_experiment(address, server), search_id)
-        print(f"\nSearch {search_id}:\n  {page}\n\nCtrl-C ends the dashboard.", flush=True)
+        experiment = wait_for_experiment(address, server)
+        page = link(address, experiment, search_id)
+        curves = curves_link(address, experiment, search_id)
+        print(f"\nSearch {search_id}, its generations and trials:\n  {page}", flush=True)
+        if curves:
+            print(f"Fitness over the generations, and the verdict:\n  {curves}")
+        print("\nCtrl-C ends the dashboard.", flush=True)
         if can_open(os.environ):
             webbrowser.open(page)
         if server.wait() != 0:
-            raise DashboardError(f"dashboard: MLflow's server ended by itself with exit code {server.returncode}")
+            raise _ended(server)
     finally:
         stop(server)
+
+
+def start(runs: Path, port: int) -> subprocess.Popen[bytes]:
+    """MLflow's server, in a process group of its own: Ctrl-C reaches us alone, and we end all of it."""
+    with (runs / LOG_FILE).open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 our own interpreter
+            command(runs, port),
+            env={**SETTINGS, **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
@@ -153,7 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the searches (default: runs)")
     parser.add_argument("--port", type=int, default=FIRST_PORT, help="first port to try (default: %(default)s)")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for sign in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell script's background jobs are started deaf to it
+        signal.signal(sign, _interrupt)
     try:
         show(options.runs, options.port)
     except DashboardError as error:
@@ -162,6 +198,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nDashboard ended.")
     return 0
+
+
+def _ended(server: subprocess.Popen[bytes]) -> DashboardError:
+    code = server.returncode
+    return DashboardError(
+        f"dashboard: MLflow's server ended with exit code {code}; why is in {LOG_FILE} of the runs folder"
+    )
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

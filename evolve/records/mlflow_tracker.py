@@ -200,7 +200,8 @@ class _Store:
     def _find_experiment(self, uri: str) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is None:
-            return str(self._client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(uri)))
+            tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens for language models otherwise
+            return str(self._client.create_experiment(EXPERIMENT, _artifact_location(uri), tags))
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)

@@ -121,7 +121,8 @@ def _rung_reached(board: Board, state: SearchState, event: Event) -> None:
 
 def _trial_stopped(board: Board, state: SearchState, event: Event) -> None:
     reason = f"not promoted at step {event.payload['step']} of {state.steps}"
-    _end_trial(board, state, event, "KILLED", TrialStatus.STOPPED_EARLY, reason)
+    # FINISHED: MLflow draws KILLED like FAILED, and a stop at a rung is no failure; evolve.status tells them apart
+    _end_trial(board, state, event, "FINISHED", TrialStatus.STOPPED_EARLY, reason)
 
 
 def _trial_finished(board: Board, state: SearchState, event: Event) -> None:
@@ -177,13 +178,13 @@ def _confirm_measured(board: Board, state: SearchState, event: Event) -> None:
 def _winner_chosen(board: Board, state: SearchState, event: Event) -> None:
     plain, now = event.payload, _ms(event.time)
     run = board.search(state)
-    for name in ("confirmed", "defaults", "gain"):
+    for name, shown in (("confirmed", "winner"), ("defaults", "defaults"), ("gain", "gain")):
         summary = cast(Mapping[str, object] | None, plain.get(name)) or {}
         numbers = {key: float(value) for key, value in summary.items() if isinstance(value, int | float)}
         interval = cast(list[float] | None, summary.get("interval"))
         if interval:
             numbers |= {"low": float(interval[0]), "high": float(interval[1])}
-        _add(run, {f"confirm/{name}/{key}": value for key, value in numbers.items()}, 0, now)
+        _add(run, {f"confirm/{shown}/{key}": value for key, value in numbers.items()}, 0, now)
     run.tags["evolve.winner"] = f"{state.search_id}/{event.uid}"
     genome = state.individuals[str(event.uid)].genome
     rows = "\n".join(f"| {gene} | {_text(value)} |" for gene, value in genome.items())

@@ -224,7 +224,7 @@ def test_a_trial_says_where_it_comes_from(shown: Shown) -> None:
 def test_a_trial_says_how_it_ended(shown: Shown) -> None:
     ends = {name: (run.info.status, run.data.tags.get("evolve.status_reason")) for name, run in shown.runs.items()}
     assert ends["g000-000"] == ("FINISHED", "full budget of 90 steps")
-    assert ends["g000-001"] == ("KILLED", "not promoted at step 30 of 90")
+    assert ends["g000-001"] == ("FINISHED", "not promoted at step 30 of 90")
     assert ends["g000-002"] == ("FAILED", "diverged: box is NaN")
     assert ends["generation 000"][0] == ends["search s1"][0] == "FINISHED"
     assert shown.runs["g000-001"].data.tags["evolve.status"] == "stopped_early"
@@ -261,6 +261,7 @@ def test_the_verdict_and_its_files_are_on_the_search_run(shown: Shown) -> None:
     run = shown.runs["search s1"]
     assert shown.curve("search s1", "confirm/winner/test/map50_95") == [(0, 0.4), (1, 0.5)]
     assert run.data.metrics["confirm/gain/low"] == 0.1
+    assert run.data.metrics["confirm/winner/mean"] == 0.45
     assert "better than the defaults" in run.data.tags["mlflow.note.content"]
     assert run.data.tags["evolve.winner"] == "s1/g001-001"
     assert run.data.params["data.images.train"] == "4"
