@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 # Training losses are reported this often within a schedule, beside the scores at rungs.
 REPORTS_PER_SCHEDULE = 18
-# Pictures are kept shrunk to this many times the largest network side: jitter crops up to 2.5 times deep.
-STORE_FACTOR = 2
+# Pictures are kept shrunk to this many times the largest network side: more would alias in the one bilinear
+# warp of training, less would blur deep jitter crops.
+STORE_FACTOR = 1.5
 
 
 def describe_data(root: Path, *, size: int, fit: str) -> dict[str, Any]:
@@ -241,7 +242,7 @@ class DetectionObjective:
         from data.pipeline import Pipeline
 
         if split not in self._pipelines:
-            side = STORE_FACTOR * max(config.train.size, *config.train.sizes)
+            side = round(STORE_FACTOR * max(config.train.size, *config.train.sizes))
             self._pipelines[split] = Pipeline(self.splits[split], store_side=side)
         return self._pipelines[split]
 
