@@ -4,6 +4,7 @@ import json
 import time
 from argparse import Namespace
 from pathlib import Path
+from typing import cast
 
 from evolve.commands.places import read_state
 from evolve.records import lineage
@@ -19,8 +20,8 @@ def status(arguments: Namespace) -> int:
     if arguments.json:
         say(json.dumps(plain))
         return 0
-    left = plain["eta_seconds"]
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in state.counts.items())
+    left, standing = plain["eta_seconds"], cast(dict[str, int], plain["trials"])
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in standing.items())
     best = state.best
     say(f"search {state.search_id} (recipe {state.recipe_name}): {plain['state']}")
     say(f"generation {state.generation} of {state.generations}; trials: {counts}")

@@ -112,10 +112,14 @@ def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFi
 
     Path("runs").mkdir()
     with Journal(Path("runs/old")) as journal:
-        journal.append([Entry(one.kind, one.uid, one.payload) for one in events(undisturbed.journal)[:20]])
+        journal.append([Entry(one.kind, one.uid, one.payload) for one in events(undisturbed.journal)[:12]])
     Path("runs/latest").symlink_to("old")
     assert main(["search", "--dry-run", *SHAPE]) == 0
     assert "evolve resume runs/old" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "interrupted" in said
+    assert " 0 running" in said  # nobody trains, whatever the journal saw last
 
 
 def test_when_all_trials_fail(
