@@ -82,7 +82,7 @@ def _print_table(found: list[Check]) -> None:
         told = Text(check.detail)
         if check.mend:
             told.append(f"\n-> {check.mend}", style="yellow")
-        table.add_row(mark, check.name, told)
+        table.add_row(mark, Text(check.name), told)
     Console().print(table)
 
 

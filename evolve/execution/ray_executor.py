@@ -334,11 +334,16 @@ def _variables(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep the caller's SIGTERM handler, which ray.init replaces; without one, Ray's clean exit stays."""
+    """Keep the caller's SIGTERM handler, which ray.init replaces by one that kills without a clean end."""
     handler = signal.getsignal(signal.SIGTERM)
     yield
-    if callable(handler) and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler if callable(handler) else _leave)
+
+
+def _leave(signum: int, _frame: object) -> None:
+    """Where the caller has no handler: end as by sys.exit, so that close is called and nothing is left."""
+    raise SystemExit(128 + signum)
 
 
 @contextlib.contextmanager

@@ -85,7 +85,9 @@ class TrialWorker:
         yield Begun(f"{platform.node()}/{os.getpid()}")
         failure: Failure | None = None
         try:
-            yield from run_attempt(self._make(), lease)
+            # Not `yield from`: Ray sends into its generators, and run_attempt may delegate to a plain iterator.
+            for measurement in run_attempt(self._make(), lease):  # noqa: UP028
+                yield measurement
         except Exception as error:  # whatever a trial raises ends the trial, not the search
             failure = failure_of(error)
         yield Over(failure)

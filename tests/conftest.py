@@ -1,0 +1,32 @@
+"""One local Ray for all the tests that need one: its start takes about five seconds, an executor's in it one."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+IN_WORKERS = Path(__file__).parent / "evolve" / "execution" / "in_workers"
+
+
+@pytest.fixture(scope="session")
+def worker_modules() -> Iterator[None]:
+    """Objectives of the tests can be imported by name, here and in processes started from here."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(IN_WORKERS), before)))
+    sys.path.insert(0, str(IN_WORKERS))
+    yield
+    sys.path.remove(str(IN_WORKERS))
+    os.environ.pop("PYTHONPATH")
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="session")
+def local_ray(worker_modules: None) -> Iterator[None]:
+    """Ray on this machine with room for three workers of one thread; executors made in this process join it."""
+    from evolve.execution import ray_executor
+
+    with ray_executor.initialised(None, workers=3, threads=1, gpus_per_trial=0):
+        yield

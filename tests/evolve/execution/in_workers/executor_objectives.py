@@ -1,0 +1,82 @@
+"""Objectives for the executors' tests. Workers import this module by name: its folder is on their PYTHONPATH."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+from evolve.trial import GpuNotUsable, Measurement, Objective, TrialDiverged, TrialSpec
+
+
+def scripted_objective(*, note: str = "") -> Objective:
+    """Does what the setting "do" of a spec says, and reports its process in the scores."""
+    if note:
+        raise ValueError(note)
+    trained: list[str] = []  # the warm state of this worker
+
+    def train(spec: TrialSpec) -> Iterator[Measurement]:
+        trained.append(spec.uid)
+        for step in range(spec.start_step + 1, spec.stop_step):
+            yield Measurement(step, {"total": 1.0 / step})
+        _do(str(spec.config.get("do", "")), spec)
+        yield Measurement(
+            spec.stop_step, {"total": 0.5}, {"val/map50_95": 0.25, "pid": float(os.getpid()), "trained": len(trained)}
+        )
+
+    return train
+
+
+def _do(what: str, spec: TrialSpec) -> None:
+    if what == "diverge":
+        raise TrialDiverged(f"loss 'box' is nan at step {spec.stop_step}")
+    if what == "crash":
+        raise KeyError("no such layer")
+    if what == "die":
+        os._exit(7)
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "slow":
+        time.sleep(float(str(spec.config.get("seconds", 1.0))))
+    if what == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+
+
+def without_gpu() -> Objective:
+    """As the real objective does it when TensorFlow sees no GPU."""
+    raise GpuNotUsable("TensorFlow sees no GPU: run `make setup` or search with --cpu")
+
+
+def dying() -> Objective:
+    """A worker that does not survive the making of its objective."""
+    os._exit(3)
+
+
+def environment_objective() -> Objective:
+    """Reports as scores what the process was started with."""
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL")
+
+    def train(spec: TrialSpec) -> Iterator[Measurement]:
+        scores = {name: float(os.environ[name]) for name in names}
+        yield Measurement(
+            spec.stop_step, {}, {**scores, "gpus_hidden": float(os.environ["CUDA_VISIBLE_DEVICES"] == "")}
+        )
+
+    return train
+
+
+def tensorflow_objective() -> Objective:
+    """Reports the threads that TensorFlow really starts: those of the process while it multiplies matrices."""
+    import tensorflow as tf
+
+    def train(spec: TrialSpec) -> Iterator[Measurement]:
+        intra = tf.config.threading.get_intra_op_parallelism_threads()
+        product = tf.ones((1500, 1500)) @ tf.ones((1500, 1500))
+        begun_cpu, begun = time.process_time(), time.perf_counter()
+        for _ in range(10):
+            product = tf.linalg.matmul(product, product) * 0.0
+        product.numpy()
+        cores = (time.process_time() - begun_cpu) / (time.perf_counter() - begun)
+        yield Measurement(spec.stop_step, {}, {"intra": float(intra), "cores": cores})
+
+    return train

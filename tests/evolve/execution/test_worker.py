@@ -1,0 +1,100 @@
+"""The training process, without Ray: its streams, its objective, its environment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from evolve.execution.executor import Lease
+from evolve.execution.worker import Begun, Over, TrialWorker, environment
+from evolve.trial import GpuNotUsable, Measurement, Objective, ObjectiveFactory, TrialSpec
+
+
+def lease(stop_step: int = 2) -> Lease:
+    return Lease(TrialSpec("g000-000", {}, seed=0, stop_step=stop_step), attempt=1)
+
+
+def worker_of(make: object) -> TrialWorker:
+    return TrialWorker(SimpleNamespace(target="test:made", make=make))  # type: ignore[arg-type]
+
+
+def two_steps(spec: TrialSpec) -> Iterator[Measurement]:
+    yield Measurement(1, {"total": 1.0})
+    yield Measurement(spec.stop_step, {"total": 0.5}, {"val/map50_95": 0.2})
+
+
+def test_a_stream_begins_measures_and_is_over() -> None:
+    begun, first, last, over = worker_of(lambda: two_steps).run(lease())
+    assert isinstance(begun, Begun)
+    assert isinstance(first, Measurement)
+    assert isinstance(last, Measurement)
+    assert (first.step, last.step) == (1, 2)
+    assert over == Over(None)
+
+
+def test_the_stream_of_a_piece_that_was_finished_before_can_be_driven_by_send(tmp_path: Path) -> None:
+    # Ray sends values into a generator instead of calling next on it; the measurements come from a list here.
+    piece = Lease(TrialSpec("g000-000", {}, seed=0, stop_step=2, state_dir=tmp_path), attempt=1)
+    trained = list(worker_of(lambda: two_steps).run(piece))
+    stream: Any = worker_of(lambda: two_steps).run(piece)
+    assert [next(stream), *(stream.send(1.0) for _ in trained[1:])] == trained
+
+
+def test_the_objective_is_made_once_and_at_the_first_lease_unless_asked_before() -> None:
+    made: list[int] = []
+
+    def make() -> Objective:
+        made.append(1)
+        return two_steps
+
+    worker = worker_of(make)
+    assert made == []
+    assert worker.ready() is None
+    for _ in range(2):
+        assert list(worker.run(lease()))[-1] == Over(None)
+    assert made == [1]
+
+
+def test_an_objective_that_cannot_be_made_fails_the_lease_and_not_the_process() -> None:
+    def make() -> Objective:
+        raise FileNotFoundError("data/train is gone")
+
+    worker = worker_of(make)
+    *_, over = worker.run(lease())
+    assert isinstance(over, Over)
+    assert over.failure is not None
+    assert (over.failure.kind, over.failure.reason) == ("crashed", "FileNotFoundError: data/train is gone")
+    not_ready = worker.ready()
+    assert not_ready is not None
+    assert (not_ready.kind, not_ready.reason, not_ready.wrong_input, not_ready.gpu) == (
+        "FileNotFoundError",
+        "data/train is gone",
+        True,
+        False,
+    )
+    assert "FileNotFoundError" in not_ready.traceback
+
+
+def test_a_gpu_that_cannot_be_used_is_told_as_such() -> None:
+    def make() -> Objective:
+        raise GpuNotUsable("no GPU; --cpu")
+
+    not_ready = worker_of(make).ready()
+    assert not_ready is not None
+    assert not_ready.gpu
+
+
+@pytest.mark.parametrize(("gpus_per_trial", "hidden"), [(0, True), (0.5, False), (1, False)])
+def test_the_environment_holds_the_threads_and_hides_gpus_from_a_search_on_the_cpu(
+    gpus_per_trial: float, hidden: bool
+) -> None:
+    variables = environment(3, gpus_per_trial)
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        assert variables[name] == "3"
+    assert (variables.get("CUDA_VISIBLE_DEVICES") == "") == hidden
+
+
+def test_a_factory_crosses_by_name() -> None:
+    assert TrialWorker(ObjectiveFactory("evolve.simulated:simulated_objective")).ready() is None
