@@ -45,11 +45,11 @@ def _mish(x: Tensor) -> Any:
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
         if upstream is None:  # some backends give it by position
             (upstream,) = arguments
-        exponential = ops.exp(ops.minimum(x, 20.0))
+        cut = ops.minimum(x, 20.0)  # of the factor x too: the slope ends at 2e-17, and x may be anything
+        exponential = ops.exp(cut)
         inverse = 1.0 / (exponential * (exponential + 2.0) + 2.0)
-        # 4 e^x (e^x + 1) is written as two factors: their product alone would pass float32 when squared below.
         slope = (4.0 * exponential * inverse) * ((exponential + 1.0) * inverse)
-        return upstream * (1.0 - 2.0 * inverse + x * slope)
+        return upstream * (1.0 - 2.0 * inverse + cut * slope)
 
     exponential = ops.exp(ops.minimum(x, 20.0))
     n = exponential * (exponential + 2.0)
