@@ -227,10 +227,11 @@ def _processes_that_name(text: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_tensorflow_multiplies_on_no_more_cores_than_the_worker_has_threads(local_ray: None) -> None:
+def test_tensorflow_takes_no_more_threads_than_the_worker_has(local_ray: None) -> None:
     from evolve.execution.ray_executor import RayExecutor
 
     with RayExecutor(ObjectiveFactory(f"{MODULE}:tensorflow_objective"), workers=1, threads=1) as made:
         _, scores, failure = run(made, lease("g000-000"))
     assert failure is None
+    assert scores["pool"] == 1  # by default it is one a core
     assert scores["cores"] < 1.2
