@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,6 @@ SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code: 2 for wrong input, 1 for work that failed, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting is none of the output
     try:
         result: int = options.run(options)
         return result
@@ -47,12 +47,34 @@ def _prefix(error: Exception) -> str:
     return "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
 
 
+def _load_keras() -> None:
+    """Import Keras and its backend, without the lines that TensorFlow writes past every log level.
+
+    They go to file descriptor 2 from C++; if the import fails they are shown after all.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
 def summary(options: argparse.Namespace) -> int:
     """What the network of a variant is."""
     config = DetectorConfig(width=options.width, depth=options.depth)
     size = _checked_size(options.size)
     if options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
+    _load_keras()
     from model import detector
     from model.summary import summarize
 
@@ -89,6 +111,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
     dataset = read.load(options.data, strict=False)
     examples = _examples_of(dataset, options.split, info)
+    _load_keras()
     from data.pipeline import Pipeline
     from model import predict
     from model.evaluate import evaluate as run
@@ -153,6 +176,7 @@ def predict(options: argparse.Namespace) -> int:
     for path in options.images:
         pictures.picture_size(path)  # every picture is opened before TensorFlow is, so that a wrong name shows at once
     targets = _targets(options.images, options.out)
+    _load_keras()
     from data import letterbox
     from model import predict as room
 
