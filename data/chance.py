@@ -19,6 +19,7 @@ class Stream(IntEnum):
     SPLIT = 3  # cutting a missing split
     ANCHORS = 4  # starts of k-means
     SCENE = 5  # embedded scenes
+    CROP = 6  # crops of objects
 
 
 def generator(stream: Stream, seed: int, step: int = 0, place: int = 0) -> np.random.Generator:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from data.config import Fit
 from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec
 from evolve.trial_config import STRUCTURAL, TrialConfig
 
@@ -26,7 +27,7 @@ REPORTS_PER_SCHEDULE = 18
 STORE_FACTOR = 1.5
 
 
-def describe_data(root: Path, *, size: int, fit: str) -> dict[str, Any]:
+def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
     """What a search must know of a data set, as plain values; raises the reader's error when it is unusable.
 
     Returns path, format, fingerprint, class_names, anchors (network pixels at `size`), images and boxes by split,
@@ -50,11 +51,16 @@ def describe_data(root: Path, *, size: int, fit: str) -> dict[str, Any]:
     }
 
 
-def write_embedded_data(root: Path, *, slice_name: str = "target") -> Path:
-    """Write the embedded scenes of handwritten digits once, in YOLO format; returns their folder."""
+def write_embedded_data(
+    root: Path, *, slice_name: Literal["target", "base"] = "target", images: Mapping[str, int] | None = None
+) -> Path:
+    """Write the embedded scenes of handwritten digits once, in YOLO format; returns their folder.
+
+    images: scenes by split, or the data room's own numbers.
+    """
     from data import synthetic
 
-    return synthetic.write(root, seed=0, digits=slice_name)
+    return synthetic.write(root, seed=0, images=images or synthetic.IMAGES, digits=slice_name)
 
 
 def detection_objective(

@@ -140,19 +140,9 @@ class Trainer:
 
         Returns the names that stay random because `weights` lacks them or has another shape.
         """
-        left = []
-        for place, layer in enumerate(self.model.layers):
-            is_output = any(variable.name == "bias" for variable in layer.weights)  # all others are normalized
-            for variable in layer.weights:
-                name = f"{layer.name}/{variable.name}"
-                given = None if weights is None else weights.get(name)
-                if given is not None and tuple(given.shape) == tuple(variable.shape):
-                    variable.assign(given)
-                    continue
-                left.append(name)
-                variable.assign(_fresh(variable, seed, place, is_output))
+        left = initialize(self.model, seed, weights)
         self.optimizer.reset()
-        return tuple(left)
+        return left
 
     def state(self) -> dict[str, NDArray[np.float32]]:
         """Weights and velocities by place: all that a later step depends on, for every draw is keyed by step."""
@@ -176,6 +166,27 @@ class Trainer:
                 variable.assign(stored[f"weight_{k}"])
             for k, velocity in enumerate(self.optimizer.velocities):
                 velocity.assign(stored[f"velocity_{k}"])
+
+
+def initialize(
+    model: keras.Model, seed: int, weights: Mapping[str, NDArray[np.float32]] | None = None
+) -> tuple[str, ...]:
+    """Give every weight the value of its "layer/weight" name where shapes agree, else a fresh one from the seed.
+
+    Returns the names of the fresh ones.
+    """
+    fresh = []
+    for place, layer in enumerate(model.layers):
+        is_output = isinstance(layer, keras.layers.Conv2D) and layer.use_bias  # all others are normalized
+        for variable in layer.weights:
+            name = f"{layer.name}/{variable.name}"
+            given = None if weights is None else weights.get(name)
+            if given is not None and tuple(given.shape) == tuple(variable.shape):
+                variable.assign(given)
+                continue
+            fresh.append(name)
+            variable.assign(_fresh(variable, seed, place, is_output))
+    return tuple(fresh)
 
 
 def _fresh(variable: keras.Variable, seed: int, place: int, is_output: bool) -> NDArray[np.float32]:

@@ -64,15 +64,15 @@ def test_cross_entropy_is_its_definition(logit, target):
 
 
 def _settings(**changed):
-    value = dict(
-        box_weight=1.0,
-        objectness_weight=1.0,
-        class_weight=1.0,
-        iou_threshold=0.213,
-        ignore_threshold=0.7,
-        label_smoothing=0.0,
-        objectness_gamma=0.0,
-    )
+    value = {
+        "box_weight": 1.0,
+        "objectness_weight": 1.0,
+        "class_weight": 1.0,
+        "iou_threshold": 0.213,
+        "ignore_threshold": 0.7,
+        "label_smoothing": 0.0,
+        "objectness_gamma": 0.0,
+    }
     return loss.LossSettings(**{k: tf.constant(v, tf.float32) for k, v in (value | changed).items()})
 
 
@@ -148,7 +148,7 @@ def test_the_loss_is_that_of_a_slow_loop_over_cells(changed):
     boxes[1, 1] = [20, 5, 40, 41]  # padding before it
     classes[1, 1] = 2
     maps = _maps(7)
-    value = dict(iou_threshold=0.213, ignore_threshold=0.7, label_smoothing=0.0, objectness_gamma=0.0) | changed
+    value = {"iou_threshold": 0.213, "ignore_threshold": 0.7, "label_smoothing": 0.0, "objectness_gamma": 0.0} | changed
     expected = _slow_loss(maps, boxes, classes, value)
     found = loss.detection_loss([tf.constant(m) for m in maps], boxes, classes, ANCHORS, SCALE, _settings(**changed))
     for name, number in expected.items():

@@ -61,7 +61,7 @@ def test_nan_is_not_clipped_into_silence():
 def test_reset_forgets_the_velocity():
     bias, kernel = _variables()
     sgd = MomentumSGD([bias, kernel])
-    settings = dict(learning_rate=0.1, momentum=0.9, weight_decay=0.0, max_gradient_norm=1e9)
+    settings = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0, "max_gradient_norm": 1e9}
     sgd.apply([np.ones((2, 2), np.float32), np.ones(2, np.float32)], **settings)
     sgd.reset()
     before = np.asarray(kernel.value).copy()
