@@ -69,7 +69,7 @@ def _precision(
         "annotations": _truth_rows(truths),
     }
     truth_index = COCO(dataset)
-    evaluation = COCOeval_faster(truth_index, truth_index.loadRes(_detection_rows(detections, present)), "bbox")
+    evaluation = COCOeval_faster(truth_index, truth_index.loadRes(_detection_rows(detections)), "bbox")
     evaluation.params.maxDets = [MAX_DETECTIONS]
     evaluation.params.areaRng = [[0, 1e10]]
     evaluation.params.areaRngLbl = ["all"]
@@ -102,19 +102,10 @@ def _truth_rows(truths: Sequence[Truth]) -> list[dict[str, Any]]:
     return rows
 
 
-def _detection_rows(detections: Sequence[Detection], present: list[int]) -> list[dict[str, Any]]:
-    """Rows for loadRes. What shows a class that has no truth counts for nothing, so it is left out."""
-    rows: list[dict[str, Any]] = []
-    for image, (boxes, classes, scores) in enumerate(detections, start=1):
-        of_interest = np.isin(classes, present)
-        found = zip(
-            _corner_and_size(boxes[of_interest]).tolist(),
-            classes[of_interest].tolist(),
-            scores[of_interest].tolist(),
-            strict=True,
-        )
-        rows += [
-            {"image_id": image, "category_id": number + 1, "bbox": box, "score": score, "segmentation": []}
-            for box, number, score in found
-        ]
-    return rows
+def _detection_rows(detections: Sequence[Detection]) -> list[dict[str, Any]]:
+    """Rows for loadRes. What shows a class that has no truth is ignored there, as that class is."""
+    return [
+        {"image_id": image, "category_id": number + 1, "bbox": box, "score": score, "segmentation": []}
+        for image, (boxes, classes, scores) in enumerate(detections, start=1)
+        for box, number, score in zip(_corner_and_size(boxes).tolist(), classes.tolist(), scores.tolist(), strict=True)
+    ]

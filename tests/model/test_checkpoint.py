@@ -147,6 +147,15 @@ def test_damaged_information_is_told(saved: Path, tmp_path: Path, changes: dict[
         checkpoint.load_detector(rewritten(saved, tmp_path / "changed.keras", **changes))
 
 
+def test_a_reader_of_the_old_file_is_not_disturbed(model: keras.Model, tmp_path: Path) -> None:
+    path = tmp_path / "detector.keras"
+    path.write_bytes(b"the old one")
+    with path.open("rb") as reader:
+        checkpoint.save_detector(path, model, INFO)
+        assert reader.read() == b"the old one"
+    assert checkpoint.read_info(path) == INFO
+
+
 def test_a_failed_save_leaves_the_old_file(model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "detector.keras"
     path.write_bytes(b"the old one")

@@ -58,14 +58,17 @@ def test_stride_2_pads_top_and_left() -> None:
     given = keras.Input((None, None, 1))
     model = keras.Model(given, layers.convolution(given, 1, 3, stride=2, kind="leaky", name="down"))
     model.get_layer("down_conv").kernel.assign(np.ones((3, 3, 1, 1)))
-    model.get_layer("down_norm").momentum = 0.0
-    x = np.zeros((1, 4, 4, 1), np.float32)
-    x[0, 3, 3] = 1.0  # the last pixel: only the last window, rows and columns 1 to 3, sees it
-    out = ops.convert_to_numpy(model(x))[0, :, :, 0]
-    np.testing.assert_allclose(out, np.array([[0, 0], [0, 1]]) / np.sqrt(1 + 1e-5), rtol=1e-6)
-    x = np.zeros((1, 4, 4, 1), np.float32)
-    x[0, 0, 0] = 1.0  # rows and columns -1 to 1
-    np.testing.assert_allclose(ops.convert_to_numpy(model(x))[0, :, :, 0], [[1, 0], [0, 0]], atol=1e-4)
+    # The windows cover rows and columns -1 to 1 and 1 to 3; padding at the bottom would make them 0 to 2 and 2 to 4.
+    for place, expected in [(1, [[1, 1], [1, 1]]), (2, [[0, 0], [0, 1]])]:
+        x = np.zeros((1, 4, 4, 1), np.float32)
+        x[0, place, place] = 1.0
+        out = ops.convert_to_numpy(model(x))[0, :, :, 0]
+        np.testing.assert_allclose(out, np.array(expected) / np.sqrt(1 + 1e-5), rtol=1e-6)
+
+
+def test_leaky_has_darknets_slope() -> None:
+    out = layers.activation("leaky", "act")(np.array([-2.0, 3.0], np.float32))
+    np.testing.assert_allclose(ops.convert_to_numpy(out), [-0.2, 3.0], rtol=1e-6)
 
 
 def test_upsampling_repeats_pixels() -> None:

@@ -31,7 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for k in range(2):
             picture = rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)
             cv2.imwrite(str(root / split / "images" / f"{split}{k}.png"), picture)
-            (root / split / "labels" / f"{split}{k}.txt").write_text(f"{k} 0.5 0.5 0.25 0.5\n")
+            label = ("0 0.5 0.5 0.25 0.5\n", "1 0.05 0.05 0.02 0.02\n")[k]  # blue is smaller than any anchor
+            (root / split / "labels" / f"{split}{k}.txt").write_text(label)
     return root
 
 
