@@ -6,6 +6,8 @@ TensorFlow is imported where it is needed, so the controller can describe a data
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,17 +16,26 @@ from typing import TYPE_CHECKING, Any, Literal
 from data.config import Fit
 from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec
 from evolve.trial_config import STRUCTURAL, TrialConfig
+from model.config import DetectorConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from data.example import Example
     from data.pipeline import Pipeline
+    from model.optimizer import Adam
     from model.train import Trainer
+
+logger = logging.getLogger(__name__)
 
 # Training losses are reported this often within a schedule, beside the scores at rungs.
 REPORTS_PER_SCHEDULE = 18
 # Pictures are kept shrunk to this many times the largest network side: more would alias in the one bilinear
 # warp of training, less would blur deep jitter crops.
 STORE_FACTOR = 1.5
+# The note of a checkpoint whose output maps are not taken over, as nobody takes those of yolov4.conv.137.
+BASE_ROLE = "base"
 
 
 def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
@@ -51,6 +62,25 @@ def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
     }
 
 
+def describe_weights(path: Path, detector: DetectorConfig) -> dict[str, str]:
+    """A checkpoint that trials are to start from, as plain values: path and fingerprint.
+
+    ValueError when it is no checkpoint of ours, or of a network with other layers than `detector`'s.
+    """
+    from model import checkpoint
+
+    stored = checkpoint.read_info(path).detector
+    for name in ("width", "depth"):
+        expected, came = getattr(detector, name), getattr(stored, name)
+        if expected != came:
+            raise ValueError(f"{path}: expected weights of a network with detector.{name} {expected:g}, got {came:g}")
+    return {"weights": str(path), "weights_fingerprint": _fingerprint(path)}
+
+
+def _fingerprint(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def write_embedded_data(
     root: Path, *, slice_name: Literal["target", "base"] = "target", images: Mapping[str, int] | None = None
 ) -> Path:
@@ -70,6 +100,7 @@ def detection_objective(
     anchors: Sequence[Sequence[float]],
     fingerprint: str,
     weights: str | None = None,
+    weights_fingerprint: str | None = None,
     threads: int = 1,
     gpu: bool = False,
     notes: Mapping[str, str] | None = None,
@@ -99,6 +130,8 @@ def detection_objective(
     dataset = read.load(Path(data))
     if dataset.fingerprint != fingerprint:
         raise ValueError(f"{data}: the data set changed: expected fingerprint {fingerprint}, got {dataset.fingerprint}")
+    if weights is not None and weights_fingerprint not in (None, _fingerprint(Path(weights))):
+        raise ValueError(f"{weights}: the base weights changed: expected fingerprint {weights_fingerprint}")
     return DetectionObjective(
         dataset.splits,
         class_names,
@@ -106,6 +139,17 @@ def detection_objective(
         Path(weights) if weights else None,
         {"data_fingerprint": fingerprint, **(notes or {})},
     )
+
+
+def base_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    """What trials take over from a checkpoint: all of it, or all but the output maps of one made to be a base."""
+    from model import checkpoint, decode, head
+
+    weights = dict(checkpoint.read_weights(path))
+    if checkpoint.read_info(path).notes.get("role") != BASE_ROLE:
+        return weights
+    outputs = {head.output_name(stride) for stride in decode.STRIDES}
+    return {name: value for name, value in weights.items() if name.partition("/")[0] not in outputs}
 
 
 class DetectionObjective:
@@ -119,13 +163,12 @@ class DetectionObjective:
         weights: Path | None,
         notes: Mapping[str, str],
     ) -> None:
-        from model import checkpoint
-
         self.splits = splits
         self.class_names = tuple(class_names)
         self.anchors = tuple(anchors)
         self.notes = dict(notes)
-        self.base = checkpoint.read_weights(weights) if weights else None
+        self.base = base_weights(weights) if weights else None
+        self.optimizer: tuple[type[Adam], ...] = ()  # another than the trainer's own; for the shipped base alone
         self._structure: tuple[object, ...] | None = None
         self._trainer: Trainer | None = None
         self._pipelines: dict[str, Pipeline] = {}
@@ -138,10 +181,7 @@ class DetectionObjective:
         config = TrialConfig.from_settings(spec.config)
         begun = time.perf_counter()
         trainer = self._trainer_for(config)
-        if spec.start_step == 0:
-            trainer.reset(spec.seed, self.base)
-        else:
-            trainer.load_state(_state_file(spec, spec.start_step))
+        start_step = self._begin(trainer, spec)
         seconds = {"prepare": time.perf_counter() - begun}
         steps = config.train.steps
         pipeline = self._pipeline("train", config)
@@ -165,15 +205,13 @@ class DetectionObjective:
             config.optimizer,
             config.loss,
             steps=steps,
-            start_step=spec.start_step,
+            start_step=start_step,
             stop_step=spec.stop_step,
             report_every=max(1, steps // REPORTS_PER_SCHEDULE),
         )
         try:
             for report in reports:
-                seconds = {
-                    kind: seconds.get(kind, 0.0) + report.seconds.get(kind, 0.0) for kind in {*seconds, *report.seconds}
-                }
+                seconds = _added(seconds, report.seconds)
                 if report.step < spec.stop_step:
                     yield Measurement(report.step, report.losses, {}, seconds, report.traces)
                     seconds = {}
@@ -181,6 +219,28 @@ class DetectionObjective:
                 yield self._last(spec, config, trainer, report, seconds)
         except train.Diverged as error:
             raise TrialDiverged(str(error)) from None
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The weights that the last spec ended with, by "layer/weight" name; ValueError before the first."""
+        if self._trainer is None:
+            raise ValueError("weights: expected a spec trained before, got none")
+        return self._trainer.weights()
+
+    def _begin(self, trainer: Trainer, spec: TrialSpec) -> int:
+        """Bring the trainer to where the spec starts; returns that step.
+
+        A stored state that is gone or broken costs the steps before it again, never the trial: training from the
+        start comes to the same weights.
+        """
+        if spec.start_step > 0:
+            try:
+                trainer.load_state(_state_file(spec, spec.start_step))
+            except (FileNotFoundError, ValueError) as error:
+                logger.warning("%s: trained again from its start: %s", spec.uid, error)
+            else:
+                return spec.start_step
+        trainer.reset(spec.seed, self.base)
+        return 0
 
     def _last(
         self, spec: TrialSpec, config: TrialConfig, trainer: Trainer, report: Any, seconds: dict[str, float]
@@ -239,7 +299,7 @@ class DetectionObjective:
         settings = config.settings()
         structure = tuple(settings[address] for address in sorted(STRUCTURAL))
         if self._trainer is None or structure != self._structure:
-            self._trainer = Trainer(config.detector, self.class_names, self.anchors)
+            self._trainer = Trainer(config.detector, self.class_names, self.anchors, *self.optimizer)
             self._structure = structure
             self._pipelines = {}
         return self._trainer

@@ -10,7 +10,7 @@ from evolve.genetics import space as spaces
 from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
-from evolve.objective import describe_data, write_embedded_data
+from evolve.objective import describe_data, describe_weights, write_embedded_data
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 
@@ -19,6 +19,7 @@ EMBEDDED_SPACE = SPACES / "embedded.yaml"
 SMALL_SPACE = SPACES / "yolov4_small.yaml"
 FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
+EMBEDDED_BASE_NETWORK = (0.125, 0.34)  # its width and depth
 EMBEDDED_DATA = Path("runs") / "digits"
 
 # Darknet's rule for own data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
@@ -72,12 +73,12 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     if request.data is not None and not request.data.is_dir():
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     check_space(space.name, space.trial, {gene: _extremes(domain) for gene, domain in space.genes.items()})
-    weights = _weights(request)
     base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
+    weights = _weights(request, base)
     root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
     description = describe_data(root, size=base.train.size, fit=base.input.fit)
     description["embedded"] = request.data is None
-    description["weights"] = None if weights is None else str(weights)
+    description |= weights
     schedule = _schedule(space, base, len(description["class_names"]), request)
     space = space.with_gene_fixed("train.steps", schedule)
     steps = max(1, math.ceil(request.share * schedule))
@@ -89,6 +90,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "anchors": description["anchors"],
             "fingerprint": description["fingerprint"],
             "weights": description["weights"],
+            "weights_fingerprint": description["weights_fingerprint"],
             "threads": threads,
             "gpu": request.gpu,
         },
@@ -127,16 +129,18 @@ def _extremes(domain: Domain) -> list[Setting]:
     return [domain.from_unit(0.0), domain.from_unit(1.0), domain.default]
 
 
-def _weights(request: TaskRequest) -> Path | None:
-    """Where a trial starts from: a file, the shipped base for small models, or scratch."""
+def _weights(request: TaskRequest, base: TrialConfig) -> dict[str, str | None]:
+    """Where a trial starts from: a file, the shipped base where it is of the same network, or scratch."""
+    scratch: dict[str, str | None] = {"weights": None, "weights_fingerprint": None}
     if request.weights == "none":
-        return None
-    if request.weights is not None:
-        path = Path(request.weights)
-        if not path.is_file():
-            raise InputError(f"--weights {path}: expected a checkpoint file (.keras) or 'none', got no such file")
-        return path.resolve()
-    return None if request.data is not None and request.gpu else EMBEDDED_BASE
+        return scratch
+    if request.weights is None:
+        same = (base.detector.width, base.detector.depth) == EMBEDDED_BASE_NETWORK
+        return {**describe_weights(EMBEDDED_BASE, base.detector)} if same else scratch
+    path = Path(request.weights)
+    if not path.is_file():
+        raise InputError(f"--weights {path}: expected a checkpoint file (.keras) or 'none', got no such file")
+    return {**describe_weights(path.resolve(), base.detector)}
 
 
 def _schedule(space: SearchSpace, base: TrialConfig, classes: int, request: TaskRequest) -> int:

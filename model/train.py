@@ -5,7 +5,9 @@ reaches its compiled step in one vector of scalars, so a hundred trials trace no
 """
 
 import math
+import os
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,10 @@ from model import decode, detector, loss, schedule
 from model.config import DetectorConfig, LossConfig, OptimizerConfig
 from model.loss import LossSettings
 from model.normalization import BatchNorm
-from model.optimizer import MomentumSGD
+from model.optimizer import Adam, MomentumSGD
 
 Tensor = Any
-LOSSES = ("total", "box", "objectness", "class")
+LOSSES = ("total", "box", "objectness", "class", "gradient_norm")
 # Fresh output maps begin at the base rates, as in RetinaNet (arXiv 1708.02002, 3.3 and 4.1; not in Darknet): objectness
 # 0.01, each class 1 in c, and kernels a tenth of He's. Otherwise the first hundreds of steps only learn those
 # rates, and learn them by silencing the features below.
@@ -79,13 +81,19 @@ class Diverged(Exception):
 class Trainer:
     """A detector with its compiled train and forward steps; reset() makes it anybody's first."""
 
-    def __init__(self, config: DetectorConfig, class_names: Sequence[str], anchors: Sequence[tuple[float, float]]):
+    def __init__(
+        self,
+        config: DetectorConfig,
+        class_names: Sequence[str],
+        anchors: Sequence[tuple[float, float]],
+        make_optimizer: type[MomentumSGD] | type[Adam] = MomentumSGD,
+    ) -> None:
         self.config = config
         self.class_names = tuple(class_names)
         self.anchors = np.asarray(anchors, np.float32)
         self.model = detector.build(config, len(self.class_names))
         self.norms = [layer for layer in self.model.layers if isinstance(layer, BatchNorm)]
-        self.optimizer = MomentumSGD(self.model.trainable_variables)
+        self.optimizer = make_optimizer(self.model.trainable_variables)
         self.traces = 0
         self._train = tf.function(self._train_step, autograph=False)
         self._forward = tf.function(self._forward_step, autograph=False)
@@ -107,7 +115,7 @@ class Trainer:
                 LossSettings(*(value[name] for name in LossSettings._fields)),
             )
         gradients = tape.gradient(terms["total"], [v.value for v in self.optimizer.variables])
-        self.optimizer.apply(
+        norm = self.optimizer.apply(
             gradients,
             learning_rate=value["learning_rate"],
             momentum=value["momentum"],
@@ -116,7 +124,7 @@ class Trainer:
         )
         for norm in self.norms:
             norm.momentum = 0.99  # no symbolic tensor outlives its trace
-        return tf.stack([terms[name] for name in LOSSES])
+        return tf.stack([*(terms[name] for name in LOSSES[:-1]), norm])
 
     def _forward_step(self, images: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.traces += 1
@@ -144,6 +152,14 @@ class Trainer:
         self.optimizer.reset()
         return left
 
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """All weights by "layer/weight" name, as reset() takes them."""
+        return {
+            f"{layer.name}/{variable.name}": np.asarray(variable.value)
+            for layer in self.model.layers
+            for variable in layer.weights
+        }
+
     def state(self) -> dict[str, NDArray[np.float32]]:
         """Weights and velocities by place: all that a later step depends on, for every draw is keyed by step."""
         weights = {f"weight_{k}": np.asarray(v.value) for k, v in enumerate(self.model.weights)}
@@ -151,13 +167,23 @@ class Trainer:
         return weights | velocities
 
     def save_state(self, path: Path) -> None:
-        """Write state() to an .npz file, whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **self.state())  # type: ignore[arg-type]
+        """Write state() to an .npz file, whole and on disk, or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
+        with partial.open("wb") as file:
+            np.savez(file, **self.state())  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
 
     def load_state(self, path: Path) -> None:
-        """Go on from a file of save_state; ValueError when it belongs to another network."""
+        """Go on from a file of save_state; ValueError when it is broken or belongs to another network."""
+        try:
+            self._load(path)
+        except (OSError, zipfile.BadZipFile, KeyError) as error:
+            raise ValueError(f"{path}: expected the state of a trial, got {type(error).__name__}: {error}") from error
+
+    def _load(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as stored:
             expected = len(self.model.weights) + len(self.optimizer.velocities)
             if len(stored.files) != expected:
