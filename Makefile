@@ -25,9 +25,13 @@ dashboard: setup  ## Show the searches of this checkout in MLflow, opened at the
 export: setup  ## Write the winner of the latest search to winner.yaml
 	@$(BIN)/evolve winner runs/latest --out winner.yaml $(ARGS)
 
-train: setup  ## Train the winner at full length [DATA=dir] [OUT=dir]; exports winner.yaml first where there is none
-	@test -f winner.yaml || $(BIN)/evolve winner runs/latest --out winner.yaml
-	@$(BIN)/evolve train winner.yaml $(if $(DATA),--data "$(DATA)") --out "$(or $(OUT),runs/final)" $(ARGS)
+# each winner has a folder of its own, named by its search and uid: runs/final-<search>-<uid>
+FINAL = runs/final-$$(awk '/^[a-z]/ { part = $$1 } part == "search:" && /^  (id|uid):/ { printf "%s%s", dash, $$2; dash = "-" }' winner.yaml)
+
+train: setup  ## Train the winner of the latest search at full length, in a folder that it names [DATA=dir] [OUT=dir]
+	@if [ -e runs/latest ] || ! [ -f winner.yaml ]; then $(BIN)/evolve winner runs/latest --out winner.yaml; fi
+	@out="$(or $(OUT),$(FINAL))"; echo "make train: winner.yaml -> $$out"; \
+	    $(BIN)/evolve train winner.yaml $(if $(DATA),--data "$(DATA)") --out "$$out" $(ARGS)
 
 smoke: setup  ## A real but small search on the embedded data set, in about a minute
 	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
@@ -45,8 +49,8 @@ check: setup  ## Lint, format, types, import arrows and the quick tests, in unde
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -m "not slow and not medium" $(ARGS)
 
-setup:  ## Create .venv from the lock for this machine (LOCK=locks/cpu.txt or locks/cuda.txt chooses it)
-	@locks/install.sh
+setup:  ## Create .venv from the lock for this machine (LOCK=locks/cpu.txt or locks/cuda.txt chooses it, for good)
+	@locks/install.sh $(if $(filter setup,$(MAKECMDGOALS)),--say)
 
 help:  ## List these targets
 	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Makes .venv and installs exactly what a lock names, then the project itself (editable).
-# Does nothing when that has been done already. Overridable: LOCK=locks/cpu.txt, PYTHON=/path/to/python3.12
+# Does nothing when that has been done already (--say: says so). Overridable, and remembered until overridden again:
+# LOCK=locks/cpu.txt, PYTHON=/path/to/python3.12
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+here=$(pwd -P)
 
 venv=.venv
-stamp=$venv/.installed
+stamp=$venv/.installed # a hash over all that the installation follows from; absent while one is under way
+made=$venv/.made       # the interpreter and the folder that the environment was made with
+chosen=$venv/.lock     # the lock that LOCK= named
 
 say() { printf '%s\n' "$*"; }
 stop() { printf '%s\n' "$*" >&2; exit 1; }
@@ -17,6 +21,17 @@ choose_lock() {
     else
         say locks/cpu.txt
     fi
+}
+
+identity_of() { # "3.11 /usr": the version and the installation behind an interpreter; empty when it does not run
+    "$1" -I -c 'import sys; print("%d.%d %s" % (*sys.version_info[:2], sys.base_prefix))' 2>/dev/null || true
+}
+
+is_usable() { # whether the environment was made in this folder with the interpreter that it has now and that PYTHON names
+    local now
+    now=$(identity_of "$venv/bin/python")
+    [ -n "$now" ] && [ "$(cat "$made" 2>/dev/null)" = "$now in $here" ] || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(identity_of "$PYTHON")" = "$now" ]
 }
 
 version_of() { # "3.11" when the command runs and is a Python; pyenv's shims exist and fail
@@ -63,22 +78,43 @@ PYTHON
     fi
 }
 
-install() {
-    local python quiet=()
-    python=$(find_python)
-    check_libraries "$python"
-    say "Setting up $venv with $("$python" --version) and $lock: a few minutes, only this once."
-    rm -f "$stamp"
-    if ! "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; then
-        "$python" -m venv --clear "$venv"
+wanted() { # what the stamp must hold
+    { cat "$lock" pyproject.toml; identity_of "$venv/bin/python"; echo "$here"; } | sha256sum | cut -d' ' -f1
+}
+
+is_installed() {
+    [ -x "$venv/bin/evolve" ] && is_usable && [ "$(cat "$stamp" 2>/dev/null)" = "$(wanted)" ]
+}
+
+make_environment() { # anew: its scripts hold the folder's absolute path, its packages fit one version of Python
+    if [ -L "$venv" ] && [ -e "$venv/pyvenv.cfg" ]; then
+        rm "$venv" # a link to the environment of another checkout, which may be in use
     fi
+    "$1" -m venv --clear "$venv"
+    printf '%s in %s\n' "$(identity_of "$venv/bin/python")" "$here" >"$made"
+}
+
+install() {
+    local python=$venv/bin/python quiet=()
+    if ! is_usable || ! "$python" -c 'import pip' >/dev/null 2>&1; then
+        python=$(find_python)
+    fi
+    check_libraries "$python"
+    say "Setting up $venv with $("$python" --version) and $lock ($because): a few minutes, only this once."
+    rm -f "$stamp"
+    [ "$python" = "$venv/bin/python" ] || make_environment "$python"
+    remember # before the long part: a setup that was cut off goes on with the same lock
     [ -t 1 ] || quiet=(--quiet --progress-bar off)
     # --compile: bytecode is written now even where PYTHONDONTWRITEBYTECODE is set (import tensorflow: 7 s, not 18 s)
     "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --require-hashes --compile -r "$lock"
     # setuptools warns at every editable installation that a folder here shadows the package: that is what we want
     PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --no-deps --no-build-isolation --editable .
-    say "$wanted" >"$stamp"
+    wanted >"$stamp"
     say "Ready."
+}
+
+remember() { # the lock that the user named, so that the next make without LOCK= keeps to it
+    [ -z "$named" ] || printf '%s\n' "$named" >"$chosen"
 }
 
 # one setup at a time, whoever asks for it (two make in two terminals)
@@ -87,10 +123,21 @@ if command -v flock >/dev/null 2>&1; then
     flock 9
 fi
 
-lock=${LOCK:-$(choose_lock)}
-[ -f "$lock" ] || stop "LOCK=$lock: expected a lock file, such as locks/cpu.txt or locks/cuda.txt; there is no such file"
-# the folder is part of it: scripts in a virtual environment hold its absolute path
-wanted=$({ cat "$lock" pyproject.toml; pwd; } | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ] || ! [ -x "$venv/bin/evolve" ]; then
+named=${LOCK:-$(cat "$chosen" 2>/dev/null || true)}
+if [ -z "$named" ]; then
+    lock=$(choose_lock) because="the lock for this machine"
+elif [ -f "$named" ]; then
+    lock=$named because="chosen with LOCK=, until LOCK= names another"
+else
+    stop "LOCK=$named: expected a lock file, such as locks/cpu.txt or locks/cuda.txt; there is no such file"
+fi
+
+if ! is_installed; then
     install
+elif [ "${1:-}" = --say ]; then
+    remember
+    say "$venv has $("$venv/bin/python" --version) and $lock ($because)."
+elif [ -n "$named" ]; then
+    remember
+    say "Using $lock ($because)." >&2
 fi

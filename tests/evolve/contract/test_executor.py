@@ -27,9 +27,11 @@ def _local(request: pytest.FixtureRequest) -> Executor:
 
 
 EXECUTORS: dict[str, Callable[[pytest.FixtureRequest], Executor]] = {"local": _local, "ray": _ray}
+# Ray takes five seconds to start
+PARAMETERS = [pytest.param(name, marks=pytest.mark.medium if name == "ray" else ()) for name in EXECUTORS]
 
 
-@pytest.fixture(scope="module", params=EXECUTORS)
+@pytest.fixture(scope="module", params=PARAMETERS)
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     with EXECUTORS[request.param](request) as made:
         yield made
@@ -128,7 +130,7 @@ def test_an_idle_executor_has_no_events(executor: Executor) -> None:
     assert time.monotonic() - begun < 1.0
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_closing_in_the_middle_of_a_lease_and_twice_is_fine(name: str, request: pytest.FixtureRequest) -> None:
     made = EXECUTORS[name](request)
     made.submit(lease("g000-000", do="slow"))

@@ -14,6 +14,8 @@ import pytest
 from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
 from evolve.trial import Failure, GpuNotUsable, ObjectiveFactory, TrialSpec
 
+pytestmark = pytest.mark.medium
+
 MODULE = "executor_objectives"
 PATIENCE_SECONDS = 60.0
 

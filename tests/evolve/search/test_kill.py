@@ -14,6 +14,8 @@ import pytest
 from evolve.records.journal import JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
 
+pytestmark = pytest.mark.medium  # a dozen processes, one after the other
+
 COMMAND = [sys.executable, str(Path(__file__).with_name("simulated_command.py"))]
 SHAPE = ["--population", "8", "--elites", "2", "--children", "3", "--generations", "1", "--seed", "5"]
 

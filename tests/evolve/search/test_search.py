@@ -72,6 +72,7 @@ def test_state_stays_while_a_trial_can_go_on(house: House) -> None:
     assert len(watched.started) > 14
 
 
+@pytest.mark.medium
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0.0, 1.0))
 def test_a_journal_cut_anywhere_goes_on_to_the_same_end(

@@ -1,0 +1,23 @@
+"""Marks the tests of the model room that load TensorFlow as medium, and does not even import them for make check."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# numpy and the standard library are enough for these; a new file counts as one that needs the network
+LIGHT = {"test_average_precision.py", "test_evaluate.py", "test_predict.py", "test_schedule.py"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the other files out where no medium test is wanted: importing TensorFlow takes 7 to 20 seconds."""
+    unwanted = "not medium" in str(config.getoption("markexpr"))
+    is_test = collection_path.name.startswith("test_")
+    return True if unwanted and is_test and collection_path.name not in LIGHT else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the other files."""
+    for item in items:
+        if item.path.parent == HERE and item.path.name not in LIGHT:
+            item.add_marker(pytest.mark.medium)
