@@ -6,7 +6,7 @@ Confirmations are runs of the same individuals, outside fitness and selection.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,7 @@ class Plan:
         count = int(str(state.recipe["confirm_seeds"]))
         taken = frozenset(record.seed for record in state.individuals.values())
         return [
-            Lease(self._spec(individual, place, seed), attempt=1)
+            Lease(self._spec(individual, place, seed), attempt=1 + self._lost(uid_of(individual, place)))
             for place, seed in enumerate(seeds(state.seed, count, taken))
             for individual in dict.fromkeys((winner, DEFAULTS))
             if uid_of(individual, place) not in state.confirmations
@@ -78,11 +78,17 @@ class Plan:
                 self._record(winner, event.lease.spec, event.measurement)
             elif isinstance(event, Ended) and not self._known(event.lease.spec.uid):
                 failure = event.failure or Failure("crashed", "ended without its last measurement")
-                if may_retry(failure, event.lease.attempt - 1):
+                uid = event.lease.spec.uid
+                if may_retry(failure, self._lost(uid)):
+                    attempt, step = event.lease.attempt, event.lease.spec.stop_step
+                    self._recorder.append("attempt_lost", uid, attempt=attempt, stop_step=step, reason=failure.reason)
                     waiting.appendleft(next_attempt(event.lease))
                 else:
                     self._record(winner, event.lease.spec, failure)
             tick()
+
+    def _lost(self, uid: str) -> int:
+        return self._recorder.state.lost.get((uid, self._task.steps), 0)
 
     def _known(self, uid: str) -> bool:
         return uid in self._recorder.state.confirmations
@@ -125,34 +131,49 @@ def conclude(state: SearchState, winner: str) -> dict[str, object]:
     ours, others = _scores(state, winner, split), _scores(state, DEFAULTS, split)
     confirmed, defaults = interval.summarize(ours), interval.summarize(others)
     gain = None if winner == DEFAULTS else interval.compare(ours, others)
-    failed = [one for one in (*runs_of(state, winner), *runs_of(state, DEFAULTS)) if one.reason is not None]
     return {
         "split": split,
         "confirmed": None if confirmed is None else confirmed.to_plain(),
         "defaults": None if defaults is None else defaults.to_plain(),
         "gain": None if gain is None else gain.to_plain(),
-        "verdict": verdict(winner, gain, min(len(ours), len(others)), split, failed),
+        "verdict": verdict(winner, gain, split, list(state.confirmations.values())),
     }
 
 
-def verdict(winner: str, gain: interval.Gain | None, count: int, split: str, failed: list[Confirmation]) -> str:
-    """One plain sentence on winner and defaults."""
-    where = "on the test split" if split == "test" else "on the validation split only (the data set has no test split)"
+def verdict(winner: str, gain: interval.Gain | None, split: str, confirmations: Iterable[Confirmation]) -> str:
+    """One plain sentence on winner and defaults, and on the runs of theirs that failed."""
+    runs = [one for one in confirmations if one.individual in (winner, DEFAULTS)]
+    ended = [one for one in runs if _metric(split) in one.scores]
+    failed = [one for one in runs if one not in ended]
+    failing = ""
+    if failed:
+        reason = failed[0].reason or f"it has no score {_metric(split)}"
+        failing = f"; {len(failed)} of {len(runs)} runs failed: {failed[0].uid}: {reason}"
     if winner == DEFAULTS:
-        return f"the winner is the defaults themselves ({DEFAULTS}): no other set of hyperparameters scored higher"
+        none = "no other set of hyperparameters scored higher"
+        return f"the winner is the defaults themselves ({DEFAULTS}): {none}{failing}"
     if gain is None:
-        reason = f"; {failed[0].uid} failed: {failed[0].reason}" if failed else ""
-        return f"not confirmed: fewer than two runs of winner or defaults came to an end{reason}"
+        return f"not confirmed: fewer than two runs of winner or defaults came to an end{failing}"
+    where = "on the test split" if split == "test" else "on the validation split only (the data set has no test split)"
     low, high = gain.interval
+    ours = sum(one.individual == winner for one in ended)
+    others = len(ended) - ours
+    seeds = f"{ours} seeds" if ours == others else f"{ours} seeds of the winner and {others} of the defaults"
     numbers = f"{gain.mean:+.3f} AP50:95, 95 % interval {low:+.3f} to {high:+.3f}"
-    known = f"probability of a gain {gain.probability:.3f}, {count} seeds, {where}"
-    if low > 0:
-        return f"beats the defaults by {numbers}, {known}"
+    known = f"probability of a gain {gain.probability:.3f}, {seeds}, {where}{failing}"
     if high < 0:
         return f"worse than the defaults: {numbers}, {known}"
-    return f"no better than the defaults within the noise: {numbers}, {known}"
+    if low <= 0:
+        return f"no better than the defaults within the noise: {numbers}, {known}"
+    if any(one.individual == winner for one in failed):  # the runs that ended are no fair sample of it
+        return f"not confirmed: {numbers} against the defaults where the winner came to an end, {known}"
+    return f"beats the defaults by {numbers}, {known}"
 
 
 def _scores(state: SearchState, individual: str, split: str) -> list[float]:
-    name = f"{split}/{METRIC}"
+    name = _metric(split)
     return [one.scores[name] for one in runs_of(state, individual) if name in one.scores]
+
+
+def _metric(split: str) -> str:
+    return f"{split}/{METRIC}"

@@ -44,11 +44,6 @@ class SimulatedObjective:
             )
         self._space, self._noise, self._failures, self._sleep_seconds = space, noise, failures, sleep_seconds
 
-    @property
-    def fingerprint(self) -> str:
-        """The name of the data it learns from: none."""
-        return "simulated"
-
     def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
         """Losses halfway through the piece, losses and scores at its end."""
         genes = self._genes(spec)

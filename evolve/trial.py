@@ -73,8 +73,8 @@ class GpuNotUsable(Exception):
 class Objective(Protocol):
     """Trains one spec. Whoever stops reading stops the trial; what it needs stays warm for the next.
 
-    `fingerprint` names the data it learns from; calling yields measurements in order of step,
-    the last one at spec.stop_step with scores for every split in spec.evaluate_splits.
+    Calling yields measurements in order of step, the last one at spec.stop_step with scores for
+    every split in spec.evaluate_splits.
     """
 
     def __call__(self, spec: TrialSpec) -> Iterator[Measurement]: ...

@@ -50,7 +50,7 @@ class Trials:
             elif event.kind == "trial_failed" and uid in self._assigned:
                 self._failed(uid, dict(event.payload))
         self._waiting = deque(self._lease(assigned) for assigned in self._assigned.values())
-        storage.keep_only(self._directory, self._assigned)
+        storage.keep_only(self._directory, self._assigned, self._recorder.state.confirmations)
 
     @property
     def pending(self) -> bool:
@@ -92,12 +92,15 @@ class Trials:
         if event.failure is None:
             self._failed(uid, _failure("crashed", f"ended without a measurement at step {event.lease.spec.stop_step}"))
             return
-        record = self._recorder.state.individuals[uid]
-        if may_retry(event.failure, record.lost):
-            self._recorder.append("attempt_lost", uid, attempt=event.lease.attempt, reason=event.failure.reason)
+        state = self._recorder.state
+        if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step), 0)):
+            attempt, stop_step = event.lease.attempt, event.lease.spec.stop_step
+            self._recorder.append(
+                "attempt_lost", uid, attempt=attempt, stop_step=stop_step, reason=event.failure.reason
+            )
             self._waiting.appendleft(self._lease(self._assigned[uid]))
             return
-        seconds = record.seconds + now - self._started.get(uid, now)
+        seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)
         self._failed(uid, _failure(event.failure.kind, event.failure.reason, event.failure.traceback, seconds))
 
     def _waits_for(self, uid: str, step: object) -> bool:

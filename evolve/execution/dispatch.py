@@ -8,7 +8,7 @@ from evolve.execution.executor import Ended, Event, Executor, Lease, Measured
 from evolve.trial import Failure
 
 POLL_SECONDS = 0.5  # how often a waiting loop comes back, for Ctrl-C and the progress display
-MAX_LOST = 1  # a trial whose worker died is tried once more, then it has failed
+MAX_LOST = 3  # a piece whose workers died is tried again so many times, then its trial has failed
 
 
 def dispatch(executor: Executor, waiting: deque[Lease]) -> Iterator[Event | None]:

@@ -1,4 +1,4 @@
-"""What runs trials: the Executor protocol, its events, and the in-process executor.
+"""What runs trials: the Executor protocol and its events.
 
 The search leases one piece of a trial (from start_step to stop_step) at a time to an executor
 with a fixed number of slots, and reads events. An executor never decides anything.
@@ -60,7 +60,10 @@ class Executor(Protocol):
         ...
 
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
-        """Events since the last poll, in the order seen; waits up to the timeout for the first one."""
+        """Events since the last poll, in the order seen; waits up to the timeout for the first one.
+
+        Raises what is no result of a trial: an objective that cannot be made, a full disk, a lost data set.
+        """
         ...
 
     def close(self) -> None:

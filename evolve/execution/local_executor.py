@@ -42,7 +42,10 @@ class LocalExecutor:
             return [Started(lease, "slot-0", f"{platform.node()}/{os.getpid()}")]
         try:
             measurement = next(self._measurements, None)
-        except Exception as error:  # whatever a trial raises ends the trial, not the search
+        except OSError:  # a full disk, a lost mount: no result of the trial
+            self._release()
+            raise
+        except Exception as error:  # whatever else a trial raises ends the trial, not the search
             self._release()
             return [Ended(lease, failure_of(error))]
         if measurement is None:

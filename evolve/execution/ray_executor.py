@@ -35,8 +35,8 @@ from ray.exceptions import AuthenticationError, RayError, RayTaskError
 
 from evolve.execution.attempt import REASON_LENGTH, failure_of
 from evolve.execution.executor import Ended, Event, Lease, Measured, Started
-from evolve.execution.resources import workers_on_gpus
-from evolve.execution.worker import Begun, NotReady, Over, TrialWorker, environment
+from evolve.execution.resources import check_address, workers_on_gpus
+from evolve.execution.worker import Begun, Over, TrialWorker, Unable, environment
 from evolve.trial import Failure, GpuNotUsable, Measurement, ObjectiveFactory
 
 NAMESPACE = "evolve"
@@ -179,6 +179,8 @@ class RayExecutor:
         if isinstance(item, Measurement):
             return Measured(work.lease, item)
         slot.work = None
+        if isinstance(item, Unable):
+            raise _unable(item)
         if item.failure is not None and item.failure.kind != "diverged":
             self._replace(slot)
         return Ended(work.lease, item.failure)
@@ -187,7 +189,7 @@ class RayExecutor:
         """Give the slot a new process: a crashed one may hold memory, threads or a half-changed objective."""
         _kill(slot.actor)
         slot.actor = self._new_actor(slot.name)
-        slot.actor.ready.remote()  # warms up in the background; when that fails, so does the next lease, by name
+        slot.actor.ready.remote()  # warms up in the background; when that fails, the next lease says so
 
     def _new_actor(self, name: str) -> Any:
         actor_class = ray.remote(TrialWorker)
@@ -215,18 +217,13 @@ class RayExecutor:
         except RayError as error:
             raise RuntimeError(f"a worker died while it made {self._factory.target}: {_death(error)}") from None
         if problem is not None:
-            raise _not_ready(problem, self._factory.target)
+            raise _unable(problem)
 
 
-def _not_ready(problem: NotReady, target: str) -> Exception:
+def _unable(problem: Unable) -> Exception:
     """The exception to raise here for what a worker met; the worker's traceback is a note on it."""
-    error: Exception
-    if problem.gpu:
-        error = GpuNotUsable(problem.reason)
-    elif problem.wrong_input:
-        error = ValueError(problem.reason)
-    else:
-        error = RuntimeError(f"{target} could not be made in a worker: {problem.kind}: {problem.reason}")
+    text = f"a worker could not {problem.what}: {problem.kind}: {problem.reason}"
+    error = GpuNotUsable(problem.reason) if problem.gpu else RuntimeError(text)
     error.add_note(problem.traceback)
     return error
 
@@ -292,12 +289,9 @@ def _start_local(folder: Path, workers: int, threads: int, gpus_per_trial: float
 
 def _connect(address: str) -> None:
     """Join a running cluster as a driver; ValueError or ConnectionError say what is wrong with the address."""
-    if "://" in address:
-        raise ValueError(f"--address {address}: Ray Client is not supported; expected auto or HOST:PORT of the head")
-    host, _, port = address.rpartition(":")
+    check_address(address)
     if address != "auto":
-        if not host or not port.isdigit():
-            raise ValueError(f"--address {address}: expected auto or HOST:PORT")
+        host, _, port = address.rpartition(":")
         try:  # Ray itself tries for a minute
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
         except OSError as error:

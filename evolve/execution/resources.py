@@ -80,6 +80,25 @@ def default_workers(gpus_per_trial: float, cpu_only: bool) -> tuple[int, int]:
     return workers, max(1, cores // workers)
 
 
+def check_gpus(workers: int, gpus_per_trial: float) -> None:
+    """ValueError unless so many trials find room on the GPUs in sight."""
+    gpus = len(gpus_in_sight())
+    if workers_on_gpus(gpus, gpus_per_trial) < workers:
+        raise ValueError(
+            f"--workers {workers}: expected GPUs for {workers} trials of {gpus_per_trial:g} each, got {gpus} in sight; "
+            "use fewer workers, a smaller --gpus-per-trial, or --cpu"
+        )
+
+
+def check_address(address: str) -> None:
+    """ValueError unless it is the address of a Ray cluster by its form: auto or HOST:PORT."""
+    if "://" in address:
+        raise ValueError(f"--address {address}: Ray Client is not supported; expected auto or HOST:PORT of the head")
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and port.isdigit()):
+        raise ValueError(f"--address {address}: expected auto or HOST:PORT")
+
+
 def workers_on_gpus(gpus: int, gpus_per_trial: float) -> int:
     """How many trials run side by side: a share of a GPU never spans two of them."""
     if gpus_per_trial >= 1:

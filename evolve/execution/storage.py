@@ -17,13 +17,14 @@ def drop(directory: Path, uid: str) -> None:
     shutil.rmtree(state_dir(directory, uid), ignore_errors=True)
 
 
-def keep_only(directory: Path, uids: Iterable[str]) -> None:
+def keep_only(directory: Path, uids: Iterable[str], confirmed: Iterable[str]) -> None:
     """Take away the state of every individual but these; a kill may have come between journal and `drop`.
 
-    Confirmations (their folder's name has a dot) are left alone: `confirm` drops its own.
+    Of confirmations (their folder's name has a dot) only those that are over, the `confirmed`, are taken away.
     """
     kept = {state_dir(directory, uid).name for uid in uids}
+    over = {state_dir(directory, uid).name for uid in confirmed}
     folder = directory / FOLDER
     for found in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if found.name not in kept and "." not in found.name:
+        if found.name in over or (found.name not in kept and "." not in found.name):
             shutil.rmtree(found, ignore_errors=True)

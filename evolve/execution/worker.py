@@ -2,6 +2,7 @@
 
 What it hands out is a stream for each lease: Begun, measurements, Over. It never raises: a trial's
 exception is the failure in Over, and the executor decides whether this process is still to be trusted.
+A stream that ends with Unable is no result of its trial: not the genome failed but the machine.
 """
 
 import os
@@ -32,13 +33,13 @@ class Over:
 
 
 @dataclass(frozen=True)
-class NotReady:
-    """Why the objective could not be made; a plain value, since not every exception crosses to another process."""
+class Unable:
+    """Why no trial can run here; a plain value, since not every exception crosses to another process."""
 
+    what: str  # what could not be done: "make module:function", "run g001-042"
     kind: str  # the exception's class
     reason: str
     traceback: str
-    wrong_input: bool  # a ValueError: the person can mend it
     gpu: bool  # GpuNotUsable
 
 
@@ -66,29 +67,30 @@ class TrialWorker:
         self._factory = factory
         self._objective: Objective | None = None
 
-    def ready(self) -> NotReady | None:
+    def ready(self) -> Unable | None:
         """Make the objective ahead of the first lease; None when that went well."""
         try:
             self._make()
         except Exception as error:  # it is told to the controller, which raises it there
-            return NotReady(
-                type(error).__name__,
-                str(error),
-                "".join(traceback.format_exception(error)),
-                isinstance(error, ValueError | OSError),
-                isinstance(error, GpuNotUsable),
-            )
+            return _unable(f"make {self._factory.target}", error)
         return None
 
-    def run(self, lease: Lease) -> Iterator[Begun | Measurement | Over]:
+    def run(self, lease: Lease) -> Iterator[Begun | Measurement | Over | Unable]:
         """The stream of one lease."""
+        problem = self.ready()
+        if problem is not None:
+            yield problem
+            return
         yield Begun(f"{platform.node()}/{os.getpid()}")
         failure: Failure | None = None
         try:
             # Not `yield from`: Ray sends into its generators, and run_attempt may delegate to a plain iterator.
             for measurement in run_attempt(self._make(), lease):  # noqa: UP028
                 yield measurement
-        except Exception as error:  # whatever a trial raises ends the trial, not the search
+        except OSError as error:  # a full disk, a lost mount: no genome can help it
+            yield _unable(f"run {lease.spec.uid}", error)
+            return
+        except Exception as error:  # whatever else a trial raises ends the trial, not the search
             failure = failure_of(error)
         yield Over(failure)
 
@@ -96,3 +98,13 @@ class TrialWorker:
         if self._objective is None:
             self._objective = self._factory.make()
         return self._objective
+
+
+def _unable(what: str, error: Exception) -> Unable:
+    return Unable(
+        what,
+        type(error).__name__,
+        str(error),
+        "".join(traceback.format_exception(error)),
+        isinstance(error, GpuNotUsable),
+    )

@@ -15,6 +15,7 @@ from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, fraction, mapping, named, number, read_file, whole
 
 COUNTS = ("population", "elites", "children", "generations", "confirm_seeds")
+LEAST = {"generations": 0, "confirm_seeds": 2}  # of the others 1; one seed alone has no spread to compare with
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class Recipe:
     def __post_init__(self) -> None:
         with named(f"recipe {self.name!r}"):
             for name in COUNTS:
-                least = 0 if name == "generations" else 1
-                _require(getattr(self, name) >= least, name, f"at least {least}", self)
+                _require(getattr(self, name) >= LEAST.get(name, 1), name, f"at least {LEAST.get(name, 1)}", self)
             _require(self.elites <= self.population, "elites", f"at most population={self.population}", self)
             rising = all(low < high for low, high in zip((Fraction(0), *self.rungs), self.rungs, strict=False))
             _require(rising, "rungs", "shares above 0, rising", self)

@@ -99,8 +99,11 @@ def _attempt_started(board: Board, state: SearchState, event: Event) -> None:
 
 
 def _attempt_lost(board: Board, state: SearchState, event: Event) -> None:
-    record = state.individuals[str(event.uid)]
-    board.trial(state, record.uid, _ms(event.time)).tags["evolve.attempts_lost"] = str(record.lost)
+    uid = str(event.uid)
+    if uid not in state.individuals:
+        return  # a confirmation's: it has no run of its own
+    lost = sum(count for (of, _step), count in state.lost.items() if of == uid)
+    board.trial(state, uid, _ms(event.time)).tags["evolve.attempts_lost"] = str(lost)
 
 
 def _measured(board: Board, state: SearchState, event: Event) -> None:

@@ -28,7 +28,6 @@ class IndividualRecord:
     kind: str | None = None  # of a failure
     failed_seconds: float = 0.0  # what the attempt that failed took and no measurement reported
     attempts: int = 0
-    lost: int = 0  # attempts whose worker died
     scores: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> name -> score
     spent: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> kind -> seconds since the step before
 
@@ -90,6 +89,7 @@ class SearchState:
     individuals: dict[str, IndividualRecord] = field(default_factory=dict)
     closed: dict[int, tuple[str, ...]] = field(default_factory=dict)  # generation -> its elites, best first
     confirmations: dict[str, Confirmation] = field(default_factory=dict)
+    lost: dict[tuple[str, int], int] = field(default_factory=dict)  # uid, stop_step -> attempts whose worker died
     outcome: Outcome | None = None
     started_at: float = 0.0
     last_at: float = 0.0
@@ -229,9 +229,10 @@ def _attempt_started(state: SearchState, event: Event) -> None:
 
 
 def _attempt_lost(state: SearchState, event: Event) -> None:
-    record = _individual(state, event)
-    record.status = TrialStatus.PROPOSED
-    record.lost += 1
+    piece = (str(event.uid), _int(event.payload["stop_step"]))
+    state.lost[piece] = state.lost.get(piece, 0) + 1
+    if event.uid in state.individuals:  # else it was a confirmation's
+        state.individuals[event.uid].status = TrialStatus.PROPOSED
 
 
 def _measured(state: SearchState, event: Event) -> None:

@@ -58,9 +58,8 @@ def test_slots_are_filled_and_never_overfilled() -> None:
     assert executor.most == 2
 
 
-def test_only_a_lost_worker_is_worth_another_try_and_only_one() -> None:
-    assert dispatch.may_retry(Failure("worker_lost", ""), 0)
-    assert not dispatch.may_retry(Failure("worker_lost", ""), 1)
+def test_only_a_lost_worker_is_worth_another_try_and_only_three() -> None:
+    assert [dispatch.may_retry(Failure("worker_lost", ""), lost) for lost in range(5)] == [True] * 3 + [False] * 2
     assert not dispatch.may_retry(Failure("crashed", ""), 0)
     assert not dispatch.may_retry(Failure("diverged", ""), 0)
     assert dispatch.next_attempt(lease("a")).attempt == 2

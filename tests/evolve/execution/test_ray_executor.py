@@ -138,11 +138,15 @@ def test_a_worker_starts_with_its_threads_and_without_gpus_in_its_environment(lo
         (ObjectiveFactory(f"{MODULE}:without_gpu"), GpuNotUsable, "sees no GPU: .*--cpu"),
         (
             ObjectiveFactory(f"{MODULE}:scripted_objective", {"note": "the data set changed"}),
-            ValueError,
-            "data set changed",
+            RuntimeError,
+            "a worker could not make executor_objectives:scripted_objective: ValueError: the data set changed",
         ),
         (ObjectiveFactory(f"{MODULE}:dying"), RuntimeError, "died while it made executor_objectives:dying: ActorDied"),
-        (ObjectiveFactory(f"{MODULE}:nothing"), RuntimeError, "could not be made in a worker: AttributeError"),
+        (
+            ObjectiveFactory(f"{MODULE}:nothing"),
+            RuntimeError,
+            "could not make executor_objectives:nothing: AttributeError",
+        ),
     ],
 )
 def test_an_objective_that_cannot_be_made_is_an_error_before_any_trial(
@@ -152,6 +156,18 @@ def test_an_objective_that_cannot_be_made_is_an_error_before_any_trial(
 
     with pytest.raises(error, match=words):
         RayExecutor(factory, workers=1)
+
+
+def test_a_new_process_that_cannot_make_its_objective_fails_no_trial(local_ray: None, tmp_path: Path) -> None:
+    from evolve.execution.ray_executor import RayExecutor
+
+    arguments = {"tally": str(tmp_path / "tally"), "times": 1}
+    with RayExecutor(ObjectiveFactory(f"{MODULE}:made_so_often", arguments), workers=1) as made:
+        _, _, failure = run(made, lease("g000-000", do="crash"))
+        assert failure is not None  # now the slot has a new process
+        made.submit(lease("g000-001"))
+        with pytest.raises(RuntimeError, match=r"could not make .*: FileNotFoundError: the data set is gone"):
+            made.poll(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The training process, without Ray: its streams, its objective, its environment."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from evolve.execution.executor import Lease
-from evolve.execution.worker import Begun, Over, TrialWorker, environment
+from evolve.execution.worker import Begun, Over, TrialWorker, Unable, environment
 from evolve.trial import GpuNotUsable, Measurement, Objective, ObjectiveFactory, TrialSpec
 
 
@@ -57,24 +58,31 @@ def test_the_objective_is_made_once_and_at_the_first_lease_unless_asked_before()
     assert made == [1]
 
 
-def test_an_objective_that_cannot_be_made_fails_the_lease_and_not_the_process() -> None:
+def test_an_objective_that_cannot_be_made_is_no_result_of_the_lease() -> None:
     def make() -> Objective:
         raise FileNotFoundError("data/train is gone")
 
     worker = worker_of(make)
-    *_, over = worker.run(lease())
-    assert isinstance(over, Over)
-    assert over.failure is not None
-    assert (over.failure.kind, over.failure.reason) == ("crashed", "FileNotFoundError: data/train is gone")
-    not_ready = worker.ready()
-    assert not_ready is not None
-    assert (not_ready.kind, not_ready.reason, not_ready.wrong_input, not_ready.gpu) == (
+    [said] = worker.run(lease())  # not even begun
+    assert isinstance(said, Unable)
+    ready = worker.ready()
+    assert ready is not None
+    assert replace(ready, traceback=said.traceback) == said
+    assert (said.what, said.kind, said.reason, said.gpu) == (
+        "make test:made",
         "FileNotFoundError",
         "data/train is gone",
-        True,
         False,
     )
-    assert "FileNotFoundError" in not_ready.traceback
+    assert "FileNotFoundError" in said.traceback
+
+
+def test_a_result_that_cannot_be_written_is_no_result_of_the_trial(tmp_path: Path) -> None:
+    (tmp_path / "trials").touch()  # a file where the trial's folder should be made
+    spec = TrialSpec("g000-000", {}, seed=0, stop_step=2, state_dir=tmp_path / "trials" / "g000-000")
+    *_, last = worker_of(lambda: two_steps).run(Lease(spec, attempt=1))
+    assert isinstance(last, Unable)
+    assert (last.what, last.kind) == ("run g000-000", "NotADirectoryError")
 
 
 def test_a_gpu_that_cannot_be_used_is_told_as_such() -> None:

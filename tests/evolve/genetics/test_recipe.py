@@ -72,7 +72,7 @@ def test_plain_values_make_the_same_recipe(name: str) -> None:
         ("fast", {"mutation_rate": 0}, "recipe 'fast': expected mutation_rate to be above 0, at most 1"),
         ("fast", {"mutation_strength": 0}, "recipe 'fast': expected mutation_strength to be 0.001 to 1"),
         ("fast", {"mutation_strength": "big"}, "recipe 'fast': expected mutation_strength to be a finite number"),
-        ("fast", {"confirm_seeds": 0}, "recipe 'fast': expected confirm_seeds to be at least 1"),
+        ("fast", {"confirm_seeds": 1}, "recipe 'fast': expected confirm_seeds to be at least 2, got confirm_seeds=1"),
     ],
 )
 def test_impossible_numbers_are_refused(recipe: object, overrides: dict[str, object], says: str) -> None:

@@ -1,5 +1,6 @@
 """Confirmations: their seeds, their sentences, and that they run side by side and once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,12 +8,30 @@ import pytest
 from evolve import confirm, interval, search
 from evolve.execution.dispatch import POLL_SECONDS
 from evolve.genetics.genome import trial_seed
+from evolve.records.state import Confirmation
 
 House = Any
 
 
 def gain(low: float, high: float, probability: float = 0.9) -> interval.Gain:
     return interval.Gain((low + high) / 2, (low, high), probability)
+
+
+def runs(*failed: str) -> list[Confirmation]:
+    """Three confirmations of the defaults and three of g001-003; those named have failed."""
+    return [
+        Confirmation(
+            uid=(uid := f"{individual}/test-seed-{place}"),
+            role=role,
+            individual=individual,
+            seed=place,
+            scores={} if uid in failed else {"test/map50_95": 0.5, "val/map50_95": 0.5},
+            reason="the box loss is nan at step 4" if uid in failed else None,
+            seconds={},
+        )
+        for role, individual in (("defaults", "g000-000"), ("winner", "g001-003"))
+        for place in range(3)
+    ]
 
 
 def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
@@ -37,15 +56,38 @@ def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
     ],
 )
 def test_the_verdict_is_one_plain_sentence(found: interval.Gain, begins: str) -> None:
-    sentence = confirm.verdict("g001-003", found, 3, "test", [])
+    sentence = confirm.verdict("g001-003", found, "test", runs())
     assert sentence.startswith(begins)
     assert sentence.endswith("3 seeds, on the test split")
 
 
 def test_verdicts_of_their_own() -> None:
-    assert "is the defaults themselves" in confirm.verdict("g000-000", None, 3, "test", [])
-    assert "validation split only" in confirm.verdict("g001-003", gain(0.1, 0.2), 3, "val", [])
-    assert "not confirmed" in confirm.verdict("g001-003", None, 1, "test", [])
+    assert "is the defaults themselves" in confirm.verdict("g000-000", None, "test", runs()[:3])
+    assert "validation split only" in confirm.verdict("g001-003", gain(0.1, 0.2), "val", runs())
+    assert "not confirmed" in confirm.verdict("g001-003", None, "test", runs()[::3])
+
+
+def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> None:
+    failed = "; 1 of 6 runs failed: g001-003/test-seed-1: the box loss is nan at step 4"
+    for found in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
+        sentence = confirm.verdict("g001-003", found, "test", runs("g001-003/test-seed-1"))
+        assert sentence.endswith(failed)
+        assert "beats" not in sentence
+        if found is not None:
+            assert "2 seeds of the winner and 3 of the defaults" in sentence
+    assert confirm.verdict("g001-003", gain(0.01, 0.05), "test", runs("g001-003/test-seed-1")).startswith(
+        "not confirmed: +0.030"
+    )
+    theirs = confirm.verdict("g001-003", gain(0.01, 0.05), "test", runs("g000-000/test-seed-0"))
+    assert theirs.startswith("beats the defaults by +0.030")
+    assert "3 seeds of the winner and 2 of the defaults" in theirs
+    assert "; 1 of 6 runs failed: g000-000/test-seed-0" in theirs
+    own = confirm.verdict("g000-000", None, "test", runs("g000-000/test-seed-0")[:3])
+    assert own.endswith("; 1 of 3 runs failed: g000-000/test-seed-0: the box loss is nan at step 4")
+    # a run that ended without the score that is compared has failed too
+    assert "6 of 6 runs failed: g000-000/test-seed-0: it has no score val/map50_95" in confirm.verdict(
+        "g001-003", None, "val", [replace(one, scores={"test/map50_95": 0.5}) for one in runs()]
+    )
 
 
 def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: House) -> None:

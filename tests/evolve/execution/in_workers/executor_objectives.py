@@ -48,6 +48,15 @@ def without_gpu() -> Objective:
     raise GpuNotUsable("TensorFlow sees no GPU: run `make setup` or search with --cpu")
 
 
+def made_so_often(*, tally: str, times: int) -> Objective:
+    """The scripted objective, so many times; then its data are gone."""
+    with Path(tally).open("a", encoding="utf-8") as file:
+        file.write("made\n")
+    if len(Path(tally).read_text(encoding="utf-8").splitlines()) > times:
+        raise FileNotFoundError("the data set is gone")
+    return scripted_objective()
+
+
 def dying() -> Objective:
     """A worker that does not survive the making of its objective."""
     os._exit(3)
