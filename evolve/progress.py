@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from evolve.records import forecast
 from evolve.records.journal import Event
 from evolve.records.state import SearchState
-from evolve.terminal import duration, say
+from evolve.terminal import duration, program, say
 from evolve.trial import TrialStatus
 
 if TYPE_CHECKING:
-    pass
+    from rich.live import Live
 
 REFRESH_SECONDS = 0.5
 
@@ -27,6 +27,10 @@ class Display(Protocol):
 
     def tick(self, state: SearchState) -> None:
         """Time has passed."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A sentence beside the events."""
         ...
 
     def interrupted(self, directory: Path) -> None:
@@ -45,6 +49,9 @@ class Silent:
         """Nothing."""
 
     def tick(self, state: SearchState) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
     def interrupted(self, directory: Path) -> None:
@@ -66,35 +73,47 @@ class Plain(Silent):
         if line is not None:
             self._write(line)
 
+    def note(self, text: str) -> None:
+        """Write it."""
+        self._write(text)
+
     def interrupted(self, directory: Path) -> None:
         """How to go on."""
         self._write(how_to_resume(directory))
 
 
 class Terminal(Silent):
-    """A line that is rewritten in place, below the generations that are done. Needs rich."""
+    """A line that is rewritten in place, below the generations that are done. Needs rich.
+
+    The terminal (its cursor is hidden) is taken at the first thing to show, so that it is not in the hands
+    of a session that ends before it has begun.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        from rich.live import Live
-
         self._clock = clock
         self._next = 0.0
-        self._live: Live = Live(auto_refresh=False, transient=True)
-        self._live.start()
+        self._live: Live | None = None
+        self._closed = False
 
     def show(self, event: Event, state: SearchState) -> None:
         """Generations and failures stay on the screen, the rest moves the line."""
+        if self._closed:
+            return
         line = line_of(event, state)
         if line is not None and event.kind not in ("trial_finished", "trial_stopped"):
-            self._live.console.print(line, markup=False, highlight=False)
+            self._open().console.print(line, markup=False, highlight=False)
         self.tick(state)
 
     def tick(self, state: SearchState) -> None:
         """Rewrite the line, not too often."""
         now = self._clock()
-        if now >= self._next:
+        if now >= self._next and not self._closed:
             self._next = now + REFRESH_SECONDS
-            self._live.update(summary(state, now), refresh=True)
+            self._open().update(summary(state, now), refresh=True)
+
+    def note(self, text: str) -> None:
+        """It stays on the screen."""
+        self._open().console.print(text, markup=False, highlight=False)
 
     def interrupted(self, directory: Path) -> None:
         """How to go on; the moving line is over."""
@@ -103,7 +122,18 @@ class Terminal(Silent):
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        self._live.stop()
+        self._closed = True
+        if self._live is not None:
+            self._live.stop()
+
+    def _open(self) -> "Live":
+        if self._live is None:
+            from rich.live import Live
+
+            # errors stay on stderr, and what others print is not ours to move
+            self._live = Live(auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+            self._live.start()
+        return self._live
 
 
 def for_terminal() -> Display:
@@ -113,7 +143,7 @@ def for_terminal() -> Display:
 
 def how_to_resume(directory: Path) -> str:
     """The sentence after Ctrl-C."""
-    return f"stopped; nothing that was finished is lost; go on with: evolve resume {directory}"
+    return f"stopped; nothing that was finished is lost; go on with: {program()} resume {directory}"
 
 
 def summary(state: SearchState, now: float) -> str:

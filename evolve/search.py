@@ -10,11 +10,13 @@ again from the journalled results; what it decides must equal the journal, what 
 and the loop goes on from there. So a search that was killed anywhere ends as one that was left alone.
 """
 
+import re
 import secrets
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,26 +31,28 @@ from evolve.genetics.recipe import Recipe
 from evolve.progress import Display, Silent
 from evolve.records import lineage
 from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
-from evolve.records.recorder import Recorder
+from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import Task
+from evolve.terminal import program
 from evolve.trials import Trials
 
 SPACE_FILE = "space.yaml"
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
 
 
 @dataclass(frozen=True)
 class Means:
-    """What a search runs with. Of all these only `threads` (of one trial) is part of what its result depends on."""
+    """What a search runs with; its result depends on none of these."""
 
     make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
     display: Display = field(default_factory=Silent)
     workers: int = 1
-    threads: int = 1
     clock: Callable[[], float] = time.time
+    begun: Callable[[], None] = lambda: None  # called when a new search is in the journal
 
 
 def run(
@@ -66,9 +70,10 @@ def run(
     KeyboardInterrupt passes through, with the search left resumable. JournalError: the directory holds a search.
     """
     means = means or Means()
-    with Journal(directory, means.clock) as journal:
+    with closing(means.display), Journal(directory, means.clock) as journal:
         if holds_search(directory):
-            raise JournalError(f"{directory}: expected no search there, got one; go on with: evolve resume {directory}")
+            go_on = f"go on with: {program()} resume {directory}"
+            raise JournalError(f"{directory}: expected no search there, got one; {go_on}")
         recorder = Recorder(journal, (means.display.show,))
         recorder.append(
             "search_created",
@@ -81,10 +86,11 @@ def run(
             data=dict(task.description),
             objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
             request=dict(request or {}),
-            threads=means.threads,
+            threads=unchanged.threads_of(task),
             workers=means.workers,
             versions=versions.installed(),
         )
+        means.begun()
         write_space(directory, recorder.state)
         return _go_on(task, directory, recorder, means)
 
@@ -96,7 +102,7 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     JournalError when the task, the frameworks or the number of generations do not fit the search.
     """
     means = means or Means()
-    with Journal(directory, means.clock) as journal:
+    with closing(means.display), Journal(directory, means.clock) as journal:
         recorder = Recorder(journal, (means.display.show,))
         state = recorder.state
         unchanged.check(state, task)
@@ -106,8 +112,9 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
                 f"{directory}: expected --generations of at least {state.generations}, as the search has, got {wanted}"
             )
         if state.phase == "finished" and wanted == state.generations:
-            return state
-        recipes.parse({**state.recipe, "generations": wanted})  # checked before it is written
+            with _tracked(directory, means):
+                return state  # what an earlier session could not send is sent now
+        _rehearse(task, journal, recipes.parse({**state.recipe, "generations": wanted}))
         recorder.append("search_resumed", workers=means.workers, generations=wanted)
         return _go_on(task, directory, recorder, means)
 
@@ -119,22 +126,36 @@ def write_space(directory: Path, state: SearchState) -> Path:
     return path
 
 
+def _rehearse(task: Task, journal: Journal, recipe: Recipe) -> None:
+    """JournalError when this program decides otherwise than the journal says; nothing is written or taken away."""
+    with tempfile.TemporaryDirectory() as nowhere:
+        Trials(task, Path(nowhere), Recorder(Rehearsal(journal)), recipe).replay()
+
+
+@contextmanager
+def _tracked(directory: Path, means: Means) -> Iterator[Tracker]:
+    """A tracker of the search; at the end it gets the time to send what is left."""
+    tracker = means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
+    tracker.start()
+    try:
+        yield tracker
+    finally:
+        tracker.notify()
+        tracker.close(TRACKER_PATIENCE_SECONDS)
+
+
 def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> SearchState:
     """Replay what the journal holds, then run to the end; whatever cuts it short is journalled."""
     make_executor = means.make_executor or (lambda _search_id: LocalExecutor(task.factory))
-    tracker = means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
     trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
     confirmations = confirm.Plan(task, directory, recorder)
+    with _tracked(directory, means) as tracker, ExitStack() as stack:
 
-    def tick() -> None:
-        tracker.notify()
-        means.display.tick(recorder.state)
+        def tick() -> None:
+            tracker.notify()
+            means.display.tick(recorder.state)
 
-    with ExitStack() as stack:
-        stack.callback(means.display.close)
         try:
-            tracker.start()
-            stack.callback(tracker.close, TRACKER_PATIENCE_SECONDS)
             trials.replay()
             if trials.pending or (trials.winner and confirmations.leases(trials.winner)):
                 executor = stack.enter_context(make_executor(recorder.state.search_id))
@@ -151,8 +172,6 @@ def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> Sea
         except Exception as error:
             recorder.append("search_interrupted", reason=f"{type(error).__name__}: {error}")
             raise
-        finally:
-            tracker.notify()
     return recorder.state
 
 
@@ -172,7 +191,10 @@ def _conclude(trials: Trials, task: Task, directory: Path, recorder: Recorder) -
 
 
 def commonest_failure(state: SearchState) -> str:
-    """The reason that most failed trials have, with their number."""
-    reasons = Counter(record.reason for record in state.individuals.values() if record.reason is not None)
-    total = len(state.individuals)
-    return "; ".join(f"{reason} ({count} of {total} trials)" for reason, count in reasons.most_common(1))
+    """An example of the commonest failure, with its number; numbers in a reason, such as the step, tell none apart."""
+    failed = [record for record in state.individuals.values() if record.reason is not None]
+    kinds = [(record.kind, NUMBER.sub("#", str(record.reason))) for record in failed]
+    if not kinds:
+        return ""
+    [(kind, count)] = Counter(kinds).most_common(1)
+    return f"{failed[kinds.index(kind)].reason} ({count} of {len(state.individuals)} trials)"

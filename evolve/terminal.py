@@ -1,10 +1,16 @@
 """What commands have in common at the terminal: lines of text, and being asked to stop."""
 
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+
+
+class WorkFailed(Exception):
+    """Work that failed after its input was found right; the exception that it met is its cause."""
 
 
 class StopAsked(KeyboardInterrupt):
@@ -21,6 +27,21 @@ def complain(text: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def program() -> str:
+    """How `evolve` was called, so that a command in a sentence can be typed as it is: evolve, .venv/bin/evolve ..."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py" and called.parent.name == "evolve":
+        return f"{_typed(Path(sys.executable))} -m evolve"
+    if called.name != "evolve" or shutil.which("evolve") == str(called):
+        return "evolve"
+    return _typed(called)
+
+
+def short(value: object) -> str:
+    """A gene's value as it stands in a table."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def catch_signals() -> None:
@@ -41,6 +62,18 @@ def signals_caught() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before[1])
 
 
+@contextmanager
+def working(*passing: type[Exception]) -> Iterator[None]:
+    """From here on an error is work that failed, whatever its type, but for the types that pass."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (WorkFailed, *passing)):
+            raise
+        said = isinstance(error, ValueError | RuntimeError | OSError) and str(error)  # those have sentences
+        raise WorkFailed(said or f"{type(error).__name__}: {error}") from error
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: 45 s, 12 min, 3.5 h."""
     if seconds < 100:
@@ -54,6 +87,11 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     widths = [max(len(row[place]) for row in texts) for place in range(len(texts[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in texts]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
+
+
+def _typed(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Whether a search can go on: space, budget, data and frameworks must be what they were when it began."""
+"""Whether a search can go on: space, budget, threads, weights, data, frameworks must be what they were at its begin."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from evolve.task import Task
 
 # Where things lie may change, what is in them may not.
 PLACES = frozenset({"path", "weights", "embedded"})
+WEIGHTS = "weights_fingerprint"
 
 
 def check(state: SearchState, task: Task) -> None:
@@ -19,11 +20,26 @@ def check(state: SearchState, task: Task) -> None:
         raise JournalError(f"search space: changed since the search began: {differing}")
     if state.steps != task.steps:
         raise JournalError(f"full budget: expected {state.steps} steps as the search began with, got {task.steps}")
+    if state.threads != threads_of(task):
+        raise JournalError(
+            f"threads of a trial: expected {state.threads} as the search began with, got {threads_of(task)}"
+        )
+    then, now = state.data.get(WEIGHTS), task.description.get(WEIGHTS)
+    if then != now:
+        raise JournalError(
+            f"weights {task.description.get('weights')}: expected those that the search began from "
+            f"({_fingerprint(then)}), got others ({_fingerprint(now)})"
+        )
     differing = difference(_contents(state.data), _contents(task.description))
     if differing:
         raise JournalError(f"data set {task.description.get('path')}: changed since the search began: {differing}")
     for sentence in versions.changed(state.versions, versions.installed()):
         raise JournalError(sentence)
+
+
+def threads_of(task: Task) -> int:
+    """Threads of one trial, which its numbers depend on: the objective's own setting is the only source."""
+    return int(str(task.factory.arguments.get("threads", 1)))
 
 
 def difference(then: object, now: object, name: str = "") -> str:
@@ -41,5 +57,9 @@ def difference(then: object, now: object, name: str = "") -> str:
     return "" if then == now else f"{name} was {then!r}, is {now!r}"
 
 
+def _fingerprint(value: object) -> str:
+    return "none" if value is None else f"sha256 {str(value)[:12]}"
+
+
 def _contents(description: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in description.items() if name not in PLACES}
+    return {name: value for name, value in description.items() if name not in PLACES | {WEIGHTS}}

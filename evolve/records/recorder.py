@@ -5,7 +5,9 @@ through `ensure`: one that the journal holds must be equal to it, one that it la
 killed before, or between two events of one decision) is written now.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from evolve.records.journal import Entry, Event, Journal, JournalError
 from evolve.records.state import SearchState, begin, fold
@@ -24,6 +26,40 @@ IDENTITY: dict[str, tuple[str, ...]] = {
 # What two runs of one search may differ in.
 UNREPEATABLE = frozenset({"seconds", "reason", "traceback"})
 
+
+class Writer(Protocol):
+    """What a recorder needs of a journal."""
+
+    def append(self, entries: Sequence[Entry]) -> list[Event]:
+        """Write the entries."""
+        ...
+
+    def events(self) -> list[Event]:
+        """All events so far."""
+        ...
+
+
+class Rehearsal:
+    """A journal in memory that begins as another stands: decisions are checked against it, nothing is written."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._events = journal.events()
+
+    def append(self, entries: Sequence[Entry]) -> list[Event]:
+        """Remember the entries."""
+        last = self._events[-1]
+        written = [
+            Event(last.id + place, last.time, entry.kind, entry.uid, json.loads(json.dumps(entry.payload)))
+            for place, entry in enumerate(entries, start=1)
+        ]
+        self._events += written
+        return written
+
+    def events(self) -> list[Event]:
+        """All events so far."""
+        return list(self._events)
+
+
 Listener = Callable[[Event, SearchState], None]
 Key = tuple[object, ...]
 
@@ -31,7 +67,7 @@ Key = tuple[object, ...]
 class Recorder:
     """The journal and its fold, moving together. Listeners see each event after it is on the disk."""
 
-    def __init__(self, journal: Journal, listeners: Iterable[Listener] = ()) -> None:
+    def __init__(self, journal: Writer, listeners: Iterable[Listener] = ()) -> None:
         self._journal = journal
         self._listeners = tuple(listeners)
         self._known: dict[Key, Mapping[str, object]] = {}

@@ -57,6 +57,23 @@ def test_no_state_is_left_behind(house: House) -> None:
     assert names >= {"journal.db", "space.yaml", "winner.yaml", "lineage.json", "generations.csv"}
 
 
+def test_state_that_a_kill_left_behind_goes_with_the_next_session(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    whole = events(undisturbed.journal)
+    last = max(place for place, one in enumerate(whole) if one.kind == "confirm_measured")
+    directory = copy_of(undisturbed.journal, tmp_path / "s", last)  # all confirmations but the last one are journalled
+    confirmed = [str(one.uid).replace("/", ".") for one in whole if one.kind == "confirm_measured"]
+    for name in ("g000-001", *confirmed):
+        (directory / "trials" / name).mkdir(parents=True)
+    seen: list[list[str]] = []
+
+    def look(_spec: TrialSpec) -> None:
+        seen.append(sorted(path.name for path in (directory / "trials").iterdir()))
+
+    house = undisturbed.house
+    search.resume(house.task(), directory, means=house.watched(house.failing(), before=look).means())
+    assert seen == [confirmed[-1:]]
+
+
 def test_state_stays_while_a_trial_can_go_on(house: House) -> None:
     """At each start the folders on disk are those of individuals that are still in the race."""
     directory = house.path / "search"
@@ -123,8 +140,22 @@ def test_a_program_that_decides_otherwise_is_refused(undisturbed: Undisturbed, t
         journal.execute(
             "UPDATE events SET payload = replace(payload, '\"slot\":3', '\"slot\":4') WHERE uid = 'g000-003'"
         )
+    before = events(directory / "journal.db")
     with pytest.raises(JournalError, match=r"g000-003: .* trial_proposed has slot 3 now, 4 in the journal"):
         search.resume(house.task(), directory)
+    assert events(directory / "journal.db") == before
+
+
+def test_a_finished_search_that_cannot_go_on_keeps_its_outcome(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    house = undisturbed.house
+    directory = copy_of(undisturbed.journal, tmp_path / "other", len(events(undisturbed.journal)))
+    with sqlite3.connect(directory / "journal.db") as journal:
+        journal.execute("UPDATE events SET payload = replace(payload, '\"slot\":3', '\"slot\":4')")
+    with pytest.raises(JournalError, match="decides otherwise"):
+        search.resume(house.task(), directory, generations=2)
+    state = fold(events(directory / "journal.db"))
+    assert (state.phase, state.generations) == ("finished", 1)
+    assert state.outcome is not None
 
 
 def test_a_finished_search_stays_as_it_is(undisturbed: Undisturbed) -> None:
@@ -165,6 +196,14 @@ def test_what_changed_is_refused_by_name(undisturbed: Undisturbed, monkeypatch: 
     with pytest.raises(JournalError, match="fingerprint was 'simulated', is 'other'"):
         search.resume(replace(task, description={**task.description, "fingerprint": "other"}), directory)
     search.resume(replace(task, description={**task.description, "path": "moved"}), directory)
+    others = {**task.description, "weights": "base.keras", "weights_fingerprint": "beef"}
+    with pytest.raises(
+        JournalError, match=r"^weights base.keras: expected those .*\(none\), got others \(sha256 beef\)"
+    ):
+        search.resume(replace(task, description=others), directory)
+    more_threads = replace(task.factory, arguments={"threads": 3})
+    with pytest.raises(JournalError, match="threads of a trial: expected 1 as the search began with, got 3"):
+        search.resume(replace(task, factory=more_threads), directory)
     monkeypatch.setattr(search.versions, "installed", lambda: {"tensorflow": "0.1"})
     with pytest.raises(JournalError, match=r"tensorflow: expected version .*, got 0.1"):
         search.resume(task, directory)
@@ -182,6 +221,17 @@ def test_when_all_trials_fail_the_search_fails_with_the_commonest_reason(house: 
     again = search.resume(house.task(), house.path / "s", means=watched.means())
     assert again.phase == "failed"
     assert len(watched.started) == 8
+
+
+def test_numbers_in_a_reason_make_no_other_reason(house: House) -> None:
+    def fail(spec: TrialSpec) -> None:
+        slot = int(spec.uid[-3:])
+        raise RuntimeError(f"loss {slot * 1.5e-7} at step {slot}" if slot > 2 else "something rarer")
+
+    watched = house.watched(before=fail)
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
+    # 8 individuals: slots 0 to 2 fail for the rarer reason, 3 to 7 for the other one
+    assert str(state.reason).endswith(": RuntimeError: loss 4.5e-07 at step 3 (5 of 8 trials)")
 
 
 def test_a_crashed_trial_fails_once_and_is_no_parent(house: House) -> None:
@@ -218,16 +268,72 @@ class Losing(LocalExecutor):
         return list(super().poll(timeout_seconds))
 
 
-@pytest.mark.parametrize(("times", "status"), [(1, "finished"), (2, "failed")])
-def test_a_lost_worker_is_replaced_once(house: House, times: int, status: str) -> None:
+@pytest.mark.parametrize(("times", "status"), [(3, "finished"), (4, "failed")])
+def test_a_lost_worker_is_replaced_three_times(house: House, times: int, status: str) -> None:
     watched = house.watched()
     means = search.Means(make_executor=lambda _id: Losing(watched, "g000-000", times))
     recipe = house.recipe("seed")
     state = search.run(house.task(), house.path / "s", recipe=recipe, seed=5, means=means)
     record = state.individuals["g000-000"]
-    assert (str(record.status), record.lost) == (status, 1)
+    assert (str(record.status), state.lost) == (status, {("g000-000", 90): 3})
     if status == "failed":
         assert (record.kind, record.reason) == ("worker_lost", "its process died")
+
+
+class LosingEachPiece(LocalExecutor):
+    """Loses the worker of every piece of one individual, or of one confirmation, so many times."""
+
+    def __init__(self, factory: object, uid: str, times: int) -> None:
+        super().__init__(factory)  # type: ignore[arg-type]
+        self.uid, self.times = uid, times
+        self.lost: Counter[tuple[str, int]] = Counter()
+
+    def poll(self, timeout_seconds: float) -> list[Event]:
+        lease: Lease | None = self._lease
+        if lease is not None and lease.spec.uid == self.uid:
+            piece = (lease.spec.uid, lease.spec.stop_step)
+            if self._measurements is None and self.lost[piece] < self.times:
+                self.lost[piece] += 1
+                self._release()
+                return [Ended(lease, Failure("worker_lost", "its process died"))]
+        return list(super().poll(timeout_seconds))
+
+
+def test_lost_workers_are_counted_by_piece_and_those_of_confirmations_are_journalled(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    house, winner = undisturbed.house, undisturbed.state.outcome.uid
+    for name, uid, pieces in (
+        ("a", winner, {(winner, 10): 3, (winner, 30): 3, (winner, 90): 3}),
+        ("b", f"{winner}/test-seed-0", {(f"{winner}/test-seed-0", 90): 3}),
+    ):
+        watched = house.watched(house.failing())
+        means = search.Means(make_executor=lambda _id, w=watched, u=uid: LosingEachPiece(w, u, 3))
+        state = search.run(house.task(), tmp_path / name, recipe=house.recipe(), seed=5, means=means)
+        assert house.essence(state) == house.essence(undisturbed.state)
+        assert state.lost == pieces
+        assert fold(events(tmp_path / name / "journal.db")).lost == pieces
+
+
+@pytest.mark.parametrize("where", ["g000-002", "/test-seed-1"])
+def test_what_no_trial_can_help_interrupts_the_search_and_fails_no_trial(
+    where: str, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    house = undisturbed.house
+
+    def full(spec: TrialSpec) -> None:
+        if where in spec.uid:
+            raise OSError(28, "No space left on device")
+
+    watched = house.watched(house.failing(), before=full)
+    with pytest.raises(OSError, match="No space left"):
+        search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=watched.means())
+    state = fold(events(tmp_path / "s" / "journal.db"))
+    assert (state.phase, state.reason) == ("interrupted", "OSError: [Errno 28] No space left on device")
+    assert not any("No space" in str(one.reason) for one in state.individuals.values())
+    assert not any("No space" in str(one.reason) for one in state.confirmations.values())
+    state = search.resume(house.task(), tmp_path / "s", means=house.watched(house.failing()).means())
+    assert house.essence(state) == house.essence(undisturbed.state)
 
 
 def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturbed, tmp_path: Path) -> None:
@@ -285,6 +391,9 @@ def test_a_tracker_is_told_and_closed(house: House) -> None:
     means = watched.means(make_tracker=lambda _path: Tracker())
     search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
     assert (calls[0], calls[-2:]) == ("start", ["notify", "close"])
+    calls.clear()
+    search.resume(house.task(), house.path / "s", means=means)
+    assert calls == ["start", "notify", "close"]  # of a finished search: what is missing is sent
     untracked = search.run(house.task(), house.path / "t", recipe=house.recipe(), seed=5, means=house.watched().means())
     tracked = fold(events(house.path / "s" / "journal.db"))
     assert house.essence(tracked) == house.essence(untracked)
