@@ -1,6 +1,7 @@
 """The `evolve` command: parses and wires, decides nothing. Each command's body is imported when it runs.
 
 Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C or SIGTERM.
+Whatever is raised before the work begins is judged by its type; what is raised in it arrives as WorkFailed.
 """
 
 import argparse
@@ -10,9 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from evolve.terminal import WorkFailed
+from evolve.trial import GpuNotUsable
+
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 LATEST = Path("runs/latest")
-INPUT_ERRORS = (ValueError, FileNotFoundError, NotADirectoryError, PermissionError)
+INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -107,11 +111,14 @@ def _resume(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--workers", type=_count, metavar="N", help="trials at once (as before)")
     command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
+    _same_weights(command)
+    command.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT (as before)")
 
 
 def _train(command: argparse.ArgumentParser) -> None:
     command.add_argument("winner", type=Path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
     command.add_argument("--data", type=Path, metavar="DIR", help="the data set (the one of the search)")
+    command.add_argument("--weights", metavar="FILE", help="the checkpoint to start from, or none (as in the search)")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the detector")
     command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
     command.add_argument("--cpu", action="store_true", help="leave GPUs alone")
@@ -121,7 +128,12 @@ def _replay(command: argparse.ArgumentParser) -> None:
     _directory(command, required=True)
     command.add_argument("uid", metavar="UID", help="the individual, such as g001-042")
     command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
+    _same_weights(command)
     _json(command)
+
+
+def _same_weights(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--weights", metavar="FILE", help="where the same checkpoint lies now")
 
 
 def _directory(command: argparse.ArgumentParser, required: bool = False) -> None:
@@ -180,6 +192,8 @@ def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, INPUT_ERRORS) and text:
         return text
+    if isinstance(error, WorkFailed):
+        return f"{text} (see --debug)"
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
 

@@ -13,6 +13,7 @@ from evolve.genetics.genome import Genome
 from evolve.genetics.plain import named, read_file
 from evolve.records.state import SearchState
 from evolve.task import Task
+from evolve.terminal import program
 from evolve.trial import Setting
 from evolve.trial_config import TrialConfig
 
@@ -83,7 +84,7 @@ def write(path: Path, plain: Mapping[str, object]) -> None:
 def read(path: Path) -> Winner:
     """The winner in a file; WinnerError or ValueError names the file, what was expected and what came."""
     if not path.is_file():
-        raise WinnerError(f"{path}: expected a winner file (evolve winner DIR --out {path}), found no such file")
+        raise WinnerError(f"{path}: expected a winner file ({program()} winner DIR --out {path}), found no such file")
     plain = read_file(path)
     with named(str(path)):
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
+from evolve.terminal import program
 
 RUNS = Path("runs")
 LATEST = RUNS / "latest"
@@ -27,16 +28,22 @@ def new_directory(out: Path | None, seed: int) -> Path:
     if directory.exists() and not directory.is_dir():
         raise JournalError(f"--out {directory}: expected a directory or nothing there, found a file")
     if holds_search(directory):
-        raise JournalError(f"--out {directory}: holds a search already; go on with it: evolve resume {directory}")
+        raise JournalError(f"--out {directory}: holds a search already; go on with it: {program()} resume {directory}")
     return directory
 
 
-def interrupted_latest() -> Path | None:
-    """The directory behind runs/latest when its search was cut short and nobody runs it."""
-    if not LATEST.is_dir() or not holds_search(LATEST) or is_held(LATEST):
+def note_on_latest() -> str | None:
+    """A sentence when the search behind runs/latest was cut short and nobody runs it, or cannot be read."""
+    try:
+        if not LATEST.is_dir() or not holds_search(LATEST) or is_held(LATEST):
+            return None
+        phase = read_state(LATEST).phase
+    except JournalError as error:
+        return f"the latest search cannot be read: {error}"
+    if phase not in ("running", "interrupted"):
         return None
-    phase = read_state(LATEST).phase
-    return shown(LATEST.resolve()) if phase in ("running", "interrupted") else None
+    latest = shown(LATEST.resolve())
+    return f"{latest} holds an interrupted search; go on with it: {program()} resume {latest}"
 
 
 def point_latest(directory: Path) -> None:
@@ -48,6 +55,11 @@ def point_latest(directory: Path) -> None:
     temporary = RUNS / f".latest.{os.getpid()}"
     temporary.symlink_to(target)
     temporary.replace(LATEST)
+
+
+def is_latest(directory: Path) -> bool:
+    """Whether runs/latest is this search."""
+    return LATEST.resolve() == directory.resolve()
 
 
 def shown(path: Path) -> Path:

@@ -2,8 +2,9 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evolve import confirm, progress, search, task, winner
@@ -13,11 +14,12 @@ from evolve.execution.executor import Executor
 from evolve.genetics import recipe as recipes
 from evolve.genetics.recipe import Recipe
 from evolve.records import forecast
+from evolve.records.journal import JournalError
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
-from evolve.task import InputError, Task, TaskRequest
-from evolve.terminal import complain, say, signals_caught, table
-from evolve.trial import ObjectiveFactory
+from evolve.task import SPACES, InputError, Task, TaskRequest
+from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
+from evolve.trial import GpuNotUsable, ObjectiveFactory
 
 RECIPE_FLAGS = ("population", "elites", "children", "generations")
 NO_TRACKING = "none"
@@ -68,9 +70,9 @@ def new(arguments: Namespace) -> int:
     )
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
-    interrupted = places.interrupted_latest()
-    if interrupted is not None:
-        say(f"note: {interrupted} holds an interrupted search; go on with it: evolve resume {interrupted}")
+    note = places.note_on_latest()
+    if note is not None:
+        say(f"note: {note}")
     for sentence in (*prepared.notes, *_plan(recipe, prepared, machine)):
         say(sentence)
     if arguments.dry_run:
@@ -78,11 +80,10 @@ def new(arguments: Namespace) -> int:
         return 0
     say(f"search directory: {directory}")
     directory.mkdir(parents=True, exist_ok=True)
-    places.point_latest(directory)
     tracked = _tracked(arguments.tracking_uri)
-    means = _means(prepared, machine, tracked)
+    means = replace(_means(prepared, machine, tracked), begun=lambda: places.point_latest(directory))
     plain = _plain_request(request, machine, arguments.tracking_uri)
-    with signals_caught():
+    with signals_caught(), _searching(directory):
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
     return _report(state, directory, tracked)
 
@@ -91,15 +92,25 @@ def resume(arguments: Namespace) -> int:
     """Go on with a search where it stopped."""
     directory: Path = arguments.directory
     state = places.read_state(directory)
-    machine, request, tracking = _as_before(state, directory, arguments)
+    machine = machine_as_before(state, arguments.workers, arguments.address)
     if not (directory / search.SPACE_FILE).is_file():
         search.write_space(directory, state)
-    prepared = task.prepare(request, threads=machine.threads)
-    tracked = _tracked(tracking)
-    with signals_caught():
+    prepared = task_as_before(state, directory, arguments)
+    tracked = _tracked(_text(state.request.get("tracking_uri")))
+    with signals_caught(), _searching(directory):
         means = _means(prepared, machine, tracked)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
     return _report(state, directory, tracked)
+
+
+@contextmanager
+def _searching(directory: Path) -> Iterator[None]:
+    """An error in here leaves a search that can go on; a journal or a GPU that cannot be used says so itself."""
+    try:
+        with working(JournalError, GpuNotUsable):
+            yield
+    except WorkFailed as failed:
+        raise WorkFailed(f"{failed}; go on with: {program()} resume {directory}") from failed.__cause__
 
 
 def machine_for(arguments: Namespace) -> Machine:
@@ -111,12 +122,16 @@ def machine_for(arguments: Namespace) -> Machine:
         raise InputError(
             f"--address {arguments.address}: expected --workers N with it, how many trials run at once there"
         )
+    if arguments.address is not None:
+        resources.check_address(arguments.address)
     if share is None:
         share = 0.0 if arguments.cpu or not resources.gpus_in_sight() else 1.0
     if arguments.workers is None:
         workers, threads = resources.default_workers(share, share == 0)
     else:
         workers = arguments.workers
+        if share > 0 and arguments.address is None:
+            resources.check_gpus(workers, share)
         threads = 1 if share == 0 else max(1, resources.cpu_count() // workers)
     return Machine(workers, threads, share, arguments.address)
 
@@ -132,18 +147,34 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def task_as_before(state: SearchState, directory: Path, data: Path | None) -> Task:
-    """The task of an existing search, prepared again, to run in the way it did."""
-    request = _request_as_before(state, directory, data)
+def task_as_before(state: SearchState, directory: Path, arguments: Namespace) -> Task:
+    """The task of an existing search, prepared again; --data and --weights say where the same things lie now."""
+    request = _request_as_before(state, directory, arguments.data, arguments.weights)
     return task.prepare(request, threads=state.threads)
 
 
-def machine_as_before(state: SearchState, workers: int | None = None) -> Machine:
-    """The machine of an existing search: the threads of a trial stay, the workers may change."""
+def weights_as_before(data: Mapping[str, object], given: str | None) -> str:
+    """The base weights of a search by what its journal keeps of its data: the same file, wherever it lies now."""
+    known = data.get("weights")
+    if given is not None or known is None:
+        return given or "none"
+    shipped = SPACES / Path(str(known)).name  # found in another checkout too
+    for path in (Path(str(known)), shipped):
+        if path.is_file():
+            return str(path)
+    raise InputError(
+        f"weights {known}: expected the file that the search began from, it is gone; --weights FILE says where it lies"
+    )
+
+
+def machine_as_before(state: SearchState, workers: int | None = None, address: str | None = None) -> Machine:
+    """The machine of an existing search: the threads of a trial stay, the workers and their place may change."""
     request = state.request
-    address = request.get("address")
+    if address is not None:
+        resources.check_address(address)
+    address = address or _text(request.get("address"))
     gpus = float(str(request.get("gpus_per_trial", 0.0)))
-    return Machine(workers or state.workers, state.threads, gpus, None if address is None else str(address))
+    return Machine(workers or state.workers, state.threads, gpus, address)
 
 
 def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
@@ -168,16 +199,17 @@ def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
 
 
 def _means(prepared: Task, machine: Machine, tracked: "_Tracked") -> search.Means:
+    display = progress.for_terminal()
+
     def make_executor(search_id: str) -> Executor:
-        say(f"starting {machine.workers} workers")
+        display.note(f"starting {machine.workers} workers")
         return machine.executor(prepared.factory, search_id)
 
     return search.Means(
         make_executor=make_executor,
         make_tracker=tracked.make,
-        display=progress.for_terminal(),
+        display=display,
         workers=machine.workers,
-        threads=machine.threads,
     )
 
 
@@ -217,8 +249,6 @@ def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None)
     """What a resume needs to prepare the same task; the space lies in the search directory."""
     return {
         "data": None if request.data is None else str(request.data.resolve()),
-        "weights": None if request.weights in (None, "none") else str(Path(str(request.weights)).resolve()),
-        "scratch": request.weights == "none",
         "size": request.size,
         "batch": request.batch,
         "steps": request.steps,
@@ -229,14 +259,7 @@ def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None)
     }
 
 
-def _as_before(state: SearchState, directory: Path, arguments: Namespace) -> tuple[Machine, TaskRequest, str | None]:
-    machine = machine_as_before(state, arguments.workers)
-    tracking = state.request.get("tracking_uri")
-    request = _request_as_before(state, directory, arguments.data)
-    return machine, request, None if tracking is None else str(tracking)
-
-
-def _request_as_before(state: SearchState, directory: Path, data: Path | None) -> TaskRequest:
+def _request_as_before(state: SearchState, directory: Path, data: Path | None, weights: str | None) -> TaskRequest:
     plain: Mapping[str, object] = json.loads(json.dumps(state.request))
     if "gpus_per_trial" not in plain:
         raise InputError(f"{directory}: expected a search begun by `evolve search`; this one was begun from Python")
@@ -244,7 +267,7 @@ def _request_as_before(state: SearchState, directory: Path, data: Path | None) -
     return TaskRequest(
         data=data or (None if known is None else Path(str(known))),
         space=directory / search.SPACE_FILE,
-        weights="none" if plain["scratch"] else _text(plain["weights"]),
+        weights=weights_as_before(state.data, weights),
         size=_whole(plain["size"]),
         batch=_whole(plain["batch"]),
         steps=_whole(plain["steps"]),
@@ -275,7 +298,8 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     say(f"\nverdict: {state.outcome.verdict}")
     say(f"winner: {path}")
     say("dashboard: make dashboard")
-    say(f"final training: evolve train {path}{data} --out {directory / 'final'}")
+    by_hand = f"{program()} train {path}{data} --out {directory / 'final'}"
+    say(f"final training: {'make train, or: ' if places.is_latest(directory) else ''}{by_hand}")
     return 0
 
 
@@ -287,12 +311,12 @@ def outcome_tables(state: SearchState) -> list[str]:
     ours, defaults = state.individuals[outcome.uid], state.individuals[confirm.DEFAULTS]
     scores: list[list[object]] = [["", f"winner {ours.uid}", f"defaults {defaults.uid}"]]
     scores.append(["fitness in the search", ours.fitness, defaults.fitness])
-    count = str(state.recipe["confirm_seeds"])
-    label = f"{outcome.split} AP50:95, {count} fresh seeds"
+    counts = [str(one["seeds"]) for one in (outcome.confirmed, outcome.defaults) if one is not None]
+    label = f"{outcome.split} AP50:95, {' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
     scores.append([label, _mean(outcome.confirmed), _mean(outcome.defaults)])
     genes: list[list[object]] = [["gene", "winner", "defaults"]]
     genes += [
-        [gene, _short(value), _short(defaults.genome[gene])]
+        [gene, short(value), short(defaults.genome[gene])]
         for gene, value in ours.genome.items()
         if value != defaults.genome[gene]
     ]
@@ -305,7 +329,3 @@ def _mean(summary: Mapping[str, object] | None) -> str:
     spread = summary["interval"]
     between = f" ({spread[0]:.4f} to {spread[1]:.4f})" if isinstance(spread, list) else ""
     return f"{summary['mean']:.4f}{between}"
-
-
-def _short(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from evolve.commands.places import read_state
 from evolve.records import lineage
 from evolve.records.journal import is_held
 from evolve.records.state import IndividualRecord, SearchState
-from evolve.terminal import complain, duration, say, table
+from evolve.terminal import complain, duration, program, say, short, table
 
 
 def status(arguments: Namespace) -> int:
@@ -35,7 +35,7 @@ def status(arguments: Namespace) -> int:
     if state.outcome is not None:
         say(f"verdict: {state.outcome.verdict}")
     if plain["state"] == "interrupted":
-        say(f"go on with: evolve resume {arguments.directory}")
+        say(f"go on with: {program()} resume {arguments.directory}")
     return 0
 
 
@@ -79,7 +79,7 @@ def winner(arguments: Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
-    say(f"written to {out}; train it with: evolve train {out} --data DIR --out DIR")
+    say(f"written to {out}; train it with: {program()} train {out} --data DIR --out DIR")
     return 0
 
 
@@ -108,14 +108,10 @@ def _changes(state: SearchState, uid: str) -> list[list[object]]:
             record.operator
             if parent is None
             else ", ".join(
-                f"{gene} {_short(parent[gene])} -> {_short(value)}"
+                f"{gene} {short(parent[gene])} -> {short(value)}"
                 for gene, value in record.genome.items()
                 if parent[gene] != value
             )
         )
         lines.append([record.uid, record.fitness, changed])
     return lines
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

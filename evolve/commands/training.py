@@ -5,14 +5,14 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from evolve import single, task, versions
+from evolve import single, task, unchanged, versions
 from evolve import winner as winners
 from evolve.commands import places, searching
 from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain, write_durably
-from evolve.task import SPACES, InputError, Task, TaskRequest
-from evolve.terminal import complain, say, signals_caught
-from evolve.trial import Measurement, TrialSpec
+from evolve.task import InputError, Task, TaskRequest
+from evolve.terminal import complain, say, signals_caught, working
+from evolve.trial import GpuNotUsable, Measurement, TrialSpec
 from evolve.winner import Winner
 
 TRAINING_FILE = "training.json"
@@ -27,13 +27,13 @@ def train(arguments: Namespace) -> int:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
     machine = _machine(arguments.cpu)
-    prepared = single.with_winners_data(_task(winner, arguments.data, machine), winner)
+    prepared = single.with_winners_data(_task(winner, arguments, machine), winner)
     spec = single.final_spec(winner, prepared, out, arguments.steps)
     say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
     for sentence in _differences(winner, prepared):
         say(f"note: {sentence}")
     out.mkdir(parents=True, exist_ok=True)
-    with signals_caught(), machine.executor(prepared.factory) as executor:
+    with signals_caught(), working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         measured, failure = single.run_one(executor, spec, _say_measurement(spec))
     if failure is not None:
         complain(f"evolve: training failed: {failure.reason}")
@@ -49,10 +49,10 @@ def replay(arguments: Namespace) -> int:
     state = places.read_state(arguments.directory)
     step = single.last_step(state, arguments.uid)
     machine = searching.machine_as_before(state, workers=1)
-    prepared = searching.task_as_before(state, arguments.directory, arguments.data)
+    prepared = searching.task_as_before(state, arguments.directory, arguments)
     if not arguments.json:
         say(f"replaying {arguments.uid} from step 0 to {step}")
-    with signals_caught(), machine.executor(prepared.factory) as executor:
+    with signals_caught(), working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         found = single.replay(prepared, state, arguments.uid, executor)
     if arguments.json:
         say(json.dumps(found.to_plain()))
@@ -69,27 +69,19 @@ def _machine(cpu: bool) -> searching.Machine:
     return searching.Machine(workers=1, threads=resources.cpu_count(), gpus_per_trial=gpus, address=None)
 
 
-def _task(winner: Winner, data: Path | None, machine: searching.Machine) -> Task:
-    """The objective on the data set given, else on the one the winner was found on."""
+def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> Task:
+    """The objective on the data set and from the weights given, else on those the winner was found on."""
+    data: Path | None = arguments.data
     if data is None and not winner.data.get("embedded"):
         data = Path(str(winner.data.get("path")))
     request = TaskRequest(
         data=data,
-        weights=_weights(winner),
+        weights=searching.weights_as_before(winner.data, arguments.weights),
         size=int(str(winner.config["train.size"])),
         steps=int(str(winner.config[single.STEPS])),
         gpu=machine.gpu,
     )
     return task.prepare(request, threads=machine.threads)
-
-
-def _weights(winner: Winner) -> str:
-    """The base weights of the search; the shipped ones are found in another checkout too."""
-    given = winner.data.get("weights")
-    if given is None:
-        return "none"
-    shipped = SPACES / Path(str(given)).name
-    return str(given) if Path(str(given)).is_file() or not shipped.is_file() else str(shipped)
 
 
 def _differences(winner: Winner, prepared: Task) -> list[str]:
@@ -99,6 +91,8 @@ def _differences(winner: Winner, prepared: Task) -> list[str]:
         found.append("this is not the data set of the search; its scores cannot be compared with the search's")
     if winner.data.get("class_names") != prepared.description.get("class_names"):
         found.append("its classes are others than in the search; the detector learns those of this data set")
+    if winner.data.get(unchanged.WEIGHTS) != prepared.description.get(unchanged.WEIGHTS):
+        found.append("it starts from other weights than in the search")
     return found
 
 

@@ -1,10 +1,13 @@
 """The evolve command: what it prints, where it writes, and what it refuses in one sentence."""
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +17,8 @@ import pytest
 from evolve import task
 from evolve.__main__ import main
 from evolve.commands import searching
+from evolve.records.journal import Journal, JournalError
+from evolve.trial import GpuNotUsable
 
 SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--tracking-uri", "none"]
 
@@ -44,7 +49,7 @@ def test_a_search_and_what_can_be_asked_of_it(simulated: Any, capsys: pytest.Cap
         "verdict: ",
         "winner: ",
         "make dashboard",
-        "evolve train ",
+        "final training: make train, or: evolve train runs/",
         "winner g",
         "defaults g000-000",
     ):
@@ -122,6 +127,174 @@ def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFi
     assert " 0 running" in said  # nobody trains, whatever the journal saw last
 
 
+def test_a_latest_search_that_cannot_be_read_stops_no_new_one(
+    simulated: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("runs/old").mkdir(parents=True)
+    Path("runs/old/journal.db").write_bytes(b"no database" * 100)
+    Path("runs/latest").symlink_to("old")
+    assert main(["search", *SHAPE]) == 0
+    assert "note: the latest search cannot be read: runs/latest/journal.db: expected" in capsys.readouterr().out
+    assert Path("runs/latest").resolve().name.endswith("-s0")
+
+
+def test_latest_points_to_a_search_that_exists(
+    simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def damaged(*_arguments: object, **_others: object) -> None:
+        raise JournalError("no room for a journal")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(searching.search, "Journal", damaged)
+        assert main(["search", *SHAPE]) == 2
+    assert not Path("runs/latest").exists()
+    assert main(["search", *SHAPE]) == 0
+    assert Path("runs/latest/journal.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "complaint"),
+    [
+        (ValueError("a shape is wrong"), 1, "evolve: a shape is wrong; go on with: evolve resume s (see --debug)"),
+        (FileNotFoundError(2, "No such file", "x"), 1, "No such file: 'x'; go on with: evolve resume s (see --debug)"),
+        (KeyError("layer"), 1, "evolve: KeyError: 'layer'; go on with: evolve resume s (see --debug)"),
+        (GpuNotUsable("no GPU; --cpu"), 2, "evolve: no GPU; --cpu"),
+    ],
+)
+def test_an_error_in_the_work_is_no_wrong_input(
+    error: Exception,
+    code: int,
+    complaint: str,
+    simulated: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(searching.Machine, "executor", broken)
+        assert main(["search", "--out", "s", *SHAPE]) == code
+        assert complaint in capsys.readouterr().err
+    assert main(["resume", "s"]) == 0
+    assert main(["search", "--out", "s/journal.db/x", *SHAPE]) == 2  # a path that was given
+
+
+def test_a_moved_search_says_where_its_weights_lie(
+    simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str | None] = []
+
+    def prepare(request: Any, *, threads: int = 1) -> Any:
+        asked.append(request.weights)
+        prepared = simulated.prepare(request, threads=threads)
+        path = None if request.weights in (None, "none") else Path(request.weights)
+        fingerprint = None if path is None else path.read_text()
+        weights = {"weights": None if path is None else str(path), "weights_fingerprint": fingerprint}
+        return replace(prepared, description={**prepared.description, **weights})
+
+    monkeypatch.setattr(task, "prepare", prepare)
+    Path("base.keras").write_text("one")
+    assert main(["search", "--out", "s", "--weights", "base.keras", *SHAPE]) == 0
+    assert main(["resume", "s"]) == 0
+    assert asked == ["base.keras"] * 2
+    Path("base.keras").rename("moved.keras")
+    capsys.readouterr()
+    for words in (["resume", "s"], ["replay", "s", "g000-000"], ["train", "s/winner.yaml", "--out", "o"]):
+        assert main(words) == 2
+        assert "weights base.keras: expected the file" in capsys.readouterr().err
+    assert main(["resume", "s", "--weights", "moved.keras"]) == 0
+    assert main(["replay", "s", "g000-000", "--weights", "moved.keras"]) == 0
+    assert main(["train", "s/winner.yaml", "--out", "o", "--cpu", "--weights", "moved.keras"]) == 0
+    assert "other weights" not in capsys.readouterr().out
+    Path("moved.keras").write_text("two")
+    assert main(["resume", "s", "--weights", "moved.keras"]) == 2
+    assert "weights moved.keras: expected those that the search began from" in capsys.readouterr().err
+    assert main(["train", "s/winner.yaml", "--out", "p", "--cpu", "--weights", "moved.keras"]) == 0
+    assert "note: it starts from other weights than in the search" in capsys.readouterr().out
+
+
+def test_a_search_goes_on_on_another_cluster(simulated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["search", "--out", "s", *SHAPE]) == 0
+    machines: list[searching.Machine] = []
+
+    def local(machine: searching.Machine, *_arguments: object) -> Any:
+        machines.append(machine)
+        return simulated.local()
+
+    monkeypatch.setattr(searching.Machine, "executor", local)
+    assert main(["resume", "s", "--generations", "2", "--workers", "7", "--address", "head:6379"]) == 0
+    assert [(one.workers, one.threads, one.address) for one in machines] == [(7, 1, "head:6379")]
+
+
+@pytest.mark.parametrize(
+    ("called", "path", "typed"),
+    [
+        (".venv/bin/evolve", "/usr/bin", ".venv/bin/evolve"),
+        ("{here}/.venv/bin/evolve", "/usr/bin", ".venv/bin/evolve"),
+        ("{here}/.venv/bin/evolve", "{here}/.venv/bin", "evolve"),  # the environment is active
+        ("/opt/env/bin/evolve", "/usr/bin", "/opt/env/bin/evolve"),
+        ("{here}/evolve/__main__.py", "/usr/bin", f"{sys.executable} -m evolve"),
+        ("/usr/bin/pytest", "/usr/bin", "evolve"),
+    ],
+)
+def test_commands_in_sentences_can_be_typed_as_they_are(
+    called: str, path: str, typed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from evolve import terminal
+
+    installed = tmp_path / ".venv/bin/evolve"
+    installed.parent.mkdir(parents=True)
+    installed.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", path.format(here=tmp_path))
+    monkeypatch.setattr(sys, "argv", [called.format(here=tmp_path)])
+    assert terminal.program() == typed
+
+
+def test_more_workers_than_gpus_are_refused_before_a_search_begins(
+    simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(searching.resources, "gpus_in_sight", lambda: ["one", "two"])
+    assert main(["search", "--workers", "5", "--gpus-per-trial", "0.5"]) == 2
+    assert "--workers 5: expected GPUs for 5 trials of 0.5 each, got 2 in sight" in capsys.readouterr().err
+    assert main(["search", "--workers", "4", "--gpus-per-trial", "0.5", "--dry-run"]) == 0
+
+
+def test_the_cursor_comes_back_in_every_case(undisturbed: Any, tmp_path: Path) -> None:
+    def at_a_terminal(*words: str) -> tuple[int, str, str]:
+        ours, theirs = pty.openpty()
+        script = str(Path(__file__).with_name("simulated_command.py"))
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
+        with subprocess.Popen(
+            [sys.executable, script, *words], cwd=tmp_path, env=environment, stdout=theirs, stderr=subprocess.PIPE
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # so a terminal ends on Linux
+                while piece := os.read(ours, 65536):
+                    shown += piece
+            os.close(ours)
+            assert process.stderr is not None
+            complaint = process.stderr.read().decode()
+        return process.returncode, shown.decode(), complaint
+
+    hide, show = "\x1b[?25l", "\x1b[?25h"
+    code, said, complaint = at_a_terminal("search", "--out", "s", *SHAPE)
+    assert (code, complaint) == (0, "")
+    assert said.count(hide) == said.count(show) == 1  # it was live, and is over
+    assert said.index(show) < said.index("verdict: ")
+    code, said, complaint = at_a_terminal("resume", "s")  # is finished
+    assert (code, complaint, said.count(hide)) == (0, "", 0)
+    code, said, complaint = at_a_terminal("resume", "s", "--generations", "0")
+    assert (code, said) == (2, "")
+    assert complaint == "evolve: s: expected --generations of at least 1, as the search has, got 0\n"
+    with Journal(tmp_path / "s"):
+        code, said, complaint = at_a_terminal("resume", "s")
+    assert (code, said) == (2, "")
+    assert "is being run by" in complaint
+
+
 def test_when_all_trials_fail(
     simulated: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +316,7 @@ REFUSED = [
     (["search", "--cpu", "--gpus-per-trial", "1"], "expected one of the two"),
     (["search", "--out", "file"], "--out file: expected a directory"),
     (["search", "--out", "held"], "evolve resume held"),
+    (["search", "--address", "head", "--workers", "2"], "--address head: expected auto or HOST:PORT"),
     (["status", "nowhere"], "nowhere: expected the directory of a search, found no such directory"),
     (["status", "empty"], "empty: expected the directory of a search, found no search in it"),
     (["resume", "nowhere"], "nowhere"),
@@ -181,6 +355,7 @@ REAL_REFUSED = [
     (["search", "--space", "unknown.yaml"], "'loss.nonsense' is no setting of a trial"),
     (["search", "--space", "nowhere.yaml"], "nowhere.yaml"),
     (["search", "--weights", "nowhere.keras"], "--weights nowhere.keras"),
+    (["search", "--weights", "low.yaml"], "low.yaml"),
     (["search", "--share", "2"], "--share"),
     (["search", "--size", "100"], "multiples of 32"),
 ]

@@ -162,8 +162,17 @@ def test_the_summary_line(undisturbed: Undisturbed) -> None:
     line = progress.summary(state, state.last_at)
     for word in ("generation 0 of 1", "running", "stopped", "failed", "best", "workers", "left"):
         assert word in line
-    assert 0.0 <= progress.worker_use(state, state.last_at) <= 1.0
-    assert progress.worker_use(replace(state, workers=0), state.last_at) <= 1.0
+
+
+def test_worker_use_is_the_share_of_the_workers_time_that_trials_took(undisturbed: Undisturbed) -> None:
+    state = replace(fold(events(undisturbed.journal)[:10]), workers=2, session_at=100.0)
+    record = next(iter(state.individuals.values()))
+    record.spent = {10: {"train": 7.0, "evaluate": 1.0}}
+    record.failed_seconds = 4.0
+    assert progress.worker_use(state, 110.0) == pytest.approx(0.6)  # 7 + 1 + 4 of 2 x 10 seconds
+    assert progress.worker_use(state, 106.0) == 1.0  # 12 of 2 x 6
+    state.earlier_capacity = 20.0  # of a session before
+    assert progress.worker_use(state, 110.0) == pytest.approx(0.3)
 
 
 def test_the_live_display_leaves_the_terminal_as_it_was(
@@ -174,6 +183,10 @@ def test_the_live_display_leaves_the_terminal_as_it_was(
     for event in events(undisturbed.journal)[1:]:
         state.apply(event)
         display.show(event, state)
+    display.note("a sentence")
     display.interrupted(Path("runs/x"))
+    display.show(event, state)  # the interruption is journalled after that
     display.close()
-    assert "evolve resume runs/x" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "a sentence" in said
+    assert said.endswith("go on with: evolve resume runs/x\n")
