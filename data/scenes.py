@@ -24,9 +24,9 @@ SLICES: tuple[Slice, ...] = ("target", "base")
 _SPLIT_SHARES = (0.6, 0.2, 0.2)
 _CUT_SEED = 1797  # which digit belongs to which slice and split never changes with the scenes' seed
 
-# Shares of the scene's side: 12 to 48 pixels of 96, so that every stride of the detector has work.
-_SMALLEST, _LARGEST = 12 / 96, 48 / 96
-_FEWEST_DIGITS, _MOST_DIGITS = 2, 6
+# Shares of the scene's side: 20 to 56 pixels of 96. Smaller ones cannot be read at 64 pixels by a network this small.
+_SMALLEST, _LARGEST = 20 / 96, 56 / 96
+_FEWEST_DIGITS, _MOST_DIGITS = 1, 5
 _MAX_OVERLAP = 0.05  # share of the smaller box
 _MIN_CONTRAST = 80.0  # grey levels between a digit and what lies behind it
 _INK = 0.35  # coverage from which a pixel belongs to the box

@@ -18,7 +18,7 @@ from data.scenes import Scene, Slice
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 IMAGES: Mapping[str, int] = {"train": 400, "val": 160, "test": 160}
 MARKER = "embedded.json"  # written last: a folder that has it is complete
-VERSION = 1  # of the drawing; another one is another data set
+VERSION = 2  # of the drawing; another one is another data set
 
 
 def write(

@@ -21,7 +21,7 @@ from evolve.trial_config import TrialConfig
 
 DATA = Path("runs") / "digits-base"
 IMAGES = {"train": 1500, "val": 160, "test": 1}
-CROP_STEPS, CROP_BATCH, CROP_SIDE, CROP_RATE = 400, 64, 64, 0.003
+CROP_STEPS, CROP_BATCH, CROP_SIDE, CROP_RATE = 600, 64, 64, 0.003
 CLASS_STEPS, STEPS = 400, 2000
 SETTINGS = {
     "optimizer.learning_rate": 0.002,
@@ -38,6 +38,7 @@ SETTINGS = {
 }
 # First the classes alone, on plain scenes: with all terms at once the neck learns to find digits and not to read them.
 CLASSES_FIRST = {
+    "train.sizes": (96,),
     "loss.box_weight": 0.0,
     "loss.objectness_weight": 0.0,
     "augment.mosaic_prob": 0.0,

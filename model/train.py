@@ -101,8 +101,8 @@ class Trainer:
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
         self.traces += 1
         value = dict(zip(SETTINGS, tf.unstack(settings, num=len(SETTINGS)), strict=True))
-        for norm in self.norms:
-            norm.momentum = value["norm_momentum"]
+        for layer in self.norms:
+            layer.momentum = value["norm_momentum"]
         scale_xy = tf.stack([value["scale_xy_8"], value["scale_xy_16"], value["scale_xy_32"]])
         with tf.GradientTape() as tape:
             raw_maps = self.model(tf.cast(images, tf.float32) / 255.0, training=True)
@@ -115,16 +115,16 @@ class Trainer:
                 LossSettings(*(value[name] for name in LossSettings._fields)),
             )
         gradients = tape.gradient(terms["total"], [v.value for v in self.optimizer.variables])
-        norm = self.optimizer.apply(
+        gradient_norm = self.optimizer.apply(
             gradients,
             learning_rate=value["learning_rate"],
             momentum=value["momentum"],
             weight_decay=value["weight_decay"],
             max_gradient_norm=value["max_gradient_norm"],
         )
-        for norm in self.norms:
-            norm.momentum = 0.99  # no symbolic tensor outlives its trace
-        return tf.stack([*(terms[name] for name in LOSSES[:-1]), norm])
+        for layer in self.norms:
+            layer.momentum = 0.99  # no symbolic tensor outlives its trace
+        return tf.stack([*(terms[name] for name in LOSSES[:-1]), gradient_norm])
 
     def _forward_step(self, images: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.traces += 1

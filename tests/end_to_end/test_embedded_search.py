@@ -1,4 +1,4 @@
-"""Whole searches with real trainings through the command line: repeated, killed and resumed, replayed, trained, used."""
+"""Whole searches with real trainings by the command line: repeated, killed and resumed, replayed, trained, used."""
 
 import json
 import os

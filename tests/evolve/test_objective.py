@@ -102,12 +102,25 @@ def test_other_genes_trace_nothing_new(warm):
 def test_pieces_between_rungs_equal_one_training(warm, tmp_path):
     spec = _spec(seed=21)
     _, whole = _weights(warm, spec)
-    list(warm(replace(spec, stop_step=2, state_dir=tmp_path)))
+    list(warm(replace(spec, stop_step=2, state_dir=tmp_path / "trials" / "g000-000")))
     list(warm(_spec("g000-004", seed=1)))  # another trial in between
-    list(warm(replace(spec, start_step=2, stop_step=4, state_dir=tmp_path)))
-    _, pieced = _weights(warm, replace(spec, start_step=4, stop_step=6, state_dir=tmp_path))
+    list(warm(replace(spec, start_step=2, stop_step=4, state_dir=tmp_path / "trials" / "g000-000")))
+    _, pieced = _weights(warm, replace(spec, start_step=4, stop_step=6, state_dir=tmp_path / "trials" / "g000-000"))
     for name, value in whole.items():
         np.testing.assert_array_equal(pieced[name], value, err_msg=name)
+
+
+def test_a_broken_state_costs_steps_and_not_the_trial(warm, tmp_path):
+    spec = _spec(seed=22)
+    _, whole = _weights(warm, spec)
+    states = tmp_path / "trials"
+    list(warm(replace(spec, stop_step=2, state_dir=states)))
+    (states / "state-2.npz").write_bytes(b"torn")
+    _, repaired = _weights(warm, replace(spec, start_step=2, state_dir=states))
+    _, missing = _weights(warm, replace(spec, start_step=2, state_dir=tmp_path / "none"))
+    for name, value in whole.items():
+        np.testing.assert_array_equal(repaired[name], value, err_msg=name)
+        np.testing.assert_array_equal(missing[name], value, err_msg=name)
 
 
 def test_another_seed_is_another_training(warm):
