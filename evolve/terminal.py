@@ -33,10 +33,13 @@ def program() -> str:
     """How `evolve` was called, so that a command in a sentence can be typed as it is: evolve, .venv/bin/evolve ..."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py" and called.parent.name == "evolve":
-        return f"{_typed(Path(sys.executable))} -m evolve"
-    if called.name != "evolve" or shutil.which("evolve") == str(called):
-        return "evolve"
-    return _typed(called)
+        return f"{python()} -m evolve"
+    return _typed(called) if called.name == "evolve" else "evolve"
+
+
+def python() -> str:
+    """This Python, as it can be typed."""
+    return _typed(Path(sys.executable))
 
 
 def short(value: object) -> str:
@@ -90,6 +93,8 @@ def table(rows: Sequence[Sequence[object]]) -> str:
 
 
 def _typed(path: Path) -> str:
+    if shutil.which(path.name) == str(path):
+        return path.name
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 

@@ -11,7 +11,7 @@ from evolve.commands import places, searching
 from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain, write_durably
 from evolve.task import InputError, Task, TaskRequest
-from evolve.terminal import complain, say, signals_caught, working
+from evolve.terminal import complain, python, say, signals_caught, working
 from evolve.trial import GpuNotUsable, Measurement, TrialSpec
 from evolve.winner import Winner
 
@@ -124,8 +124,8 @@ def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Meas
 def _say_next(prepared: Task, spec: TrialSpec) -> None:
     split = spec.evaluate_splits[-1]
     data = prepared.description["path"]
-    say(f"evaluate: python -m model evaluate --weights {spec.checkpoint} --data {data} --split {split}")
-    say(f"predict: python -m model predict IMAGE --weights {spec.checkpoint}")
+    say(f"evaluate: {python()} -m model evaluate --weights {spec.checkpoint} --data {data} --split {split}")
+    say(f"predict: {python()} -m model predict IMAGE --weights {spec.checkpoint}")
 
 
 def _score(value: float | None) -> str:
