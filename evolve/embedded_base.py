@@ -56,9 +56,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of the detector (%(default)s)")
     parser.add_argument("--class-steps", type=int, default=CLASS_STEPS, help="steps of its classes (%(default)s)")
     parser.add_argument("--crop-steps", type=int, default=CROP_STEPS, help="steps of the classifier (%(default)s)")
+    parser.add_argument("--start", type=Path, help="go on from this base checkpoint: the last stage alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    from model import checkpoint
     from model.optimizer import Adam
 
     space = spaces.load(task.EMBEDDED_SPACE)
@@ -75,11 +77,16 @@ def main() -> int:
         threads=arguments.threads,
         notes={"role": objective.BASE_ROLE},
     )
-    train.base = _backbone(train, config, arguments.crop_steps, arguments.seed)
+    stages = [(first, None), (config, arguments.out)]
+    if arguments.start is None:
+        train.base = _backbone(train, config, arguments.crop_steps, arguments.seed)
+    else:
+        train.base = dict(checkpoint.read_weights(arguments.start))
+        stages = stages[1:]
     train.optimizer = (Adam,)
-    for stage, checkpoint in ((first, None), (config, arguments.out)):
+    for stage, out in stages:
         steps = stage.train.steps
-        for measurement in train(TrialSpec("base", stage.settings(), arguments.seed, steps, checkpoint=checkpoint)):
+        for measurement in train(TrialSpec("base", stage.settings(), arguments.seed, steps, checkpoint=out)):
             numbers = {**measurement.losses, **measurement.scores}
             _say(f"step {measurement.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
         train.base = train.weights()
