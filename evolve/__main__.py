@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _json(status)
     lineage = command("lineage", "showing:family", "Show who came from whom, and the winner's ancestors.")
     _directory(lineage)
+    lineage.add_argument("--trial", metavar="UID", help="this individual and its ancestors alone")
     _json(lineage)
     winner = command("winner", "showing:winner", "Print the winner's file, which is enough to train it.")
     _directory(winner)

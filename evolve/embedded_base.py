@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from evolve import objective, task
 from evolve.genetics import space as spaces
-from evolve.trial import TrialSpec
+from evolve.trial import Setting, TrialSpec
 from evolve.trial_config import TrialConfig
 
 DATA = Path("runs") / "digits-base"
 IMAGES = {"train": 1500, "val": 160, "test": 1}
 CROP_STEPS, CROP_BATCH, CROP_SIDE, CROP_RATE = 600, 64, 64, 0.003
 CLASS_STEPS, STEPS = 400, 2000
-SETTINGS = {
+SETTINGS: dict[str, Setting] = {
     "optimizer.learning_rate": 0.002,
     "optimizer.burn_in_share": 0.05,
     "optimizer.norm_momentum": 0.97,
@@ -37,7 +37,7 @@ SETTINGS = {
     "augment.jitter": 0.1,
 }
 # First the classes alone, on plain scenes: with all terms at once the neck learns to find digits and not to read them.
-CLASSES_FIRST = {
+CLASSES_FIRST: dict[str, Setting] = {
     "train.sizes": (96,),
     "loss.box_weight": 0.0,
     "loss.objectness_weight": 0.0,

@@ -43,7 +43,10 @@ def family(arguments: Namespace) -> int:
     """Print who came from whom."""
     state = read_state(arguments.directory)
     if arguments.json:
-        say(json.dumps(lineage.family(state)))
+        say(json.dumps(lineage.family(state, arguments.trial)))
+        return 0
+    if arguments.trial is not None:
+        say(table([ANCESTRY, *_changes(state, arguments.trial)]))
         return 0
     for generation in range(state.generation + 1):
         elites = state.closed.get(generation, ())
@@ -55,7 +58,7 @@ def family(arguments: Namespace) -> int:
     chosen = state.outcome.uid if state.outcome else (state.best.uid if state.best else None)
     if chosen is not None:
         say(f"{'the winner' if state.outcome else 'the best so far'} and its ancestors")
-        say(table([["uid", "fitness", "changed genes"], *_changes(state, chosen)]))
+        say(table([ANCESTRY, *_changes(state, chosen)]))
     return 0
 
 
@@ -81,6 +84,9 @@ def winner(arguments: Namespace) -> int:
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
     say(f"written to {out}; train it with: {program()} train {out} --data DIR --out DIR")
     return 0
+
+
+ANCESTRY: list[object] = ["uid", "fitness", "gain", "changed genes"]
 
 
 def _row(record: IndividualRecord, elites: tuple[str, ...]) -> list[object]:
@@ -113,5 +119,7 @@ def _changes(state: SearchState, uid: str) -> list[list[object]]:
                 if parent[gene] != value
             )
         )
-        lines.append([record.uid, record.fitness, changed])
+        before = state.individuals[record.parents[0]].fitness if record.parents else None
+        gain = None if record.fitness is None or before is None else f"{record.fitness - before:+.4f}"
+        lines.append([record.uid, record.fitness, gain, changed])
     return lines

@@ -39,17 +39,25 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
     }
 
 
-def family(state: SearchState) -> dict[str, object]:
-    """Every individual with its parents, the elites by generation, and the winner once it is chosen."""
+def family(state: SearchState, uid: str | None = None) -> dict[str, object]:
+    """Every individual with its parents, the elites by generation, and the winner once it is chosen.
+
+    uid: of the individuals only this one and its ancestors, oldest first. ValueError when there is none of that name.
+    """
+    chosen = list(state.individuals.values()) if uid is None else ancestors(state, uid)[::-1]
     return {
-        "individuals": [_individual(record) for record in state.individuals.values()],
+        "individuals": [_individual(record) for record in chosen],
         "elites": {str(generation): list(elites) for generation, elites in sorted(state.closed.items())},
         "winner": _winner(state),
     }
 
 
 def ancestors(state: SearchState, uid: str) -> list[IndividualRecord]:
-    """The individual and all it came from, youngest first."""
+    """The individual and all it came from, youngest first. ValueError when there is none of that name."""
+    if uid not in state.individuals:
+        raise ValueError(
+            f"individual {uid}: expected one of this search (g000-000 to {max(state.individuals)}), got none"
+        )
     found: dict[str, IndividualRecord] = {}
     waiting = [uid]
     while waiting:

@@ -66,6 +66,18 @@ def test_status_of_a_killed_search(undisturbed: Undisturbed) -> None:
     assert held["elapsed_seconds"] == pytest.approx(killed["elapsed_seconds"] + 10)  # type: ignore[operator]
 
 
+def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Undisturbed) -> None:
+    youngest = max(undisturbed.state.individuals)
+    chain = [one["uid"] for one in lineage.family(undisturbed.state, youngest)["individuals"]]
+    expected = [youngest]
+    while undisturbed.state.individuals[expected[0]].parents:  # one parent each: there is no crossover
+        expected.insert(0, undisturbed.state.individuals[expected[0]].parents[0])
+    assert chain == expected
+    assert len(chain) > 1
+    with pytest.raises(ValueError, match="g999-000"):
+        lineage.family(undisturbed.state, "g999-000")
+
+
 def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
     plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
     assert plain == json.loads(json.dumps(lineage.family(undisturbed.state)))
