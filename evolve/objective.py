@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from data.example import Example
     from data.pipeline import Pipeline
+    from model.checkpoint import DetectorInfo
     from model.optimizer import Adam
     from model.train import Trainer
 
@@ -62,19 +63,25 @@ def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
     }
 
 
-def describe_weights(path: Path, detector: DetectorConfig) -> dict[str, str]:
-    """A checkpoint that trials are to start from, as plain values: path and fingerprint.
+def describe_weights(path: Path, detector: DetectorConfig, class_names: Sequence[str]) -> dict[str, str]:
+    """A checkpoint that trials are to start from, as plain values: path, fingerprint, what becomes of its output maps.
 
     ValueError when it is no checkpoint of ours, or of a network with other layers than `detector`'s.
     """
     from model import checkpoint
 
-    stored = checkpoint.read_info(path).detector
+    info = checkpoint.read_info(path)
     for name in ("width", "depth"):
-        expected, came = getattr(detector, name), getattr(stored, name)
+        expected, came = getattr(detector, name), getattr(info.detector, name)
         if expected != came:
             raise ValueError(f"{path}: expected weights of a network with detector.{name} {expected:g}, got {came:g}")
-    return {"weights": str(path), "weights_fingerprint": _fingerprint(path)}
+    outputs = "taken over" if _gives_outputs(info, class_names) else "fresh"
+    return {"weights": str(path), "weights_fingerprint": _fingerprint(path), "output_maps": outputs}
+
+
+def _gives_outputs(info: DetectorInfo, class_names: Sequence[str]) -> bool:
+    """Output maps mean their classes, in order; those of a base are never taken over."""
+    return info.notes.get("role") != BASE_ROLE and tuple(info.class_names) == tuple(class_names)
 
 
 def _fingerprint(path: Path) -> str:
@@ -141,12 +148,12 @@ def detection_objective(
     )
 
 
-def base_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """What trials take over from a checkpoint: all of it, or all but the output maps of one made to be a base."""
+def base_weights(path: Path, class_names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """What trials take over from a checkpoint: all of it, or all but the output maps."""
     from model import checkpoint, decode, head
 
     weights = dict(checkpoint.read_weights(path))
-    if checkpoint.read_info(path).notes.get("role") != BASE_ROLE:
+    if _gives_outputs(checkpoint.read_info(path), class_names):
         return weights
     outputs = {head.output_name(stride) for stride in decode.STRIDES}
     return {name: value for name, value in weights.items() if name.partition("/")[0] not in outputs}
@@ -167,7 +174,7 @@ class DetectionObjective:
         self.class_names = tuple(class_names)
         self.anchors = tuple(anchors)
         self.notes = dict(notes)
-        self.base = base_weights(weights) if weights else None
+        self.base = base_weights(weights, class_names) if weights else None
         self.optimizer: tuple[type[Adam], ...] = ()  # another than the trainer's own; for the shipped base alone
         self._structure: tuple[object, ...] | None = None
         self._trainer: Trainer | None = None
@@ -246,6 +253,8 @@ class DetectionObjective:
         self, spec: TrialSpec, config: TrialConfig, trainer: Trainer, report: Any, seconds: dict[str, float]
     ) -> Measurement:
         """Evaluate, keep what the spec wants kept, and measure both."""
+        if not trainer.is_finite():
+            raise TrialDiverged(f"a weight is not finite after step {report.step} of {config.train.steps}")
         traced = trainer.traces
         begun = time.perf_counter()
         scores = {

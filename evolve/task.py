@@ -1,7 +1,7 @@
 """What a search is about: data, model and space joined into a Task, checked before anything heavy is imported."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,13 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     check_space(space.name, space.trial, {gene: _extremes(domain) for gene, domain in space.genes.items()})
     base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
-    weights = _weights(request, base)
     root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
     description = describe_data(root, size=base.train.size, fit=base.input.fit)
     description["embedded"] = request.data is None
-    description |= weights
+    description |= _weights(request, base, description["class_names"])
     schedule = _schedule(space, base, len(description["class_names"]), request)
     space = space.with_gene_fixed("train.steps", schedule)
-    steps = max(1, math.ceil(request.share * schedule))
+    steps = max(1, math.ceil(request.share * schedule - 1e-9))
     factory = ObjectiveFactory(
         "evolve.objective:detection_objective",
         {
@@ -129,18 +128,18 @@ def _extremes(domain: Domain) -> list[Setting]:
     return [domain.from_unit(0.0), domain.from_unit(1.0), domain.default]
 
 
-def _weights(request: TaskRequest, base: TrialConfig) -> dict[str, str | None]:
+def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]) -> dict[str, str | None]:
     """Where a trial starts from: a file, the shipped base where it is of the same network, or scratch."""
-    scratch: dict[str, str | None] = {"weights": None, "weights_fingerprint": None}
+    scratch: dict[str, str | None] = {"weights": None, "weights_fingerprint": None, "output_maps": "fresh"}
     if request.weights == "none":
         return scratch
     if request.weights is None:
         same = (base.detector.width, base.detector.depth) == EMBEDDED_BASE_NETWORK
-        return {**describe_weights(EMBEDDED_BASE, base.detector)} if same else scratch
+        return {**describe_weights(EMBEDDED_BASE, base.detector, class_names)} if same else scratch
     path = Path(request.weights)
     if not path.is_file():
         raise InputError(f"--weights {path}: expected a checkpoint file (.keras) or 'none', got no such file")
-    return {**describe_weights(path.resolve(), base.detector)}
+    return {**describe_weights(path.resolve(), base.detector, class_names)}
 
 
 def _schedule(space: SearchSpace, base: TrialConfig, classes: int, request: TaskRequest) -> int:
@@ -174,5 +173,6 @@ def _notes(
             "--weights FILE starts from a checkpoint"
         )
     else:
-        notes.append(f"weights: from {Path(description['weights']).name}, where layers agree")
+        outputs = "" if description["output_maps"] == "taken over" else ", but for the output maps, which start fresh"
+        notes.append(f"weights: from {Path(description['weights']).name}{outputs}")
     return tuple(notes)

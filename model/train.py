@@ -8,6 +8,7 @@ import math
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from model import decode, detector, loss, schedule
 from model.config import DetectorConfig, LossConfig, OptimizerConfig
 from model.loss import LossSettings
-from model.normalization import BatchNorm
+from model.normalization import DEFAULT_MOMENTUM, BatchNorm
 from model.optimizer import Adam, MomentumSGD
 
 Tensor = Any
@@ -123,7 +124,7 @@ class Trainer:
             max_gradient_norm=value["max_gradient_norm"],
         )
         for layer in self.norms:
-            layer.momentum = 0.99  # no symbolic tensor outlives its trace
+            layer.momentum = DEFAULT_MOMENTUM  # no symbolic tensor outlives its trace
         return tf.stack([*(terms[name] for name in LOSSES[:-1]), gradient_norm])
 
     def _forward_step(self, images: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,6 +152,10 @@ class Trainer:
         left = initialize(self.model, seed, weights)
         self.optimizer.reset()
         return left
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number: a loss tells of the update before it, this of the last one."""
+        return all(bool(np.isfinite(np.asarray(v.value)).all()) for v in self.model.weights)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """All weights by "layer/weight" name, as reset() takes them."""
@@ -180,7 +185,7 @@ class Trainer:
         """Go on from a file of save_state; ValueError when it is broken or belongs to another network."""
         try:
             self._load(path)
-        except (OSError, zipfile.BadZipFile, KeyError) as error:
+        except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{path}: expected the state of a trial, got {type(error).__name__}: {error}") from error
 
     def _load(self, path: Path) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from data import synthetic
-from evolve import objective
+from evolve import objective, task
 from evolve.trial import TrialDiverged, TrialSpec
 from evolve.trial_config import TrialConfig
+from model.config import DetectorConfig
 
 pytestmark = pytest.mark.medium
 
@@ -115,12 +116,45 @@ def test_a_broken_state_costs_steps_and_not_the_trial(warm, tmp_path):
     _, whole = _weights(warm, spec)
     states = tmp_path / "trials"
     list(warm(replace(spec, stop_step=2, state_dir=states)))
-    (states / "state-2.npz").write_bytes(b"torn")
-    _, repaired = _weights(warm, replace(spec, start_step=2, state_dir=states))
+    for torn in (b"torn", b""):
+        (states / "state-2.npz").write_bytes(torn)
+        _, repaired = _weights(warm, replace(spec, start_step=2, state_dir=states))
+        for name, value in whole.items():
+            np.testing.assert_array_equal(repaired[name], value, err_msg=name)
     _, missing = _weights(warm, replace(spec, start_step=2, state_dir=tmp_path / "none"))
     for name, value in whole.items():
-        np.testing.assert_array_equal(repaired[name], value, err_msg=name)
         np.testing.assert_array_equal(missing[name], value, err_msg=name)
+
+
+def test_an_update_that_breaks_the_weights_at_the_very_end_is_seen(warm):
+    huge = {"optimizer__learning_rate": 3e38, "optimizer__burn_in_share": 0.0, "optimizer__max_gradient_norm": 1e9}
+    with pytest.raises(TrialDiverged, match="weight is not finite after step 1"):
+        list(warm(_spec(stop=1, **huge)))
+
+
+def test_output_maps_are_taken_over_for_the_same_classes_alone(warm, tmp_path):
+    written = tmp_path / "detector.keras"
+    list(warm(replace(_spec(seed=31), checkpoint=written)))
+    trained = warm.weights()
+    same = objective.base_weights(written, warm.class_names)
+    other = objective.base_weights(written, list(reversed(warm.class_names)))
+    assert same.keys() == trained.keys()
+    outputs = {f"head{stride}_output/{name}" for stride in (8, 16, 32) for name in ("kernel", "bias")}
+    assert same.keys() - other.keys() == outputs
+    for name, value in trained.items():
+        np.testing.assert_array_equal(same[name], value, err_msg=name)
+
+
+def test_the_shipped_base_gives_every_layer_but_the_output_maps():
+    base = objective.base_weights(task.EMBEDDED_BASE, [str(digit) for digit in range(10)])
+    assert not any("_output/" in name for name in base)
+    assert any(name.startswith("backbone_") for name in base)
+    assert any(name.startswith("neck_") for name in base)
+    assert task.EMBEDDED_BASE.stat().st_size < 8_000_000
+    described = objective.describe_weights(task.EMBEDDED_BASE, DetectorConfig(width=0.125, depth=0.34), ["0"])
+    assert described["output_maps"] == "fresh"
+    with pytest.raises(ValueError, match=r"detector\.width 1, got 0\.125"):
+        objective.describe_weights(task.EMBEDDED_BASE, DetectorConfig(), ["0"])
 
 
 def test_another_seed_is_another_training(warm):
