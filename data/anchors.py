@@ -56,6 +56,11 @@ def for_dataset(
 
 def _at_least(wh: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """The sizes, and, where fewer than k differ, scaled copies of them until k do."""
+    # Corners are float32: boxes of one size differ in the sixth digit, and must not count as different sizes.
+    coarse = np.maximum(np.round(wh, 2), 0.01)
+    if len(np.unique(coarse, axis=0)) >= k:
+        return wh
+    wh = coarse
     sizes, factor = wh, 1.0
     while len(np.unique(sizes, axis=0)) < k:
         factor *= 1.25
@@ -69,7 +74,8 @@ def _one_start(wh: NDArray[np.float64], k: int, rng: np.random.Generator) -> NDA
     while len(anchors) < k:
         far = (1 - shape_iou(wh, anchors).max(axis=1)) ** 2
         far = np.where(far > 1e-12, far, 0)  # rounding must not choose a size twice
-        anchors = np.concatenate([anchors, wh[[int(rng.choice(len(wh), p=far / far.sum()))]]])
+        share = far / far.sum() if far.any() else None  # all sizes are taken: any of them again
+        anchors = np.concatenate([anchors, wh[[int(rng.choice(len(wh), p=share))]]])
     nearest = np.full(len(wh), -1)
     for _ in range(_ROUNDS):
         before, nearest = nearest, shape_iou(wh, anchors).argmax(axis=1)

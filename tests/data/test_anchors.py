@@ -26,6 +26,7 @@ def test_clusters_are_found_and_sorted_by_area() -> None:
 def test_the_seed_decides() -> None:
     wh = np.random.default_rng(0).uniform(5, 100, (200, 2))
     assert anchors.kmeans(wh, 9, seed=4).tolist() == anchors.kmeans(wh, 9, seed=4).tolist()
+    assert anchors.kmeans(wh, 9, seed=4).tolist() != anchors.kmeans(wh, 9, seed=5).tolist()
 
 
 def test_more_anchors_fit_better() -> None:
@@ -38,6 +39,16 @@ def test_fewer_sizes_than_anchors() -> None:
     assert found.shape == (9, 2)
     assert len(np.unique(found, axis=0)) == 9
     assert anchors.mean_iou(np.full((5, 2), 20.0), found) == pytest.approx(1)
+
+
+def test_one_size_at_many_places_is_one_size() -> None:
+    # 33.3 px wide wherever it stands; its float32 corners make that 33.299999 or 33.300003
+    corners = np.array([[x, x / 2, x + 33.3, x / 2 + 21.1] for x in np.linspace(0, 300, 50)], dtype=np.float32)
+    assert len(np.unique(corners[:, 2:] - corners[:, :2], axis=0)) > 9
+    example = Example(Path("x"), 416, 416, corners, np.zeros(50, dtype=np.int32))
+    found = anchors.for_dataset([example], 416, "stretch")
+    assert len(set(found)) == 9
+    assert (33.3, 21.1) in found
 
 
 def test_for_dataset_is_in_network_pixels() -> None:
