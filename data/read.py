@@ -29,7 +29,10 @@ def detect(root: Path) -> str:
     if yolo.config_file(root) is not None:
         found.append("yolo")
     if len(found) > 1:
-        raise DatasetError(f"{root}: expected one format, found marks of {' and '.join(found)}: name it with --format")
+        raise DatasetError(
+            f"{root}: expected one format, found marks of {' and '.join(found)}: point to a folder that holds one "
+            "(`python -m data check DIR --format ...` tells what each would read)"
+        )
     if found:
         return found[0]
     # Not the whole disk, when someone names a folder far too high up.
@@ -56,7 +59,10 @@ def load(root: Path, format: str | None = None, *, split_seed: int = 0, strict: 
         raise
     if strict:
         _refuse_broken(root, dataset.problems)
-    return _cut_missing(dataset, split_seed)
+    dataset = _cut_missing(dataset, split_seed)
+    if strict:
+        _refuse_without_boxes(dataset)
+    return dataset
 
 
 def _refuse_broken(root: Path, problems: tuple[Problem, ...]) -> None:
@@ -64,6 +70,16 @@ def _refuse_broken(root: Path, problems: tuple[Problem, ...]) -> None:
     if broken:
         more = f" ({len(broken) - 1} more; `python -m data check` lists them)" if len(broken) > 1 else ""
         raise DatasetError(f"{root / broken[0].file}: {broken[0].detail}{more}", problems)
+
+
+def _refuse_without_boxes(dataset: Dataset) -> None:
+    """Nothing can be learned from a split without boxes, and nothing scored on one."""
+    for split, examples in dataset.splits.items():
+        if not any(len(example.boxes) for example in examples):
+            raise DatasetError(
+                f"{dataset.root}: split '{split}': expected at least one box, got {len(examples)} pictures without any",
+                dataset.problems,
+            )
 
 
 def _cut_missing(dataset: Dataset, seed: int) -> Dataset:
@@ -85,14 +101,15 @@ def _cut_missing(dataset: Dataset, seed: int) -> Dataset:
     count = max(1, round(len(train) * _CUT_SHARE)) if len(train) > 2 * len(missing) else 1
     order = chance.generator(chance.Stream.SPLIT, seed).permutation(len(train)).tolist()
     splits: dict[str, tuple[Example, ...]] = dict(dataset.splits)
-    notes = []
-    for split in missing:
-        chosen, order = order[:count], order[count:]
+    parts = {split: order[place * count : (place + 1) * count] for place, split in enumerate(missing)}
+    parts["train"] = order[len(missing) * count :]
+    _share_boxes(list(parts.values()), {index for index in order if len(train[index].boxes)})
+    for split, chosen in parts.items():
         splits[split] = tuple(train[index] for index in sorted(chosen))
-        notes.append(
-            Problem("split_cut", "", f"no {split} split: {count} of {len(train)} training pictures, by seed {seed}")
-        )
-    splits["train"] = tuple(train[index] for index in sorted(order))
+    notes = [
+        Problem("split_cut", "", f"no {split} split: {count} of {len(train)} training pictures, by seed {seed}")
+        for split in missing
+    ]
     return Dataset(
         root=dataset.root,
         format=dataset.format,
@@ -101,3 +118,13 @@ def _cut_missing(dataset: Dataset, seed: int) -> Dataset:
         problems=(*dataset.problems, *notes),
         fingerprint=dataset.fingerprint,
     )
+
+
+def _share_boxes(parts: list[list[int]], boxed: set[int]) -> None:
+    """Where chance left a part without any of the boxed pictures, exchange one with the part that has the most."""
+    for part in parts:
+        if boxed.isdisjoint(part):
+            giver = max(parts, key=lambda other: len(boxed.intersection(other)))
+            if len(boxed.intersection(giver)) > 1:
+                place = next(place for place, index in enumerate(giver) if index in boxed)
+                part[0], giver[place] = giver[place], part[0]

@@ -44,7 +44,7 @@ def test_pictures_without_labels(tmp_path: Path, make_picture: Callable[..., Non
 def test_two_formats_are_named_and_one_can_be_chosen(tmp_path: Path, make_yolo: Make) -> None:
     root = make_yolo(tmp_path, SPLITS)
     (root / "Annotations").mkdir()
-    assert "voc and yolo" in sentence(root)
+    assert "voc and yolo: point to a folder that holds one (`python -m data check" in sentence(root)
     assert read.load(root, "yolo").format == "yolo"
 
 
@@ -82,6 +82,31 @@ def test_a_missing_test_split_is_cut_from_train_and_told(tmp_path: Path, make_yo
     assert [(p.kind, p.detail) for p in dataset.problems] == [
         ("split_cut", "no test split: 2 of 10 training pictures, by seed 0")
     ]
+
+
+def test_a_split_without_boxes_is_refused_for_a_search(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, SPLITS | {"val": {"c": "", "e": ""}})
+    assert sentence(root) == f"{root}: split 'val': expected at least one box, got 2 pictures without any"
+    assert len(read.load(root, strict=False).splits["val"]) == 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_cut_leaves_a_box_in_every_split_where_it_can(tmp_path: Path, make_yolo: Make, seed: int) -> None:
+    # 3 of 20 pictures have a box: chance alone would mostly leave val or test without
+    root = make_yolo(tmp_path, {"train": {f"t{i:02d}": GOOD if i < 3 else "" for i in range(20)}})
+    splits = read.load(root, split_seed=seed).splits
+    assert {split: len(examples) for split, examples in splits.items()} == {"train": 14, "val": 3, "test": 3}
+    assert {split: sum(len(e.boxes) for e in examples) for split, examples in splits.items()} == {
+        "train": 1,
+        "val": 1,
+        "test": 1,
+    }
+    assert sorted(e.path.stem for examples in splits.values() for e in examples) == [f"t{i:02d}" for i in range(20)]
+
+
+def test_a_cut_of_too_few_boxes_is_refused(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {f"t{i}": GOOD if i < 2 else "" for i in range(9)}})
+    assert "expected at least one box" in sentence(root)
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path, make_yolo: Make, make_picture) -> None:
