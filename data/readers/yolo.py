@@ -36,21 +36,46 @@ def read(root: Path) -> Dataset:
         raise DatasetError(
             f"{root}: expected folders of pictures such as train/images or images/train, found none", tuple(problems)
         )
-    splits = {}
+    found, splits = {}, {}
     for split, folder in folders.items():
         pictures = pictures_in(folder)
         if not pictures:
             raise DatasetError(
                 f"{folder}: expected pictures (.jpg, .png ...) for split '{split}', found none", tuple(problems)
             )
+        found[split] = pictures
+    for split, pictures in _each_once(root, found, problems).items():
         splits[split] = list(_examples(root, pictures, class_names, problems))
     return assemble.finish(root, "yolo", class_names, splits, problems)
+
+
+def _each_once(root: Path, found: Mapping[str, list[Path]], problems: list[Problem]) -> dict[str, list[Path]]:
+    """The pictures by split, each in one: the one that is scored last, so that nothing scored was trained on."""
+    owner: dict[Path, str] = {}
+    kept: dict[str, list[Path]] = {}
+    for split in reversed(SPLITS):
+        if split not in found:
+            continue
+        kept[split] = []
+        for picture in found[split]:
+            first = owner.setdefault(picture.resolve(), split)
+            if first == split:
+                kept[split].append(picture)
+            else:
+                name = assemble.relative(picture, root)
+                problems.append(Problem("in_two_splits", name, f"in {split} and {first}; left in {first}"))
+        if not kept[split]:
+            raise DatasetError(
+                f"{root}: split '{split}': expected pictures of its own, got only such as are in other splits too",
+                tuple(problems),
+            )
+    return {split: kept[split] for split in found}
 
 
 def _load(source: Path) -> Mapping[str, object]:
     try:
         config = yaml.safe_load(source.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: a date of month 13, say
         reason = " ".join(str(error).split())
         raise DatasetError(f"{source}: expected YAML with the class names, cannot read it: {reason}") from error
     if not isinstance(config, dict):
@@ -61,20 +86,41 @@ def _load(source: Path) -> Mapping[str, object]:
 def _class_names(config: Mapping[str, object], source: Path) -> tuple[str, ...]:
     names = config.get("names")
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+        if set(names) != set(range(len(names))):
             raise DatasetError(
-                f"{source}: names: expected the numbers 0 to {len(names) - 1} as keys, got {list(names)}"
+                f"{source}: names: expected the numbers 0 to {len(names) - 1} as keys, got "
+                + ", ".join(_spell(key) for key in list(names)[:10])
             )
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise DatasetError(f"{source}: names: expected a list of class names, got {names!r}")
+        raise DatasetError(f"{source}: names: expected a list of class names, got {_spell(names)}")
     count = config.get("nc", len(names))
     if count != len(names):
-        raise DatasetError(f"{source}: nc: expected {len(names)}, the number of names, got {count!r}")
-    texts = tuple(str(name) for name in names)
-    if len(set(texts)) != len(texts):
-        raise DatasetError(f"{source}: names: expected each class once, got {list(texts)}")
-    return texts
+        raise DatasetError(f"{source}: nc: expected {len(names)}, the number of names, got {_spell(count)}")
+    texts: dict[str, None] = {}
+    for name in names:
+        if not _is_name(name):
+            raise DatasetError(f"{source}: names: expected text (or a number), got {_spell(name)}: put it in quotes")
+        if str(name) in texts:
+            raise DatasetError(f"{source}: names: expected each class once, got {_spell(name)} twice")
+        texts[str(name)] = None
+    return tuple(texts)
+
+
+def _is_name(value: object) -> bool:
+    """Text or a number of usual length. YAML makes truth values of a bare yes, no, on and off: those are refused."""
+    if isinstance(value, int | float):
+        return not isinstance(value, bool) and abs(value) < 1e18
+    return isinstance(value, str)
+
+
+def _spell(value: object) -> str:
+    """The value, cut to a readable length; of a list or mapping only its kind, as aliases can make it endless."""
+    if isinstance(value, dict | list | set | tuple):
+        return f"a {type(value).__name__}"
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return "a huge number"
+    return repr(value[:80] if isinstance(value, str | bytes) else value)
 
 
 def _split_folders(root: Path, source: Path, config: Mapping[str, object], problems: list[Problem]) -> dict[str, Path]:
@@ -86,7 +132,7 @@ def _split_folders(root: Path, source: Path, config: Mapping[str, object], probl
         key = next((name for name in FOLDER_NAMES[split] if config.get(name)), None)
         named = config.get(key) if key else None
         if named is not None and not isinstance(named, str):
-            raise DatasetError(f"{source}: {key}: expected the path of one folder, got {named!r}")
+            raise DatasetError(f"{source}: {key}: expected the path of one folder, got {_spell(named)}")
         literal = _literal(root, config, named) if named else None
         if literal is not None:
             folders[split] = literal
@@ -94,10 +140,15 @@ def _split_folders(root: Path, source: Path, config: Mapping[str, object], probl
             folders[split] = beside[split]
             if named:
                 mended.append(f"{key}: {named} -> {assemble.relative(beside[split], root)}")
-        elif named and split == "test":  # exporters write the line whether or not there is a test set
-            problems.append(Problem("missing_split", source.name, f"{key}: '{named}' does not exist"))
         elif named:
-            raise DatasetError(f"{source}: {key}: expected a folder, got '{named}', which does not exist")
+            meant = _start(root, config) / named
+            wrong = (
+                "lies outside the data set" if meant.is_dir() else "is a file" if meant.exists() else "does not exist"
+            )
+            if split != "test":
+                raise DatasetError(f"{source}: {key}: expected a folder, got {_spell(named)}, which {wrong}")
+            # Exporters write the line whether or not there is a test set.
+            problems.append(Problem("missing_split", source.name, f"{key}: {_spell(named)} {wrong}"))
     if mended:
         problems.append(Problem("mended_path", source.name, "folders found beside it: " + ", ".join(mended)))
     if not folders and (root / "images").is_dir():
@@ -105,18 +156,22 @@ def _split_folders(root: Path, source: Path, config: Mapping[str, object], probl
     return folders
 
 
-def _literal(root: Path, config: Mapping[str, object], named: str) -> Path | None:
-    """The folder that data.yaml's words mean, if it exists.
-
-    A path that leaves the data set by `..` is not followed: exporters write `../train/images` for a folder that
-    lies beside data.yaml, and taken at its word it could name another data set's pictures.
-    """
+def _start(root: Path, config: Mapping[str, object]) -> Path:
+    """Where the splits' paths start: at `path`, when data.yaml has one that exists."""
     base = config.get("path")
-    start = root / base if isinstance(base, str) and (root / base).is_dir() else root
-    path = start / named
-    if ".." in Path(named).parts or not path.is_dir():
-        return None
-    return path / "images" if (path / "images").is_dir() else path
+    return root / base if isinstance(base, str) and (root / base).is_dir() else root
+
+
+def _literal(root: Path, config: Mapping[str, object], named: str) -> Path | None:
+    """The folder that data.yaml's words mean, if it exists and lies in the data set.
+
+    A path that leaves the data set is not followed: exporters write `../train/images` for a folder that lies
+    beside data.yaml, and taken at its word it could name another data set's pictures.
+    """
+    path = _start(root, config) / named
+    if (path / "images").is_dir():
+        path = path / "images"
+    return path if path.is_dir() and path.resolve().is_relative_to(root.resolve()) else None
 
 
 def _folders_beside(root: Path) -> dict[str, Path]:

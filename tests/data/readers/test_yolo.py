@@ -52,6 +52,60 @@ def test_a_path_that_leaves_the_folder_is_mended_once(tmp_path: Path, make_yolo:
     assert [problem.kind for problem in dataset.problems] == ["mended_path"]
 
 
+@pytest.mark.parametrize(
+    "named", ["path: ../other\ntrain: images", "train: OTHER/images", "path: OTHER\ntrain: images"]
+)
+def test_a_folder_outside_is_not_followed(tmp_path: Path, make_picture: Callable[..., None], named: str) -> None:
+    make_picture(tmp_path / "other" / "images" / "x.png")
+    (tmp_path / "mine" / "pictures").mkdir(parents=True)
+    text = named.replace("OTHER", str(tmp_path / "other"))
+    (tmp_path / "mine" / "data.yaml").write_text(f"names: [cat, dog]\n{text}\n")
+    with pytest.raises(DatasetError, match=r"train: expected a folder, got '.*', which lies outside the data set"):
+        yolo.read(tmp_path / "mine")
+
+
+def test_an_absolute_path_inside_and_dots_that_stay_inside_are_followed(
+    tmp_path: Path, make_yolo: Callable[..., Path]
+) -> None:
+    make_yolo(tmp_path, SPLITS, f"path: {tmp_path}/val\nnames: [cat, dog]\ntrain: ../train/images\nval: images\n")
+    dataset = yolo.read(tmp_path)
+    assert [example.path.stem for example in dataset.splits["train"]] == ["a", "b"]
+    assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1]
+    assert dataset.problems == ()
+
+
+def test_a_picture_in_two_splits_stays_in_the_one_scored_last(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    for split, stem, other in (("train", "again", "val/images/c.png"), ("val", "more", "test/images/d.png")):
+        (root / split / "images" / f"{stem}.png").symlink_to(root / other)
+    dataset = read.load(root)
+    assert {split: [e.path.stem for e in examples] for split, examples in dataset.splits.items()} == {
+        "train": ["a", "b"],
+        "val": ["c"],
+        "test": ["d"],
+    }
+    assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
+        ("in_two_splits", "val/images/more.png", "in val and test; left in test"),
+        ("in_two_splits", "train/images/again.png", "in train and val; left in val"),
+    ]
+
+
+def test_two_splits_of_the_same_pictures_are_refused(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": GOOD, "b": GOOD}}, "names: [x, y]\ntrain: train\nval: train\n")
+    with pytest.raises(DatasetError, match="split 'train': expected pictures of its own"):
+        read.load(root)
+
+
+def test_numbers_are_class_names_too(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    assert yolo.read(make_yolo(tmp_path, SPLITS, "names: [7, 8.5]\n")).class_names == ("7", "8.5")
+
+
+# Nine levels of ten aliases: 10^9 words, were they ever spelled out.
+ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
+)
+
+
 def test_empty_and_missing_label_files_are_true_negatives(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
     root = make_yolo(tmp_path, {"train": {"a": GOOD, "b": "", "c": " \n"}, "val": {"d": GOOD}, "test": {"e": GOOD}})
     (root / "val" / "images" / "z.png").write_bytes((root / "val" / "images" / "d.png").read_bytes())
@@ -118,6 +172,15 @@ def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
         ("names: !!python/object/apply:os.getcwd []\n", "expected YAML"),
         ("names: [cat, dog]\nval: nowhere\n", "'nowhere', which does not exist"),
         ("names: [cat, dog]\ntrain: [a, b]\n", "path of one folder"),
+        ("names: [cat, dog]\nval: data.yaml\n", "'data.yaml', which is a file"),
+        ("names: [cat, no]\n", "expected text .or a number., got False: put it in quotes"),
+        ("names: [cat, [dog]]\n", "got a list"),
+        (ALIASES + "names: [cat, *a8]\n", "got a list"),
+        (ALIASES + "names: [cat, dog]\nnc: *a8\n", "nc: expected 2, the number of names, got a list"),
+        (ALIASES + "names: [cat, dog]\ntrain: *a8\n", "path of one folder, got a list"),
+        (f"names: [0x{'f' * 9000}, dog]\n", "got a huge number"),
+        (f"names: [{'9' * 9000}]\n", "expected YAML"),
+        ("names: [cat, dog]\ndate: 2024-13-01\n", "expected YAML"),
     ],
 )
 def test_a_wrong_data_yaml_is_one_sentence(
