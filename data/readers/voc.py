@@ -28,10 +28,8 @@ def read(root: Path) -> Dataset:
     for folder in (root / ANNOTATIONS, root / PICTURES):
         if not folder.is_dir():
             raise DatasetError(f"{root}: expected the folder {folder.name} of a Pascal VOC data set, found none")
-    pictures = {picture.stem: picture for picture in pictures_in(root / PICTURES)}
-    if not pictures:
-        raise DatasetError(f"{root / PICTURES}: expected pictures (.jpg, .png ...), found none")
     problems: list[Problem] = []
+    pictures = _pictures(root, problems)
     listed = _lists(root, problems)
     splits = listed or {"train": sorted(pictures.keys() | {file.stem for file in _annotation_files(root)})}
     found = {split: _read_split(root, stems, pictures, problems) for split, stems in splits.items()}
@@ -45,6 +43,19 @@ def read(root: Path) -> Dataset:
     return assemble.finish(
         root, "voc", class_names, {split: _examples(examples, numbers) for split, examples in found.items()}, problems
     )
+
+
+def _pictures(root: Path, problems: list[Problem]) -> dict[str, Path]:
+    """Stem -> picture. An annotation goes by the stem, so of two pictures with one stem the first by name is it."""
+    pictures: dict[str, Path] = {}
+    for picture in pictures_in(root / PICTURES):
+        first = pictures.setdefault(picture.stem, picture)
+        if first != picture:
+            name = assemble.relative(picture, root)
+            problems.append(Problem("duplicate_stem", name, f"{first.name} has the same annotation; not used"))
+    if not pictures:
+        raise DatasetError(f"{root / PICTURES}: expected pictures (.jpg, .png ...), found none")
+    return pictures
 
 
 def _annotation_files(root: Path) -> list[Path]:
@@ -109,7 +120,7 @@ def _read_objects(file: Path, name: str, size: tuple[int, int], problems: list[P
     try:
         annotation: Element = ElementTree.fromstring(file.read_bytes())
         parsed = [_object(element, number) for number, element in enumerate(annotation.iter("object"), start=1)]
-    except ParseError as error:
+    except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
         problems.append(Problem("broken_annotation", name, f"expected XML, cannot read it: {error}"))
     except DefusedXmlException as error:
         problems.append(Problem("broken_annotation", name, f"expected XML without entities, refused: {error!r}"))
@@ -138,7 +149,9 @@ def _object(element: Element, number: int) -> tuple[str, Box]:
         try:
             edges.append(float(text))
         except ValueError:
-            raise ValueError(f"object {number} ({class_name}): expected a number in <{tag}>, got '{text}'") from None
+            raise ValueError(
+                f"object {number} ({class_name}): expected a number in <{tag}>, got '{text[:80]}'"
+            ) from None
     left, top, right, bottom = edges
     return class_name, (left, top, right, bottom)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from data import __main__ as commands
+from data import check
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"
@@ -65,3 +66,17 @@ def test_reading_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_unforeseen_error_is_one_sentence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "train/images")
+
+    monkeypatch.setattr(check, "check", refused)
+    assert commands.main(["check", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said == "PermissionError: [Errno 13] Permission denied: 'train/images'\n"
+    with pytest.raises(PermissionError):
+        commands.main(["check", str(tmp_path), "--debug"])

@@ -75,6 +75,7 @@ BOMB = (
     [
         ("<annotation><object>", "expected XML"),
         ("", "expected XML"),
+        ('<?xml version="1.0" encoding="foo"?><a/>', "expected XML"),
         (BOMB, "without entities"),
         ("<a><object><name>dog</name></object></a>", "expected a number in <xmin>"),
         ("<a><object><bndbox/></object></a>", "expected a class in <name>"),
@@ -105,3 +106,13 @@ def test_zero_area_boxes_are_skipped_and_never_fatal(tmp_path: Path, make_voc: M
     dataset = read.load(root)
     assert dataset.splits["train"][0].boxes.tolist() == [[1, 1, 9, 9]]
     assert [(p.kind, p.file) for p in dataset.problems] == [("zero_area_box", "Annotations/a.xml")]
+
+
+def test_of_two_pictures_with_one_stem_one_is_used_and_the_other_named(
+    tmp_path: Path, make_voc: Make, make_picture: Callable[..., None], xml
+) -> None:
+    root = make_voc(tmp_path, annotations(xml), LISTS)
+    make_picture(root / "JPEGImages" / "a.png")
+    dataset = read.load(root)
+    assert [e.path.name for e in dataset.splits["train"]] == ["a.jpg", "b.jpg"]
+    assert [(p.kind, p.file) for p in dataset.problems] == [("duplicate_stem", "JPEGImages/a.png")]
