@@ -20,6 +20,10 @@ class PictureError(ValueError):
     """A picture file that cannot be read."""
 
 
+class TruncatedPictureError(PictureError):
+    """A picture file without its end."""
+
+
 def is_picture(path: Path) -> bool:
     """Whether the name ends as a picture's does, upper case or lower."""
     return path.suffix.lower() in SUFFIXES
@@ -36,12 +40,17 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels; from the header for PNG and JPEG, by decoding otherwise."""
+    """(width, height) in pixels; from the header for PNG and JPEG, by decoding otherwise.
+
+    A PNG or JPEG that was cut short is a TruncatedPictureError: its header alone would look well.
+    """
     content = _read_bytes(path)
     size = _png_size(content) or _jpeg_size(content)
     if size is None:
         height, width = _decode(content, path).shape[:2]
         return width, height
+    if not _has_end(content):
+        raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
     return size
 
 
@@ -65,6 +74,15 @@ def _decode(content: bytes, path: Path) -> NDArray[np.uint8]:
     if image is None:
         raise PictureError(f"{path}: expected a picture, got a file that OpenCV cannot decode")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _has_end(content: bytes) -> bool:
+    """Whether a PNG has its last chunk, or a JPEG its end marker after the last start of a scan; more may follow."""
+    if content[:2] != b"\xff\xd8":
+        return b"IEND\xaeB`\x82" in content
+    # A preview in the header has an end of its own, and lies before the picture's scan. Within a scan FF D9 cannot
+    # occur by chance: an FF in its data is followed by 00.
+    return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
 
 
 def _png_size(content: bytes) -> tuple[int, int] | None:

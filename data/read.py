@@ -11,8 +11,10 @@ from data.readers import voc, yolo
 
 READERS: Mapping[str, Callable[[Path], Dataset]] = {"voc": voc.read, "yolo": yolo.read}
 
-# What a search does not train on: someone meant these labels, and not what would be left of them.
-FATAL = frozenset({"broken_annotation", "malformed_line", "malformed_box", "polygon", "class_out_of_range"})
+# What a search does not train on: someone meant these labels and pictures, and not what would be left of them.
+FATAL = frozenset(
+    {"broken_annotation", "malformed_line", "malformed_box", "polygon", "class_out_of_range", "truncated_picture"}
+)
 
 _LOOK_AT_MOST = 20_000  # files, in search of a picture
 _CUT_SHARE = 0.15  # of the training pictures, for each missing split

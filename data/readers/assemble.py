@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures import PictureError, picture_size
+from data.pictures import PictureError, TruncatedPictureError, picture_size
 
 # Of a larger file its size and both ends are hashed: enough to notice another picture, and quick.
 _WHOLE_FILE_BYTES = 1 << 20
@@ -33,6 +33,10 @@ def size_of(picture: Path, root: Path, problems: list[Problem]) -> tuple[int, in
     """The picture's size, or None and a problem when it cannot be read."""
     try:
         return picture_size(picture)
+    except TruncatedPictureError:
+        name = relative(picture, root)
+        problems.append(Problem("truncated_picture", name, "expected a whole picture, got a file that was cut short"))
+        return None
     except PictureError as error:
         problems.append(Problem("broken_picture", relative(picture, root), str(error)))
         return None

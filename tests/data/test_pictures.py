@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.pictures import PictureError, picture_size, pictures_in, read_picture
+from data.pictures import PictureError, TruncatedPictureError, picture_size, pictures_in, read_picture
 
 
 def write(path: Path, image: np.ndarray) -> Path:
@@ -54,3 +54,37 @@ def test_pictures_in_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "d.jpg").mkdir()
     assert [path.name for path in pictures_in(tmp_path)] == ["a.jpeg", "b.PNG"]
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".png", []),
+        (".jpg", []),
+        (".jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
+        (".jpg", [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]),
+    ],
+)
+def test_a_picture_that_was_cut_short_is_told(tmp_path: Path, suffix: str, options: list[int]) -> None:
+    _, encoded = cv2.imencode(suffix, NOISE, options)
+    whole, path = encoded.tobytes(), tmp_path / f"x{suffix}"
+    path.write_bytes(whole + b"something after the end")
+    assert picture_size(path) == (64, 64)
+    for length in (len(whole) - 1, len(whole) * 9 // 10, len(whole) // 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(TruncatedPictureError, match=r"x\..*: expected a whole picture"):
+            picture_size(path)
+
+
+def test_the_end_of_a_preview_is_not_the_end_of_the_picture(tmp_path: Path) -> None:
+    preview, whole = (cv2.imencode(".jpg", picture)[1].tobytes() for picture in (NOISE[:8, :8], NOISE))
+    segment = b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview
+    path = tmp_path / "x.jpg"
+    path.write_bytes(whole[:2] + segment + whole[2:])
+    assert picture_size(path) == (64, 64)
+    path.write_bytes(whole[:2] + segment + whole[2:-100])
+    with pytest.raises(TruncatedPictureError):
+        picture_size(path)

@@ -63,6 +63,16 @@ def test_a_split_of_unreadable_pictures(tmp_path: Path, make_yolo: Make) -> None
     assert "split 'val' is there but holds nothing usable" in sentence(root)
 
 
+def test_a_picture_that_was_cut_short_is_skipped_and_fatal_for_a_search(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    picture = root / "train" / "images" / "b.png"
+    picture.write_bytes(picture.read_bytes()[:-20])
+    dataset = read.load(root, strict=False)
+    assert [e.path.stem for e in dataset.splits["train"]] == ["a"]
+    assert [(p.kind, p.file) for p in dataset.problems] == [("truncated_picture", "train/images/b.png")]
+    assert sentence(root) == f"{picture}: expected a whole picture, got a file that was cut short"
+
+
 def test_no_boxes_at_all(tmp_path: Path, make_yolo: Make) -> None:
     assert "at least one usable box" in sentence(make_yolo(tmp_path, {"train": {"a": "", "b": ""}}))
 
