@@ -11,12 +11,12 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """What the chance is for; one number each, never used twice."""
+    """What the chance is for; one number each."""
 
     PICTURE = 0  # augmentation of one place in one batch
     ORDER = 1  # the order of the pictures in an epoch
     SHAPE = 2  # the training shape of a period of steps
-    SPLIT = 3  # cutting a missing split
+    SPLIT = 3  # cutting a missing split, and the embedded digits into slices: other keys, other things
     ANCHORS = 4  # starts of k-means
     SCENE = 5  # embedded scenes
     CROP = 6  # crops of objects

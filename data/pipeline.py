@@ -137,7 +137,8 @@ class Pipeline:
             else:
                 where = augment.place(crop, change.flip, canvas.shape[0])
             picture = self._picture(index)
-            # Letterboxed pictures get in training the grey that they get in use; others Darknet's mean colour.
+            # Around letterboxed pictures the grey of use, around others Darknet's mean colour; the change of colour
+            # goes over picture and fill alike.
             fill = _GREY_FILL if fit == "letterbox" else picture.mean
             window = augment.apply_to_image(picture.image, where, fill)
             canvas[where.top : where.bottom, where.left : where.right] = augment.change_colour(window, change)
