@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VARIANTS = ("yolov4",)
 EVALUATION_BATCH = 8
-STORE_FACTOR = 2  # pictures are kept at up to this many times the network's side, as in training
+STORE_FACTOR = 1.5  # pictures are kept at up to this many times the network's side, as in training
 SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
 
 
@@ -111,6 +111,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
     dataset = read.load(options.data, strict=False)
     examples = _examples_of(dataset, options.split, info)
+    _tell_problems(dataset)
     _load_keras()
     from data.pipeline import Pipeline
     from model import predict
@@ -118,7 +119,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
     model, info = checkpoint.load_detector(options.weights)
     forward = predict.compile_forward(model, info.anchors, info.detector.scale_xy)
-    batches = Pipeline(examples, store_side=STORE_FACTOR * size).evaluation(
+    batches = Pipeline(examples, store_side=round(STORE_FACTOR * size)).evaluation(
         size=size, fit=options.fit or info.fit, batch=min(EVALUATION_BATCH, len(examples))
     )
     found = run(forward, batches, examples, info.class_names, post)
@@ -135,6 +136,16 @@ def evaluate(options: argparse.Namespace) -> int:
     else:
         _print_table(found, options.split)
     return 0
+
+
+def _tell_problems(dataset: "Dataset") -> None:
+    """What was mended or skipped in the data set, counted by kind, beside the scores: they are not of all of it."""
+    from collections import Counter
+
+    counts = Counter(problem.kind for problem in dataset.problems)
+    if counts:
+        found = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        print(f"{dataset.root}: {found} (`python -m data check` lists them)", file=sys.stderr)
 
 
 def _examples_of(dataset: "Dataset", split: str, info: "DetectorInfo") -> "list[Example]":

@@ -136,6 +136,21 @@ def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp
         command._examples_of(dataset, "val", stranger)
 
 
+def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from data import read
+
+    label = folder / "val" / "labels" / "val0.txt"
+    good = label.read_text()
+    try:
+        label.write_text(good + "7 0.5 0.5 0.1 0.1\n8 0.5 0.5 0.1 0.1\n0 0.5\n")
+        command._tell_problems(read.load(folder, strict=False))
+    finally:
+        label.write_text(good)
+    said = capsys.readouterr().err
+    counts = "2 class_out_of_range, 1 malformed_line, 1 split_cut"  # the cut: there is no test split
+    assert said == f"{folder}: {counts} (`python -m data check` lists them)\n"
+
+
 def test_pictures_are_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="would be overwritten"):
         command._targets([tmp_path / "a.png"], tmp_path)
