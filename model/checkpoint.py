@@ -134,6 +134,7 @@ def read_weights(path: Path) -> Weights:
     """The stored arrays by "layer/weight" name, float32, without building the network."""
     names = _read_plain(path).get("weights", {})
     weights: Weights = {}
+    declared = 0
     with _archive(path) as archive:
         content = archive.read(WEIGHTS_MEMBER)
     try:
@@ -141,8 +142,13 @@ def read_weights(path: Path) -> Weights:
             for group in stored["layers"].values():
                 layer = str(group["vars"].attrs.get("name", ""))
                 for place, name in enumerate(names.get(layer, ())):
-                    weights[f"{layer}/{name}"] = np.asarray(group["vars"][str(place)], np.float32)
-    except (OSError, KeyError, TypeError, AttributeError) as error:
+                    array = group["vars"][str(place)]
+                    # HDF5 can name sizes that it holds no bytes for; Keras stores every number plainly.
+                    declared += array.nbytes
+                    if declared > len(content):
+                        raise ValueError(f"{layer}/{name}: expected numbers, got a size larger than the file")
+                    weights[f"{layer}/{name}"] = np.asarray(array, np.float32)
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{path}: {WEIGHTS_MEMBER} is damaged: {error}") from error
     expected = sum(len(of_layer) for of_layer in names.values())
     if not weights or len(weights) != expected:

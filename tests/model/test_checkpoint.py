@@ -1,9 +1,11 @@
 """One file holds a detector: what goes in comes out, and a wrong file is told in a sentence."""
 
+import io
 import json
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -145,6 +147,23 @@ def test_an_archive_of_keras_alone_is_not_ours(model: keras.Model, tmp_path: Pat
 def test_damaged_information_is_told(saved: Path, tmp_path: Path, changes: dict[str, object], words: str) -> None:
     with pytest.raises(CheckpointError, match=words):
         checkpoint.load_detector(rewritten(saved, tmp_path / "changed.keras", **changes))
+
+
+def test_a_size_without_bytes_behind_it_is_refused(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+        for member in source.infolist():
+            content = source.read(member)
+            if member.filename == checkpoint.WEIGHTS_MEMBER:
+                file = io.BytesIO(content)
+                with h5py.File(file, "r+") as stored:
+                    kernel = next(group["vars"] for group in stored["layers"].values() if "0" in group["vars"])
+                    del kernel["0"]
+                    kernel.create_dataset("0", shape=(1 << 40,), dtype="f4")  # 4 TiB, of which nothing is stored
+                content = file.getvalue()
+            target.writestr(member.filename, content)
+    with pytest.raises(CheckpointError, match=r"model\.weights\.h5 is damaged: .*a size larger than the file"):
+        checkpoint.read_weights(path)
 
 
 def test_a_reader_of_the_old_file_is_not_disturbed(model: keras.Model, tmp_path: Path) -> None:
