@@ -74,6 +74,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     check_space(space.name, space.trial, {gene: _extremes(domain) for gene, domain in space.genes.items()})
     base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
+    _weights(request, base, ())  # refused before any data is drawn or read
     root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
     description = describe_data(root, size=base.train.size, fit=base.input.fit)
     description["embedded"] = request.data is None
