@@ -1,4 +1,8 @@
-"""One local Ray for all the tests that need one: its start takes about five seconds, an executor's in it one."""
+"""Properties without a clock, and one local Ray for all the tests that need one.
+
+Ray's start takes about five seconds, an executor's in it one. Properties are about values, not about time: a busy
+machine must not fail them.
+"""
 
 import os
 import sys
@@ -6,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no deadline", settings(), deadline=None)  # the parent: under CI the examples are fixed ones
+settings.load_profile("no deadline")
 
 IN_WORKERS = Path(__file__).parent / "evolve" / "execution" / "in_workers"
 
