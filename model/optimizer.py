@@ -20,8 +20,7 @@ Tensor = Any
 class MomentumSGD:
     """One velocity for all kernels and one for everything else, each a flat vector, and the update that uses them.
 
-    Flat, because some 200 variables at a dozen small operations each cost a third of a small model's
-    trace and step.
+    Flat, because some 200 variables at a dozen small operations each weigh on a small model's trace and step.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
