@@ -30,6 +30,12 @@ class AugmentConfig:
     mosaic_prob: float = 0.5  # per picture (Darknet draws it per loading chunk)
     mosaic_min_offset: float = 0.2  # the cut point lies in [offset, 1 - offset] of the side
     mosaic_off_share: float = 0.0  # last share of the schedule without mosaic; Darknet: 0
+    cutmix_prob: float = 0.0  # per picture that is no mosaic; not in Darknet's detector
+    cutmix_min_side: float = 0.3  # the pasted rectangle's sides are U(min, max) of the picture's (Darknet's classifier)
+    cutmix_max_side: float = 0.8
+    cutmix_min_visible: float = 0.3  # a box of which less is left, or was pasted, is dropped
+    mixup_prob: float = 0.0  # per picture that is neither mosaic nor CutMix; not in YOLOv4
+    resize: float = 1.0  # factor U(1, r), inverted with probability 1/2, on the jittered crop (Scaled-YOLOv4: 1.5)
     min_visible_share: float = 0.1  # a box cut to less is dropped; Darknet keeps any, Model Garden 0.1
 
     def __post_init__(self) -> None:
@@ -37,7 +43,9 @@ class AugmentConfig:
         require(0 <= self.hue <= 0.5, "augment.hue", "0 to 0.5", self.hue)
         require(self.saturation >= 1, "augment.saturation", "a factor >= 1", self.saturation)
         require(self.exposure >= 1, "augment.exposure", "a factor >= 1", self.exposure)
-        for name in ("flip_prob", "mosaic_prob", "mosaic_off_share", "min_visible_share"):
+        require(1 <= self.resize <= 4, "augment.resize", "a factor of 1 to 4", self.resize)
+        shares = ("flip_prob", "mosaic_prob", "mosaic_off_share", "min_visible_share")
+        for name in (*shares, "cutmix_prob", "cutmix_min_visible", "mixup_prob"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"augment.{name}", "0 to 1", value)
         require(
@@ -46,6 +54,9 @@ class AugmentConfig:
             "above 0, at most 0.5",
             self.mosaic_min_offset,
         )
+        for name, low in (("cutmix_min_side", 0.0), ("cutmix_max_side", self.cutmix_min_side)):
+            value = getattr(self, name)
+            require(max(low, 0.01) <= value <= 1, f"augment.{name}", f"{max(low, 0.01):g} to 1", value)
 
 
 @dataclass(frozen=True)

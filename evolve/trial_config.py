@@ -13,7 +13,7 @@ from typing import Any
 from data.config import AugmentConfig, InputConfig
 from evolve.trial import Setting
 from model.config import STRUCTURAL as MODEL_STRUCTURAL
-from model.config import DetectorConfig, LossConfig, OptimizerConfig, TrainConfig
+from model.config import DetectorConfig, LossConfig, OptimizerConfig, RegularizationConfig, TrainConfig
 
 # What shapes the graph: a trial that differs only in other settings traces and compiles nothing.
 STRUCTURAL = MODEL_STRUCTURAL | {"input.max_boxes"}
@@ -26,6 +26,7 @@ class TrialConfig:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    regularization: RegularizationConfig = field(default_factory=RegularizationConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     input: InputConfig = field(default_factory=InputConfig)
@@ -60,6 +61,7 @@ ROOMS: dict[str, Any] = {
     "detector": DetectorConfig,
     "loss": LossConfig,
     "optimizer": OptimizerConfig,
+    "regularization": RegularizationConfig,
     "train": TrainConfig,
     "augment": AugmentConfig,
     "input": InputConfig,

@@ -6,12 +6,25 @@ one reaches the compiled train step as a tensor, so that changing it traces noth
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from data.config import require
 
 Activation = Literal["mish", "leaky"]
+Shortcut = Literal["add", "per_feature", "per_channel"]
+ShortcutNormalization = Literal["relu", "softmax"]
+Place = Literal["none", "neck", "backbone", "both"]
+BoxLoss = Literal["ciou", "diou", "giou", "mse"]
+Policy = Literal["cosine", "steps"]
+Precision = Literal["float32", "bfloat16", "float16"]
+SatGoal = Literal["empty", "truth"]
+SatNorm = Literal["sign", "l2", "raw"]
 NmsKind = Literal["plain", "diou"]
+
+
+def require_word(value: object, name: str, words: Any) -> None:
+    """Raise a ValueError when the value is none of a Literal's words."""
+    require(value in get_args(words), name, " or ".join(map(repr, get_args(words))), value)
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,15 @@ class DetectorConfig:
     width: float = 1.0  # multiplies every channel count but the output maps'
     depth: float = 1.0  # multiplies the residual units of each stage, at least one stays
     backbone_activation: Activation = "mish"
-    neck_activation: Activation = "leaky"
+    neck_activation: Activation = "leaky"  # of neck and heads
+    sam: bool = False  # modified spatial attention: a point-wise gate in each head
+    shortcut: Shortcut = "add"  # other than "add": MiWRC, weighted residual connections, in the backbone
+    shortcut_normalization: ShortcutNormalization = "relu"
+    shortcut_gain: float = 1.0  # times the weighted mean; 2 makes fresh weights the plain sum, for imported backbones
+    dropblock_place: Place = (
+        "none"  # where DropBlock layers stand; how strong they are is regularization.dropblock_rate
+    )
+    dropblock_size: int = 7  # side of a block in cells, odd; clamped to the map
     # Grid sensitivity (Darknet's scale_x_y) by stride: tensors, used in training and inference alike.
     scale_xy_8: float = 1.2
     scale_xy_16: float = 1.1
@@ -32,7 +53,13 @@ class DetectorConfig:
         require(0 < self.depth <= 4, "detector.depth", "above 0, at most 4", self.depth)
         for name in ("backbone_activation", "neck_activation"):
             value = getattr(self, name)
-            require(value in ("mish", "leaky"), f"detector.{name}", "'mish' or 'leaky'", value)
+            require_word(value, f"detector.{name}", Activation)
+        require_word(self.shortcut, "detector.shortcut", Shortcut)
+        require_word(self.shortcut_normalization, "detector.shortcut_normalization", ShortcutNormalization)
+        require(0 < self.shortcut_gain <= 4, "detector.shortcut_gain", "above 0, at most 4", self.shortcut_gain)
+        require_word(self.dropblock_place, "detector.dropblock_place", Place)
+        odd = self.dropblock_size >= 1 and self.dropblock_size % 2 == 1
+        require(odd, "detector.dropblock_size", "an odd number of cells", self.dropblock_size)
         for stride in (8, 16, 32):
             value = getattr(self, f"scale_xy_{stride}")
             require(1 <= value <= 2, f"detector.scale_xy_{stride}", "1 to 2", value)
@@ -47,6 +74,7 @@ class DetectorConfig:
 class LossConfig:
     """The three terms, each summed over cells, anchors and truths, averaged over the batch."""
 
+    box: BoxLoss = "ciou"
     box_weight: float = 4.0
     objectness_weight: float = 1.0
     class_weight: float = 1.0
@@ -56,6 +84,7 @@ class LossConfig:
     objectness_gamma: float = 0.0  # negatives weighted by their own score to this power (focal style); 0 is plain BCE
 
     def __post_init__(self) -> None:
+        require_word(self.box, "loss.box", BoxLoss)
         for name in ("box_weight", "objectness_weight", "class_weight", "objectness_gamma"):
             value = getattr(self, name)
             require(value >= 0, f"loss.{name}", "0 or more", value)
@@ -67,21 +96,29 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """SGD with momentum and coupled weight decay on kernels, burn-in, then one half cosine."""
+    """SGD with momentum and coupled weight decay on kernels; burn-in, then cosines or steps."""
 
     learning_rate: float = 0.0013
     momentum: float = 0.949
     weight_decay: float = 0.0005
     burn_in_share: float = 0.05  # share of the schedule; the rate grows with the 4th power (Darknet)
-    final_learning_rate_share: float = 0.01  # of learning_rate, at the last step
+    policy: Policy = "cosine"  # "steps": a tenth from 80 % of the schedule on, a hundredth from 90 % (Darknet)
+    cycles: int = 1  # cosines one after the other, each from the full rate (SGDR)
+    cycle_factor: float = 2.0  # each cycle is this many times as long as the one before (Darknet's sgdr_mult)
+    final_learning_rate_share: float = 0.01  # of learning_rate, at the end of a cosine
     max_gradient_norm: float = 10.0  # global norm; Darknet clips each delta instead (max_delta=5)
     norm_momentum: float = 0.99  # of batch normalization's running statistics
+    ema_decay: float = 0.0  # of the weights' moving average, which is then what is evaluated and kept; 0 is off
+    freeze_share: float = 0.0  # first share of the schedule in which the backbone's weights stand still
 
     def __post_init__(self) -> None:
         require(self.learning_rate > 0, "optimizer.learning_rate", "above 0", self.learning_rate)
         require(0 <= self.momentum < 1, "optimizer.momentum", "0 <= momentum < 1", self.momentum)
         require(self.weight_decay >= 0, "optimizer.weight_decay", "0 or more", self.weight_decay)
         require(0 <= self.burn_in_share < 1, "optimizer.burn_in_share", "0 <= share < 1", self.burn_in_share)
+        require_word(self.policy, "optimizer.policy", Policy)
+        require(self.cycles >= 1, "optimizer.cycles", "at least 1", self.cycles)
+        require(self.cycle_factor >= 1, "optimizer.cycle_factor", "at least 1", self.cycle_factor)
         require(
             0 <= self.final_learning_rate_share <= 1,
             "optimizer.final_learning_rate_share",
@@ -90,6 +127,32 @@ class OptimizerConfig:
         )
         require(self.max_gradient_norm > 0, "optimizer.max_gradient_norm", "above 0", self.max_gradient_norm)
         require(0 <= self.norm_momentum < 1, "optimizer.norm_momentum", "0 <= momentum < 1", self.norm_momentum)
+        require(0 <= self.ema_decay < 1, "optimizer.ema_decay", "0 <= decay < 1", self.ema_decay)
+        require(0 <= self.freeze_share <= 1, "optimizer.freeze_share", "0 to 1", self.freeze_share)
+
+
+@dataclass(frozen=True)
+class RegularizationConfig:
+    """Techniques that act on a training step alone; a network at inference knows nothing of them."""
+
+    cmbn: bool = False  # normalize a mini-batch with the statistics of those before it in its batch
+    dropblock_rate: float = 0.0  # share of the cells that DropBlock drops once it is at full strength
+    dropblock_ramp_share: float = 0.85  # share of the schedule over which the rate grows from 0
+    sat_prob: float = 0.0  # share of the steps after burn-in that are self-adversarial
+    sat_strength: float = 0.008  # size of the change in the unit of sat_norm
+    sat_norm: SatNorm = "sign"  # change per channel; "l2": norm over the picture's own; "raw": rate, Darknet's form
+    sat_goal: SatGoal = (
+        "empty"  # "empty": towards a picture without objects (paper); "truth": away from the truth (FGSM)
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("dropblock_ramp_share", "sat_prob"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"regularization.{name}", "0 to 1", value)
+        require(0 <= self.dropblock_rate < 1, "regularization.dropblock_rate", "0 <= rate < 1", self.dropblock_rate)
+        require(self.sat_strength >= 0, "regularization.sat_strength", "0 or more", self.sat_strength)
+        require_word(self.sat_norm, "regularization.sat_norm", SatNorm)
+        require_word(self.sat_goal, "regularization.sat_goal", SatGoal)
 
 
 @dataclass(frozen=True)
@@ -98,6 +161,9 @@ class TrainConfig:
 
     steps: int = 6000  # optimizer steps of the full budget: the schedule's whole length
     batch: int = 64
+    subdivisions: int = 1  # mini-batches of a batch: each is normalized by itself, or with cmbn by those before it too
+    mini_batches_at_once: int = 1  # that go through the network together; fewer take less memory
+    precision: Precision = "float32"  # of the convolutions; losses, decoding and statistics stay in float32
     size: int = 416  # side of the square network input at evaluation, pixels
     sizes: tuple[int, ...] = (416,)  # random training shapes: one of these a period
     size_period: int = 10  # steps between draws of the training shape
@@ -105,6 +171,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require(self.steps >= 1, "train.steps", "at least 1", self.steps)
         require(self.batch >= 1, "train.batch", "at least 1", self.batch)
+        fits = self.subdivisions >= 1 and self.batch % self.subdivisions == 0
+        require(fits, "train.subdivisions", f"a divisor of the batch, {self.batch}", self.subdivisions)
+        fits = self.mini_batches_at_once >= 1 and self.subdivisions % self.mini_batches_at_once == 0
+        expected = f"a divisor of the subdivisions, {self.subdivisions}"
+        require(fits, "train.mini_batches_at_once", expected, self.mini_batches_at_once)
+        require_word(self.precision, "train.precision", Precision)
         require(len(self.sizes) >= 1, "train.sizes", "at least one size", self.sizes)
         for side in (self.size, *self.sizes):
             require(side >= 32 and side % 32 == 0, "train.sizes", "multiples of 32", side)
@@ -117,7 +189,17 @@ STRUCTURAL = frozenset(
         "detector.depth",
         "detector.backbone_activation",
         "detector.neck_activation",
+        "detector.sam",
+        "detector.shortcut",
+        "detector.shortcut_normalization",
+        "detector.shortcut_gain",
+        "detector.dropblock_place",
+        "detector.dropblock_size",
+        "regularization.sat_goal",
         "train.batch",
+        "train.subdivisions",
+        "train.mini_batches_at_once",
+        "train.precision",
         "train.size",
         "train.sizes",
     }
