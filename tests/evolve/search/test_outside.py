@@ -128,7 +128,7 @@ def test_the_winners_file_is_enough_to_train(undisturbed: Undisturbed) -> None:
     [
         (lambda plain: plain.pop("config"), "expected a section 'config', got None"),
         (lambda plain: plain.update(format=7), "expected a winner file of format 1, got '7'"),
-        (lambda plain: plain["config"].update({"loss.box": 1}), "'loss.box' is no setting of a trial"),
+        (lambda plain: plain["config"].update({"loss.boxes": 1}), "'loss.boxes' is no setting of a trial"),
         (lambda plain: plain["config"].update({"train.batch": 0}), "train.batch"),
         (
             lambda plain: plain["scores"]["fitness"].update(seed="x"),
