@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from model import assign, decode
+from model.config import LossConfig
 
 Tensor = Any
 
@@ -29,6 +30,11 @@ class LossSettings(NamedTuple):
     ignore_threshold: Tensor
     label_smoothing: Tensor
     objectness_gamma: Tensor
+
+
+def settings(config: LossConfig) -> LossSettings:
+    """The settings as floats, ready for the vector of scalars of the compiled step."""
+    return LossSettings(**{name: float(getattr(config, name)) for name in LossSettings._fields})
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
