@@ -14,6 +14,7 @@ import pytest
 from model import __main__ as command
 from model import checkpoint, detector
 from model.checkpoint import DetectorInfo
+from model.commands import evaluate, predict
 from model.config import DetectorConfig
 
 SIDE = 96
@@ -130,10 +131,10 @@ def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp
     info = checkpoint.read_info(weights)
     dataset = read.load(folder)
     with pytest.raises(ValueError, match="expected pictures in split 'nights'"):
-        command._examples_of(dataset, "nights", info)
+        evaluate.examples_of(dataset, "nights", info)
     stranger = DetectorInfo(("blue",), info.anchors, 64, "stretch", info.detector)
     with pytest.raises(ValueError, match=r"expected classes that the detector knows \(blue\), got red too"):
-        command._examples_of(dataset, "val", stranger)
+        evaluate.examples_of(dataset, "val", stranger)
 
 
 def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +144,7 @@ def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pyt
     good = label.read_text()
     try:
         label.write_text(good + "7 0.5 0.5 0.1 0.1\n8 0.5 0.5 0.1 0.1\n0 0.5\n")
-        command._tell_problems(read.load(folder, strict=False))
+        evaluate.tell_problems(read.load(folder, strict=False))
     finally:
         label.write_text(good)
     said = capsys.readouterr().err
@@ -153,9 +154,9 @@ def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pyt
 
 def test_pictures_are_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="would be overwritten"):
-        command._targets([tmp_path / "a.png"], tmp_path)
+        predict.drawing_targets([tmp_path / "a.png"], tmp_path)
     with pytest.raises(ValueError, match="two called a"):
-        command._targets([tmp_path / "a.png", tmp_path / "other" / "a.jpg"], tmp_path / "out")
+        predict.drawing_targets([tmp_path / "a.png", tmp_path / "other" / "a.jpg"], tmp_path / "out")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["evaluate", "--weights", "none.keras", "--data", "."]])
