@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from model import layers
+from model import dropblock, layers
 from model.config import DetectorConfig
 
 Tensor = Any
@@ -27,14 +27,13 @@ STAGES = (
     Stage(512, 256, 256, 8),
     Stage(1024, 512, 512, 4),
 )
+FIRST_DROPPED = 4  # DropBlock stands at the end of this stage and of those after it, if anywhere
 
 
 def cspdarknet53(images: Tensor, config: DetectorConfig) -> tuple[Tensor, Tensor, Tensor]:
     """Features of strides 8, 16, 32 (256, 512, 1024 channels at width 1) of images [b, h, w, 3]."""
-    kind = config.backbone_activation
-    x = layers.convolution(
-        images, layers.scaled_channels(STEM_FILTERS, config.width), 3, kind=kind, name="backbone_stem"
-    )
+    stem = layers.scaled_channels(STEM_FILTERS, config.width)
+    x = layers.convolution(images, stem, 3, kind=config.backbone_activation, name="backbone_stem")
     taps = []
     for number, stage in enumerate(STAGES, start=1):
         x = layers.csp_stage(
@@ -43,8 +42,10 @@ def cspdarknet53(images: Tensor, config: DetectorConfig) -> tuple[Tensor, Tensor
             branch=layers.scaled_channels(stage.branch, config.width),
             middle=layers.scaled_channels(stage.middle, config.width),
             units=layers.scaled_units(stage.units, config.depth),
-            kind=kind,
+            config=config,
             name=f"backbone_stage{number}",
         )
+        if number >= FIRST_DROPPED:
+            x = dropblock.after(x, "backbone", config, name=f"backbone_stage{number}_dropblock")
         taps.append(x)
     return taps[2], taps[3], taps[4]

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from model.config import Activation
+from model.config import Activation, DetectorConfig
 from model.normalization import BatchNorm
+from model.shortcut import shortcut
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
@@ -107,24 +108,28 @@ def plain_convolution(
     return layer(x)
 
 
-def residual_unit(x: Tensor, middle: int, *, kind: Activation, name: str) -> Tensor:
-    """1x1 to `middle` channels, 3x3 back, plus the input; no activation after the sum."""
+def residual_unit(x: Tensor, middle: int, *, config: DetectorConfig, name: str) -> Tensor:
+    """1x1 to `middle` channels, 3x3 back, plus the input (or their weighted mean); no activation after the sum."""
+    kind = config.backbone_activation
     y = convolution(x, middle, 1, kind=kind, name=f"{name}_reduce")
     y = convolution(y, x.shape[-1], 3, kind=kind, name=f"{name}_expand")
-    return keras.layers.Add(name=f"{name}_shortcut")([y, x])
+    return shortcut(config, f"{name}_shortcut")([y, x])
 
 
-def csp_stage(x: Tensor, filters: int, *, branch: int, middle: int, units: int, kind: Activation, name: str) -> Tensor:
+def csp_stage(
+    x: Tensor, filters: int, *, branch: int, middle: int, units: int, config: DetectorConfig, name: str
+) -> Tensor:
     """Down-sample by 2, split in two branches (two 1x1 convolutions of one tensor), join them.
 
     CSPNet, arXiv 1911.11929. The skip branch comes before the main one in Darknet's files, and the main one
     first in the concatenation.
     """
+    kind = config.backbone_activation
     x = convolution(x, filters, 3, stride=2, kind=kind, name=f"{name}_down")
     skip = convolution(x, branch, 1, kind=kind, name=f"{name}_skip")
     main = convolution(x, branch, 1, kind=kind, name=f"{name}_main")
     for unit in range(1, units + 1):
-        main = residual_unit(main, middle, kind=kind, name=f"{name}_unit{unit}")
+        main = residual_unit(main, middle, config=config, name=f"{name}_unit{unit}")
     main = convolution(main, branch, 1, kind=kind, name=f"{name}_exit")
     joined = keras.layers.Concatenate(name=f"{name}_concat")([main, skip])
     return convolution(joined, filters, 1, kind=kind, name=f"{name}_transition")

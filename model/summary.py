@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from model.shortcut import WeightedShortcut
+
 Shape = tuple[int | None, ...]
 
 
@@ -45,7 +47,10 @@ def tensor_shapes(model: keras.Model, size: int) -> dict[int, Any]:
 
 
 def billion_operations(model: keras.Model, shapes: dict[int, Any]) -> float:
-    """Darknet's BFLOPs: 2 x multiply-adds of convolutions, adds of shortcuts, window reads of max pools, / 1e9."""
+    """Darknet's BFLOPs: 2 x multiply-adds of convolutions, adds of shortcuts, window reads of max pools, / 1e9.
+
+    A weighted shortcut counts as the plain one; attention counts by its convolution alone.
+    """
     windows: dict[int, int] = {}  # side of the window that a pool's output looks at, by the output's id
     operations = 0
     for layer in model.layers:
@@ -54,8 +59,8 @@ def billion_operations(model: keras.Model, shapes: dict[int, Any]) -> float:
         elements = int(np.prod(shapes[id(layer.output)]))
         if isinstance(layer, keras.layers.Conv2D):
             operations += 2 * elements * int(np.prod(layer.kernel.shape[:-1]))
-        elif isinstance(layer, keras.layers.Add):
-            operations += elements
+        elif isinstance(layer, keras.layers.Add | WeightedShortcut):
+            operations += elements * (len(layer.input) - 1)
         elif isinstance(layer, keras.layers.MaxPooling2D):
             # A pool of a pool stands for one of a larger window, and counts as Darknet counts that one.
             side = windows.get(id(layer.input), 1) + layer.pool_size[0] - 1
