@@ -1,19 +1,23 @@
 """The one place where picture files are read: whole (RGB), or only their size.
 
-Pixels come as they are stored: an EXIF orientation is not applied, so that size, boxes and pixels agree.
+Pixels come turned as the EXIF orientation of a JPEG says, as people see them, and so do sizes; the readers turn boxes
+that were drawn on the stored picture. 16 bits a channel become 8 (the high ones), grey and palettes three channels.
 """
 
-import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data import headers, orientation
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
-# JPEG "start of frame" markers; C4, C8 and CC lie in their range and mean something else.
-_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# More than any camera's; what declares more is refused before memory is taken for it.
+MAX_PIXELS = 200_000_000
+MAX_BYTES = 1 << 30
 
 
 class PictureError(ValueError):
@@ -22,6 +26,20 @@ class PictureError(ValueError):
 
 class TruncatedPictureError(PictureError):
     """A picture file without its end."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Width and height in pixels of the picture as it is decoded, and the orientation by which it was turned."""
+
+    width: int
+    height: int
+    orientation: int
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) before it was turned."""
+        return orientation.turned_size(self.width, self.height, self.orientation)
 
 
 def is_picture(path: Path) -> bool:
@@ -36,26 +54,37 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """The picture as uint8 [h, w, 3] RGB, whatever its file holds (grey and palette are expanded, alpha dropped)."""
-    return _decode(_read_bytes(path), path)
+    content = _read_bytes(path)
+    return orientation.turned_image(_decode(content, path), headers.orientation(content))
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels; from the header for PNG and JPEG, by decoding otherwise.
+    """(width, height) in pixels; as picture_frame, which see."""
+    frame = picture_frame(path)
+    return frame.width, frame.height
+
+
+def picture_frame(path: Path) -> Frame:
+    """Size and orientation; from the header for PNG and JPEG, by decoding otherwise.
 
     A PNG or JPEG that was cut short is a TruncatedPictureError: its header alone would look well.
     """
     content = _read_bytes(path)
-    size = _png_size(content) or _jpeg_size(content)
+    size = headers.png_size(content) or headers.jpeg_size(content)
     if size is None:
         height, width = _decode(content, path).shape[:2]
-        return width, height
+        return Frame(width, height, headers.UPRIGHT)
+    _refuse_huge(size, path)
     if not _has_end(content):
         raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
-    return size
+    turn = headers.orientation(content)
+    return Frame(*orientation.turned_size(*size, turn), turn)
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PictureError(f"{path}: expected a picture of at most {MAX_BYTES >> 20} MiB, got a larger file")
         content = path.read_bytes()
     except OSError as error:
         raise PictureError(f"{path}: expected a picture, cannot read the file: {error.strerror}") from error
@@ -65,6 +94,10 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(content: bytes, path: Path) -> NDArray[np.uint8]:
+    size = headers.declared_size(content)
+    if size is None:
+        raise PictureError(f"{path}: expected a picture, got a file without the header of JPEG, PNG, BMP, WebP or TIFF")
+    _refuse_huge(size, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         # Not cv2.imread: it fails on names that the file system's code page cannot spell.
@@ -76,6 +109,13 @@ def _decode(content: bytes, path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
+def _refuse_huge(size: tuple[int, int], path: Path) -> None:
+    if size[0] * size[1] > MAX_PIXELS:
+        raise PictureError(
+            f"{path}: expected a picture of at most {MAX_PIXELS // 10**6} million pixels, got {size[0]}x{size[1]}"
+        )
+
+
 def _has_end(content: bytes) -> bool:
     """Whether a PNG has its last chunk, or a JPEG its end marker after the last start of a scan; more may follow."""
     if content[:2] != b"\xff\xd8":
@@ -83,27 +123,3 @@ def _has_end(content: bytes) -> bool:
     # A preview in the header has an end of its own, and lies before the picture's scan. Within a scan FF D9 cannot
     # occur by chance: an FF in its data is followed by 00.
     return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
-
-
-def _png_size(content: bytes) -> tuple[int, int] | None:
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR" or len(content) < 24:
-        return None
-    width, height = struct.unpack(">II", content[16:24])
-    return (width, height) if width and height else None
-
-
-def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """Walk the segments to the start of frame. Every segment: FF, marker, two bytes of length, content."""
-    if content[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
-        if marker == 0xFF:  # fill byte before a marker
-            at += 1
-        elif marker in _START_OF_FRAME:
-            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
-            return (width, height) if width and height else None
-        else:
-            at += 2 + struct.unpack(">H", content[at + 2 : at + 4])[0]
-    return None

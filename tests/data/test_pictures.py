@@ -1,5 +1,7 @@
 """Reading picture files, whole and by their header."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -88,3 +90,61 @@ def test_the_end_of_a_preview_is_not_the_end_of_the_picture(tmp_path: Path) -> N
     path.write_bytes(whole[:2] + segment + whole[2:-100])
     with pytest.raises(TruncatedPictureError):
         picture_size(path)
+
+
+def huge(suffix: str) -> bytes:
+    """A file of a few bytes that declares 60,000 x 60,000 pixels (10 GB once decoded)."""
+    if suffix == ".png":
+        head = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+        ends = b"\0\0\0\0IEND\xaeB`\x82"
+        return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + ends
+    small = cv2.imencode(suffix, NOISE[:16, :16])[1].tobytes()
+    if suffix == ".jpg":
+        at = small.index(b"\xff\xc0") + 5
+        return small[:at] + struct.pack(">HH", 60000, 60000) + small[at + 4 :]
+    if suffix == ".bmp":
+        return small[:18] + struct.pack("<ii", 60000, 60000) + small[26:]
+    wide = small.index(struct.pack("<HHIHH", 256, 3, 1, 16, 0))
+    small = small[: wide + 8] + struct.pack("<H", 60000) + small[wide + 10 :]
+    high = small.index(struct.pack("<HHIHH", 257, 3, 1, 16, 0))
+    return small[: high + 8] + struct.pack("<H", 60000) + small[high + 10 :]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
+def test_a_huge_declared_size_is_refused_before_memory_is_taken(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(huge(suffix))
+    for read in (read_picture, picture_size):
+        with pytest.raises(PictureError, match="at most 200 million pixels, got 60000x60000"):
+            read(path)
+
+
+def test_a_file_of_many_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "x.jpg").open("wb") as file:
+        file.truncate(8 << 30)  # a hole: no disk is used
+    with pytest.raises(PictureError, match="at most 1024 MiB"):
+        picture_size(tmp_path / "x.jpg")
+
+
+def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(cv2.imencode(".png", NOISE)[1].tobytes())
+    assert picture_size(path) == (64, 64)
+    np.testing.assert_array_equal(read_picture(path), NOISE[:, :, ::-1])
+
+
+def test_a_palette_is_expanded(tmp_path: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", 2, 1, 8, 3, 0, 0, 0)  # 2 x 1 pixels, 8 bits, colour type 3: palette
+    palette, pixels = bytes([250, 0, 10, 0, 130, 60]), zlib.compress(bytes([0, 1, 0]))
+    parts = [chunk(b"IHDR", head), chunk(b"PLTE", palette), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    assert read_picture(tmp_path / "x.png").tolist() == [[[0, 130, 60], [250, 0, 10]]]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_of_16_bits_the_high_ones_stay(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"x{suffix}", np.array([[0, 0x0180, 0x7F00, 0xFF00, 0xFFFF]], dtype=np.uint16))
+    np.testing.assert_allclose(read_picture(path)[0, :, 0], [0, 1, 127, 255, 255], atol=1)
