@@ -1,19 +1,22 @@
-"""Changes to one picture: jitter crop, flip, colour. Drawn once, then applied to picture and boxes alike.
+"""Changes to one picture: jitter crop, resize, flip, colour. Drawn once, then applied to picture and boxes alike.
 
 Darknet's data.c and image_opencv.cpp, with these differences: hue wraps around (Darknet's 8-bit hue sticks at 0), and
 the crop, the resize and the flip are one warp, of which only the window that is needed is computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data import letterbox
 from data.config import AugmentConfig, Fit
+from data.letterbox import Size
 
 _NUM_DRAWS = 10
+_NUM_RESIZE_DRAWS = 2
 _LEVELS = np.arange(256)
 
 
@@ -29,6 +32,16 @@ class Change:
     hue: float  # added, share of the colour circle
     saturation: float  # factor on S
     exposure: float  # factor on V
+    resize: float = 1.0  # factor on the crop's sides, about its middle: above 1 shows more, and all of it smaller
+
+
+class Window(NamedTuple):
+    """Whole pixels of the network's input."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
 
 
 class Region(NamedTuple):
@@ -72,6 +85,21 @@ def draw_change(rng: np.random.Generator, config: AugmentConfig) -> Change:
     )
 
 
+def draw_resize(rng: np.random.Generator, config: AugmentConfig) -> float:
+    """The factor on a crop's sides; takes the same count of numbers from rng whatever the configuration.
+
+    Between 1/r and r for resize r, as Darknet's, and equally often on either side of 1.
+    """
+    share, side = rng.random(_NUM_RESIZE_DRAWS).tolist()
+    return _factor(share, side, config.resize)
+
+
+def draw_resized_change(rng: np.random.Generator, config: AugmentConfig) -> Change:
+    """A change with its resize, both from rng."""
+    change = draw_change(rng, config)
+    return replace(change, resize=draw_resize(rng, config))
+
+
 def _factor(share: float, side: float, limit: float) -> float:
     """Between 1 and limit by share, inverted for half of the sides."""
     drawn = 1 + share * (limit - 1)
@@ -86,15 +114,20 @@ def region(change: Change, width: int, height: int, fit: Fit) -> Region:
         # As Darknet does: by the picture's own lack, so that jitter still changes the aspect ratio.
         missing_x, missing_y = max(0, height - width) / 2, max(0, width - height) / 2
         left, right, top, bottom = left - missing_x, right + missing_x, top - missing_y, bottom + missing_y
+    if change.resize != 1:
+        # After the widening, so that it is one scale for both axes.
+        grow_x, grow_y = ((change.resize - 1) / 2 * side for side in (right - left, bottom - top))
+        left, right, top, bottom = left - grow_x, right + grow_x, top - grow_y, bottom + grow_y
     return Region(left, top, right, bottom)
 
 
-def place(crop: Region, flip: bool, size: int) -> Placement:
-    """The region of a picture on the whole canvas of size x size."""
-    scale_x, scale_y = size / (crop.right - crop.left), size / (crop.bottom - crop.top)
+def place(crop: Region, flip: bool, size: Size) -> Placement:
+    """The region of a picture on the whole canvas."""
+    height, width = letterbox.sides(size)
+    scale_x, scale_y = width / (crop.right - crop.left), height / (crop.bottom - crop.top)
     if flip:
-        return Placement(-scale_x, crop.right * scale_x, scale_y, -crop.top * scale_y, 0, 0, size, size)
-    return Placement(scale_x, -crop.left * scale_x, scale_y, -crop.top * scale_y, 0, 0, size, size)
+        return Placement(-scale_x, crop.right * scale_x, scale_y, -crop.top * scale_y, 0, 0, width, height)
+    return Placement(scale_x, -crop.left * scale_x, scale_y, -crop.top * scale_y, 0, 0, width, height)
 
 
 def apply_to_image(

@@ -20,6 +20,9 @@ class Stream(IntEnum):
     ANCHORS = 4  # starts of k-means
     SCENE = 5  # embedded scenes
     CROP = 6  # crops of objects
+    RESIZE = 7  # Darknet's resize of the pictures of one place
+    CUTMIX = 8  # CutMix of one place: whether, where, with which picture and how that one is changed
+    MIXUP = 9  # the same for MixUp
 
 
 def generator(stream: Stream, seed: int, step: int = 0, place: int = 0) -> np.random.Generator:

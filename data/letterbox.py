@@ -1,4 +1,4 @@
-"""From a picture to the network's square input, and the exact inverse for boxes.
+"""From a picture to the network's input, and the exact inverse for boxes.
 
 "stretch" gives width and height a factor of their own, as Darknet does by default; "letterbox" keeps the
 aspect ratio and pads both sides with grey, as Darknet's letter_box=1.
@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 from data.config import Fit
 
 GREY = 127  # Darknet fills with 0.5
+
+Size = int | tuple[int, int]  # of the network's input: a square's side, or (height, width)
+
+
+def sides(size: Size) -> tuple[int, int]:
+    """(height, width) in pixels."""
+    return (size, size) if isinstance(size, int) else size
 
 
 @dataclass(frozen=True)
@@ -43,28 +50,30 @@ class Transform:
         return np.array([self.offset_x, self.offset_y, self.offset_x, self.offset_y])
 
 
-def fitted_size(width: int, height: int, size: int, fit: Fit) -> tuple[int, int]:
-    """Width and height that a picture takes up inside a network input of size x size."""
+def fitted_size(width: int, height: int, size: Size, fit: Fit) -> tuple[int, int]:
+    """Width and height that a picture takes up inside a network input of this size."""
+    input_height, input_width = sides(size)
     if fit == "stretch":
-        return size, size
-    scale = min(size / width, size / height)
+        return input_width, input_height
+    scale = min(input_width / width, input_height / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def transform(width: int, height: int, size: int, fit: Fit) -> Transform:
+def transform(width: int, height: int, size: Size, fit: Fit) -> Transform:
     """The transform of a picture of this width and height, without touching a pixel."""
     new_width, new_height = fitted_size(width, height, size, fit)
+    input_height, input_width = sides(size)
     # The factors follow from the rounded sides, so that boxes land exactly where the pixels do.
     return Transform(
         new_width / width,
         new_height / height,
-        float((size - new_width) // 2),
-        float((size - new_height) // 2),
+        float((input_width - new_width) // 2),
+        float((input_height - new_height) // 2),
     )
 
 
-def fit_picture(image: NDArray[np.uint8], size: int, fit: Fit) -> tuple[NDArray[np.uint8], Transform]:
-    """image [h, w, 3] -> [size, size, 3] and how boxes follow."""
+def fit_picture(image: NDArray[np.uint8], size: Size, fit: Fit) -> tuple[NDArray[np.uint8], Transform]:
+    """image [h, w, 3] -> [input height, input width, 3] and how boxes follow."""
     height, width = image.shape[:2]
     new_width, new_height = fitted_size(width, height, size, fit)
     # Averaging over the source pixels keeps thin strokes when shrinking; it is no method for enlarging.
@@ -73,7 +82,7 @@ def fit_picture(image: NDArray[np.uint8], size: int, fit: Fit) -> tuple[NDArray[
     how = transform(width, height, size, fit)
     if fit == "stretch":
         return np.asarray(resized, dtype=np.uint8), how
-    canvas = np.full((size, size, 3), GREY, dtype=np.uint8)
+    canvas = np.full((*sides(size), 3), GREY, dtype=np.uint8)
     left, top = int(how.offset_x), int(how.offset_y)
     canvas[top : top + new_height, left : left + new_width] = resized
     return canvas, how

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data import letterbox
 from data.augment import Change, Placement, Region, place
 from data.config import AugmentConfig
+from data.letterbox import Size
 
 NUM_PARTNERS = 3
 
@@ -41,27 +43,28 @@ def draw_mosaic(rng: np.random.Generator, config: AugmentConfig, num_pictures: i
 
 
 def place_quadrant(
-    mosaic: Mosaic, quadrant: int, change: Change, crop: Region, width: int, height: int, size: int
+    mosaic: Mosaic, quadrant: int, change: Change, crop: Region, width: int, height: int, size: Size
 ) -> Placement:
     """Where the picture of a quadrant (0 top left, 1 top right, 2 bottom left, 3 bottom right) lands.
 
-    width, height: of the picture, whose region `crop` would fill the canvas of size x size.
+    width, height: of the picture, whose region `crop` would fill the canvas.
     """
     is_right, is_bottom = quadrant % 2 == 1, quadrant >= 2
     if mosaic.to_cross[quadrant]:
         crop = _to_cross(crop, width, height, near_right=is_right == change.flip, near_bottom=not is_bottom)
     whole = place(crop, change.flip, size)
-    cut_x = min(max(round(mosaic.cut_x * size), 1), size - 1)
-    cut_y = min(max(round(mosaic.cut_y * size), 1), size - 1)
+    input_height, input_width = letterbox.sides(size)
+    cut_x = min(max(round(mosaic.cut_x * input_width), 1), input_width - 1)
+    cut_y = min(max(round(mosaic.cut_y * input_height), 1), input_height - 1)
     ends_x = sorted((whole.offset_x, whole.scale_x * width + whole.offset_x))
     ends_y = (whole.offset_y, whole.scale_y * height + whole.offset_y)
     return whole._replace(
-        offset_x=whole.offset_x + _shift(ends_x[0], ends_x[1], cut_x, size, is_far=is_right),
-        offset_y=whole.offset_y + _shift(ends_y[0], ends_y[1], cut_y, size, is_far=is_bottom),
+        offset_x=whole.offset_x + _shift(ends_x[0], ends_x[1], cut_x, input_width, is_far=is_right),
+        offset_y=whole.offset_y + _shift(ends_y[0], ends_y[1], cut_y, input_height, is_far=is_bottom),
         left=cut_x if is_right else 0,
-        right=size if is_right else cut_x,
+        right=input_width if is_right else cut_x,
         top=cut_y if is_bottom else 0,
-        bottom=size if is_bottom else cut_y,
+        bottom=input_height if is_bottom else cut_y,
     )
 
 

@@ -1,23 +1,23 @@
 """Examples -> batches of pictures, padded boxes and classes; the one file that chains the others.
 
 Every draw is a function of (seed, step, place in the batch) alone: batches may be asked for in any order, twice, or by
-several threads, and a run goes on from any step without what came before. All draws are made whatever the
-probabilities, so that switching one technique leaves the draws of the others as they were.
+several threads, and a run goes on from any step without what came before. What is drawn: data/layout.py.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data import augment, chance, letterbox, mosaic
-from data.augment import Placement
+from data import augment, chance, layout, letterbox
 from data.chance import Stream
 from data.config import AugmentConfig, Fit
 from data.example import Example
-from data.letterbox import Transform
+from data.layout import Layout, Place
+from data.letterbox import Size, Transform
 from data.store import PictureStore, StoredPicture, stored_size
 
 PADDING = -1  # the class of a row that holds no box; the index of a place that holds no picture
@@ -29,7 +29,7 @@ _GREY_FILL = (float(letterbox.GREY),) * 3
 class Batch:
     """Training pictures.
 
-    images: uint8 [batch, size, size, 3] RGB. boxes: float32 [batch, max_boxes, 4] xyxy, network pixels.
+    images: uint8 [batch, height, width, 3] RGB. boxes: float32 [batch, max_boxes, 4] xyxy, network pixels.
     classes: int32 [batch, max_boxes], -1 is padding. dropped: boxes that were more than max_boxes.
     """
 
@@ -49,15 +49,6 @@ class EvaluationBatch:
     images: NDArray[np.uint8]
     indices: NDArray[np.int64]
     transforms: tuple[Transform, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Tile:
-    """One picture in one place of the batch: a whole input, or a quadrant of it."""
-
-    place: int
-    example: int
-    placement: Placement
 
 
 def training_size(seed: int, step: int, sizes: Sequence[int], period: int) -> int:
@@ -85,26 +76,39 @@ class Pipeline:
         seed: int,
         step: int,
         batch: int,
-        size: int,
+        size: Size,
         augment: AugmentConfig,
         progress: float,
         max_boxes: int,
         fit: Fit,
     ) -> Batch:
         """The batch of this step. progress: step over the steps of the whole schedule, in 0..1."""
-        images = np.empty((batch, size, size, 3), dtype=np.uint8)
+        images = np.empty((batch, *letterbox.sides(size), 3), dtype=np.uint8)
         rngs = [chance.generator(Stream.PICTURE, seed, step, place) for place in range(batch)]
-        tiles: list[_Tile] = []
+        boxes, classes, counts = [], [], []
         for place, rng in enumerate(rngs):
-            first = self._example_at(seed, step * batch + place)
-            tiles += self._draw_picture(rng, place, first, images[place], augment, progress, fit)
-        boxes, classes, places = self._place_boxes(tiles, augment.min_visible_share)
-        return _pad(images, boxes, classes, places, rngs, max_boxes)
+            drawn = layout.draw(
+                rng,
+                Place(seed, step, place),
+                self._example_at(seed, step * batch + place),
+                self._stored_sizes,
+                augment,
+                progress=progress,
+                size=size,
+                fit=fit,
+            )
+            self._paint(drawn, images[place], fit)
+            moved, keep = layout.boxes_of(drawn, self._boxes, augment)
+            boxes.append(moved[keep])
+            classes.append(np.concatenate([self._examples[tile.example].classes for tile in drawn.tiles])[keep])
+            counts.append(len(boxes[-1]))
+        places = np.repeat(np.arange(batch), counts)
+        return _pad(images, np.concatenate(boxes), np.concatenate(classes), places, rngs, max_boxes)
 
-    def evaluation(self, *, size: int, fit: Fit, batch: int) -> Iterator[EvaluationBatch]:
+    def evaluation(self, *, size: Size, fit: Fit, batch: int) -> Iterator[EvaluationBatch]:
         """All pictures in order, unchanged but for their fit; every batch is full."""
         for start in range(0, len(self._examples), batch):
-            images = np.zeros((batch, size, size, 3), dtype=np.uint8)
+            images = np.zeros((batch, *letterbox.sides(size), 3), dtype=np.uint8)
             indices = np.full(batch, PADDING, dtype=np.int64)
             transforms = [Transform(1.0, 1.0)] * batch
             for place, index in enumerate(range(start, min(start + batch, len(self._examples)))):
@@ -114,50 +118,20 @@ class Pipeline:
                 transforms[place] = how.after(*self._stored_scale(index))
             yield EvaluationBatch(images, indices, tuple(transforms))
 
-    def _draw_picture(
-        self,
-        rng: np.random.Generator,
-        place: int,
-        first: int,
-        canvas: NDArray[np.uint8],
-        config: AugmentConfig,
-        progress: float,
-        fit: Fit,
-    ) -> list[_Tile]:
-        """Paint one training picture on the canvas; which example went where."""
-        drawn = mosaic.draw_mosaic(rng, config, len(self._examples), progress)
-        changes = [augment.draw_change(rng, config) for _ in range(1 + mosaic.NUM_PARTNERS)]
-        members = (first, *drawn.partners) if drawn else (first,)
-        tiles = []
-        for quadrant, (index, change) in enumerate(zip(members, changes, strict=False)):
-            width, height = self._stored_sizes[index]
-            crop = augment.region(change, width, height, fit)
-            if drawn:
-                where = mosaic.place_quadrant(drawn, quadrant, change, crop, width, height, canvas.shape[0])
-            else:
-                where = augment.place(crop, change.flip, canvas.shape[0])
-            picture = self._picture(index)
+    def _paint(self, drawn: Layout, canvas: NDArray[np.uint8], fit: Fit) -> None:
+        """The pictures of the layout on the canvas [height, width, 3]."""
+        for tile in drawn.tiles:
+            picture = self._picture(tile.example)
             # Around letterboxed pictures the grey of use, around others Darknet's mean colour; the change of colour
             # goes over picture and fill alike.
             fill = _GREY_FILL if fit == "letterbox" else picture.mean
-            window = augment.apply_to_image(picture.image, where, fill)
-            canvas[where.top : where.bottom, where.left : where.right] = augment.change_colour(window, change)
-            tiles.append(_Tile(place, index, where))
-        return tiles
-
-    def _place_boxes(
-        self, tiles: Sequence[_Tile], min_visible_share: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.intp]]:
-        """All boxes of the batch at once: (boxes [n, 4], classes [n], place in the batch [n]), sorted by place."""
-        counts = [len(self._boxes[tile.example]) for tile in tiles]
-        boxes, keep = augment.apply_to_boxes(
-            np.concatenate([self._boxes[tile.example] for tile in tiles]),
-            np.repeat(np.array([tile.placement for tile in tiles]), counts, axis=0),
-            min_visible_share,
-        )
-        classes = np.concatenate([self._examples[tile.example].classes for tile in tiles])
-        places = np.repeat(np.array([tile.place for tile in tiles], dtype=np.intp), counts)
-        return boxes[keep], classes[keep], places[keep]
+            left, top, right, bottom = tile.window
+            shown = tile.placement._replace(left=left, top=top, right=right, bottom=bottom)
+            colours = augment.change_colour(augment.apply_to_image(picture.image, shown, fill), tile.change)
+            if tile.opacity < 1:
+                below = canvas[top:bottom, left:right]
+                colours = np.asarray(cv2.addWeighted(colours, tile.opacity, below, 1 - tile.opacity, 0), dtype=np.uint8)
+            canvas[top:bottom, left:right] = colours
 
     def _example_at(self, seed: int, position: int) -> int:
         """The picture at this position of an endless row of epochs, each in an order of its own."""

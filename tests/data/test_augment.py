@@ -1,6 +1,7 @@
 """Changes to pictures: boxes stay where the pixels are, colours do what they should."""
 
 import colorsys
+import dataclasses
 
 import numpy as np
 import pytest
@@ -111,6 +112,17 @@ def test_padding_never_lies_next_to_the_cross(quadrant: int, flip: bool, to_cros
     assert seen_edges(where, 100) == pytest.approx((40, 60))
 
 
+@pytest.mark.parametrize("quadrant", range(4))
+@pytest.mark.parametrize("to_cross", [False, True])
+def test_the_cross_of_an_input_that_is_no_square(quadrant: int, to_cross: bool) -> None:
+    change = Change(-0.1, -0.15, -0.2, -0.25, flip=False, hue=0, saturation=1, exposure=1)
+    drawn = Mosaic(0.25, 0.5, (0, 0, 0), (to_cross,) * 4)
+    crop = augment.region(change, 100, 100, "stretch")
+    where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, (60, 120))
+    assert seen_edges(where, 100) == pytest.approx((30, 30))  # 0.25 of 120, 0.5 of 60
+    assert (where.right - where.left, where.bottom - where.top) == (30 if quadrant % 2 == 0 else 90, 30)
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("quadrant", range(4))
 def test_a_crop_pushed_to_the_cross_ends_with_the_picture(quadrant: int, flip: bool) -> None:
@@ -199,3 +211,22 @@ def test_exposure_and_saturation() -> None:
     # S = 1 - 60/100 = 0.4; halved 0.2: the lesser channels rise to 80
     paler = augment.change_colour(image, Change(0, 0, 0, 0, flip=False, hue=0, saturation=0.5, exposure=1))
     np.testing.assert_allclose(paler[0, 0], [100, 80, 80], atol=2)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("resize", [0.5, 1.5])
+def test_resize_scales_the_region_about_its_middle(fit, resize: float) -> None:
+    change = Change(0.1, 0.2, -0.1, 0, flip=False, hue=0, saturation=1, exposure=1)
+    still, grown = (augment.region(one, 90, 60, fit) for one in (change, dataclasses.replace(change, resize=resize)))
+    for low, high in ((0, 2), (1, 3)):
+        assert grown[high] - grown[low] == pytest.approx(resize * (still[high] - still[low]))
+        assert grown[high] + grown[low] == pytest.approx(still[high] + still[low])
+
+
+def test_the_resize_lies_between_its_inverse_and_itself_evenly() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.array([augment.draw_resize(rng, AugmentConfig(resize=1.5)) for _ in range(2000)])
+    assert 1 / 1.5 <= drawn.min() < 0.68
+    assert 1.49 < drawn.max() <= 1.5
+    assert np.mean(drawn < 1) == pytest.approx(0.5, abs=0.04)
+    assert (np.array([augment.draw_resize(rng, AugmentConfig()) for _ in range(9)]) == 1).all()
