@@ -1,0 +1,108 @@
+"""The .weights file: a header, then float32 numbers without names or padding, little endian (Darknet parser.c).
+
+int32 major, minor, revision; then `seen`, the pictures trained on: uint64 from version 0.2 on, uint32 before. A file's
+own words are never believed over its size: numbers are mapped from the disk, and read one array after the other.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOAT = np.dtype("<f4")
+VERSION = (0, 2, 5)  # what Darknet writes now
+LARGEST_VERSION = 1000  # above it Darknet takes a file's connected layers for transposed; no detector has one
+LONGEST_HEADER = 20  # bytes
+
+
+class WeightsError(ValueError):
+    """A file is no .weights file, or not of this network; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The beginning of a file."""
+
+    major: int
+    minor: int
+    revision: int
+    seen: int  # pictures trained on; Darknet goes on from step seen / batch
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes."""
+        return 20 if self.major * 10 + self.minor >= 2 else 16
+
+
+@dataclass(frozen=True)
+class File:
+    """An opened file: its header, and its numbers as they lie on the disk."""
+
+    path: Path
+    header: Header
+    numbers: NDArray[np.float32]
+
+    @property
+    def count(self) -> int:
+        """Floats after the header."""
+        return int(self.numbers.size)
+
+
+def open_file(path: Path) -> File:
+    """Header and numbers of a .weights file, none of them read into memory yet."""
+    path = Path(path)
+    if path.is_dir():
+        raise WeightsError(f"{path}: expected a Darknet file (.weights), got a folder")
+    if not path.is_file():
+        raise WeightsError(f"{path}: expected a Darknet file (.weights), got nothing there")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = _header(path, file.read(LONGEST_HEADER), size)
+        payload = size - header.size
+        if payload % FLOAT.itemsize:
+            raise WeightsError(
+                f"{path}: expected a whole number of floats of 4 bytes after the header of {header.size} bytes, "
+                f"got {payload} bytes"
+            )
+        numbers = np.memmap(path, FLOAT, "r", header.size, (payload // FLOAT.itemsize,))
+    except OSError as error:
+        raise WeightsError(f"{path}: expected a file that can be read: {error.strerror or error}") from error
+    return File(path, header, numbers)
+
+
+def _header(path: Path, start: bytes, size: int) -> Header:
+    if len(start) < 12:
+        raise WeightsError(f"{path}: expected a header of 16 or 20 bytes and weights, got {size} bytes")
+    major, minor, revision = struct.unpack("<3i", start[:12])
+    if not (0 <= major <= LARGEST_VERSION and 0 <= minor <= LARGEST_VERSION):
+        swapped = struct.unpack(">2i", start[:8])
+        hint = "; its bytes are in the wrong order" if all(0 <= part <= 10 for part in swapped) else ""
+        raise WeightsError(f"{path}: expected a version like 0.2 at its start, got {major}.{minor}{hint}")
+    header = Header(major, minor, revision, 0)
+    if size <= header.size:
+        raise WeightsError(f"{path}: expected weights after the header of {header.size} bytes, got {size} bytes in all")
+    form = "<Q" if header.size == 20 else "<I"
+    return Header(major, minor, revision, struct.unpack(form, start[12 : header.size])[0])
+
+
+def write_file(path: Path, arrays: Iterable[NDArray[np.float32]], *, seen: int = 0) -> int:
+    """Write a header of version 0.2.5 and the arrays, whole or not at all; the number of bytes written."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            written = file.write(struct.pack("<3iQ", *VERSION, seen))
+            for array in arrays:
+                written += file.write(np.ascontiguousarray(array, FLOAT).tobytes())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return written

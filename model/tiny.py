@@ -1,0 +1,101 @@
+"""yolov4-tiny: Darknet's cfg/yolov4-tiny.cfg (a CSPOSANet backbone, two scales; Wang et al. 2020, arXiv 2011.08036).
+
+Another network than a narrow yolov4: CSP splits the channels in two instead of by two convolutions, there are neither
+residual units nor SPP nor a way back up to coarser maps, and everything is leaky.
+"""
+
+from typing import Any
+
+import keras
+
+from model import layers
+from model.config import DetectorConfig
+from model.head import ANCHORS_PER_STRIDE, output_name
+
+Tensor = Any
+
+STRIDES = (16, 32)
+# Nine anchors' worth of masks does not fit six anchors: stride 16 has 1, 2, 3 and stride 32 has 3, 4, 5, so anchor 0
+# answers for nothing. An old quirk of the cfg, and what its weights were trained with.
+ANCHORS = ((10.0, 14.0), (23.0, 27.0), (37.0, 58.0), (81.0, 82.0), (135.0, 169.0), (344.0, 319.0))
+MASKS = ((1, 2, 3), (3, 4, 5))
+BLOCKS = (64, 128, 256)
+RELEASED = DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05)
+
+
+@keras.saving.register_keras_serializable("yolov4")
+class SecondHalf(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """The second half of the channels: Darknet's [route] with groups=2, group_id=1."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """[..., c] -> [..., c / 2]."""
+        return inputs[..., inputs.shape[-1] // 2 :]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Half the channels."""
+        channels = input_shape[-1] or 0
+        return (*input_shape[:-1], channels - channels // 2)
+
+
+def check_tiny(config: DetectorConfig) -> None:
+    """ValueError for settings that this network has no place for."""
+    for name, value, released in (
+        ("depth", config.depth, 1.0),
+        ("sam", config.sam, False),
+        ("shortcut", config.shortcut, "add"),
+        ("dropblock_place", config.dropblock_place, "none"),
+    ):
+        if value != released:
+            raise ValueError(f"detector.{name}: expected {released!r}, as yolov4-tiny has no other, got {value!r}")
+
+
+def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
+    """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32. RELEASED is the cfg's.
+
+    Outputs raw maps of strides 16 and 32, each [b, h / stride, w / stride, 3 * (5 + num_classes)].
+    Kernels are zero until an initializer or a file fills them.
+    """
+    if num_classes < 1:
+        raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
+    check_tiny(config)
+    images = keras.Input((None, None, 3), name="images")
+    x = _convolution(images, 32, 3, config, "tiny_stem1", stride=2)
+    x = _convolution(x, 64, 3, config, "tiny_stem2", stride=2)
+    tap = x
+    for number, filters in enumerate(BLOCKS, start=1):
+        x, tap = _block(x, filters, config, f"tiny_block{number}")
+    x = _convolution(x, 512, 3, config, "tiny_top")
+    top = _neck(x, 256, 1, config, "neck_top")
+    raised = layers.upsample(_neck(top, 128, 1, config, "neck_raise"), name="neck_upsample")
+    joined = keras.layers.Concatenate(name="neck_concat")([raised, tap])
+    outputs = [_head(joined, 16, 256, num_classes, config), _head(top, 32, 512, num_classes, config)]
+    return keras.Model(images, outputs, name="yolov4_tiny")
+
+
+def _convolution(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: str, stride: int = 1) -> Tensor:
+    scaled = layers.scaled_channels(filters, config.width)
+    return layers.convolution(x, scaled, kernel, stride=stride, kind=config.backbone_activation, name=name)
+
+
+def _neck(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: str) -> Tensor:
+    scaled = layers.scaled_channels(filters, config.width)
+    return layers.convolution(x, scaled, kernel, kind=config.neck_activation, name=name)
+
+
+def _head(x: Tensor, stride: int, filters: int, num_classes: int, config: DetectorConfig) -> Tensor:
+    """Raw outputs [b, gh, gw, 3 * (5 + classes)], as those of model/head."""
+    x = _neck(x, filters, 3, config, f"head{stride}")
+    outputs = ANCHORS_PER_STRIDE * (5 + num_classes)
+    return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))
+
+
+def _block(x: Tensor, filters: int, config: DetectorConfig, name: str) -> tuple[Tensor, Tensor]:
+    """Half the side and twice the channels, and the map before that which the neck takes from the last block."""
+    entry = _convolution(x, filters, 3, config, f"{name}_entry")
+    half = SecondHalf(name=f"{name}_split")(entry)
+    first = _convolution(half, filters // 2, 3, config, f"{name}_first")
+    second = _convolution(first, filters // 2, 3, config, f"{name}_second")
+    inner = keras.layers.Concatenate(name=f"{name}_inner")([second, first])
+    tap = _convolution(inner, filters, 1, config, f"{name}_exit")
+    joined = keras.layers.Concatenate(name=f"{name}_concat")([entry, tap])
+    return keras.layers.MaxPooling2D(2, name=f"{name}_pool")(joined), tap
