@@ -1,7 +1,8 @@
 """COCO's average precision, by faster-coco-eval (the numbers of pycocotools at a sixth of its time).
 
 AP: mean over IoU .50:.05:.95 of 101-point interpolated precision, then over classes; at most 100 detections a
-picture; detections matched greedily from the best score down, each truth once.
+picture; detections matched greedily from the best score down, each truth once. Darknet's own protocol:
+model/darknet_precision.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,18 @@ Detection = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]  
 
 
 @dataclass(frozen=True)
+class ClassPrecision:
+    """One class: AP in 0..1, how many truths it has and how many detections were given of it."""
+
+    name: str
+    ap50_95: float
+    ap50: float
+    ap75: float
+    truths: int
+    detections: int
+
+
+@dataclass(frozen=True)
 class AveragePrecision:
     """In 0..1; means over the classes that have a truth. per_class holds AP50:95 of those classes."""
 
@@ -26,6 +39,7 @@ class AveragePrecision:
     map75: float
     per_class: Mapping[str, float]
     images: int
+    rows: tuple[ClassPrecision, ...] = ()  # the same classes in order, each with its counts
 
 
 def average_precision(
@@ -46,13 +60,24 @@ def average_precision(
         )
     precision = _precision(truths, detections, class_names, present)
     by_class = precision.mean(axis=1)  # [iou thresholds, classes]
-    names = [class_names[c] for c in present]
+    rows = tuple(
+        ClassPrecision(
+            class_names[number],
+            ap50_95=float(by_class[:, place].mean()),
+            ap50=float(by_class[0, place]),
+            ap75=float(by_class[5, place]),
+            truths=sum(int((classes == number).sum()) for _, classes in truths),
+            detections=sum(int((classes == number).sum()) for _, classes, _ in detections),
+        )
+        for place, number in enumerate(present)
+    )
     return AveragePrecision(
         map50_95=float(by_class.mean()),
         map50=float(by_class[0].mean()),
         map75=float(by_class[5].mean()),
-        per_class={name: float(ap) for name, ap in zip(names, by_class.mean(axis=0), strict=True)},
+        per_class={row.name: row.ap50_95 for row in rows},
         images=len(truths),
+        rows=rows,
     )
 
 

@@ -1,4 +1,7 @@
-"""COCO AP against sums by hand and an independent 101-point computation."""
+"""COCO AP against sums by hand, an independent 101-point computation and pycocotools' own numbers."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +120,28 @@ def test_agrees_with_an_independent_computation() -> None:
     assert ap.map50 == pytest.approx(table[0].mean(), abs=1e-9)
     assert ap.map75 == pytest.approx(table[5].mean(), abs=1e-9)
     assert list(ap.per_class.values()) == pytest.approx(table.mean(axis=0), abs=1e-9)
+
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "coco_precision.json"  # made by the script beside it
+
+
+def test_pycocotools_says_the_same() -> None:
+    golden = json.loads(GOLDEN.read_text())
+    rows = [[np.array(part, np.float32).reshape(-1, 5 + k) for k, part in enumerate(p)] for p in golden["pictures"]]
+    ap = average_precision(
+        [(boxes[:, :4], boxes[:, 4].astype(np.int32)) for boxes, _ in rows],
+        [(boxes[:, :4], boxes[:, 4].astype(np.int32), boxes[:, 5]) for _, boxes in rows],
+        ("a", "b", "c", "d"),
+    )
+    assert max(len(boxes) for _, boxes in rows) > 100  # the cut at a hundred a picture is among what is compared
+    assert ap.map50_95 == pytest.approx(golden["map50_95"], abs=1e-6)
+    assert ap.map50 == pytest.approx(golden["map50"], abs=1e-6)
+    assert ap.map75 == pytest.approx(golden["map75"], abs=1e-6)
+    assert golden["per_class"][3] == -1  # class d has no truth
+    assert list(ap.per_class.values()) == pytest.approx(golden["per_class"][:3], abs=1e-6)
+
+
+def test_rows_count_truths_and_detections_of_each_class() -> None:
+    shown = found((BOX, 0, 0.9), (BOX, 0, 0.8), (BOX, 2, 0.7))
+    ap = average_precision([truth((BOX, 0)), truth((BOX, 1))], [shown, found()], NAMES)
+    assert [(row.name, row.ap50, row.truths, row.detections) for row in ap.rows] == [("a", 1, 1, 2), ("b", 0, 1, 0)]

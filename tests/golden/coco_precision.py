@@ -1,0 +1,79 @@
+"""Makes coco_precision.json: detections and truths by chance, and what pycocotools says of them.
+
+Run with pycocotools 2.0.11 and numpy 2.4 in an environment of its own: python tests/golden/coco_precision.py
+"""
+
+import contextlib
+import importlib.metadata
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+CLASSES = 4  # the last has no truth
+PICTURES = 25
+
+
+def case(rng):
+    """One picture: truths [x1, y1, x2, y2, class], detections with a score more; more than 100 of them in some."""
+    low = rng.uniform(0, 300, (rng.integers(0, 8), 2))
+    boxes = np.concatenate([low, low + rng.uniform(10, 120, low.shape)], axis=1)
+    classes = rng.integers(0, CLASSES - 1, len(boxes))
+    copies = int(rng.integers(1, 20))
+    near = np.repeat(boxes, copies, axis=0) + rng.normal(0, 5, (copies * len(boxes), 4))
+    near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
+    shown = np.where(rng.random(len(near)) < 0.85, np.repeat(classes, copies), rng.integers(0, CLASSES, len(near)))
+    scores = rng.random(len(near))
+    truths = np.column_stack([boxes, classes]).astype(np.float32)
+    return truths.tolist(), np.column_stack([near, shown, scores]).astype(np.float32).tolist()
+
+
+def rows(boxes, extra):
+    """COCO's form of a picture's rows."""
+    return [
+        {"bbox": [x1, y1, x2 - x1, y2 - y1], "category_id": int(number) + 1, **extra(rest, x2 - x1, y2 - y1)}
+        for x1, y1, x2, y2, number, *rest in boxes
+    ]
+
+
+def main():
+    """Draw, ask pycocotools, write."""
+    rng = np.random.default_rng(20)
+    cases = [case(rng) for _ in range(PICTURES)]
+    annotations, results = [], []
+    for image, (truths, detections) in enumerate(cases, start=1):
+        annotations += rows(truths, lambda _, w, h, image=image: {"image_id": image, "area": w * h, "iscrowd": 0})
+        results += rows(detections, lambda rest, w, h, image=image: {"image_id": image, "score": rest[0]})
+    for number, row in enumerate(annotations, start=1):
+        row["id"] = number
+    truth = COCO()
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": k + 1} for k in range(PICTURES)],
+        "categories": [{"id": c + 1} for c in range(CLASSES)],
+        "annotations": annotations,
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    precision = evaluation.eval["precision"][:, :, :, 0, 2]  # all areas, 100 detections a picture
+    document = {
+        "versions": {name: importlib.metadata.version(name) for name in ("pycocotools", "numpy")},
+        "classes": CLASSES,
+        "pictures": cases,
+        "map50_95": evaluation.stats[0],
+        "map50": evaluation.stats[1],
+        "map75": evaluation.stats[2],
+        "per_class": [float(precision[:, :, c].mean()) for c in range(CLASSES)],  # -1: no truth
+    }
+    Path(__file__).with_suffix(".json").write_text(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()
