@@ -1,0 +1,29 @@
+"""Published settings by name: search_spaces/presets/*.yaml, each a flat mapping from address to value.
+
+`darknet` is the released cfg, `paper` has every technique of the paper on. Light: no TensorFlow, no Keras.
+The addresses are those of a trial's configuration; whoever makes one of them checks the values.
+"""
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from model.config import DetectorConfig
+
+NAMES = ("darknet", "paper")
+
+
+def load(name: str) -> dict[str, Any]:
+    """The settings of a preset by address, such as "loss.box". ValueError for a name that is none."""
+    if name not in NAMES:
+        raise ValueError(f"preset: expected one of {', '.join(NAMES)}, got {name!r}")
+    file = files("search_spaces") / "presets" / f"{name}.yaml"
+    settings: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return settings
+
+
+def detector_config(name: str) -> DetectorConfig:
+    """The network of a preset at full width and depth: its settings under `detector.`."""
+    rooms = {address: value for address, value in load(name).items() if address.startswith("detector.")}
+    return DetectorConfig(**{address.removeprefix("detector."): value for address, value in rooms.items()})
