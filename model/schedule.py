@@ -11,12 +11,17 @@ from model.config import OptimizerConfig, RegularizationConfig
 BURN_IN_POWER = 4  # Darknet: lr * (iteration / burn_in)^4
 
 
+def burn_in_steps(steps: int, config: OptimizerConfig) -> int:
+    """The number of the first update at the policy's own rate; those before it are the burn-in."""
+    return math.ceil(config.burn_in_share * steps)
+
+
 def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
     """The rate of update number `step`.
 
     Burn-in counts inside the first cosine, as in Darknet. A cosine's last update gets the final rate.
     """
-    burn_in = math.ceil(config.burn_in_share * steps)
+    burn_in = burn_in_steps(steps, config)
     if step < burn_in:
         return config.learning_rate * (step / burn_in) ** BURN_IN_POWER
     if config.policy == "steps":

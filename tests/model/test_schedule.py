@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.config import OptimizerConfig, RegularizationConfig
-from model.schedule import dropblock_rate, ema_decay, is_frozen, learning_rate
+from model.schedule import burn_in_steps, dropblock_rate, ema_decay, is_frozen, learning_rate
 
 
 def test_burn_in_is_darknets_fourth_power():
@@ -65,6 +65,15 @@ def test_burn_in_counts_inside_the_first_cycle():
     for step in range(30, 301):  # burn-in ends at 30 of 300: from there on nothing tells of it
         assert learning_rate(step, 300, warm) == learning_rate(step, 300, plain)
     assert learning_rate(29, 300, warm) == pytest.approx(0.0013 * (29 / 30) ** 4, rel=1e-12)
+
+
+@pytest.mark.parametrize(("steps", "share", "expected"), [(6000, 0.16666, 1000), (72, 0.1, 8), (100, 0.0, 0)])
+def test_burn_in_in_steps(steps, share, expected):
+    config = OptimizerConfig(burn_in_share=share, policy="steps")
+    assert burn_in_steps(steps, config) == expected
+    assert learning_rate(max(expected, 1), steps, config) == config.learning_rate
+    if expected > 1:
+        assert learning_rate(expected - 1, steps, config) < config.learning_rate
 
 
 def test_a_huge_factor_leaves_the_last_cycle():
