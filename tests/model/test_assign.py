@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 
 from model import assign
@@ -29,6 +31,26 @@ def test_several_anchors_answer_for_a_truth(size, expected):
 def test_a_threshold_of_one_leaves_the_best_anchor_alone():
     positive = assign.positive_anchors(np.asarray([[50, 50]], np.float32), RELEASED, 1.0)
     assert list(np.flatnonzero(ops.convert_to_numpy(positive)[0])) == [4]
+
+
+@settings(max_examples=50)
+@given(st.floats(1, 600), st.floats(1, 600), st.floats(0.05, 1), st.floats(0.05, 1))
+def test_the_best_anchor_always_answers_and_a_lower_threshold_only_adds(width, height, one, other):
+    low, high = sorted((one, other))
+    size = np.asarray([[width, height]], np.float32)
+    few, many = (ops.convert_to_numpy(assign.positive_anchors(size, RELEASED, t))[0] for t in (high, low))
+    assert np.all(few <= many)
+    overlap = np.minimum(size, RELEASED).prod(axis=1)
+    iou = overlap / (size.prod() + RELEASED.prod(axis=1) - overlap)  # float32, as the assignment
+    assert few[int(np.argmax(iou))] == 1
+    expected = set(np.flatnonzero(iou > high)) | {int(np.argmax(iou))}
+    assert set(np.flatnonzero(few)) == expected or np.any(np.abs(iou - high) < 1e-6)
+
+
+def test_a_centre_on_the_far_edge_belongs_to_the_last_cell():
+    found = _assign([[44, 54, 84, 74]], [0])  # centre (64, 64) of a picture of 64 x 64
+    assert ops.convert_to_numpy(found.columns)[0, 0].tolist() == [7, 3, 1]
+    assert ops.convert_to_numpy(found.rows)[0, 0].tolist() == [7, 3, 1]
 
 
 def _assign(boxes, classes, num_classes=3):
