@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -56,6 +57,50 @@ def test_keras_reads_the_file_too(model: keras.Model, saved: Path) -> None:
     theirs = keras.models.load_model(saved)
     for ours, other in zip(model.weights, theirs.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(other))
+
+
+def test_every_technique_in_the_network_comes_back(tmp_path: Path) -> None:
+    config = DetectorConfig(
+        width=0.05,
+        depth=0.1,
+        neck_activation="mish",
+        sam=True,
+        shortcut="per_channel",
+        shortcut_normalization="softmax",
+        shortcut_gain=1.5,
+        dropblock_place="both",
+        dropblock_size=5,
+    )
+    made, info, path = detector.build(config, 3), replace(INFO, detector=config), tmp_path / "complete.keras"
+    rng = np.random.default_rng(8)
+    for variable in made.weights:
+        variable.assign(rng.uniform(0.2, 0.5, variable.shape))
+    checkpoint.save_detector(path, made, info, dtype="float16")
+    loaded, found = checkpoint.load_detector(path)
+    assert found == info
+    for ours, theirs in zip(made.weights, loaded.weights, strict=True):
+        rounded = np.asarray(ours).astype(np.float16) if ours.name == "kernel" else np.asarray(ours)
+        np.testing.assert_array_equal(rounded, np.asarray(theirs))
+    by_keras = keras.models.load_model(path)
+    shortcut = by_keras.get_layer("backbone_stage5_unit1_shortcut")
+    assert (shortcut.kind, shortcut.normalization, shortcut.gain) == ("per_channel", "softmax", 1.5)
+    assert by_keras.get_layer("neck_up32_dropblock").size == 5
+
+
+def test_files_from_before_a_setting_existed_have_its_default(saved: Path, tmp_path: Path) -> None:
+    old = {"width": 0.05, "depth": 0.1, "backbone_activation": "mish", "neck_activation": "leaky", "scale_xy_8": 1.3}
+    loaded, info = checkpoint.load_detector(rewritten(saved, tmp_path / "old.keras", detector=old))
+    assert info == INFO
+    assert not [layer.name for layer in loaded.layers if "_sam_" in layer.name or "dropblock" in layer.name]
+
+
+def test_transfer_between_plain_and_complete_networks_goes_by_name(saved: Path) -> None:
+    techniques = {"sam": True, "shortcut": "per_feature", "dropblock_place": "both"}
+    other = detector.build(replace(INFO.detector, **techniques), 3)
+    weights = checkpoint.read_weights(saved)
+    done = checkpoint.transfer(other, weights)
+    assert set(done.loaded) == set(weights)
+    assert all("_sam_" in name or name.endswith("shortcut_weights") for name in done.left)
 
 
 def test_half_precision_halves_the_file_and_rounds_kernels_only(

@@ -1,13 +1,17 @@
 """The network against the numbers of the released YOLOv4; those match Darknet's files and README."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from model import detector, summary
-from model.config import DetectorConfig
+from model.config import DetectorConfig, Place, Shortcut
+from model.dropblock import DropBlock
 
 SMALL = DetectorConfig(width=0.125, depth=0.1)
+COMPLETE = replace(SMALL, neck_activation="mish", sam=True, shortcut="per_channel", dropblock_place="both")
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +21,19 @@ def released() -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def small() -> keras.Model:
-    """Three classes, few channels, seeded kernels."""
-    model = detector.build(SMALL, 3)
+def sam_mish() -> keras.Model:
+    """Darknet's yolov4-sam-mish with weighted shortcuts beside, at 80 classes."""
+    return detector.build(DetectorConfig(neck_activation="mish", sam=True, shortcut="per_channel"), 80)
+
+
+@pytest.fixture(scope="module", params=[SMALL, COMPLETE], ids=["released", "complete"])
+def small(request: pytest.FixtureRequest) -> keras.Model:
+    """Three classes, few channels, seeded kernels; as released and with every technique in the network."""
+    return seeded(request.param)
+
+
+def seeded(config: DetectorConfig) -> keras.Model:
+    model = detector.build(config, 3)
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         if variable.name == "kernel":
@@ -78,6 +92,69 @@ def test_summary(released: keras.Model, size: int, grids: tuple[int, ...], bflop
     assert (found.total, found.trainable, found.convolutions) == (64_429_405, 64_363_101, 110)
 
 
+def test_attention_and_weighted_shortcuts_at_full_size(sam_mish: keras.Model, released: keras.Model) -> None:
+    # yolov4-sam-mish has 65,812,829 floats, 65,742,941 of them trainable, in 113 convolutions; 10,624 shortcut weights
+    found, plain = summary.summarize(sam_mish, 608), summary.summarize(released, 608)
+    assert found.total == 65_812_829 + 10_624
+    assert found.trainable == 65_742_941 + 10_624
+    assert found.convolutions == 113
+    shares = [v for v in sam_mish.trainable_variables if v.name == "shortcut_weights"]
+    assert sum(int(np.prod(v.shape)) for v in shares) == 10_624
+    # three 1x1 convolutions of 256, 512 and 1024 channels at strides 8, 16 and 32; shortcuts count as they did
+    gates = 2 * (76**2 * 256**2 + 38**2 * 512**2 + 19**2 * 1024**2) / 1e9
+    assert found.bflops == pytest.approx(plain.bflops + gates, abs=1e-6)
+    kinds = {type(layer).__name__ for layer in sam_mish.layers}
+    assert "Mish" in kinds
+    assert "LeakyReLU" not in kinds
+
+
+@pytest.mark.parametrize(("shortcut", "extra"), [("per_feature", 46), ("per_channel", 10_624 // 8)])
+def test_weighted_shortcuts_add_their_weights_alone(shortcut: Shortcut, extra: int) -> None:
+    # at full depth there are 23 shortcuts of two inputs; an eighth of the width, an eighth of the channels
+    config = DetectorConfig(width=0.125, shortcut=shortcut)
+    plain = detector.build(replace(config, shortcut="add"), 1)
+    assert detector.build(config, 1).count_params() - plain.count_params() == extra
+
+
+@pytest.mark.parametrize(("place", "count"), [("none", 0), ("backbone", 2), ("neck", 3), ("both", 5)])
+def test_dropblock_stands_where_it_is_told(place: Place, count: int) -> None:
+    model = detector.build(replace(SMALL, dropblock_place=place, dropblock_size=5), 1)
+    drops = [layer for layer in model.layers if isinstance(layer, DropBlock)]
+    assert len(drops) == count
+    assert {layer.size for layer in drops} <= {5}
+    part_of = "backbone" if place == "backbone" else "neck" if place == "neck" else ""
+    assert all(layer.name.startswith(part_of) for layer in drops)
+
+
+def test_attention_is_between_the_fourth_and_the_fifth_convolution() -> None:
+    model = detector.build(COMPLETE, 3)
+
+    def fed_by(name: str) -> list[str]:
+        given = model.get_layer(name).input
+        return [t._keras_history.operation.name for t in (given if isinstance(given, list) else [given])]
+
+    for path in ("down8", "up16", "up32"):
+        assert fed_by(f"neck_{path}_sam_conv") == [f"neck_{path}_five4_act"]
+        assert fed_by(f"neck_{path}_sam_product") == [f"neck_{path}_five4_act", f"neck_{path}_sam_act"]
+        assert fed_by(f"neck_{path}_five5_conv") == [f"neck_{path}_sam_product"]
+    assert fed_by("neck_down16_five5_conv") == ["neck_down16_five4_act"]  # feeds no head
+    # Darknet's order of a shortcut's weights: the branch, then the unit's input
+    assert fed_by("backbone_stage2_unit1_shortcut") == ["backbone_stage2_unit1_expand_act", "backbone_stage2_main_act"]
+
+
+def test_what_is_off_changes_nothing() -> None:
+    """The same weights: DropBlock at rest, and fresh weighted shortcuts of gain 2, leave the plain network."""
+    plain = seeded(SMALL)
+    other = detector.build(replace(SMALL, dropblock_place="both", shortcut="per_channel", shortcut_gain=2.0), 3)
+    for layer in plain.layers:
+        for ours, theirs in zip(layer.weights, other.get_layer(layer.name).weights, strict=False):
+            theirs.assign(ours)
+    images = np.random.default_rng(2).random((2, 64, 64, 3), np.float32)
+    for training in (False, True):
+        for ours, theirs in zip(plain(images, training=training), other(images, training=training), strict=True):
+            np.testing.assert_allclose(theirs, ours, rtol=1e-2, atol=1e-3 * float(np.abs(ours).max()))
+
+
 def test_taps_have_their_strides_and_channels(released: keras.Model) -> None:
     shapes = summary.tensor_shapes(released, 608)
     taps = [released.get_layer(f"backbone_stage{k}_transition_act").output for k in (3, 4, 5)]
@@ -106,7 +183,25 @@ def test_names_are_stable_and_hold_no_slash(small: keras.Model) -> None:
     names = [layer.name for layer in small.layers]
     assert len(set(names)) == len(names)
     assert not [name for name in names if "/" in name]
-    assert [layer.name for layer in detector.build(SMALL, 3).layers] == names
+    config = COMPLETE if "neck_down8_sam_conv" in names else SMALL
+    assert [layer.name for layer in detector.build(config, 3).layers] == names
+
+
+def test_techniques_add_layers_and_rename_none() -> None:
+    plain = [layer.name for layer in detector.build(SMALL, 3).layers]
+    complete = [layer.name for layer in detector.build(COMPLETE, 3).layers]
+    added = {
+        "backbone_stage4_dropblock",
+        "backbone_stage5_dropblock",
+        *(f"neck_{path}_dropblock" for path in ("down8", "up16", "up32")),
+        *(
+            f"neck_{path}_sam_{part}"
+            for path in ("down8", "up16", "up32")
+            for part in ("conv", "norm", "act", "product")
+        ),
+    }
+    assert set(complete) - set(plain) == added
+    assert [name for name in complete if name not in added] == plain  # in the same order, too
 
 
 def test_any_multiple_of_32_and_not_only_squares(small: keras.Model) -> None:
