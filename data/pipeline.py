@@ -4,15 +4,18 @@ Every draw is a function of (seed, step, place in the batch) alone: batches may 
 several threads, and a run goes on from any step without what came before. What is drawn: data/layout.py.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from data import augment, chance, layout, letterbox
+from data.cache import SharedCache, Wanted
 from data.chance import Stream
 from data.config import AugmentConfig, Fit
 from data.example import Example
@@ -58,9 +61,20 @@ def training_size(seed: int, step: int, sizes: Sequence[int], period: int) -> in
 
 
 class Pipeline:
-    """Batches from these examples; pictures are kept in memory at a longer side of store_side or less."""
+    """Batches from these examples; pictures are kept at a longer side of store_side or less.
 
-    def __init__(self, examples: Sequence[Example], *, store_side: int, cache_bytes: int = 1 << 30) -> None:
+    They are kept on disk where `shared` has room for all of them, for every process of the machine; otherwise, up to
+    cache_bytes, in memory. Batches are the same either way.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        *,
+        store_side: int,
+        cache_bytes: int = 1 << 30,
+        shared: SharedCache | None = None,
+    ) -> None:
         if not examples:
             raise ValueError("pipeline: expected at least one example, got none")
         self._examples = tuple(examples)
@@ -68,6 +82,7 @@ class Pipeline:
         # Boxes as the stored pictures have them, and each stored picture's share of the file's size.
         self._stored_sizes = [stored_size(e.width, e.height, store_side) for e in self._examples]
         self._boxes = [self._stored_boxes(i) for i in range(len(self._examples))]
+        self._entry = shared.open(self._wanted(), store_side) if shared else None
         self._order = lru_cache(maxsize=8)(self._shuffled)
 
     def batch(
@@ -143,13 +158,31 @@ class Pipeline:
 
     def _picture(self, index: int) -> StoredPicture:
         example = self._examples[index]
-        picture = self._store.get(example.path)
+        picture = self._stored_picture(index, example.path)
         if picture.size != (example.width, example.height):
             raise ValueError(
                 f"{example.path}: expected the {example.width}x{example.height} picture that was read with its boxes, "
                 f"got {picture.size[0]}x{picture.size[1]}"
             )
         return picture
+
+    def _stored_picture(self, index: int, path: Path) -> StoredPicture:
+        if self._entry is None:
+            return self._store.get(path)
+        picture = self._entry.get(index)
+        if picture is None:
+            picture = self._store.get(path)
+            if self._entry.put(index, picture):
+                self._store.forget(path)
+        return picture
+
+    def _wanted(self) -> list[Wanted]:
+        """Names from the folder that all pictures lie in, so that they are the same wherever that one lies."""
+        root = os.path.commonpath([example.path.parent for example in self._examples])
+        return [
+            Wanted(os.path.relpath(example.path, root), width, height)
+            for example, (width, height) in zip(self._examples, self._stored_sizes, strict=True)
+        ]
 
     def _stored_scale(self, index: int) -> tuple[float, float]:
         example, (width, height) = self._examples[index], self._stored_sizes[index]

@@ -58,6 +58,13 @@ class PictureStore:
                 self._bytes -= leaving.image.nbytes
         return picture
 
+    def forget(self, path: Path) -> None:
+        """Let go of the picture of this file: it is kept elsewhere."""
+        with self._lock:
+            leaving = self._kept.pop(path, None)
+            if leaving is not None:
+                self._bytes -= leaving.image.nbytes
+
     @property
     def kept_bytes(self) -> int:
         """Bytes of pixels held at this moment."""
