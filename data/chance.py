@@ -23,6 +23,7 @@ class Stream(IntEnum):
     RESIZE = 7  # Darknet's resize of the pictures of one place
     CUTMIX = 8  # CutMix of one place: whether, where, with which picture and how that one is changed
     MIXUP = 9  # the same for MixUp
+    CLASS_MIX = 10  # CutMix and mosaic of pictures to classify
 
 
 def generator(stream: Stream, seed: int, step: int = 0, place: int = 0) -> np.random.Generator:
