@@ -25,7 +25,7 @@ SMALLEST_TRUTH_SIDE = 1e-3  # pixels; of a truth in MSE, whose log would be infi
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union, 0 to 1."""
     overlap, union = _overlap_and_union(a, b)
-    return overlap / ops.maximum(union, SMALLEST_AREA)
+    return overlap / union
 
 
 def giou(a: Tensor, b: Tensor) -> Tensor:
@@ -33,11 +33,7 @@ def giou(a: Tensor, b: Tensor) -> Tensor:
 
     IoU less the share of the smallest enclosing box that neither of the two covers.
     """
-    overlap, union = _overlap_and_union(a, b)
-    union = ops.maximum(union, SMALLEST_AREA)
-    enclosing = _enclosing_size(a, b)
-    area = ops.maximum(enclosing[..., 0] * enclosing[..., 1], SMALLEST_AREA)
-    return overlap / union - (area - union) / area
+    return ious(a, b)["giou"]
 
 
 def diou(a: Tensor, b: Tensor) -> Tensor:
@@ -45,9 +41,7 @@ def diou(a: Tensor, b: Tensor) -> Tensor:
 
     IoU less the squared distance of the centres over the squared diagonal of the smallest enclosing box.
     """
-    between = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
-    diagonal = ops.sum(ops.square(_enclosing_size(a, b)), axis=-1)
-    return iou(a, b) - ops.sum(ops.square(between), axis=-1) / ops.maximum(diagonal, SMALLEST_AREA)
+    return ious(a, b)["diou"]
 
 
 def ciou(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -56,10 +50,21 @@ def ciou(predicted: Tensor, truth: Tensor) -> Tensor:
     alpha is held constant in the backward pass, as the authors do. They also drop the factor
     1/(w^2+h^2) of v's gradient because boxes in 0..1 make it explode; in pixels it is harmless and kept.
     """
-    angle = _angle(truth) - _angle(predicted)
-    aspect = 4 / math.pi**2 * ops.square(angle)  # v
-    alpha = ops.stop_gradient(aspect / ops.maximum(1 - iou(predicted, truth) + aspect, SMALLEST_AREA))
-    return diou(predicted, truth) - alpha * aspect
+    return ious(predicted, truth)["ciou"]
+
+
+def ious(predicted: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """GIoU, DIoU and CIoU by name, at once: what they share is computed, and traced, one time."""
+    overlap, union = _overlap_and_union(predicted, truth)
+    plain = overlap / union
+    enclosing = ops.maximum(predicted[..., 2:], truth[..., 2:]) - ops.minimum(predicted[..., :2], truth[..., :2])
+    area = ops.maximum(enclosing[..., 0] * enclosing[..., 1], SMALLEST_AREA)
+    between = (predicted[..., :2] + predicted[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
+    diagonal = ops.maximum(ops.sum(ops.square(enclosing), axis=-1), SMALLEST_AREA)
+    by_distance = plain - ops.sum(ops.square(between), axis=-1) / diagonal
+    aspect = 4 / math.pi**2 * ops.square(_angle(truth) - _angle(predicted))  # v
+    alpha = ops.stop_gradient(aspect / ops.maximum(1 - plain + aspect, SMALLEST_AREA))
+    return {"giou": plain - (area - union) / area, "diou": by_distance, "ciou": by_distance - alpha * aspect}
 
 
 def mse(
@@ -99,14 +104,12 @@ def taken(kind: Tensor, losses: Sequence[Tensor]) -> Tensor:
 
 
 def _overlap_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Areas [...]; the union is at least SMALLEST_AREA."""
     sides = ops.maximum(ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]), 0.0)
     overlap = sides[..., 0] * sides[..., 1]
     size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
-    return overlap, size_a[..., 0] * size_a[..., 1] + size_b[..., 0] * size_b[..., 1] - overlap
-
-
-def _enclosing_size(a: Tensor, b: Tensor) -> Tensor:
-    return ops.maximum(a[..., 2:], b[..., 2:]) - ops.minimum(a[..., :2], b[..., :2])
+    union = size_a[..., 0] * size_a[..., 1] + size_b[..., 0] * size_b[..., 1] - overlap
+    return overlap, ops.maximum(union, SMALLEST_AREA)
 
 
 def _angle(box: Tensor) -> Tensor:
