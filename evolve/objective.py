@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from data.pipeline import Pipeline
     from model.checkpoint import DetectorInfo
     from model.optimizer import Adam
-    from model.train import Trainer
+    from model.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +188,7 @@ class DetectionObjective:
         config = TrialConfig.from_settings(spec.config)
         begun = time.perf_counter()
         trainer = self._trainer_for(config)
+        trainer.averaging = config.optimizer.ema_decay > 0
         start_step = self._begin(trainer, spec)
         seconds = {"prepare": time.perf_counter() - begun}
         steps = config.train.steps
@@ -208,10 +209,8 @@ class DetectionObjective:
         reports = train.train(
             trainer,
             batch_at,
-            config.detector,
-            config.optimizer,
-            config.loss,
-            steps=steps,
+            config,
+            seed=spec.seed,
             start_step=start_step,
             stop_step=spec.stop_step,
             report_every=max(1, steps // REPORTS_PER_SCHEDULE),
@@ -257,11 +256,12 @@ class DetectionObjective:
             raise TrialDiverged(f"a weight is not finite after step {report.step} of {config.train.steps}")
         traced = trainer.traces
         begun = time.perf_counter()
-        scores = {
-            f"{split}/{name}": value
-            for split in spec.evaluate_splits
-            for name, value in self._evaluate(split, config, trainer).items()
-        }
+        with trainer.averaged():
+            scores = {
+                f"{split}/{name}": value
+                for split in spec.evaluate_splits
+                for name, value in self._evaluate(split, config, trainer).items()
+            }
         compiled = trainer.traces > traced
         evaluated = time.perf_counter()
         seconds["compile" if compiled else "evaluate"] = (
@@ -270,7 +270,8 @@ class DetectionObjective:
         if spec.state_dir is not None and spec.stop_step < config.train.steps:
             trainer.save_state(_state_file(spec, spec.stop_step))
         if spec.checkpoint is not None:
-            self._save(spec, config, trainer)
+            with trainer.averaged():
+                self._save(spec, config, trainer)
         seconds["checkpoint"] = time.perf_counter() - evaluated
         return Measurement(report.step, report.losses, scores, seconds, report.traces + trainer.traces - traced)
 
@@ -303,12 +304,19 @@ class DetectionObjective:
 
     def _trainer_for(self, config: TrialConfig) -> Trainer:
         """The warm trainer, or a new one when what shapes the graph is another."""
-        from model.train import Trainer
+        from model.trainer import Trainer
 
         settings = config.settings()
         structure = tuple(settings[address] for address in sorted(STRUCTURAL))
         if self._trainer is None or structure != self._structure:
-            self._trainer = Trainer(config.detector, self.class_names, self.anchors, *self.optimizer)
+            self._trainer = Trainer(
+                config.detector,
+                self.class_names,
+                self.anchors,
+                *self.optimizer,
+                train=config.train,
+                sat_goal=config.regularization.sat_goal,
+            )
             self._structure = structure
             self._pipelines = {}
         return self._trainer

@@ -22,9 +22,9 @@ SatNorm = Literal["sign", "l2", "raw"]
 NmsKind = Literal["plain", "diou"]
 
 
-def require_word(value: object, name: str, words: Any) -> None:
+def require_word(value: object, name: str, kind: Any) -> None:
     """Raise a ValueError when the value is none of a Literal's words."""
-    require(value in get_args(words), name, " or ".join(map(repr, get_args(words))), value)
+    require(value in get_args(kind), name, " or ".join(map(repr, get_args(kind))), value)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
-"""Batch normalization as Darknet computes it (Ioffe and Szegedy 2015, arXiv 1502.03167; Darknet batchnorm_layer.c).
+"""Batch normalization as Darknet computes it (Ioffe and Szegedy 2015, arXiv 1502.03167; Darknet batchnorm_layer.c),
+and over the mini-batches of one batch: CmBN (YOLOv4, arXiv 2004.10934, figure 4).
 
 Own layer instead of Keras' because its momentum may be a tensor: the running statistics' pace is a gene,
 and a gene must not retrace the train step.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
@@ -26,17 +28,63 @@ def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, ops.mean(ops.square(x - ops.stop_gradient(mean)), axis=axes)
 
 
+class Statistics(NamedTuple):
+    """Of the mini-batches of a batch that went before: how many (a scalar), their mean and variance, each [c]."""
+
+    count: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def cumulative_statistics(mean: Tensor, variance: Tensor, before: Statistics | None = None) -> tuple[Tensor, Tensor]:
+    """Statistics after each of g mini-batches of equal size, of it and of all before it: M_k and var_k, [g, c] each.
+
+    mean, variance: [g, c], of each mini-batch alone. M_k = (mu_k + (k - 1) M_{k-1}) / k, and likewise Q_k of E[x^2];
+    var_k = Q_k - M_k^2. Moments are taken about the first mini-batch's mean: where a channel lies far from zero,
+    E[x^2] - M^2 would lose what counts. What came before is a constant in the backward pass, for its graph is gone
+    where mini-batches go through the network one by one; so the gradient is the exact one of M_k and var_k by the
+    present mini-batch, with its weight of 1/k. (Darknet's backward takes them for the present mini-batch's own.)
+    """
+    count = mean.shape[0]
+    shift = ops.stop_gradient(mean[:1])
+    moments = ops.concatenate([mean - shift, variance + ops.square(mean - shift)], axis=-1)
+    earlier = ops.cast(np.tril(np.ones((count, count)), -1), mean.dtype)
+    summed = ops.matmul(earlier, ops.stop_gradient(moments)) + moments
+    number = ops.cast(np.arange(1, count + 1)[:, None], mean.dtype)
+    if before is not None:
+        far = before.mean[None, :] - shift
+        summed = summed + before.count * ops.concatenate([far, before.variance[None, :] + ops.square(far)], axis=-1)
+        number = number + before.count
+    first, second = ops.split(summed / number, 2, axis=-1)
+    return shift + first, ops.maximum(second - ops.square(first), 0.0)
+
+
 @keras.saving.register_keras_serializable("yolov4")
 class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """Normalization over batch, rows and columns, one scale and shift per channel (the last axis).
 
-    `momentum` is a float, or a scalar tensor that a train step sets while it is traced.
+    A train step sets, while it is traced: `momentum`, a scalar tensor; `mini_batches`, into how many equal parts the
+    input's pictures are cut, each normalized with statistics of its own; `cross`, 1.0 to normalize with those of the
+    parts before too (CmBN), else 0.0; `before`, the statistics of earlier inputs of the same batch; `deferred`, whether
+    the step updates the running statistics itself, from the layer's `after`, once the last part went through.
+    The running statistics move once a batch, by the whole batch's, with CmBN and without.
     Statistics are float32 and the variance is the biased one, whatever the layer computes in.
     """
 
     def __init__(self, momentum: float = DEFAULT_MOMENTUM, **settings: Any) -> None:
         super().__init__(**settings)
         self.momentum: Any = momentum
+        self.plain()
+
+    def plain(self) -> None:
+        """Forget what a train step set: no symbolic tensor outlives its trace."""
+        if not isinstance(self.momentum, int | float):
+            self.momentum = DEFAULT_MOMENTUM
+        self.mini_batches = 1
+        self.cross: Any = 0.0
+        self.before: Statistics | None = None
+        self.after: tuple[Tensor, Tensor] | None = None  # mean and variance [c] of the batch so far
+        self.deferred = False
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make gamma, beta and the running statistics: [channels] each."""
@@ -55,18 +103,40 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Normalize by the batch's statistics and update the running ones, or by the running ones."""
         x = ops.cast(inputs, "float32")
-        if training and self.trainable:
+        if not (training and self.trainable):
+            return ops.cast(self._normalize(x, self.moving_mean, self.moving_variance), self.compute_dtype)
+        if self.mini_batches == 1 and self.before is None:
             mean, variance = batch_statistics(x)
-            self._update(self.moving_mean, mean)
-            self._update(self.moving_variance, variance)
+            y = self._normalize(x, mean, variance)
         else:
-            mean, variance = self.moving_mean, self.moving_variance
-        scale = self.gamma * ops.rsqrt(variance + EPSILON)
-        return ops.cast(x * scale + (self.beta - mean * scale), self.compute_dtype)
+            y, mean, variance = self._by_mini_batches(x)
+        self.after = (ops.stop_gradient(mean), ops.stop_gradient(variance))
+        if not self.deferred:
+            self.update_moving(*self.after)
+        return ops.cast(y, self.compute_dtype)
 
-    def _update(self, moving: Any, batch: Tensor) -> None:
-        batch = ops.stop_gradient(batch)
-        moving.assign(self.momentum * moving + (1.0 - self.momentum) * batch)
+    def _by_mini_batches(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The input normalized part by part, and mean and variance of the batch up to its last part."""
+        shape = ops.shape(x)
+        parts = ops.reshape(x, (self.mini_batches, -1, shape[-1]))
+        own_mean = ops.mean(parts, axis=1)
+        own_variance = ops.mean(ops.square(parts - ops.stop_gradient(own_mean)[:, None, :]), axis=1)
+        mean, variance = cumulative_statistics(own_mean, own_variance, self.before)
+        y = self._normalize(
+            parts,
+            (own_mean + self.cross * (mean - own_mean))[:, None, :],
+            (own_variance + self.cross * (variance - own_variance))[:, None, :],
+        )
+        return ops.reshape(y, shape), mean[-1], variance[-1]
+
+    def _normalize(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        scale = self.gamma * ops.rsqrt(variance + EPSILON)
+        return x * scale + (self.beta - mean * scale)
+
+    def update_moving(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards a batch's, each [c]."""
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1.0 - self.momentum) * batch)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """As the input's; said here so that Keras need not trace the call to find out."""

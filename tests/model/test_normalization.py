@@ -3,10 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from keras import ops
 from numpy.typing import NDArray
 
-from model.normalization import EPSILON, BatchNorm
+from model.normalization import EPSILON, BatchNorm, Statistics, cumulative_statistics
 
 
 @pytest.fixture
@@ -95,3 +98,113 @@ def test_statistics_stay_float32_under_mixed_precision(x: NDArray[np.float32]) -
     out = layer(x, training=True)
     assert keras.backend.standardize_dtype(out.dtype) == "float16"
     assert layer.moving_mean.dtype == "float32"
+
+
+def parts_of(count: int, size: int = 2) -> NDArray[np.float32]:
+    """Mini-batches of different statistics, one after the other: [count * size, 4, 3, 3]."""
+    rng = np.random.default_rng(1)
+    parts = [rng.normal([k, 4 - k, -20], [1 + k, 3, 0.5], (size, 4, 3, 3)) for k in range(count)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def by_the_figure(x: NDArray[np.float32], count: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """M_k and var_k of the reference's 5.2, from E[x] and E[x^2] in float64."""
+    mean, square, found = np.zeros(3), np.zeros(3), []
+    for k, part in enumerate(np.split(x.astype(np.float64), count), start=1):
+        mean = (part.mean(axis=(0, 1, 2)) + (k - 1) * mean) / k
+        square = ((part**2).mean(axis=(0, 1, 2)) + (k - 1) * square) / k
+        found.append((mean, square - mean**2))
+    return found
+
+
+def cross_layer(x: NDArray[np.float32], mini_batches: int, cross: float = 1.0) -> BatchNorm:
+    layer = layer_for(x)
+    layer.mini_batches, layer.cross = mini_batches, cross
+    return layer
+
+
+def test_cross_mini_batch_statistics_are_those_of_the_paper(x: NDArray[np.float32]) -> None:
+    x = parts_of(4)
+    layer = cross_layer(x, 4)
+    out = np.split(ops.convert_to_numpy(layer(x, training=True)), 4)
+    for part, got, (mean, variance) in zip(np.split(x, 4), out, by_the_figure(x, 4), strict=True):
+        expected = (part - mean) / np.sqrt(variance + EPSILON) * [1, 2, 0.5] + [0, 1, -1]
+        np.testing.assert_allclose(got, expected, atol=1e-3)
+    wide = x.astype(np.float64)  # the running statistics are the whole batch's
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 0.01 * wide.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), 0.99 + 0.01 * wide.var(axis=(0, 1, 2)), rtol=1e-4)
+
+
+def test_without_cross_each_mini_batch_stands_alone() -> None:
+    x = parts_of(3)
+    out = np.split(ops.convert_to_numpy(cross_layer(x, 3, cross=0.0)(x, training=True)), 3)
+    for part, got in zip(np.split(x, 3), out, strict=True):
+        alone = ops.convert_to_numpy(layer_for(x)(part, training=True))
+        np.testing.assert_allclose(got, alone, atol=1e-4)
+
+
+def test_one_mini_batch_is_plain_batch_normalization(x: NDArray[np.float32]) -> None:
+    plain = ops.convert_to_numpy(layer_for(x)(x, training=True))
+    np.testing.assert_array_equal(ops.convert_to_numpy(cross_layer(x, 1)(x, training=True)), plain)
+
+
+@given(st.integers(2, 5), st.integers(0, 1000))
+def test_equal_mini_batches_give_batch_normalization(count: int, seed: int) -> None:
+    part = np.random.default_rng(seed).normal(3, 2, (2, 3, 3, 3)).astype(np.float32)
+    x = np.concatenate([part] * count)
+    out = np.split(ops.convert_to_numpy(cross_layer(x, count)(x, training=True)), count)
+    plain = ops.convert_to_numpy(layer_for(part)(part, training=True))
+    for got in out:
+        np.testing.assert_allclose(got, plain, atol=1e-4)
+
+
+@given(hnp.arrays(np.float64, (4, 2), elements=st.floats(-1e3, 1e3)), st.integers(0, 1000))
+def test_the_variance_is_never_below_zero(mean: NDArray[np.float64], seed: int) -> None:
+    variance = np.random.default_rng(seed).uniform(0, 1e-6, (4, 2))
+    _, found = cumulative_statistics(ops.convert_to_tensor(mean), ops.convert_to_tensor(variance))
+    assert (ops.convert_to_numpy(found) >= 0).all()
+
+
+def test_one_by_one_or_together_is_the_same() -> None:
+    x = parts_of(4)
+    together = ops.convert_to_numpy(cross_layer(x, 4)(x, training=True))
+    layer, before, found = cross_layer(x, 2), Statistics(0.0, np.zeros(3, np.float32), np.ones(3, np.float32)), []
+    layer.deferred = True
+    for k, half in enumerate(np.split(x, 2)):
+        layer.before = before._replace(count=2.0 * k)
+        found.append(ops.convert_to_numpy(layer(half, training=True)))
+        before = Statistics(0.0, *layer.after)
+    np.testing.assert_allclose(np.concatenate(found), together, atol=1e-4)
+    assert layer.moving_mean.numpy().tolist() == [0, 0, 0]  # deferred
+
+
+def test_the_gradient_of_the_cumulative_statistics_takes_what_went_before_as_constant() -> None:
+    """In float64, against finite differences of the paper's formulas in which only the present mini-batch moves."""
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(2)
+    mean, variance = rng.normal(0, 2, (3, 2)), rng.uniform(0.5, 2, (3, 2))
+    weights = rng.normal(size=(2, 3, 2))  # of M_k and var_k in the function whose gradient is taken
+
+    def value_of(k: int, mu: NDArray[np.float64], own: NDArray[np.float64]) -> float:
+        """The part of the k-th mini-batch, with mu and own in the place of its mean and variance."""
+        means, squares = mean[: k + 1].copy(), (variance + mean**2)[: k + 1].copy()
+        means[k], squares[k] = mu, own + mu**2
+        m, q = means.mean(axis=0), squares.mean(axis=0)
+        return float((weights[0, k] * m + weights[1, k] * np.sin(q - m**2)).sum())
+
+    a, b = tf.constant(mean), tf.constant(variance)
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        m, v = cumulative_statistics(a, b)
+        total = tf.reduce_sum(weights[0] * m + weights[1] * tf.sin(v))
+    got = tape.gradient(total, [a, b])
+    step = 1e-6
+    for k in range(3):
+        for c in range(2):
+            for which, base in ((0, mean), (1, variance)):
+                there, back = base[k].copy(), base[k].copy()
+                there[c] += step
+                back[c] -= step
+                ends = [value_of(k, *((end, variance[k]) if which == 0 else (mean[k], end))) for end in (there, back)]
+                expected = (ends[0] - ends[1]) / (2 * step)
+                assert got[which][k, c].numpy() == pytest.approx(expected, rel=1e-5, abs=1e-7)

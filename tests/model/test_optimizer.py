@@ -4,12 +4,24 @@ import keras
 import numpy as np
 import pytest
 
-from model.optimizer import MomentumSGD
+from model.optimizer import MomentumSGD, Pace
+
+PACE = Pace(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
+
+
+class Weight(keras.layers.Layer):
+    """One variable under a path of its own, as those of a network have."""
+
+    def __init__(self, layer: str, name: str, value: object) -> None:
+        super().__init__(name=layer)
+        array = np.asarray(value, np.float32)
+        self.variable = self.add_weight(shape=array.shape, name=name)
+        self.variable.assign(array)
 
 
 def _variables():
-    kernel = keras.Variable(np.asarray([[1.0, -2.0], [0.5, 3.0]], np.float32), name="kernel")
-    bias = keras.Variable(np.asarray([0.25, -0.75], np.float32), name="bias")
+    kernel = Weight("neck_conv", "kernel", [[1.0, -2.0], [0.5, 3.0]]).variable
+    bias = Weight("neck_conv", "bias", [0.25, -0.75]).variable
     return bias, kernel
 
 
@@ -29,13 +41,8 @@ def test_two_steps_are_darknets_with_its_sums_over_the_batch():
             v[name] += -batch * mean[name] - shrunk
             expected[name] = expected[name] + rate / batch * v[name]
             v[name] *= momentum
-        sgd.apply(
-            [mean[variable.name].astype(np.float32) for variable in sgd.variables],
-            learning_rate=rate,
-            momentum=momentum,
-            weight_decay=decay,
-            max_gradient_norm=1e9,
-        )
+        gradients = [mean[variable.name].astype(np.float32) for variable in sgd.variables]
+        sgd.apply(sgd.flatten(gradients), PACE._replace(learning_rate=rate, momentum=momentum, weight_decay=decay))
     np.testing.assert_allclose(np.asarray(kernel.value), expected["kernel"], rtol=1e-5)
     np.testing.assert_allclose(np.asarray(bias.value), expected["bias"], rtol=1e-5)
 
@@ -44,8 +51,8 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm():
     bias, kernel = _variables()
     before = np.asarray(kernel.value).copy()
     sgd = MomentumSGD([bias, kernel])
-    gradients = [np.full((2, 2), 6.0, np.float32), np.zeros(2, np.float32)]  # norm 12
-    norm = sgd.apply(gradients, learning_rate=1.0, momentum=0.0, weight_decay=0.0, max_gradient_norm=3.0)
+    gradients = sgd.flatten([np.full((2, 2), 6.0, np.float32), np.zeros(2, np.float32)])  # norm 12
+    norm = sgd.apply(gradients, PACE._replace(learning_rate=1.0, momentum=0.0, max_gradient_norm=3.0))
     assert float(norm) == pytest.approx(12.0)
     np.testing.assert_allclose(before - np.asarray(kernel.value), np.full((2, 2), 1.5), rtol=1e-6)
 
@@ -53,17 +60,70 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm():
 def test_nan_is_not_clipped_into_silence():
     bias, kernel = _variables()
     sgd = MomentumSGD([bias, kernel])
-    gradients = [np.asarray([[np.nan, 0], [0, 0]], np.float32), np.zeros(2, np.float32)]
-    sgd.apply(gradients, learning_rate=0.1, momentum=0.9, weight_decay=0.0, max_gradient_norm=1.0)
+    gradients = sgd.flatten([np.asarray([[np.nan, 0], [0, 0]], np.float32), np.zeros(2, np.float32)])
+    sgd.apply(gradients, PACE._replace(max_gradient_norm=1.0))
     assert np.isnan(np.asarray(kernel.value)).any()
 
 
 def test_reset_forgets_the_velocity():
     bias, kernel = _variables()
     sgd = MomentumSGD([bias, kernel])
-    settings = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0, "max_gradient_norm": 1e9}
-    sgd.apply([np.ones((2, 2), np.float32), np.ones(2, np.float32)], **settings)
+    sgd.apply(sgd.flatten([np.ones((2, 2), np.float32), np.ones(2, np.float32)]), PACE)
     sgd.reset()
     before = np.asarray(kernel.value).copy()
-    sgd.apply([np.zeros((2, 2), np.float32), np.zeros(2, np.float32)], **settings)
+    sgd.apply(sgd.flatten([np.zeros((2, 2), np.float32), np.zeros(2, np.float32)]), PACE)
     np.testing.assert_array_equal(np.asarray(kernel.value), before)
+
+
+def test_decay_is_for_kernels_and_residual_weights_alone():
+    names = ("kernel", "shortcut_weights", "gamma", "beta", "bias")
+    variables = [Weight("neck_x", name, [1.0]).variable for name in names]
+    sgd = MomentumSGD(variables)
+    zero = sgd.flatten([np.zeros(1, np.float32)] * 5)
+    sgd.apply(zero, PACE._replace(weight_decay=0.5))  # 1 - 0.1 * 0.5
+    values = {v.name: float(np.asarray(v.value)[0]) for v in variables}
+    expected = {"kernel": 0.95, "shortcut_weights": 0.95, "gamma": 1.0, "beta": 1.0, "bias": 1.0}
+    assert values == pytest.approx(expected)
+
+
+def test_a_backbone_that_stands_still_gathers_neither_decay_nor_velocity():
+    ours = [
+        Weight("backbone_stem_conv", "kernel", [1.0]).variable,
+        Weight("backbone_stem_norm", "beta", [2.0]).variable,
+    ]
+    others = [Weight("head8_output", "kernel", [1.0]).variable, Weight("head8_output", "bias", [2.0]).variable]
+    sgd = MomentumSGD([*ours, *others])
+    ones = sgd.flatten([np.ones(1, np.float32)] * 4)
+    still = PACE._replace(weight_decay=0.5, backbone_active=0.0)
+    for _ in range(3):
+        sgd.apply(ones, still)
+    assert [float(np.asarray(v.value)[0]) for v in ours] == [1.0, 2.0]
+    assert all(float(np.asarray(v.value)[0]) < 1.9 for v in others)
+    sgd.apply(ones, still._replace(backbone_active=1.0))  # as if the first step: 1 - 0.1 * (1 + 0.5), 2 - 0.1
+    assert [float(np.asarray(v.value)[0]) for v in ours] == pytest.approx([0.85, 1.9])
+
+
+def test_averages_follow_the_weights_and_swapping_twice_changes_nothing():
+    bias, kernel = _variables()
+    sgd = MomentumSGD([bias, kernel])
+    sgd.reset()
+    average, weights = np.asarray(bias.value, np.float64), []
+    for _ in range(4):
+        sgd.apply(sgd.flatten([np.ones((2, 2), np.float32), np.ones(2, np.float32)]), PACE._replace(ema_decay=0.75))
+        weights = [np.asarray(v.value).copy() for v in (bias, kernel)]
+        average = 0.75 * average + 0.25 * weights[0]
+    sgd.swap_averages()
+    np.testing.assert_allclose(np.asarray(bias.value), average, rtol=1e-6)
+    sgd.swap_averages()
+    for variable, value in zip((bias, kernel), weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(variable.value), value)
+
+
+def test_without_a_decay_the_average_is_the_weights():
+    bias, kernel = _variables()
+    sgd = MomentumSGD([bias, kernel])
+    sgd.reset()
+    sgd.apply(sgd.flatten([np.ones((2, 2), np.float32), np.ones(2, np.float32)]), PACE)
+    after = np.asarray(kernel.value).copy()
+    sgd.swap_averages()
+    np.testing.assert_array_equal(np.asarray(kernel.value), after)
