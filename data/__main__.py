@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-FORMATS = ("voc", "yolo")  # read.READERS, written out so that --help loads nothing
+FORMATS = ("coco", "voc", "yolo")  # read.READERS, written out so that --help loads nothing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,48 +1,39 @@
 """A folder on disk -> a Dataset with all three splits: find the format, read, cut the splits that are missing."""
 
 from collections.abc import Callable, Mapping
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
-from data import chance
-from data.example import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures import is_picture
-from data.readers import voc, yolo
+from data import splits
+from data.example import Dataset, DatasetError, Problem
+from data.readers import coco, voc, yolo
+from data.readers import folder as folders
+from data.readers.folder import Folder
 
-READERS: Mapping[str, Callable[[Path], Dataset]] = {"voc": voc.read, "yolo": yolo.read}
+
+@dataclass(frozen=True)
+class Reader:
+    """joins: whether one of the format's labels belongs to one of the folder's pictures."""
+
+    joins: Callable[[Folder], bool]
+    read: Callable[[Folder], Dataset]
+
+
+READERS: Mapping[str, Reader] = {
+    "coco": Reader(coco.joins, coco.read),
+    "voc": Reader(voc.joins, voc.read),
+    "yolo": Reader(yolo.joins, yolo.read),
+}
 
 # What a search does not train on: someone meant these labels and pictures, and not what would be left of them.
 FATAL = frozenset(
     {"broken_annotation", "malformed_line", "malformed_box", "polygon", "class_out_of_range", "truncated_picture"}
 )
 
-_LOOK_AT_MOST = 20_000  # files, in search of a picture
-_CUT_SHARE = 0.15  # of the training pictures, for each missing split
-
 
 def detect(root: Path) -> str:
-    """The format of the data set in this folder: "voc" or "yolo"."""
-    if not root.is_dir():
-        what = "a file" if root.exists() else "nothing there"
-        raise DatasetError(f"{root}: expected the folder of a data set, got {what}")
-    found = []
-    if (root / voc.ANNOTATIONS).is_dir():
-        found.append("voc")
-    if yolo.config_file(root) is not None:
-        found.append("yolo")
-    if len(found) > 1:
-        raise DatasetError(
-            f"{root}: expected one format, found marks of {' and '.join(found)}: point to a folder that holds one "
-            "(`python -m data check DIR --format ...` tells what each would read)"
-        )
-    if found:
-        return found[0]
-    # Not the whole disk, when someone names a folder far too high up.
-    if not any(is_picture(path) for path in islice(root.rglob("*"), _LOOK_AT_MOST)):
-        raise DatasetError(f"{root}: expected a data set, got a folder without pictures")
-    raise DatasetError(
-        f"{root}: expected Annotations and JPEGImages (Pascal VOC) or data.yaml (YOLO), got pictures without either"
-    )
+    """The format of the data set in this folder: "coco", "voc" or "yolo"."""
+    return _detect(folders.walk(root))
 
 
 def load(root: Path, format: str | None = None, *, split_seed: int = 0, strict: bool = True) -> Dataset:
@@ -50,21 +41,44 @@ def load(root: Path, format: str | None = None, *, split_seed: int = 0, strict: 
 
     A broken annotation is an error when strict, and otherwise one of the problems. A cut split is a note among them.
     """
+    dataset = splits.cut_missing(load_as_it_is(root, format, strict=strict), split_seed)
+    if strict:
+        _refuse_without_boxes(dataset)
+    return dataset
+
+
+def load_as_it_is(root: Path, format: str | None = None, *, strict: bool = True) -> Dataset:
+    """The data set in this folder with its own splits, which may be one alone."""
     if format is not None and format not in READERS:
         raise DatasetError(f"format: expected one of {sorted(READERS)}, got '{format}'")
-    detected = detect(root) if format is None or not root.is_dir() else format
+    folder = folders.walk(root)
     try:
-        dataset = READERS[detected](root)
+        dataset = READERS[format or _detect(folder)].read(folder)
     except DatasetError as error:
         if strict:
             _refuse_broken(root, error.problems)
         raise
     if strict:
         _refuse_broken(root, dataset.problems)
-    dataset = _cut_missing(dataset, split_seed)
-    if strict:
-        _refuse_without_boxes(dataset)
     return dataset
+
+
+def _detect(folder: Folder) -> str:
+    found = [name for name, reader in READERS.items() if reader.joins(folder)]
+    if len(found) > 1:
+        raise DatasetError(
+            f"{folder.root}: expected labels of one format, got {' and '.join(found)} labels for its pictures: point "
+            "to a folder that holds one (`python -m data check DIR --format ...` tells what each would read)",
+            folder.problems,
+        )
+    if found:
+        return found[0]
+    counts = ", ".join(f"{len(folder.of_kind(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
+    raise DatasetError(
+        f"{folder.root}: expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt "
+        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files",
+        folder.problems,
+    )
 
 
 def _refuse_broken(root: Path, problems: tuple[Problem, ...]) -> None:
@@ -82,51 +96,3 @@ def _refuse_without_boxes(dataset: Dataset) -> None:
                 f"{dataset.root}: split '{split}': expected at least one box, got {len(examples)} pictures without any",
                 dataset.problems,
             )
-
-
-def _cut_missing(dataset: Dataset, seed: int) -> Dataset:
-    """Missing val and test splits are cut from train, by seed."""
-    missing = [split for split in ("test", "val") if split not in dataset.splits]
-    if not missing:
-        return dataset
-    if "train" not in dataset.splits:
-        raise DatasetError(
-            f"{dataset.root}: expected a train split, found only {list(dataset.splits)}", dataset.problems
-        )
-    train = dataset.splits["train"]
-    if len(train) <= len(missing):
-        raise DatasetError(
-            f"{dataset.root}: expected more than {len(missing)} training pictures to cut {' and '.join(missing)} from, "
-            f"got {len(train)}",
-            dataset.problems,
-        )
-    count = max(1, round(len(train) * _CUT_SHARE)) if len(train) > 2 * len(missing) else 1
-    order = chance.generator(chance.Stream.SPLIT, seed).permutation(len(train)).tolist()
-    splits: dict[str, tuple[Example, ...]] = dict(dataset.splits)
-    parts = {split: order[place * count : (place + 1) * count] for place, split in enumerate(missing)}
-    parts["train"] = order[len(missing) * count :]
-    _share_boxes(list(parts.values()), {index for index in order if len(train[index].boxes)})
-    for split, chosen in parts.items():
-        splits[split] = tuple(train[index] for index in sorted(chosen))
-    notes = [
-        Problem("split_cut", "", f"no {split} split: {count} of {len(train)} training pictures, by seed {seed}")
-        for split in missing
-    ]
-    return Dataset(
-        root=dataset.root,
-        format=dataset.format,
-        class_names=dataset.class_names,
-        splits={split: splits[split] for split in SPLITS},
-        problems=(*dataset.problems, *notes),
-        fingerprint=dataset.fingerprint,
-    )
-
-
-def _share_boxes(parts: list[list[int]], boxed: set[int]) -> None:
-    """Where chance left a part without any of the boxed pictures, exchange one with the part that has the most."""
-    for part in parts:
-        if boxed.isdisjoint(part):
-            giver = max(parts, key=lambda other: len(boxed.intersection(other)))
-            if len(boxed.intersection(giver)) > 1:
-                place = next(place for place, index in enumerate(giver) if index in boxed)
-                part[0], giver[place] = giver[place], part[0]

@@ -4,22 +4,19 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from data import orientation
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures import PictureError, TruncatedPictureError, picture_size
+from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
+from data.readers.folder import File
 
 # Of a larger file its size and both ends are hashed: enough to notice another picture, and quick.
 _WHOLE_FILE_BYTES = 1 << 20
-
-FOLDER_NAMES = {
-    "train": ("train", "training", "train2017", "train2014"),
-    "val": ("val", "valid", "validation", "val2017", "val2014"),
-    "test": ("test", "testing", "test2017"),
-}
 
 Box = tuple[float, float, float, float]
 
@@ -29,54 +26,105 @@ def relative(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def size_of(picture: Path, root: Path, problems: list[Problem]) -> tuple[int, int] | None:
-    """The picture's size, or None and a problem when it cannot be read."""
+def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
+    """The picture's size and orientation, or None and a problem when it cannot be read."""
+    name = str(picture.place)
     try:
-        return picture_size(picture)
+        return picture_frame(picture.path)
     except TruncatedPictureError:
-        name = relative(picture, root)
         problems.append(Problem("truncated_picture", name, "expected a whole picture, got a file that was cut short"))
-        return None
     except PictureError as error:
-        problems.append(Problem("broken_picture", relative(picture, root), str(error)))
-        return None
+        problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
+    return None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A box as a label file has it. place: where in the file, in words."""
+
+    class_key: str | int
+    box: Box
+    place: str
+
+
+def in_frame(
+    found: Sequence[Labelled], declared: tuple[int, int] | None, frame: Frame, name: str, problems: list[Problem]
+) -> Sequence[Labelled]:
+    """The boxes on the picture as it is decoded: turned with it where they were drawn before it was turned.
+
+    The size that the labels declare tells it. One that is neither that of the picture as decoded nor as stored joins
+    the problems; a missing one, or 0, says nothing.
+    """
+    if declared is None or min(declared) <= 0 or declared == (frame.width, frame.height):
+        return found
+    if declared != frame.stored_size:
+        sizes = f"declares {declared[0]}x{declared[1]}, the picture has {frame.width}x{frame.height}"
+        problems.append(Problem("wrong_size", name, f"{sizes}: the picture decides"))
+        return found
+    detail = f"drawn on the picture as it is stored: turned with it (EXIF orientation {frame.orientation})"
+    problems.append(Problem("turned_boxes", name, detail))
+    return [
+        replace(each, box=orientation.turned_box(each.box, *frame.stored_size, frame.orientation)) for each in found
+    ]
+
+
+def usable_boxes(found: Iterable[Labelled], frame: Frame, name: str, problems: list[Problem]) -> list[Labelled]:
+    """The boxes of one picture as they can be trained on; what was mended or dropped joins the problems."""
+    kept: dict[tuple[object, ...], Labelled] = {}
+    for labelled in found:
+        where = Problem("", name, labelled.place)
+        usable = usable_box(labelled.box, frame.width, frame.height, where, problems)
+        if usable is None:
+            continue
+        # Hundredths of a pixel: two spellings of one box differ by less.
+        key = (labelled.class_key, *(round(value, 2) for value in usable))
+        if key in kept:
+            problems.append(Problem("duplicate_box", name, f"{where.detail}: the same as {kept[key].place}; skipped"))
+        else:
+            kept[key] = replace(labelled, box=usable)
+    return list(kept.values())
 
 
 def usable_box(box: Box, width: int, height: int, where: Problem, problems: list[Problem]) -> Box | None:
     """The part of the box inside the picture, or None; what was cut or dropped joins the problems.
 
     where: names file and place (kind is filled in here). Excess of up to a pixel is rounding, and cut in silence.
+    Corners in the wrong order are exchanged: the box was drawn from its other corner.
     """
-    left, top, right, bottom = box
+
+    def report(kind: str, what: str) -> None:
+        problems.append(Problem(kind, where.file, f"{where.detail}: {what}"))
+
     if not all(math.isfinite(value) for value in box):
-        problems.append(Problem("malformed_box", where.file, f"{where.detail}: expected numbers, got {box}; skipped"))
+        report("malformed_box", f"expected numbers, got {_spell(box)}; skipped")
         return None
-    if right <= left or bottom <= top:
-        problems.append(Problem("zero_area_box", where.file, f"{where.detail}: no area in {_spell(box)}; skipped"))
+    left, top, right, bottom = box
+    if left == right or top == bottom:
+        report("zero_area_box", f"no area in {_spell(box)}; skipped")
         return None
+    if right < left or bottom < top:
+        report("inverted_box", f"corners of {_spell(box)} exchanged")
+        left, top, right, bottom = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
     cut = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
-        problems.append(
-            Problem(
-                "box_outside_picture",
-                where.file,
-                f"{where.detail}: {_spell(box)} lies outside {width}x{height}; skipped",
-            )
-        )
+        report("box_outside_picture", f"{_spell(box)} lies outside {width}x{height}; skipped")
         return None
-    if max(abs(before - after) for before, after in zip(box, cut, strict=True)) > 1:
-        problems.append(
-            Problem("clipped_box", where.file, f"{where.detail}: {_spell(box)} cut to the picture, {width}x{height}")
-        )
+    if max(abs(before - after) for before, after in zip((left, top, right, bottom), cut, strict=True)) > 1:
+        report("clipped_box", f"{_spell(box)} cut to the picture, {width}x{height}")
+    # Corners are kept as float32, in which a sliver of a box may have no area.
+    sides = np.diff(np.array(cut, dtype=np.float32).reshape(2, 2), axis=0)
+    if not (sides > 0).all():
+        report("zero_area_box", f"no area in {_spell(box)}; skipped")
+        return None
     return cut
 
 
-def make_example(picture: Path, size: tuple[int, int], boxes: Sequence[Box], classes: Sequence[int]) -> Example:
+def make_example(picture: File, frame: Frame, boxes: Sequence[Box], classes: Sequence[int]) -> Example:
     """An Example from plain lists."""
     return Example(
-        path=picture,
-        width=size[0],
-        height=size[1],
+        path=picture.path,
+        width=frame.width,
+        height=frame.height,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
         classes=np.array(classes, dtype=np.int32),
     )

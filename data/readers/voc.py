@@ -1,163 +1,195 @@
-"""Pascal VOC: Annotations/*.xml, JPEGImages, and ImageSets/Main/{train,val,test}.txt, or no lists at all.
+"""Pascal VOC: one XML a picture, wherever both lie, and ImageSets/Main/{train,val,test}.txt, or no lists at all.
 
 Coordinates are taken as they stand: xmin, ymin, xmax, ymax as the box's edges in pixels, without the "+1" or "-1" of
 VOC's own development kit, since the tools that write this format today mean edges. The picture's real size decides,
-not the size tag. Objects marked difficult are objects like the others.
-XML comes from strangers: defusedxml refuses entity expansion and external entities.
+not the size tag, but for one thing: when the tag has the size of a picture before it is turned as its EXIF says, the
+boxes were drawn on that one, and are turned with it. Objects marked difficult are objects like the others.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
+from pathlib import PurePosixPath
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures import pictures_in
-from data.readers import assemble
-from data.readers.assemble import Box
+from data.pictures import Frame
+from data.readers import assemble, text, voc_objects
+from data.readers.assemble import Labelled
+from data.readers.folder import FOLDER_NAMES, File, Folder, split_of
 
-ANNOTATIONS, PICTURES, LISTS = "Annotations", "JPEGImages", "ImageSets/Main"
+LISTS = ("ImageSets", "Main")
+LABEL_MAP = "labelmap.txt"  # CVAT's: a line `name:colour:parts:actions` a class, which keeps the classes' order
 
-Objects = Sequence[tuple[str, Box]]
+_HEAD = 4096  # bytes, in which an annotation shows its kind
+_FLAGS = ("1", "-1", "0")  # the second column of VOC's lists for one class
 
 
-def read(root: Path) -> Dataset:
+def joins(folder: Folder) -> bool:
+    """Whether one of the annotations belongs to one of the pictures."""
+    return any(folder.picture(file.place.stem) and _is_annotation(file) for file in folder.of_kind(".xml"))
+
+
+def read(folder: Folder) -> Dataset:
     """The data set in this folder; DatasetError when nothing of it can be used."""
-    for folder in (root / ANNOTATIONS, root / PICTURES):
-        if not folder.is_dir():
-            raise DatasetError(f"{root}: expected the folder {folder.name} of a Pascal VOC data set, found none")
-    problems: list[Problem] = []
-    pictures = _pictures(root, problems)
-    listed = _lists(root, problems)
-    splits = listed or {"train": sorted(pictures.keys() | {file.stem for file in _annotation_files(root)})}
-    found = {split: _read_split(root, stems, pictures, problems) for split, stems in splits.items()}
-    if listed:
-        known = {stem for stems in listed.values() for stem in stems}
-        for stem in sorted(pictures.keys() - known):
-            name = assemble.relative(pictures[stem], root)
-            problems.append(Problem("unlisted_picture", name, f"in no list of {LISTS}; not used"))
-    class_names = sorted({name for examples in found.values() for _, _, objects in examples for name, _ in objects})
+    problems = list(folder.problems)
+    annotations = _annotations(folder, problems)
+    if not annotations:
+        raise DatasetError(
+            f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none",
+            tuple(problems),
+        )
+    listed = _lists(folder, problems)
+    splits = listed or _splits_of_folders(folder, annotations)
+    found = {split: _read_split(folder, pictures, annotations, problems) for split, pictures in splits.items()}
+    used = {picture.place for pictures in splits.values() for picture in pictures}
+    for picture in folder.pictures:
+        if picture.place not in used:
+            taken = _taken_stem(folder, picture, annotations)
+            what = f"in no list of {'/'.join(LISTS)}" if listed else "in no folder of a split"
+            problems.append(taken or Problem("unlisted_picture", str(picture.place), f"{what}; not used"))
+    class_names = _class_names(folder, found, problems)
     numbers = {name: number for number, name in enumerate(class_names)}
-    return assemble.finish(
-        root, "voc", class_names, {split: _examples(examples, numbers) for split, examples in found.items()}, problems
-    )
+    examples = {split: _examples(members, numbers) for split, members in found.items()}
+    return assemble.finish(folder.root, "voc", class_names, examples, problems)
 
 
-def _pictures(root: Path, problems: list[Problem]) -> dict[str, Path]:
-    """Stem -> picture. An annotation goes by the stem, so of two pictures with one stem the first by name is it."""
-    pictures: dict[str, Path] = {}
-    for picture in pictures_in(root / PICTURES):
-        first = pictures.setdefault(picture.stem, picture)
-        if first != picture:
-            name = assemble.relative(picture, root)
-            problems.append(Problem("duplicate_stem", name, f"{first.name} has the same annotation; not used"))
-    if not pictures:
-        raise DatasetError(f"{root / PICTURES}: expected pictures (.jpg, .png ...), found none")
-    return pictures
+def _is_annotation(file: File) -> bool:
+    """Whether an XML is Pascal VOC's, by its first element, or by where it lies should it be broken."""
+    if file.place.parent.name == "Annotations":
+        return True
+    try:
+        with file.path.open("rb") as opened:
+            return b"<annotation" in opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+    except OSError:
+        return False
 
 
-def _annotation_files(root: Path) -> list[Path]:
-    return sorted((root / ANNOTATIONS).glob("*.xml"))
-
-
-def _lists(root: Path, problems: list[Problem]) -> dict[str, list[str]]:
-    """Split -> stems, as the lists say; trainval, less val, stands in for a missing train."""
-    found: dict[str, list[str]] = {}
-    owner: dict[str, str] = {}
-    for split in reversed(SPLITS):  # a name in two lists stays in the one that is scored
-        file = root / LISTS / f"{split}.txt"
-        stands_in = split == "train" and not file.is_file()
-        if stands_in:
-            file = root / LISTS / "trainval.txt"
-        if not file.is_file():
+def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath, File]:
+    """Place of a picture -> its annotation."""
+    found: dict[PurePosixPath, File] = {}
+    for file in folder.of_kind(".xml"):
+        picture = folder.picture(file.place.stem, file.place.parent)
+        if not _is_annotation(file):
             continue
-        found[split] = []
-        for stem in _stems(file):
-            if stem not in owner:
-                owner[stem] = split
-                found[split].append(stem)
-            elif not stands_in:
-                name = assemble.relative(file, root)
-                problems.append(Problem("listed_twice", name, f"'{stem}' is in {owner[stem]} too, and left there"))
+        if picture is None:
+            several = len(folder.pictures_of_stem(file.place.stem))
+            what = (
+                f"{several} pictures '{file.place.stem}', none nearer" if several else f"no picture '{file.place.stem}'"
+            )
+            problems.append(Problem("missing_picture", str(file.place), f"{what}; skipped"))
+        elif picture.place in found:
+            first = found[picture.place].place
+            problems.append(Problem("duplicate_annotation", str(file.place), f"of the picture of {first}; not used"))
+        else:
+            found[picture.place] = file
+    return found
+
+
+def _lists(folder: Folder, problems: list[Problem]) -> dict[str, list[File]]:
+    """Split -> pictures, as the lists say; trainval, less val, stands in for a missing train."""
+    files = [file for file in folder.of_kind(".txt") if file.place.parent.parts[-2:] == LISTS]
+    named = {split: [f for f in files if f.place.stem.lower() in FOLDER_NAMES[split]] for split in SPLITS}
+    stands_in = not named["train"]
+    if stands_in:
+        named["train"] = [file for file in files if file.place.stem.lower() == "trainval"]
+    found: dict[str, list[File]] = {}
+    owner: dict[PurePosixPath, str] = {}
+    for split in reversed(SPLITS):  # a name in two lists stays in the one that is scored
+        for file in named[split]:
+            pictures = found.setdefault(split, [])
+            for picture in _listed(folder, file, problems):
+                first = owner.setdefault(picture.place, split)
+                if first == split:
+                    pictures.append(picture)
+                elif not stands_in or split != "train":
+                    detail = f"'{picture.place.stem}' is in {first} too, and left there"
+                    problems.append(Problem("listed_twice", str(file.place), detail))
     return {split: found[split] for split in SPLITS if split in found}
 
 
-def _stems(file: Path) -> list[str]:
-    """The names in a list file, each once."""
+def _listed(folder: Folder, file: File, problems: list[Problem]) -> list[File]:
+    """The pictures of a list, each once; a line without one joins the problems."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{file}: expected a list of names, cannot read it: {error}") from error
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
+    except text.TextError as error:
+        raise DatasetError(f"{file.path}: expected a list of names: {error}", tuple(problems)) from error
+    home = PurePosixPath(*file.place.parts[: -len(LISTS) - 1])  # where ImageSets lies
+    found: dict[PurePosixPath, File] = {}
+    for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
+        name, _, flag = line.rpartition(" ")
+        picture = folder.picture(line, home)
+        if picture is None and flag in _FLAGS:
+            picture = folder.picture(name, home)
+        if picture is None:
+            place = home / "Annotations" / f"{line}.xml"
+            detail = f"no picture '{line[:80]}', which {file.place} lists; skipped"
+            if place not in folder.by_place:  # else the annotation itself was named already
+                problems.append(Problem("missing_picture", str(place), detail))
+        else:
+            found[picture.place] = picture
+    return list(found.values())
 
 
-def _read_split(
-    root: Path, stems: Sequence[str], pictures: Mapping[str, Path], problems: list[Problem]
-) -> list[tuple[Path, tuple[int, int], Objects]]:
-    """(picture, its size, its objects) of every stem that is usable."""
-    usable = []
-    for stem in stems:
-        file = root / ANNOTATIONS / f"{stem}.xml"
-        name = assemble.relative(file, root)
-        if stem not in pictures:
-            problems.append(Problem("missing_picture", name, f"no picture '{stem}' in {PICTURES}; skipped"))
-            continue
-        if not file.is_file():
-            picture_name = assemble.relative(pictures[stem], root)
-            problems.append(Problem("missing_annotation", picture_name, f"no {name}; skipped"))
-            continue
-        size = assemble.size_of(pictures[stem], root, problems)
-        objects = _read_objects(file, name, size, problems) if size else None
-        if size and objects is not None:
-            usable.append((pictures[stem], size, objects))
-    return usable
+def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
+    """Split -> pictures, where folders are called train, valid and so on; all of them are train where none is."""
+    found: dict[str | None, list[File]] = {}
+    for picture in sorted(folder.pictures, key=lambda file: (file.place.parent.parts, file.place.stem)):
+        split = split_of(picture.place)
+        if split is None and picture.place in annotations:
+            split = split_of(annotations[picture.place].place)
+        found.setdefault(split, []).append(picture)
+    if "train" not in found:
+        found["train"] = found.pop(None, [])
+    return {split: found[split] for split in SPLITS if found.get(split)}
 
 
-def _read_objects(file: Path, name: str, size: tuple[int, int], problems: list[Problem]) -> Objects | None:
-    """(class name, box) of every usable object, or None and a problem when the file is broken."""
-    try:
-        annotation: Element = ElementTree.fromstring(file.read_bytes())
-        parsed = [_object(element, number) for number, element in enumerate(annotation.iter("object"), start=1)]
-    except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
-        problems.append(Problem("broken_annotation", name, f"expected XML, cannot read it: {error}"))
-    except DefusedXmlException as error:
-        problems.append(Problem("broken_annotation", name, f"expected XML without entities, refused: {error!r}"))
-    except (ValueError, OSError) as error:
-        problems.append(Problem("broken_annotation", name, str(error)))
-    else:
-        objects = []
-        for number, (class_name, box) in enumerate(parsed, start=1):
-            where = Problem("", name, f"object {number} ({class_name})")
-            usable = assemble.usable_box(box, *size, where, problems)
-            if usable:
-                objects.append((class_name, usable))
-        return objects
+def _taken_stem(folder: Folder, picture: File, annotations: Mapping[PurePosixPath, File]) -> Problem | None:
+    """The problem of a picture whose annotation belongs to another one of the same name beside it; None of others."""
+    for other in folder.pictures_of_stem(picture.place.stem):
+        if other.place.parent == picture.place.parent and other.place in annotations and picture != other:
+            detail = f"{other.place.name} has the same annotation; not used"
+            return Problem("duplicate_stem", str(picture.place), detail)
     return None
 
 
-def _object(element: Element, number: int) -> tuple[str, Box]:
-    """(class name, box as it stands); ValueError names what is missing."""
-    class_name = (element.findtext("name") or "").strip()
-    if not class_name:
-        raise ValueError(f"object {number}: expected a class in <name>, got none")
-    box = element.find("bndbox")
-    edges = []
-    for tag in ("xmin", "ymin", "xmax", "ymax"):
-        text = (box.findtext(tag) if box is not None else None) or ""
-        try:
-            edges.append(float(text))
-        except ValueError:
-            raise ValueError(
-                f"object {number} ({class_name}): expected a number in <{tag}>, got '{text[:80]}'"
-            ) from None
-    left, top, right, bottom = edges
-    return class_name, (left, top, right, bottom)
+def _read_split(
+    folder: Folder, pictures: Sequence[File], annotations: Mapping[PurePosixPath, File], problems: list[Problem]
+) -> list[tuple[File, Frame, list[Labelled]]]:
+    """(picture, its frame, its objects) of every picture that is usable."""
+    usable = []
+    for picture in pictures:
+        file = annotations.get(picture.place)
+        if file is None:
+            missing = Problem("missing_annotation", str(picture.place), f"no {picture.place.stem}.xml; skipped")
+            problems.append(_taken_stem(folder, picture, annotations) or missing)
+            continue
+        frame = assemble.frame_of(picture, problems)
+        annotation = voc_objects.parse(file, problems) if frame else None
+        if frame and annotation:
+            name = str(file.place)
+            objects = assemble.in_frame(annotation.objects, annotation.size, frame, name, problems)
+            usable.append((picture, frame, assemble.usable_boxes(objects, frame, name, problems)))
+    return usable
 
 
-def _examples(found: Sequence[tuple[Path, tuple[int, int], Objects]], numbers: Mapping[str, int]) -> list[Example]:
+def _class_names(
+    folder: Folder, found: Mapping[str, list[tuple[File, Frame, list[Labelled]]]], problems: list[Problem]
+) -> list[str]:
+    """The classes in the order of a label map where there is one; otherwise those that occur, by name."""
+    used = {str(labelled.class_key) for members in found.values() for _, _, objects in members for labelled in objects}
+    mapped: dict[str, None] = {}
+    for file in folder.of_kind(".txt"):
+        if file.place.name == LABEL_MAP:
+            lines = text.read(file.path, str(file.place), problems).splitlines()
+            names = (line.rsplit(":", 3)[0].strip() for line in lines if line.strip() and not line.startswith("#"))
+            mapped.update(dict.fromkeys(names))
+    # CVAT lists a background, of which nothing is labelled.
+    ordered = [name for name in mapped if name in used or name != "background"]
+    return ordered + sorted(used - mapped.keys())
+
+
+def _examples(found: Sequence[tuple[File, Frame, list[Labelled]]], numbers: Mapping[str, int]) -> list[Example]:
     return [
-        assemble.make_example(picture, size, [box for _, box in objects], [numbers[name] for name, _ in objects])
-        for picture, size, objects in found
+        assemble.make_example(
+            picture, frame, [each.box for each in objects], [numbers[str(each.class_key)] for each in objects]
+        )
+        for picture, frame, objects in found
     ]

@@ -38,18 +38,29 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
 
 def test_pictures_without_labels(tmp_path: Path, make_picture: Callable[..., None]) -> None:
     make_picture(tmp_path / "a" / "b.jpg")
-    assert "pictures without either" in sentence(tmp_path)
+    assert (
+        "expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt (YOLO), got 1 pictures"
+        in sentence(tmp_path)
+    )
 
 
-def test_two_formats_are_named_and_one_can_be_chosen(tmp_path: Path, make_yolo: Make) -> None:
+def test_a_format_without_labels_for_the_pictures_is_no_candidate(tmp_path: Path, make_yolo: Make, xml) -> None:
     root = make_yolo(tmp_path, SPLITS)
     (root / "Annotations").mkdir()
-    assert "voc and yolo: point to a folder that holds one (`python -m data check" in sentence(root)
+    (root / "Annotations" / "other.xml").write_text(xml(("dog", 1, 1, 9, 9)))
+    (root / "package.json").write_text('{"images": [{"file_name": "elsewhere.png"}], "annotations": []}')
+    assert read.detect(root) == "yolo"
+
+
+def test_two_formats_are_named_and_one_can_be_chosen(tmp_path: Path, make_yolo: Make, xml) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    (root / "train" / "labels" / "a.xml").write_text(xml(("dog", 1, 1, 9, 9)))
+    assert "got voc and yolo labels for its pictures: point to a folder that holds one (`python -m" in sentence(root)
     assert read.load(root, "yolo").format == "yolo"
 
 
 def test_an_unknown_format(tmp_path: Path) -> None:
-    assert "expected one of ['voc', 'yolo'], got 'coco'" in sentence(tmp_path, "coco")
+    assert "expected one of ['coco', 'voc', 'yolo'], got 'createml'" in sentence(tmp_path, "createml")
 
 
 def test_an_empty_split(tmp_path: Path, make_yolo: Make) -> None:

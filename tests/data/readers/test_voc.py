@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from data import read
-from data.example import DatasetError
+from data.example import Dataset, DatasetError
 from data.readers import voc
+from data.readers.folder import walk
 
 Make = Callable[..., Path]
 LISTS = {"train": "a\nb\n", "val": "c\n", "test": "d\n"}
@@ -18,8 +19,12 @@ def annotations(xml: Callable[..., str], **changed: str) -> dict[str, str]:
     return dict.fromkeys("abcd", good) | changed
 
 
+def read_folder(root: Path) -> Dataset:
+    return voc.read(walk(root))
+
+
 def test_coordinates_stay_as_they_are_and_classes_are_sorted(tmp_path: Path, make_voc: Make, xml) -> None:
-    dataset = voc.read(make_voc(tmp_path, annotations(xml), LISTS))
+    dataset = read_folder(make_voc(tmp_path, annotations(xml), LISTS))
     assert dataset.class_names == ("cat", "dog")
     example = dataset.splits["train"][0]
     assert example.boxes.tolist() == [[10, 12, 30, 18], [1.5, 2.5, 3, 4]]
@@ -47,7 +52,7 @@ def test_without_lists_the_splits_are_cut_by_seed(tmp_path: Path, make_voc: Make
 
 def test_trainval_stands_in_for_train_without_what_is_scored(tmp_path: Path, make_voc: Make, xml) -> None:
     root = make_voc(tmp_path, annotations(xml), {"trainval": "a\nb\nc\n", "val": "c\n", "test": "d\n"})
-    dataset = voc.read(root)
+    dataset = read_folder(root)
     assert [e.path.stem for e in dataset.splits["train"]] == ["a", "b"]
     assert dataset.problems == ()
 
@@ -55,7 +60,7 @@ def test_trainval_stands_in_for_train_without_what_is_scored(tmp_path: Path, mak
 def test_what_is_listed_but_not_there_and_there_but_not_listed(tmp_path: Path, make_voc: Make, xml) -> None:
     root = make_voc(tmp_path, annotations(xml, e=xml()), LISTS | {"train": "a\nb\nghost\nc\n"})
     (root / "Annotations" / "b.xml").unlink()
-    dataset = voc.read(root)
+    dataset = read_folder(root)
     assert [e.path.stem for e in dataset.splits["train"]] == ["a"]
     assert sorted((p.kind, p.file) for p in dataset.problems) == [
         ("listed_twice", "ImageSets/Main/train.txt"),

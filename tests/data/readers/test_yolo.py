@@ -6,15 +6,20 @@ from pathlib import Path
 import pytest
 
 from data import read
-from data.example import DatasetError
+from data.example import Dataset, DatasetError
 from data.readers import yolo
+from data.readers.folder import walk
 
 GOOD = "1 0.5 0.5 0.5 0.2\n"
 SPLITS = {"train": {"a": GOOD, "b": GOOD}, "val": {"c": GOOD}, "test": {"d": GOOD}}
 
 
+def read_folder(root: Path) -> Dataset:
+    return yolo.read(walk(root))
+
+
 def test_coordinates(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
-    dataset = yolo.read(make_yolo(tmp_path, SPLITS))
+    dataset = read_folder(make_yolo(tmp_path, SPLITS))
     example = dataset.splits["train"][0]
     # 40 x 30: centre 20, 15; 20 wide and 6 high
     assert example.boxes.tolist() == [[10, 12, 30, 18]]
@@ -29,7 +34,7 @@ def test_the_other_layout_and_names_as_a_mapping(tmp_path: Path, make_picture: C
         make_picture(tmp_path / "images" / split / "x.y.1.jpg")
         (tmp_path / "labels" / split).mkdir(parents=True)
         (tmp_path / "labels" / split / "x.y.1.txt").write_text(GOOD)
-    dataset = yolo.read(tmp_path)
+    dataset = read_folder(tmp_path)
     assert dataset.class_names == ("cat", "dog")
     assert {split: len(examples[0].boxes) for split, examples in dataset.splits.items()} == {"train": 1, "val": 1}
     assert dataset.problems == ()
@@ -37,7 +42,7 @@ def test_the_other_layout_and_names_as_a_mapping(tmp_path: Path, make_picture: C
 
 @pytest.mark.parametrize("name", ["valid", "validation", "val2017"])
 def test_names_of_the_validation_folder(tmp_path: Path, make_yolo: Callable[..., Path], name: str) -> None:
-    dataset = yolo.read(make_yolo(tmp_path, {"train": {"a": GOOD}, name: {"b": GOOD}}))
+    dataset = read_folder(make_yolo(tmp_path, {"train": {"a": GOOD}, name: {"b": GOOD}}))
     assert list(dataset.splits) == ["train", "val"]
 
 
@@ -47,7 +52,7 @@ def test_a_path_that_leaves_the_folder_is_mended_once(tmp_path: Path, make_yolo:
     root = make_yolo(
         tmp_path / "mine", SPLITS, "names: [cat, dog]\ntrain: ../train/images\nval: ../valid/images\ntest: nowhere\n"
     )
-    dataset = yolo.read(root)
+    dataset = read_folder(root)
     assert [example.path.stem for example in dataset.splits["train"]] == ["a", "b"]
     assert [problem.kind for problem in dataset.problems] == ["mended_path"]
 
@@ -57,18 +62,18 @@ def test_a_path_that_leaves_the_folder_is_mended_once(tmp_path: Path, make_yolo:
 )
 def test_a_folder_outside_is_not_followed(tmp_path: Path, make_picture: Callable[..., None], named: str) -> None:
     make_picture(tmp_path / "other" / "images" / "x.png")
-    (tmp_path / "mine" / "pictures").mkdir(parents=True)
+    make_picture(tmp_path / "mine" / "pictures" / "y.png")
     text = named.replace("OTHER", str(tmp_path / "other"))
     (tmp_path / "mine" / "data.yaml").write_text(f"names: [cat, dog]\n{text}\n")
     with pytest.raises(DatasetError, match=r"train: expected a folder, got '.*', which lies outside the data set"):
-        yolo.read(tmp_path / "mine")
+        read_folder(tmp_path / "mine")
 
 
 def test_an_absolute_path_inside_and_dots_that_stay_inside_are_followed(
     tmp_path: Path, make_yolo: Callable[..., Path]
 ) -> None:
     make_yolo(tmp_path, SPLITS, f"path: {tmp_path}/val\nnames: [cat, dog]\ntrain: ../train/images\nval: images\n")
-    dataset = yolo.read(tmp_path)
+    dataset = read_folder(tmp_path)
     assert [example.path.stem for example in dataset.splits["train"]] == ["a", "b"]
     assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1]
     assert dataset.problems == ()
@@ -97,7 +102,7 @@ def test_two_splits_of_the_same_pictures_are_refused(tmp_path: Path, make_yolo: 
 
 
 def test_numbers_are_class_names_too(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
-    assert yolo.read(make_yolo(tmp_path, SPLITS, "names: [7, 8.5]\n")).class_names == ("7", "8.5")
+    assert read_folder(make_yolo(tmp_path, SPLITS, "names: [7, 8.5]\n")).class_names == ("7", "8.5")
 
 
 # Nine levels of ten aliases: 10^9 words, were they ever spelled out.
@@ -126,18 +131,20 @@ def test_empty_and_missing_label_files_are_true_negatives(tmp_path: Path, make_y
         ("0.5 0.5 0.5 0.5 0.5", "malformed_line"),
         ("nan 0.5 0.5 0.5 0.5", "malformed_line"),
         ("0 0.5 nan 0.5 0.5", "malformed_box"),
+        ("0 0.5 0.5 0.5 0.5 0.9", "malformed_line"),
+        ("0 0,5 0,5 0,5 0,5", "malformed_line"),
         ("0 0.1 0.1 0.2 0.1 0.2 0.2", "polygon"),
         ("2 0.5 0.5 0.5 0.5", "class_out_of_range"),
         ("-1 0.5 0.5 0.5 0.5", "class_out_of_range"),
         ("0 0.5 0.5 0 0.5", "zero_area_box"),
-        ("0 0.5 0.5 -0.1 0.5", "zero_area_box"),
+        ("1 0.5 0.5 0.5 0.2", "duplicate_box"),
         ("0 1.5 0.5 0.2 0.2", "box_outside_picture"),
     ],
 )
 def test_a_wrong_line_is_skipped_and_named(
     tmp_path: Path, make_yolo: Callable[..., Path], line: str, kind: str
 ) -> None:
-    root = make_yolo(tmp_path, SPLITS | {"train": {"a": GOOD + line + "\n" + GOOD}})
+    root = make_yolo(tmp_path, SPLITS | {"train": {"a": GOOD + line + "\n0 0.2 0.5 0.1 0.2\n"}})
     dataset = read.load(root, strict=False)
     assert len(dataset.splits["train"][0].boxes) == 2
     assert [(p.kind, p.file) for p in dataset.problems] == [(kind, "train/labels/a.txt")]
@@ -154,7 +161,7 @@ def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
 ) -> None:
     # 40 px wide: 0.9 +- 0.15 ends at 42 px (told), 0.9 +- 0.11 at 40.4 px (rounding)
     root = make_yolo(tmp_path, SPLITS | {"train": {"a": "0 0.9 0.5 0.3 0.2\n", "b": "0 0.9 0.5 0.22 0.2\n"}})
-    dataset = yolo.read(root)
+    dataset = read_folder(root)
     assert [float(example.boxes[0, 2]) for example in dataset.splits["train"]] == [40, 40]
     assert [(p.kind, p.file) for p in dataset.problems] == [("clipped_box", "train/labels/a.txt")]
 
@@ -171,13 +178,13 @@ def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
         ("names: [cat\n", "expected YAML"),
         ("names: !!python/object/apply:os.getcwd []\n", "expected YAML"),
         ("names: [cat, dog]\nval: nowhere\n", "'nowhere', which does not exist"),
-        ("names: [cat, dog]\ntrain: [a, b]\n", "path of one folder"),
+        ("names: [cat, dog]\nval: [a, b]\n", "val: expected a folder, got 'a', which does not exist"),
         ("names: [cat, dog]\nval: data.yaml\n", "'data.yaml', which is a file"),
         ("names: [cat, no]\n", "expected text .or a number., got False: put it in quotes"),
         ("names: [cat, [dog]]\n", "got a list"),
         (ALIASES + "names: [cat, *a8]\n", "got a list"),
         (ALIASES + "names: [cat, dog]\nnc: *a8\n", "nc: expected 2, the number of names, got a list"),
-        (ALIASES + "names: [cat, dog]\ntrain: *a8\n", "path of one folder, got a list"),
+        (ALIASES + "names: [cat, dog]\ntrain: *a8\n", "path of a folder or a list, got a list"),
         (f"names: [0x{'f' * 9000}, dog]\n", "got a huge number"),
         (f"names: [{'9' * 9000}]\n", "expected YAML"),
         ("names: [cat, dog]\ndate: 2024-13-01\n", "expected YAML"),

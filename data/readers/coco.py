@@ -1,0 +1,121 @@
+"""COCO JSON: one or several files with boxes, anywhere in the folder; pictures are joined by file name.
+
+A file's split is told by its name (instances_val2017.json), by its folder (valid/_annotations.coco.json), or by those
+of its pictures. Category ids may be any and differ between files: classes are told apart by name. Coordinates are those
+of the picture as people see it, unless the declared width and height are those of the picture as it is stored and not
+those it is seen with: then the boxes are turned with the picture as its EXIF says.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.readers import assemble, coco_file
+from data.readers.assemble import Labelled
+from data.readers.coco_file import Picture
+from data.readers.folder import File, Folder, split_named, split_of
+
+# Split -> place of a picture -> the picture, and its entries: (label file, what it says of the picture).
+_Found = dict[str, dict[PurePosixPath, tuple[File, list[tuple[File, Picture]]]]]
+
+
+def joins(folder: Folder) -> bool:
+    """Whether one of the JSON files names one of the pictures."""
+    for file in folder.of_kind(".json"):
+        try:
+            document = coco_file.load(folder, file)
+        except ValueError:
+            continue
+        if document is None:
+            continue
+        names = (image.get("file_name") for image in document["images"] if isinstance(image, dict))
+        if any(isinstance(name, str) and _picture_of(folder, file, name) for name in names):
+            return True
+    return False
+
+
+def read(folder: Folder) -> Dataset:
+    """The data set in this folder; DatasetError when nothing of it can be used."""
+    problems = list(folder.problems)
+    numbers: dict[str, int] = {}
+    found: _Found = {}
+    for file in folder.of_kind(".json"):
+        try:
+            document = coco_file.load(folder, file)
+        except ValueError as error:
+            detail = f"expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
+            problems.append(Problem("broken_annotation", str(file.place), detail))
+            continue
+        if document is not None:
+            names = coco_file.class_names(document, file, problems)
+            for name in names.values():
+                numbers.setdefault(name, len(numbers))
+            _join(folder, file, coco_file.pictures(document, file, names, problems), found, problems)
+    if not found:
+        raise DatasetError(
+            f"{folder.root}: expected COCO JSON files with the names of the pictures, found none", tuple(problems)
+        )
+    splits = {split: _examples(members, numbers, problems) for split, members in _each_once(found, problems).items()}
+    _name_unlisted(folder, found, problems)
+    return assemble.finish(folder.root, "coco", list(numbers), splits, problems)
+
+
+def _picture_of(folder: Folder, file: File, name: str) -> File | None:
+    return folder.picture(name, file.place.parent, _split_of_file(file))
+
+
+def _split_of_file(file: File) -> str | None:
+    return split_named(file.place.stem) or split_of(file.place)
+
+
+def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found, problems: list[Problem]) -> None:
+    """Adds the entries of one file to what was found."""
+    for entry in pictures:
+        picture = _picture_of(folder, file, entry.file_name)
+        if picture is None:
+            detail = f"'{entry.file_name[:80]}': no picture of this name, or several; skipped"
+            problems.append(Problem("missing_picture", str(file.place), detail))
+            continue
+        split = _split_of_file(file) or split_of(picture.place) or "train"
+        found.setdefault(split, {}).setdefault(picture.place, (picture, []))[1].append((file, entry))
+
+
+def _each_once(found: _Found, problems: list[Problem]) -> _Found:
+    """A picture in several splits stays in the one that is scored last, so that nothing scored was trained on."""
+    owner: dict[PurePosixPath, str] = {}
+    kept: _Found = {}
+    for split in reversed(SPLITS):
+        for place, member in found.get(split, {}).items():
+            first = owner.setdefault(place, split)
+            if first == split:
+                kept.setdefault(split, {})[place] = member
+            else:
+                problems.append(Problem("in_two_splits", str(place), f"in {split} and {first}; left in {first}"))
+    return {split: kept[split] for split in SPLITS if split in kept}
+
+
+def _examples(
+    members: Mapping[PurePosixPath, tuple[File, list[tuple[File, Picture]]]],
+    numbers: Mapping[str, int],
+    problems: list[Problem],
+) -> list[Example]:
+    examples = []
+    for picture, entries in members.values():
+        frame = assemble.frame_of(picture, problems)
+        if frame is None:
+            continue
+        labelled: list[Labelled] = []
+        for file, entry in entries:
+            name = f"{file.place}: {entry.file_name}"
+            labelled += assemble.in_frame(entry.boxes, entry.size, frame, name, problems)
+        boxes = assemble.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
+        classes = [numbers[str(each.class_key)] for each in boxes]
+        examples.append(assemble.make_example(picture, frame, [each.box for each in boxes], classes))
+    return examples
+
+
+def _name_unlisted(folder: Folder, found: _Found, problems: list[Problem]) -> None:
+    named = {place for members in found.values() for place in members}
+    for picture in folder.pictures:
+        if picture.place not in named:
+            problems.append(Problem("unlisted_picture", str(picture.place), "in no JSON file; not used"))

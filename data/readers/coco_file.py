@@ -1,0 +1,200 @@
+"""One COCO JSON file -> its pictures with their boxes, and its classes. Format: cocodataset.org, "Data format".
+
+Used are file_name, width and height of a picture, and bbox (x, y, width, height in pixels; edges, no "+1") of an
+annotation. A box that stands for a crowd (iscrowd) is no object to learn. A segmentation is used only where an object
+has no bbox: the box around its polygons.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data.example import DatasetError, Problem
+from data.readers import text
+from data.readers.assemble import Box, Labelled
+from data.readers.folder import File, Folder
+
+MAX_BYTES = 1 << 30  # COCO's own train2017 has 0.45 GB
+
+Key = str | int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """file_name: as it stands. size: (width, height) as declared, or None. boxes: class_key is a class name."""
+
+    file_name: str
+    size: tuple[int, int] | None
+    boxes: list[Labelled]
+
+
+def load(folder: Folder, file: File) -> dict[str, Any] | None:
+    """The document, parsed once; None when it is no detection data in COCO's form. ValueError when it is broken."""
+    if file.path not in folder.documents:
+        folder.documents[file.path] = _parse(file)
+    document: dict[str, Any] | None = folder.documents[file.path]
+    return document
+
+
+def _parse(file: File) -> dict[str, Any] | None:
+    content = text.read_bytes(file.path, MAX_BYTES)
+    if b'"images"' not in content and b"\0" not in content[:4]:  # UTF-16 and UTF-32 have zeros in between
+        return None
+    try:
+        document = json.loads(content)
+    except UnicodeDecodeError:
+        document = json.loads(text.decode(content)[0])
+    except RecursionError as error:
+        raise ValueError("expected COCO's JSON, got brackets nested too deep") from error
+    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
+        return None
+    annotations = document.get("annotations")
+    if not isinstance(annotations, list):
+        return None
+    # Captions have this form too, and no boxes.
+    keys = next((set(each) for each in annotations if isinstance(each, dict)), {"bbox"})
+    return document if {"bbox", "category_id", "segmentation"} & keys else None
+
+
+def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]) -> dict[Key, str]:
+    """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out."""
+    categories = [each for each in document.get("categories") or [] if isinstance(each, dict)]
+    named = {_key(each.get("id")): str(each.get("name", "")).strip() for each in categories}
+    used = {_key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
+    if not named:
+        problems.append(
+            Problem("missing_class_names", str(file.place), "no categories: classes are called by their numbers")
+        )
+        named = {key: str(key) for key in used}
+    if not all(named.values()):
+        raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
+    groups = {str(each.get("supercategory")) for each in categories if _key(each.get("id")) in used}
+    kept = {key: name for key, name in named.items() if key in used or name not in groups}
+    for key in named.keys() - kept.keys():
+        detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
+        problems.append(Problem("unused_category", str(file.place), detail))
+    return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def pictures(
+    document: Mapping[str, Any], file: File, names: Mapping[Key, str], problems: list[Problem]
+) -> list[Picture]:
+    """The pictures of the file, with the boxes that can be read."""
+    found: dict[Key, Picture] = {}
+    place = str(file.place)
+    for number, image in enumerate(document["images"]):
+        name = image.get("file_name") if isinstance(image, dict) else None
+        if not isinstance(name, str) or not name or image.get("id") is None:
+            detail = f"images[{number}]: expected id and file_name, got neither or one; skipped"
+            problems.append(Problem("broken_annotation", place, detail))
+            continue
+        key = _key(image["id"])
+        if key in found:
+            detail = (
+                f"images[{number}] ({name}): expected an id of its own, got that of {found[key].file_name}; skipped"
+            )
+            problems.append(Problem("broken_annotation", place, detail))
+            continue
+        found[key] = Picture(name, _size(image), [])
+    for number, annotation in enumerate(document["annotations"]):
+        where = Problem("", place, f"annotations[{number}]")
+        if not isinstance(annotation, dict):
+            problems.append(Problem("broken_annotation", place, f"{where.detail}: expected a mapping; skipped"))
+            continue
+        picture = found.get(_key(annotation.get("image_id")))
+        if picture is None:
+            detail = f"{where.detail}: no picture has the id {_short(annotation.get('image_id'))}; skipped"
+            problems.append(Problem("orphan_annotation", place, detail))
+            continue
+        where = Problem("", place, f"{picture.file_name}, {where.detail}")
+        labelled = _labelled(annotation, names, where, problems)
+        if labelled:
+            picture.boxes.append(labelled)
+    return list(found.values())
+
+
+def _labelled(
+    annotation: Mapping[str, Any], names: Mapping[Key, str], where: Problem, problems: list[Problem]
+) -> Labelled | None:
+    def report(kind: str, what: str) -> None:
+        problems.append(Problem(kind, where.file, f"{where.detail}: {what}; skipped"))
+
+    class_name = names.get(_key(annotation.get("category_id")))
+    if class_name is None:
+        report("class_out_of_range", f"no category has the id {_short(annotation.get('category_id'))}")
+        return None
+    if annotation.get("iscrowd") in (1, True, "1"):
+        report("crowd_box", f"a crowd of '{class_name}'")
+        return None
+    bounds = annotation.get("bbox")
+    if not bounds:
+        box = _around(annotation.get("segmentation"))
+        if box is None:
+            report("malformed_box", "expected a bbox, got none")
+            return None
+        detail = f"{where.detail}: no bbox: taken from its polygons"
+        problems.append(Problem("box_from_segmentation", where.file, detail))
+        return Labelled(class_name, box, where.detail)
+    numbers = _numbers(bounds)
+    if numbers is None or len(numbers) != 4:
+        report("malformed_box", f"expected [x, y, width, height], got {_short(bounds)}")
+        return None
+    x, y, width, height = numbers
+    return Labelled(class_name, (x, y, x + width, y + height), where.detail)
+
+
+def _around(segmentation: object) -> Box | None:
+    """The box around polygons [[x, y, x, y, ...], ...]; None for anything else."""
+    if not isinstance(segmentation, list) or not segmentation:
+        return None
+    polygons = [_numbers(polygon) for polygon in segmentation]
+    if not all(polygon and len(polygon) % 2 == 0 for polygon in polygons):
+        return None
+    xs = [x for polygon in polygons if polygon for x in polygon[::2]]
+    ys = [y for polygon in polygons if polygon for y in polygon[1::2]]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _numbers(values: object) -> list[float] | None:
+    """The values as floats, those spelled as text too; None when one is no number. NaN passes: it is told as a box."""
+    if not isinstance(values, Iterable) or isinstance(values, str | dict):
+        return None
+    found = []
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return None
+        try:
+            found.append(float(value))
+        except (ValueError, OverflowError):
+            return None
+    return found
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    sides = _numbers([image.get("width"), image.get("height")])
+    if sides is None or not all(math.isfinite(side) for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])
+
+
+def _key(value: object) -> Key:
+    """An id; 7, 7.0 and "7" are one, as some exporters write one and some the other."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
+        return int(value)
+    return value if isinstance(value, int | str) else _short(value)
+
+
+def _short(value: object) -> str:
+    """At most 80 signs of it; of a list or mapping at most its first parts."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        first = ("[...]" if isinstance(each, list) else _short(each) for each in value[:5])
+        return "[" + ", ".join(first) + (", ...]" if len(value) > 5 else "]")
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return "a huge number"
+    return repr(value)[:80]

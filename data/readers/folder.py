@@ -1,0 +1,219 @@
+"""The files of a data set, walked once: which pictures and labels there are, and which of them a name means.
+
+Labels name pictures by paths of other machines, Windows or not, so names are joined by their last part alone and what a
+name says of folders only decides between files of one name. So no name leads out of the data set. Names are compared in
+Unicode's composed form: an archive made on macOS spells an accented letter with two characters.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data.example import DatasetError, Problem
+from data.pictures import is_picture
+
+FOLDER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training", "train2017", "train2014", "obj_train_data"),
+    "val": ("val", "valid", "validation", "val2017", "val2014", "obj_valid_data"),
+    "test": ("test", "testing", "test2017", "obj_test_data"),
+}
+_SPLIT_OF = {name: split for split, names in FOLDER_NAMES.items() for name in names}
+
+_SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
+_LOOK_AT_MOST = 20_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
+_COMPARE_AT_MOST = 256  # files of one name; of more, only one in the expected folder is found
+
+
+@dataclass(frozen=True)
+class File:
+    """place: from the data set's root, with forward slashes."""
+
+    path: Path
+    place: PurePosixPath
+
+    @property
+    def suffix(self) -> str:
+        """In lower case."""
+        return self.place.suffix.lower()
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """All pictures and possible labels under root, sorted by place. documents: what a reader parsed while looking."""
+
+    root: Path
+    pictures: tuple[File, ...]
+    others: tuple[File, ...]
+    problems: tuple[Problem, ...] = ()
+    documents: dict[Path, Any] = field(default_factory=dict)
+
+    def of_kind(self, *suffixes: str) -> list[File]:
+        """The files that end so."""
+        return [file for file in self.others if file.suffix in suffixes]
+
+    def picture(self, name: str, near: PurePosixPath | None = None, split: str | None = None) -> File | None:
+        """The picture that a label means by this name or path; the stem will do where the name is not found.
+
+        Of several, those in a folder of this split; of these the one whose folders agree with the name's last ones, or
+        else the one nearest to the folder `near`.
+        None where there is none, or no way to choose.
+        """
+        parts = _parts(name)
+        if not parts:
+            return None
+        last = PurePosixPath(parts[-1])
+        stem = last.stem if is_picture(Path(last)) else last.name
+        found = (
+            self._pictures_by_name.get(last.name)
+            or self._pictures_by_stem.get(stem)
+            or self._pictures_by_folded_stem.get(stem.casefold(), [])
+        )
+        if split is not None and len(found) > 1:
+            found = [file for file in found if split_of(file.place) == split] or found
+        return _best(found, parts[:-1], near)
+
+    def pictures_of_stem(self, stem: str) -> list[File]:
+        """All pictures of this stem."""
+        return self._pictures_by_stem.get(_composed(stem), [])
+
+    def label(self, picture: File, suffix: str) -> File | None:
+        """The label file with the picture's stem: the nearest one of this ending."""
+        found = self._others_by_stem.get((_composed(picture.place.stem), suffix), [])
+        return _best(found, (), picture.place.parent)
+
+    @cached_property
+    def by_place(self) -> Mapping[PurePosixPath, File]:
+        """Every file by where it lies."""
+        return {file.place: file for file in (*self.others, *self.pictures)}
+
+    @cached_property
+    def _pictures_by_name(self) -> Mapping[str, list[File]]:
+        return _grouped((_composed(file.place.name), file) for file in self.pictures)
+
+    @cached_property
+    def _pictures_by_stem(self) -> Mapping[str, list[File]]:
+        return _grouped((_composed(file.place.stem), file) for file in self.pictures)
+
+    @cached_property
+    def _pictures_by_folded_stem(self) -> Mapping[str, list[File]]:
+        return _grouped((_composed(file.place.stem).casefold(), file) for file in self.pictures)
+
+    @cached_property
+    def _others_by_stem(self) -> Mapping[tuple[str, str], list[File]]:
+        return _grouped(((_composed(file.place.stem), file.suffix), file) for file in self.others)
+
+
+def walk(root: Path) -> Folder:
+    """The files under root; DatasetError when it is no folder, or holds no picture.
+
+    Links to folders are followed once: neither to a folder that was walked already nor to one that holds the data set.
+    """
+    if not root.is_dir():
+        what = "a file" if root.exists() else "nothing there"
+        raise DatasetError(f"{root}: expected the folder of a data set, got {what}")
+    problems: list[Problem] = []
+    pictures, others = [], []
+    for number, file in enumerate(_files(root, problems)):
+        if is_picture(file.path):
+            pictures.append(file)
+        elif file.suffix in _SUFFIXES:
+            others.append(file)
+        if number >= _LOOK_AT_MOST and not pictures:
+            break
+    if not pictures:
+        raise DatasetError(f"{root}: expected a data set, got a folder without pictures", tuple(problems))
+    return Folder(root, tuple(sorted(pictures, key=_order)), tuple(sorted(others, key=_order)), tuple(problems))
+
+
+def split_of(place: PurePosixPath) -> str | None:
+    """The split that a folder on the way names, the innermost first; None where none does."""
+    return next((_SPLIT_OF[part.lower()] for part in reversed(place.parent.parts) if part.lower() in _SPLIT_OF), None)
+
+
+def split_named(stem: str) -> str | None:
+    """The split that one word of a file's name is, as in instances_val2017; None where none is."""
+    words = re.split(r"[^0-9a-z]+", stem.lower())
+    return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
+
+
+def _order(file: File) -> tuple[str, ...]:
+    return file.place.parts
+
+
+def _files(root: Path, problems: list[Problem]) -> Iterator[File]:
+    """Every regular file, with folders depth first; hidden ones (.git, macOS' ._ files) are none of a data set's."""
+    true_root = root.resolve()
+    walked = {true_root}
+    waiting = [PurePosixPath()]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(root / place) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            problems.append(Problem("unreadable_folder", str(place), f"cannot be listed: {error.strerror}; skipped"))
+            continue
+        for entry in found:
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                continue
+            inside = place / entry.name
+            if not entry.is_dir():
+                if entry.is_file():
+                    yield File(root / inside, inside)
+            elif not entry.is_symlink() or _leads_on(root / inside, inside, true_root, walked, problems):
+                waiting.append(inside)
+
+
+def _leads_on(link: Path, place: PurePosixPath, true_root: Path, walked: set[Path], problems: list[Problem]) -> bool:
+    """Whether a link to a folder leads to files that are not found otherwise; a loop joins the problems."""
+    target = link.resolve()
+    if true_root.is_relative_to(target) or link.parent.resolve().is_relative_to(target):
+        problems.append(Problem("link_loop", str(place), "a link to a folder that it lies in; not followed"))
+        return False
+    if target.is_relative_to(true_root) or target in walked:
+        return False
+    walked.add(target)
+    return True
+
+
+def _grouped(pairs: Iterable[tuple[Any, File]]) -> dict[Any, list[File]]:
+    groups: dict[Any, list[File]] = {}
+    for key, file in pairs:
+        groups.setdefault(key, []).append(file)
+    return groups
+
+
+def _parts(name: str) -> list[str]:
+    """The parts of a path of any system, composed."""
+    return [part for part in _composed(name.strip()).replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _best(found: Sequence[File], folders: Sequence[str], near: PurePosixPath | None) -> File | None:
+    """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess."""
+    if len(found) < 2:
+        return found[0] if found else None
+    if len(found) > _COMPARE_AT_MOST:
+        found = [file for file in found if file.place.parent == near]
+    scores = [_fit(file.place.parent.parts, folders, near.parts if near else ()) for file in found]
+    best = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
+    return best[0] if len({file.place.parent for file in best}) == 1 else None
+
+
+def _fit(parts: Sequence[str], folders: Sequence[str], near: Sequence[str]) -> tuple[int, int]:
+    """How many last folders agree with the name's; then how many first and last ones with those of `near`."""
+    named = _common(parts[::-1], folders[::-1])
+    return named, _common(parts, near) + _common(parts[::-1], near[::-1])
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts agree from the start."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -1,0 +1,169 @@
+"""What a YOLO or Darknet data set says of itself: its class names, and where the pictures of its splits are named.
+
+Known: data.yaml of Ultralytics and its kin, Darknet's obj.data, and bare obj.names or classes.txt. Only the words are
+read here; which files they mean is decided in yolo_splits.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from data.example import SPLITS, DatasetError, Problem
+from data.readers import text, yolo_names
+from data.readers.folder import FOLDER_NAMES, File, Folder
+
+YAML_NAMES = ("data.yaml", "data.yml")
+NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "predefined_classes.txt")
+
+_DARKNET_KEYS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """source: the file this was read from. paths: split -> what it names for it: folders, or lists of pictures.
+
+    base: the `path` of a data.yaml. class_names: empty where none are given.
+    """
+
+    source: File
+    class_names: tuple[str, ...]
+    paths: Mapping[str, tuple[str, ...]]
+    base: str | None = None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and without merge keys: a few lines of them would spell out a billion."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuses what SafeLoader would merge."""
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.constructor.ConstructorError(None, None, "expected no merge keys (<<)", node.start_mark)
+
+
+def find(folder: Folder) -> File | None:
+    """The file that describes the data set: the one nearest to its root; DatasetError when several data.yaml are."""
+    files = [file for file in folder.others if _rank(file) is not None]
+    files.sort(key=lambda file: (len(file.place.parts), _rank(file), file.place.parts))
+    first = [file for file in files if len(file.place.parts) == len(files[0].place.parts) and _rank(file) == 0]
+    if len({file.place.parent for file in first}) > 1:
+        raise DatasetError(
+            f"{folder.root}: expected one data set, got {', '.join(str(file.place) for file in first[:5])}: "
+            "point to a folder that holds one"
+        )
+    return files[0] if files else None
+
+
+def read(folder: Folder, source: File, problems: list[Problem]) -> Config:
+    """What this file says; DatasetError when it makes no sense."""
+    if source.suffix in (".yaml", ".yml"):
+        return _from_yaml(folder, source, problems)
+    if source.suffix == ".data":
+        return _from_darknet(folder, source, problems)
+    return Config(source, yolo_names.from_file(source, problems), {})
+
+
+def is_config(file: File) -> bool:
+    """Whether this file describes a data set."""
+    return _rank(file) is not None
+
+
+def _rank(file: File) -> int | None:
+    """Which of the files in one folder describes it best; None for one that does not."""
+    if file.place.name in YAML_NAMES:
+        return 0
+    if file.suffix == ".data":
+        return 1
+    if file.suffix in (".yaml", ".yml") and _has_names(file):
+        return 2
+    if file.place.name in NAME_FILES or file.suffix == ".names":
+        return 3
+    return None
+
+
+def _has_names(file: File) -> bool:
+    """Whether a YAML of another name (coco128.yaml) says what the classes are called."""
+    try:
+        lines = text.decode(text.read_bytes(file.path))[0].splitlines()
+    except text.TextError:
+        return False
+    keys = {line.split(":")[0].strip() for line in lines if line[:1].isalpha()}
+    return "names" in keys and bool(keys & {"train", "val", "nc", "path"})
+
+
+def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
+    config = _load(source, problems)
+    names: Any = config.get("names")
+    if isinstance(names, str) and (named := folder.by_place.get(source.place.parent / names)):
+        class_names = yolo_names.from_file(named, problems)  # names: obj.names
+    elif names is None and yolo_names.is_count(config.get("nc")):
+        class_names = yolo_names.numbered(int(str(config["nc"])), source, problems)
+    else:
+        class_names = yolo_names.from_yaml(names, source)
+    count = config.get("nc", len(class_names))
+    if count != len(class_names):
+        raise DatasetError(
+            f"{source.path}: nc: expected {len(class_names)}, the number of names, got {yolo_names.spell(count)}"
+        )
+    paths = {}
+    for split in SPLITS:
+        key = next((name for name in FOLDER_NAMES[split] if config.get(name)), None)
+        if key is not None:
+            paths[split] = _paths(config[key], key, source)
+    base = config.get("path")
+    return Config(source, class_names, paths, base if isinstance(base, str) else None)
+
+
+def _load(source: File, problems: list[Problem]) -> Mapping[str, object]:
+    try:
+        # The loader is SafeLoader, made stricter.
+        config = yaml.load(text.read(source.path, str(source.place), problems), Loader=_Loader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date of month 13, say
+        reason = " ".join(str(error).split())
+        raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {reason}") from error
+    if not isinstance(config, dict):
+        raise DatasetError(f"{source.path}: expected a mapping with 'names', got {type(config).__name__}")
+    return config
+
+
+def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Config:
+    """`key = value` a line: classes, train, valid, names, backup."""
+    try:
+        lines = text.read(source.path, str(source.place), problems).splitlines()
+    except text.TextError as error:
+        raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
+    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
+    values = {key.strip(): value.strip() for key, value in pairs}
+    count = values.get("classes", "")
+    named = values.get("names", "").replace("\\", "/")
+    candidates = [file for file in folder.others if named and file.place.name == PurePosixPath(named).name]
+    candidates.sort(key=lambda file: (file.place.parent != source.place.parent, file.place.parts))
+    if candidates:
+        class_names = yolo_names.from_file(candidates[0], problems)
+    elif count.isdecimal() and len(count) < 7 and int(count) > 0:
+        class_names = yolo_names.numbered(int(count), source, problems)
+    else:
+        raise DatasetError(f"{source.path}: names: expected a file with the class names, got {yolo_names.spell(named)}")
+    if count and count != str(len(class_names)):
+        raise DatasetError(
+            f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(count)}"
+        )
+    paths = {split: (values[key],) for key, split in _DARKNET_KEYS.items() if values.get(key)}
+    return Config(source, class_names, paths)
+
+
+def _paths(value: object, key: str, source: File) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    wrong = next((one for one in values if not _is_path(one)), value if not values else None)
+    if wrong is not None:
+        raise DatasetError(
+            f"{source.path}: {key}: expected the path of a folder or a list, got {yolo_names.spell(wrong)}"
+        )
+    return tuple(values)
+
+
+def _is_path(value: object) -> bool:
+    """Text that a file system can bear."""
+    return isinstance(value, str) and len(value) < 1024 and max(map(len, value.split("/"))) < 256 and "\0" not in value
