@@ -1,4 +1,4 @@
-"""The detection loss: box (CIoU), objectness and class terms, returned by name.
+"""The detection loss: box, objectness and class terms, returned by name.
 
 Reduction: each term is summed over cells, anchors, truths and classes, and averaged over the batch only,
 as Darknet does (yolo_layer.c). Gradients come from autodiff of the true loss, where Darknet writes deltas by
@@ -6,13 +6,12 @@ hand and leaves out the decoder's Jacobian; so its iou_normalizer of 0.07 does n
 box_weight 1-8 is the range that fits this reduction (docs/decisions/0003-loss-reduction.md).
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
 
-from model import assign, decode
+from model import assign, box_loss, decode
 from model.config import LossConfig
 
 Tensor = Any
@@ -23,6 +22,7 @@ IGNORE_CLASS_PROB = 0.25  # Darknet: a negative is left out only if it also show
 class LossSettings(NamedTuple):
     """The loss's numbers as scalar tensors (see model/config.py: LossConfig)."""
 
+    box: Tensor  # index into box_loss.KINDS: another kind of box term traces nothing new
     box_weight: Tensor
     objectness_weight: Tensor
     class_weight: Tensor
@@ -34,33 +34,8 @@ class LossSettings(NamedTuple):
 
 def settings(config: LossConfig) -> LossSettings:
     """The settings as floats, ready for the vector of scalars of the compiled step."""
-    return LossSettings(**{name: float(getattr(config, name)) for name in LossSettings._fields})
-
-
-def iou(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of boxes xyxy [..., 4], broadcasting; widths and heights above zero are the caller's promise."""
-    overlap_size = ops.maximum(ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]), 0.0)
-    overlap = overlap_size[..., 0] * overlap_size[..., 1]
-    size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
-    union = size_a[..., 0] * size_a[..., 1] + size_b[..., 0] * size_b[..., 1] - overlap
-    return overlap / ops.maximum(union, 1e-9)
-
-
-def ciou(predicted: Tensor, truth: Tensor) -> Tensor:
-    """CIoU of boxes xyxy [..., 4] (Zheng et al. 2020, arXiv 1911.08287, eq. 10-12), at most 1.
-
-    alpha is held constant in the backward pass, as the authors do. They also drop the factor
-    1/(w^2+h^2) of v's gradient because boxes in 0..1 make it explode; in pixels it is harmless and kept.
-    """
-    overlap = iou(predicted, truth)
-    size, truth_size = predicted[..., 2:] - predicted[..., :2], truth[..., 2:] - truth[..., :2]
-    between = (predicted[..., :2] + predicted[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
-    enclosing = ops.maximum(predicted[..., 2:], truth[..., 2:]) - ops.minimum(predicted[..., :2], truth[..., :2])
-    distance = ops.sum(ops.square(between), axis=-1) / ops.maximum(ops.sum(ops.square(enclosing), axis=-1), 1e-9)
-    angle = ops.arctan2(truth_size[..., 0], truth_size[..., 1]) - ops.arctan2(size[..., 0], size[..., 1])
-    aspect = 4 / math.pi**2 * ops.square(angle)
-    alpha = ops.stop_gradient(aspect / ops.maximum(1 - overlap + aspect, 1e-9))
-    return overlap - distance - alpha * aspect
+    numbers = {name: float(getattr(config, name)) for name in LossSettings._fields if name != "box"}
+    return LossSettings(box=float(box_loss.KINDS.index(config.box)), **numbers)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -157,7 +132,11 @@ def _stride_terms(
     at_truth = ops.reshape(at_truth, (batch, slots, 3, channels))
     cell_xy = ops.cast(ops.stack([columns, rows], axis=-1), "float32")[:, :, None, :]
     predicted = decode.centre_and_size(at_truth[..., :4], cell_xy, anchors, stride, scale_xy)
-    box_term = ops.sum(weight * (1 - ciou(predicted, truths[:, :, None, :])))
+    truth = truths[:, :, None, :]
+    area = float(height * width * stride**2)
+    kinds = {kind: 1 - value for kind, value in box_loss.ious(predicted, truth).items()}
+    kinds["mse"] = box_loss.mse(at_truth[..., :4], truth, cell_xy, anchors, stride, scale_xy, area)
+    box_term = ops.sum(weight * box_loss.taken(settings.box, [kinds[kind] for kind in box_loss.KINDS]))
 
     smooth = class_targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
     class_term = ops.sum(weight[..., None] * binary_cross_entropy(at_truth[..., 5:], smooth))
@@ -190,7 +169,7 @@ def _ignored(
     split = ops.stop_gradient(split)
     _, height, width, _, _ = split.shape
     predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, height * width * 3, 1, 4))
-    overlap = iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * 3, m]
+    overlap = box_loss.iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * 3, m]
     best = ops.reshape(ops.max(overlap, axis=-1), (-1, height, width, 3))
     shows_class = ops.max(ops.sigmoid(split[..., 5:]), axis=-1) > IGNORE_CLASS_PROB
     return ops.cast(ops.logical_and(best > ignore_threshold, shows_class), "float32")
