@@ -1,0 +1,140 @@
+"""The .cfg file: sections of key=value lines, [net] first. Written for Darknet and for OpenCV's importer; read back.
+
+Ours has a comment line more, with what a cfg has no keys for (class names, the configuration it was built from).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from model.darknet import settings as words
+from model.darknet.plan import Section
+
+ABOUT = "# yolov4-evolve "  # and one JSON object
+LARGEST = 1 << 20  # bytes; the released ones have 12,000
+BACKBONE_ENDS = ("backbone_stage5_transition", "tiny_top")
+
+
+class CfgError(ValueError):
+    """A file is no cfg, or not of this network; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Cfg:
+    """A file as it stands. about: what our comment line holds; empty in files of others."""
+
+    name: str
+    net: Mapping[str, str]
+    sections: tuple[tuple[str, Mapping[str, str]], ...]  # after [net], in order: kind and keys
+    about: Mapping[str, Any]
+
+
+def render(
+    sections: Sequence[Section],
+    *,
+    height: int,
+    width: int,
+    anchors: Sequence[tuple[float, float]],
+    settings: Mapping[str, Any] | None = None,
+    fit: Literal["stretch", "letterbox"] = "stretch",
+    about: Mapping[str, Any] | None = None,
+) -> str:
+    """The text of a cfg for inputs of that height and width.
+
+    settings: of the training, by address (settings.py). about: goes into our comment line, as JSON.
+    """
+    for name, side in (("height", height), ("width", width)):
+        if side < 32 or side % 32:
+            raise ValueError(f"{name}: expected a multiple of 32, got {side!r}")
+    given = settings or {}
+    letterbox = fit == "letterbox"
+    lines = [ABOUT + json.dumps(about)] if about else []
+    lines += [f"# {note}" for note in words.notes(given, letterbox=letterbox)] if settings else []
+    lines += ["[net]", *_lines(words.net_options(given, height, width, letterbox=letterbox))]
+    last_yolo = max(place for place, section in enumerate(sections) if section.kind == "yolo")
+    for place, section in enumerate(sections):
+        options = _options(section, place, anchors, given, last=place == last_yolo)
+        lines += ["", f"# {place} {section.name}", f"[{section.kind}]", *_lines(options)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(options: Sequence[tuple[str, str]]) -> Iterator[str]:
+    return (f"{key}={value}" for key, value in options)
+
+
+def _options(
+    section: Section,
+    place: int,
+    anchors: Sequence[tuple[float, float]],
+    settings: Mapping[str, Any],
+    *,
+    last: bool,
+) -> list[tuple[str, str]]:
+    """The keys of a section, in which places of other sections are counted from its own."""
+    options = list(section.options)
+    if section.kind == "route":
+        options.insert(0, ("layers", ",".join(str(source - place) for source in section.inputs)))
+    elif section.kind in ("shortcut", "sam"):
+        options.insert(0, ("from", str(section.inputs[1] - place)))
+    elif section.kind == "dropout":
+        options.append(("probability", words.dropblock_probability(settings)))
+    elif section.kind == "yolo":
+        pairs = ", ".join(f"{words.number(w)},{words.number(h)}" for w, h in anchors)
+        options = [("anchors", pairs), *options, *words.yolo_options(settings, last=last)]
+    elif section.option("batch_normalize"):
+        # With cbn=1 Darknet takes batch_normalize for 2; OpenCV knows 1 alone, and at inference the two are the same.
+        options += [("cbn", "1")] if settings.get("regularization.cmbn") else []
+        frozen = words.frozen_steps(settings) if section.name in BACKBONE_ENDS else 0
+        options += [("stopbackward", str(frozen))] if frozen else []
+    return options
+
+
+def read(path: Path) -> Cfg:
+    """The file at `path`, or a CfgError."""
+    path = Path(path)
+    if not path.is_file():
+        raise CfgError(f"{path}: expected a Darknet cfg, got {'a folder' if path.is_dir() else 'nothing there'}")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise CfgError(f"{path}: expected a cfg of a few KB, got {path.stat().st_size:,} bytes")
+        return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    except OSError as error:
+        raise CfgError(f"{path}: expected a file that can be read: {error.strerror or error}") from error
+
+
+def parse(text: str, name: str = "cfg") -> Cfg:
+    """The sections of a cfg; `name` is how errors call it."""
+    found: list[tuple[str, dict[str, str]]] = []
+    about: dict[str, Any] = {}
+    for number, raw in enumerate(text.splitlines(), start=1):
+        if raw.startswith(ABOUT):
+            about = _about(raw.removeprefix(ABOUT), f"{name}: line {number}")
+        line = "".join(raw.split())  # Darknet drops every blank, also within a line
+        if not line or line[0] in "#;":
+            continue
+        if line[0] == "[":
+            if not line.endswith("]"):
+                raise CfgError(f"{name}: line {number}: expected [section], got {raw[:80]!r}")
+            found.append((line[1:-1], {}))
+            continue
+        key, separator, value = line.partition("=")
+        if not separator or not found:
+            raise CfgError(f"{name}: line {number}: expected key=value in a section, got {raw[:80]!r}")
+        found[-1][1][key] = value.partition("#")[0]
+    if not found or found[0][0] not in ("net", "network"):
+        raise CfgError(f"{name}: expected [net] first, got {f'[{found[0][0][:40]}]' if found else 'no section'}")
+    return Cfg(name, found[0][1], tuple(found[1:]), about)
+
+
+def _about(text: str, where: str) -> dict[str, Any]:
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CfgError(f"{where}: expected a JSON object behind {ABOUT.strip()!r}: {error}") from error
+    if not isinstance(about, dict):
+        raise CfgError(f"{where}: expected a JSON object behind {ABOUT.strip()!r}, got {type(about).__name__}")
+    return about

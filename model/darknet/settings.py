@@ -1,0 +1,170 @@
+"""Our training settings in Darknet's words: the keys of [net] and [yolo], and notes on what Darknet has no key for.
+
+Settings come by address ("optimizer.learning_rate"), as a search's winner has them; what is not named has its default.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from data.config import AugmentConfig
+from model.config import LossConfig, OptimizerConfig, PostConfig, RegularizationConfig, TrainConfig
+
+Options = list[tuple[str, str]]
+
+ROOMS = {
+    "loss": LossConfig,
+    "optimizer": OptimizerConfig,
+    "regularization": RegularizationConfig,
+    "train": TrainConfig,
+    "augment": AugmentConfig,
+    "post": PostConfig,
+}
+# Darknet's hand-written box gradients have another scale than a true derivative, so our weight of the box loss means
+# nothing to it: its own number stands (docs/decisions/0003-loss-reduction.md).
+BOX_NORMALIZER = 0.07
+MAX_DELTA = 5.0  # of each gradient of the loss, in place of our bound on the norm of all
+# What Darknet does and has no key for; a setting that is otherwise gets a note.
+FIXED: dict[str, Any] = {
+    "augment.mosaic_min_offset": 0.2,
+    "augment.mosaic_off_share": 0.0,
+    "augment.cutmix_prob": 0.0,
+    "augment.min_visible_share": 0.0,
+    "loss.objectness_gamma": 0.0,
+    "loss.class_weight": 1.0,
+    "optimizer.norm_momentum": 0.99,
+    "regularization.dropblock_ramp_share": 0.85,
+    "train.size_period": 10,
+}
+
+
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the rooms that shape a training, by address; others, such as the detector's, are left out."""
+    known = {f"{room}.{f.name}": f.default for room, config in ROOMS.items() for f in fields(config)}
+    return {address: settings.get(address, default) for address, default in known.items()}
+
+
+def number(value: float) -> str:
+    """A number as a cfg has it."""
+    return f"{value:.9g}"
+
+
+def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterbox: bool) -> Options:
+    """The keys of [net]."""
+    value = with_defaults(settings)
+    options: Options = [
+        ("batch", number(value["train.batch"])),
+        ("subdivisions", number(value["train.subdivisions"])),
+        ("width", number(width)),
+        ("height", number(height)),
+        ("channels", "3"),
+        ("momentum", number(value["optimizer.momentum"])),
+        ("decay", number(value["optimizer.weight_decay"])),
+        ("angle", "0"),
+        *((key, number(value[f"augment.{key}"])) for key in ("saturation", "exposure", "hue")),
+        ("flip", "1" if value["augment.flip_prob"] > 0 else "0"),
+        ("learning_rate", number(value["optimizer.learning_rate"])),
+        ("burn_in", number(_share(value["optimizer.burn_in_share"], value["train.steps"]))),
+        ("max_batches", number(value["train.steps"])),
+        *_policy(value),
+    ]
+    options += [("letter_box", "1")] if letterbox else []
+    if _has_mosaic(value, letterbox):
+        options.append(("mosaic", "1"))
+    elif value["augment.mixup_prob"] > 0:
+        options.append(("mixup", "1"))
+    if value["optimizer.ema_decay"] > 0:
+        options.append(("ema_alpha", number(value["optimizer.ema_decay"])))
+    if value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] == "raw":
+        options.append(("adversarial_lr", number(value["regularization.sat_strength"])))
+    return options
+
+
+def _policy(value: Mapping[str, Any]) -> Options:
+    steps = value["train.steps"]
+    if value["optimizer.policy"] == "steps":
+        return [("policy", "steps"), ("steps", f"{round(0.8 * steps)},{round(0.9 * steps)}"), ("scales", ".1,.1")]
+    factor = round(value["optimizer.cycle_factor"])  # Darknet takes whole numbers
+    cycles = value["optimizer.cycles"]
+    parts = sum(factor**cycle for cycle in range(cycles))
+    return [
+        ("policy", "sgdr"),
+        ("sgdr_cycle", number(math.ceil(steps / parts))),
+        ("sgdr_mult", number(factor)),
+        ("learning_rate_min", number(value["optimizer.learning_rate"] * value["optimizer.final_learning_rate_share"])),
+    ]
+
+
+def yolo_options(settings: Mapping[str, Any], *, last: bool) -> Options:
+    """The keys of a [yolo] section that shape a training; `random` stands in the last, where Darknet reads it."""
+    value = with_defaults(settings)
+    return [
+        ("jitter", number(value["augment.jitter"])),
+        ("resize", number(value["augment.resize"])),
+        ("ignore_thresh", number(value["loss.ignore_threshold"])),
+        ("truth_thresh", "1"),
+        ("iou_thresh", number(value["loss.iou_threshold"])),
+        ("label_smooth_eps", number(value["loss.label_smoothing"])),
+        ("iou_loss", value["loss.box"]),
+        ("iou_normalizer", number(BOX_NORMALIZER)),
+        ("obj_normalizer", number(value["loss.objectness_weight"])),
+        ("cls_normalizer", "1"),
+        ("max_delta", number(MAX_DELTA)),
+        *_nms(value),
+        *([("random", number(_random_factor(value)))] if last else []),
+    ]
+
+
+def _nms(value: Mapping[str, Any]) -> Options:
+    if value["post.nms"] == "plain":
+        return [("nms_kind", "default")]
+    return [("nms_kind", "diounms"), ("beta_nms", number(value["post.nms_beta"]))]
+
+
+def _random_factor(value: Mapping[str, Any]) -> float:
+    """How far training shapes go from the size, as a factor both ways; 0 for one shape alone."""
+    size, sizes = value["train.size"], value["train.sizes"]
+    factor = max(max(sizes) / size, size / min(sizes))
+    return 0.0 if factor == 1 else round(factor, 3)
+
+
+def dropblock_probability(settings: Mapping[str, Any]) -> str:
+    """probability= of [dropout]."""
+    return number(with_defaults(settings)["regularization.dropblock_rate"])
+
+
+def frozen_steps(settings: Mapping[str, Any]) -> int:
+    """Steps in which the backbone stands still: stopbackward= of its last layer. (1 would freeze it for good.)"""
+    value = with_defaults(settings)
+    steps = _share(value["optimizer.freeze_share"], value["train.steps"])
+    return steps if steps > 1 else 0
+
+
+def _share(share: float, steps: int) -> int:
+    return math.ceil(share * steps)
+
+
+def _has_mosaic(value: Mapping[str, Any], letterbox: bool) -> bool:
+    return value["augment.mosaic_prob"] > 0 and not letterbox
+
+
+def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
+    """A line for each setting that Darknet cannot be told, or reads otherwise."""
+    value = with_defaults(settings)
+    for address, fixed in FIXED.items():
+        if value[address] != fixed:
+            yield f"{address} {value[address]}: no key; Darknet has {fixed}"
+    for address in ("augment.flip_prob", "augment.mosaic_prob", "augment.mixup_prob", "regularization.sat_prob"):
+        if value[address] not in (0, 0.5):
+            yield f"{address} {value[address]}: no key; Darknet draws with 0.5"
+    if value["augment.mosaic_prob"] > 0 and letterbox:
+        yield "augment.mosaic_prob: left out, as Darknet refuses mosaic=1 beside letter_box=1"
+    if value["augment.mixup_prob"] > 0 and _has_mosaic(value, letterbox):
+        yield "augment.mixup_prob: left out, as Darknet has one of mosaic and mixup"
+    if value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] != "raw":
+        yield f"regularization.sat_norm '{value['regularization.sat_norm']}': no key; adversarial_lr is the raw form"
+    if value["optimizer.cycles"] > 1 and value["optimizer.cycle_factor"] != round(value["optimizer.cycle_factor"]):
+        yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
+    yield f"loss.box_weight {value['loss.box_weight']}: Darknet's gradients scale otherwise; iou_normalizer is its own"
+    yield f"optimizer.max_gradient_norm {value['optimizer.max_gradient_norm']}: Darknet bounds each delta instead"

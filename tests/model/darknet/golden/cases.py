@@ -1,0 +1,48 @@
+"""The networks and input sizes of the golden file; height before width."""
+
+from dataclasses import dataclass
+
+from model.config import DetectorConfig
+from model.darknet import topology
+from model.darknet.plan import Section
+
+ANCHORS = {
+    "yolov4": ((12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)),
+    "yolov4-tiny": ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)),
+}
+SEED = 20200423  # the day the paper came out
+SAMPLE = 300  # values of each map that the golden file keeps
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network; sizes are (height, width) of its inputs."""
+
+    name: str
+    variant: str
+    config: DetectorConfig
+    num_classes: int
+    sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The network in Darknet's order."""
+        make = topology.sections if self.variant == "yolov4" else topology.tiny_sections
+        return make(self.config, self.num_classes)
+
+
+SMALL = DetectorConfig(width=0.125, depth=0.34)
+TINY = DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05)
+CASES = (
+    Case("full", "yolov4", DetectorConfig(), 80, ((416, 416), (320, 512))),
+    Case("tiny", "yolov4-tiny", TINY, 80, ((416, 416), (320, 512))),
+    Case("small", "yolov4", SMALL, 3, ((96, 160),)),
+    Case(
+        "small_dropblock",
+        "yolov4",
+        DetectorConfig(width=0.125, depth=0.34, neck_activation="mish", dropblock_place="both"),
+        2,
+        ((96, 96),),
+    ),
+    Case("narrow_tiny", "yolov4-tiny", DetectorConfig(backbone_activation="leaky", width=0.25), 1, ((96, 160),)),
+)
