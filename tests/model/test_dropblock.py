@@ -89,11 +89,11 @@ def test_the_mean_and_the_dropped_share_in_expectation() -> None:
     assert np.mean(outs) == pytest.approx(float(x.mean()), rel=2e-3)
     # Far from the edges a cell lies in 9 blocks, each dropped with gamma = 0.1 * 120 / (9 * 80): 1 - (1 - gamma)^9.
     share = np.mean([out[:, 2:-2, 2:-2] == 0 for out in outs])
-    assert share == pytest.approx(1 - (1 - 0.1 * 120 / 720) ** 9, abs=3e-3)
+    assert share == pytest.approx(1 - (1 - 0.1 * 120 / 720) ** 9, abs=8e-3)
     # Over the whole map the edge factor makes it the rate, but for overlaps.
     assert 0.09 < np.mean([out == 0 for out in outs]) < 0.1
     # The corner lies in one block alone.
-    assert np.mean([out[:, 0, 0] == 0 for out in outs]) == pytest.approx(0.1 * 120 / 720, abs=5e-3)
+    assert np.mean([out[:, 0, 0] == 0 for out in outs]) == pytest.approx(0.1 * 120 / 720, abs=6e-3)
 
 
 def test_same_seed_same_mask_and_another_for_other_seeds_and_layers() -> None:
