@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data import read
+from data import duplicates, read
 from data.example import DatasetError, Problem
+from data.problems import KINDS, rank
 
 _FIRST_FILES = 3
 
@@ -41,12 +42,13 @@ class Findings:
 
 
 def check(root: Path, format: str | None = None) -> Findings:
-    """Read everything that can be read."""
+    """Read everything that can be read, and look for pictures that stand in two splits."""
     try:
         dataset = read.load(root, format, strict=False)
     except DatasetError as error:
         return Findings(format, 0, 0, (), {}, None, error.problems, error=str(error))
     examples = [example for split in dataset.splits.values() for example in split]
+    twins = tuple(pair.problem(dataset) for pair in duplicates.across_splits(dataset.splits))
     return Findings(
         format=dataset.format,
         images=len(examples),
@@ -54,7 +56,7 @@ def check(root: Path, format: str | None = None) -> Findings:
         classes=dataset.class_names,
         splits={split: len(members) for split, members in dataset.splits.items()},
         fingerprint=dataset.fingerprint,
-        problems=dataset.problems,
+        problems=(*dataset.problems, *twins),
     )
 
 
@@ -71,12 +73,18 @@ def show(findings: Findings, console: Console) -> None:
         if findings.error is None:
             console.print("no problems found")
         return
-    table = Table("kind", "count", "first files", title="problems", title_justify="left")
     by_kind: dict[str, list[Problem]] = {}
     for problem in findings.problems:
         by_kind.setdefault(problem.kind, []).append(problem)
-    for kind, problems in by_kind.items():
-        first = [f"{p.file}: {p.detail}" if p.file else p.detail for p in problems[:_FIRST_FILES]]
-        more = [f"... and {len(problems) - _FIRST_FILES} more"] if len(problems) > _FIRST_FILES else []
-        table.add_row(kind, str(len(problems)), escape("\n".join(first + more)))
+    table = Table("kind", "count", "outcome", "what to do", title="problems", title_justify="left", title_style="bold")
+    for kind in sorted(by_kind, key=rank):
+        table.add_row(kind, str(len(by_kind[kind])), *KINDS[kind])
     console.print(table)
+    for kind in sorted(by_kind, key=rank):
+        console.print(f"{kind}:", style="bold", highlight=False)
+        for problem in by_kind[kind][:_FIRST_FILES]:
+            # Not in the table: a file's name must be there whole, to be copied.
+            line = f"  {problem.file}: {problem.detail}" if problem.file else f"  {problem.detail}"
+            console.print(escape(line), highlight=False, soft_wrap=True)
+        if len(by_kind[kind]) > _FIRST_FILES:
+            console.print(f"  ... and {len(by_kind[kind]) - _FIRST_FILES} more (--json lists all)", highlight=False)

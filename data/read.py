@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data import splits
 from data.example import Dataset, DatasetError, Problem
+from data.problems import FATAL
 from data.readers import coco, voc, yolo
 from data.readers import folder as folders
 from data.readers.folder import Folder
@@ -24,11 +25,6 @@ READERS: Mapping[str, Reader] = {
     "voc": Reader(voc.joins, voc.read),
     "yolo": Reader(yolo.joins, yolo.read),
 }
-
-# What a search does not train on: someone meant these labels and pictures, and not what would be left of them.
-FATAL = frozenset(
-    {"broken_annotation", "malformed_line", "malformed_box", "polygon", "class_out_of_range", "truncated_picture"}
-)
 
 
 def detect(root: Path) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from data import read
 from data.example import Dataset, DatasetError
+from data.problems import FATAL
 from data.readers import yolo
 from data.readers.folder import walk
 
@@ -149,7 +150,7 @@ def test_a_wrong_line_is_skipped_and_named(
     assert len(dataset.splits["train"][0].boxes) == 2
     assert [(p.kind, p.file) for p in dataset.problems] == [(kind, "train/labels/a.txt")]
     assert dataset.problems[0].detail.startswith("line 2")
-    if kind in read.FATAL:
+    if kind in FATAL:
         with pytest.raises(DatasetError, match=r"train/labels/a\.txt: line 2: expected"):
             read.load(root)
     else:

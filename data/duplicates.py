@@ -1,0 +1,111 @@
+"""Pictures that stand, nearly the same, in two splits: frames of one video make a test score flatter than it is.
+
+Each picture becomes a grey thumbnail. Pairs whose difference hashes (64 signs of left-to-right gradients) differ in few
+places are compared once more by the correlation of the thumbnails, which a change of brightness leaves alone. Two views
+of one scene that moved or were focused anew are told apart from the same one.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data import headers, orientation
+from data.example import SPLITS, Dataset, Example, Problem
+
+SIDE = 32  # of a thumbnail
+MAX_DISTANCE = 10  # of 64 signs; unrelated pictures differ in half of them
+MIN_CORRELATION = 0.98
+FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows nothing to compare by
+
+_ROWS = 64  # pictures compared with all others at a time: bounds the memory
+_REDUCED = {  # JPEG can be decoded at a part of its size, many times faster
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    1: cv2.IMREAD_GRAYSCALE,
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two examples of different splits, `other` of the one that is scored later; correlation of their thumbnails."""
+
+    split: str
+    example: Example
+    other_split: str
+    other: Example
+    correlation: float
+
+    def problem(self, dataset: Dataset) -> Problem:
+        """The pair as `data check` lists it."""
+        name, other = (
+            str(os.path.relpath(each.path, dataset.root)).replace(os.sep, "/") for each in (self.example, self.other)
+        )
+        detail = f"in {self.split}, nearly the same as {other} in {self.other_split} ({self.correlation:.3f})"
+        return Problem("near_duplicate", name, detail)
+
+
+def across_splits(splits: Mapping[str, Sequence[Example]]) -> list[Pair]:
+    """All pairs of pictures that are nearly the same and in different splits, the most similar first."""
+    members = [(split, example) for split in SPLITS for example in splits.get(split, ())]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        thumbnails = list(pool.map(thumbnail, [example for _, example in members]))
+    pairs = []
+    for first, second, correlation in _similar(thumbnails, [SPLITS.index(split) for split, _ in members]):
+        (split, example), (other_split, other) = members[first], members[second]
+        pairs.append(Pair(split, example, other_split, other, correlation))
+    return sorted(pairs, key=lambda pair: -pair.correlation)
+
+
+def thumbnail(example: Example) -> NDArray[np.uint8]:
+    """The picture in grey, [SIDE, SIDE]; all 0 where the file cannot be decoded any more."""
+    content = example.path.read_bytes()
+    shorter = min(example.width, example.height)
+    factor = next(factor for factor in _REDUCED if shorter >= factor * 2 * SIDE or factor == 1)
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    image = orientation.turned_image(image, headers.orientation(content))
+    return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def difference_hash(image: NDArray[np.uint8]) -> int:
+    """64 bits: whether each of 8 x 8 cells is darker than its right neighbour."""
+    cells = cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return int.from_bytes(np.packbits(cells[:, 1:] > cells[:, :-1]).tobytes(), "big")
+
+
+def _similar(thumbnails: Sequence[NDArray[np.uint8]], groups: Sequence[int]) -> Iterator[tuple[int, int, float]]:
+    """(first, second, correlation) of the similar pairs of different groups; groups ascend."""
+    if not thumbnails:
+        return
+    flat: dict[bytes, list[int]] = {}
+    telling = []
+    for index, image in enumerate(thumbnails):
+        if image.std() < FLAT:
+            flat.setdefault(image.tobytes(), []).append(index)
+        else:
+            telling.append(index)
+    for same in flat.values():  # nothing to compare by, unless they are equal: named with the first of them
+        yield from ((same[0], index, 1.0) for index in same[1:] if groups[index] != groups[same[0]])
+    # groups ascend, and so do those of the telling ones
+    hashes = np.array([difference_hash(thumbnails[index]) for index in telling], dtype=np.uint64)
+    group = np.array([groups[index] for index in telling])
+    for own in np.unique(group).tolist():
+        later = int(np.searchsorted(group, own, side="right"))
+        for start in range(int(np.searchsorted(group, own)), later, _ROWS):
+            distance = np.bitwise_count(hashes[start : min(start + _ROWS, later), None] ^ hashes[None, later:])
+            for row, column in np.argwhere(distance <= MAX_DISTANCE).tolist():
+                first, second = telling[start + row], telling[later + column]
+                correlation = _correlation(thumbnails[first], thumbnails[second])
+                if correlation >= MIN_CORRELATION:
+                    yield first, second, correlation
+
+
+def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])

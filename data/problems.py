@@ -1,0 +1,56 @@
+"""Every kind of problem that the readers name: what became of it, and what a person can do about it."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Outcome = Literal["stops a search", "skipped", "mended", "note"]
+
+_REDRAW = "draw the box again, or delete it"
+_MOVE = "keep it in one split"
+
+KINDS: Mapping[str, tuple[Outcome, str]] = {
+    "broken_annotation": ("stops a search", "write the label file anew"),
+    "class_out_of_range": ("stops a search", "correct the class, or name it in the list of classes"),
+    "malformed_box": ("stops a search", _REDRAW),
+    "malformed_line": ("stops a search", "correct the line: class x y w h"),
+    "polygon": ("stops a search", "export boxes instead of polygons"),
+    "truncated_picture": ("stops a search", "copy the picture again"),
+    "box_outside_picture": ("skipped", _REDRAW),
+    "broken_picture": ("skipped", "copy or convert the picture again"),
+    "crowd_box": ("skipped", "nothing: a crowd is no single object"),
+    "duplicate_annotation": ("skipped", "keep one annotation a picture"),
+    "duplicate_box": ("skipped", "nothing, or delete one"),
+    "duplicate_stem": ("skipped", "give each picture a name of its own"),
+    "link_loop": ("skipped", "remove the link"),
+    "missing_annotation": ("skipped", "label the picture; one without objects needs an annotation without any"),
+    "missing_picture": ("skipped", "add the picture, or delete its label"),
+    "orphan_annotation": ("skipped", "correct image_id, or delete the annotation"),
+    "unlisted_picture": ("skipped", "add it to a split, or leave it out"),
+    "unreadable_folder": ("skipped", "allow its reading"),
+    "zero_area_box": ("skipped", _REDRAW),
+    "box_from_segmentation": ("mended", "nothing, or export bbox too"),
+    "clipped_box": ("mended", "nothing, or draw the box again"),
+    "in_two_splits": ("mended", _MOVE),
+    "inverted_box": ("mended", "nothing, or draw the box again"),
+    "listed_twice": ("mended", _MOVE),
+    "mended_path": ("mended", "nothing, or correct the path"),
+    "missing_class_names": ("mended", "add a list of class names"),
+    "text_encoding": ("mended", "look at the class names; save as UTF-8 if they are wrong"),
+    "turned_boxes": ("mended", "look at the boxes (`python -m data preview`)"),
+    "wrong_size": ("mended", "look at the boxes: was the picture resized after labelling?"),
+    "empty_label_file": ("note", "nothing, if the picture shows no object"),
+    "missing_label_file": ("note", "nothing, if the picture shows no object"),
+    "missing_split": ("note", "nothing, or add the pictures"),
+    "near_duplicate": ("note", "keep both in one split: scores on copies flatter"),
+    "split_cut": ("note", "nothing, or bring a split of your own"),
+    "unused_category": ("note", "nothing"),
+}
+
+# What a search does not train on: someone meant these labels and pictures, and not what would be left of them.
+FATAL = frozenset(kind for kind, (outcome, _) in KINDS.items() if outcome == "stops a search")
+_ORDER: tuple[Outcome, ...] = ("stops a search", "skipped", "mended", "note")
+
+
+def rank(kind: str) -> int:
+    """The gravest first."""
+    return _ORDER.index(KINDS[kind][0])
