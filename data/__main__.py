@@ -1,19 +1,24 @@
-"""`python -m data check DIR`: what is in a data set, and what is wrong with it."""
+"""`python -m data`: what is in a data set and what is wrong with it, its anchors, and other formats of it."""
 
 import argparse
+import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-FORMATS = ("coco", "voc", "yolo")  # read.READERS, written out so that --help loads nothing
+FORMATS = ("coco", "voc", "yolo")  # read.READERS and convert.WRITERS, written out so that --help loads nothing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code: 2 for a data set that cannot be used, 1 for work that failed, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
     try:
-        return _check(options)
+        return int(options.run(options))
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -32,7 +37,7 @@ def _check(options: argparse.Namespace) -> int:
 
     findings = check.check(options.folder, options.format)
     if options.json:
-        print(json.dumps(findings.to_plain(), indent=2, ensure_ascii=False))
+        _print_json(findings.to_plain())
     else:
         check.show(findings, Console())
     if findings.error is not None:
@@ -41,15 +46,91 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _anchors(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from data import anchors, read
+
+    if options.size < 32 or options.size % 32:
+        raise ValueError(f"--size: expected a multiple of 32, got {options.size}")
+    dataset = read.load_as_it_is(options.folder, options.format, strict=False)
+    _tell_problems(dataset.root, [problem.kind for problem in dataset.problems])
+    examples = dataset.splits.get("train") or next(iter(dataset.splits.values()))
+    found = anchors.for_dataset(examples, options.size, options.fit)
+    wh = anchors.network_sizes(examples, options.size, options.fit)
+    masks, mean_iou = anchors.masks(found, wh), anchors.mean_iou(wh, np.array(found))
+    warnings = [mask.warning for mask in masks if mask.warning]
+    if options.json:
+        document = {
+            "size": options.size,
+            "fit": options.fit,
+            "boxes": len(wh),
+            "anchors": found,
+            "mean_iou": mean_iou,
+            "masks": [{"stride": mask.stride, "anchors": mask.anchors, "share": mask.share} for mask in masks],
+            "warnings": warnings,
+        }
+        _print_json(document)
+        return 0
+    print(f"{len(wh)} boxes at {options.size} pixels ({options.fit}): mean IoU with the best anchor {mean_iou:.3f}")
+    for mask in masks:
+        sizes = "  ".join(f"{width:g},{height:g}" for width, height in mask.anchors)
+        print(f"  stride {mask.stride:>2}: {sizes}  ({mask.share:.0%} of the boxes)")
+    for warning in warnings:
+        print(f"warning: {warning}")
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from data import convert
+
+    dataset = convert.convert(options.folder, options.target, options.to, options.format)
+    _tell_problems(dataset.root, [problem.kind for problem in dataset.problems])
+    images = ", ".join(f"{split} {len(examples)}" for split, examples in dataset.splits.items())
+    boxes = sum(len(example.boxes) for examples in dataset.splits.values() for example in examples)
+    print(f"{options.target}: {options.to} from {dataset.format}, images: {images}, {boxes} boxes")
+    return 0
+
+
+def _tell_problems(root: Path, kinds: Sequence[str]) -> None:
+    """What was mended or left out, counted, on stderr."""
+    if kinds:
+        counts = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+        print(f"{root}: {counts} (`python -m data check` lists them)", file=sys.stderr)
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data", description="Looks into detection data sets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
     command = commands.add_parser("check", help="count what is usable, and list what was mended or skipped")
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
-    command.add_argument("--format", choices=FORMATS, help="instead of the detected one")
     command.add_argument("--json", action="store_true", help="one JSON document instead of the table")
-    command.add_argument("--debug", action="store_true", help="show where an error comes from")
+    _add_common(command, _check)
+
+    command = commands.add_parser("anchors", help="anchor sizes for the training boxes, by k-means with IoU")
+    command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
+    command.add_argument("--size", type=int, default=416, help="of the network, in pixels (default: 416)")
+    command.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch", help="default: stretch")
+    command.add_argument("--json", action="store_true", help="one JSON document instead of the list")
+    _add_common(command, _anchors)
+
+    command = commands.add_parser("convert", help="write the same data set in another format")
+    command.add_argument("folder", type=Path, metavar="SRC", help="the data set's folder")
+    command.add_argument("target", type=Path, metavar="DST", help="a new or empty folder")
+    command.add_argument("--to", choices=FORMATS, required=True, help="the format to write")
+    _add_common(command, _convert)
     return parser
+
+
+def _add_common(command: argparse.ArgumentParser, run: object) -> None:
+    command.add_argument("--format", choices=FORMATS, help="read as this instead of the detected one")
+    command.add_argument("--debug", action="store_true", help="show where an error comes from")
+    command.set_defaults(run=run)
 
 
 if __name__ == "__main__":

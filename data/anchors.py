@@ -4,6 +4,7 @@ Redmon and Farhadi, YOLO9000, arXiv 1612.08242, section 2: boxes are compared as
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from data.config import Fit
 from data.example import Example
 
 NUM_ANCHORS = 9  # three heads with three each
+MOST_CELLS = 8  # sides of an anchor on a map that is not the coarsest
 _ROUNDS = 100
 _STARTS = 5
 
@@ -43,15 +45,64 @@ def for_dataset(
     examples: Sequence[Example], size: int, fit: Fit, *, k: int = NUM_ANCHORS, seed: int = 0
 ) -> tuple[tuple[float, float], ...]:
     """k anchors (width, height) in network pixels, sorted by area, from the boxes of these examples."""
+    wh = network_sizes(examples, size, fit)
+    # One decimal is finer than any anchor needs, and makes the numbers fit to be read and journalled.
+    anchors = np.maximum(np.round(kmeans(wh, k, seed), 1), 1.0)
+    return tuple((float(width), float(height)) for width, height in anchors)
+
+
+def network_sizes(examples: Sequence[Example], size: int, fit: Fit) -> NDArray[np.float64]:
+    """Width and height of every box in network pixels: [n, 2], all above 0."""
     per_picture = []
     for example in examples:
         how = letterbox.transform(example.width, example.height, size, fit)
         sides = example.boxes[:, 2:] - example.boxes[:, :2]
         per_picture.append(sides * np.array([how.scale_x, how.scale_y]))
     wh = np.concatenate(per_picture) if per_picture else np.zeros((0, 2))
-    # One decimal is finer than any anchor needs, and makes the numbers fit to be read and journalled.
-    anchors = np.maximum(np.round(kmeans(wh[(wh > 0).all(axis=1)], k, seed), 1), 1.0)
-    return tuple((float(width), float(height)) for width, height in anchors)
+    return np.asarray(wh[(wh > 0).all(axis=1)], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The anchors of one output map; share: of the boxes that fit one of them best; warning: why they do not fit it."""
+
+    stride: int
+    anchors: tuple[tuple[float, float], ...]
+    share: float
+    warning: str | None
+
+
+def masks(
+    anchors: Sequence[tuple[float, float]], wh: NDArray[np.floating], strides: Sequence[int] = (8, 16, 32)
+) -> list[Mask]:
+    """The anchors, sorted by area, dealt out to the output maps as the detector does, and whether they fit them.
+
+    An anchor's side is the root of its area. Below one cell of its map, or, where a coarser map could have it, above
+    eight cells, it does not fit. (YOLOv4's own nine have 1.7 to 13 cells: 4.2 at most on stride 8, 6.4 on stride 16.)
+    """
+    each = len(anchors) // len(strides)
+    nearest = shape_iou(wh, np.array(anchors)).argmax(axis=1)
+    found = []
+    for number, stride in enumerate(strides):
+        first = number * each
+        own = tuple(anchors[first : first + each])
+        share = float(((nearest >= first) & (nearest < first + each)).mean())
+        found.append(Mask(stride, own, share, _misfit(own, stride, coarsest=stride == max(strides))))
+    return found
+
+
+def _misfit(anchors: Sequence[tuple[float, float]], stride: int, *, coarsest: bool) -> str | None:
+    small = [anchor for anchor in anchors if anchor[0] * anchor[1] < stride**2]
+    if small:
+        return f"stride {stride}: expected anchors of at least one cell ({stride} px), got {_spell(small)}"
+    large = [anchor for anchor in anchors if anchor[0] * anchor[1] > (MOST_CELLS * stride) ** 2]
+    if large and not coarsest:
+        return f"stride {stride}: expected anchors of at most {MOST_CELLS} cells, got {_spell(large)}"
+    return None
+
+
+def _spell(anchors: Sequence[tuple[float, float]]) -> str:
+    return ", ".join(f"{width:g}x{height:g}" for width, height in anchors)
 
 
 def _at_least(wh: NDArray[np.float64], k: int) -> NDArray[np.float64]:

@@ -70,12 +70,16 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
         named = {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
-    groups = {str(each.get("supercategory")) for each in categories if _key(each.get("id")) in used}
+    groups = {each["supercategory"] for each in categories if _has_group(each) and _key(each.get("id")) in used}
     kept = {key: name for key, name in named.items() if key in used or name not in groups}
     for key in named.keys() - kept.keys():
         detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
         problems.append(Problem("unused_category", str(file.place), detail))
     return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def _has_group(category: Mapping[str, Any]) -> bool:
+    return isinstance(category.get("supercategory"), str)
 
 
 def pictures(

@@ -179,7 +179,9 @@ def _class_names(
     for file in folder.of_kind(".txt"):
         if file.place.name == LABEL_MAP:
             lines = text.read(file.path, str(file.place), problems).splitlines()
-            names = (line.rsplit(":", 3)[0].strip() for line in lines if line.strip() and not line.startswith("#"))
+            names = (
+                line.rsplit(":", 3)[0].strip() for line in lines if line.strip() and not line.startswith("# label:")
+            )
             mapped.update(dict.fromkeys(names))
     # CVAT lists a background, of which nothing is labelled.
     ordered = [name for name in mapped if name in used or name != "background"]

@@ -1,0 +1,44 @@
+"""What all writers share: names that every format can hold, copied pictures, checked class names."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.example import Dataset, Example
+
+Named = list[tuple[str, Example]]
+
+
+def unique_names(examples: Sequence[Example], taken: set[str] | None = None) -> Named:
+    """(file name, example): as it was, but with a stem of its own and nothing that a list or XML cannot hold.
+
+    taken: stems in lower case that are in use; grows. Labels go by the stem, and some file systems by lower case.
+    """
+    taken = set() if taken is None else taken
+    named = []
+    for example in examples:
+        stem, suffix = _clean(example.path.stem), _clean(example.path.suffix)
+        free, number = stem, 2
+        while free.casefold() in taken:
+            free, number = f"{stem}_{number}", number + 1
+        taken.add(free.casefold())
+        named.append((free + suffix, example))
+    return named
+
+
+def copy_picture(example: Example, folder: Path, name: str) -> None:
+    """The picture's bytes, unchanged, in this folder."""
+    shutil.copyfile(example.path, folder / name)
+
+
+def require_printable(dataset: Dataset) -> None:
+    """ValueError for a class name of several lines or with control characters: labels could not hold it."""
+    for name in dataset.class_names:
+        if not name.isprintable():
+            raise ValueError(f"{dataset.root}: class {name!r}: expected a name without control characters")
+
+
+def _clean(text: str) -> str:
+    """Without control characters and what no encoding can spell (file names may hold any bytes)."""
+    printable = "".join(sign if sign.isprintable() and sign not in "\\:" else "_" for sign in text)
+    return printable.strip()

@@ -1,0 +1,34 @@
+"""YOLO text labels as Ultralytics lays them out: data.yaml, SPLIT/images, SPLIT/labels."""
+
+from pathlib import Path
+
+import yaml
+
+from data.example import Dataset, Example
+from data.writers import files
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """Writes the data set into this empty folder; a picture without boxes gets an empty label file."""
+    files.require_printable(dataset)
+    for split, examples in dataset.splits.items():
+        pictures, labels = folder / split / "images", folder / split / "labels"
+        pictures.mkdir(parents=True)
+        labels.mkdir()
+        for name, example in files.unique_names(examples):
+            files.copy_picture(example, pictures, name)
+            (labels / f"{Path(name).stem}.txt").write_text(_lines(example), encoding="utf-8")
+    config = {split: f"{split}/images" for split in dataset.splits}
+    described = config | {"nc": len(dataset.class_names), "names": list(dataset.class_names)}
+    text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+    (folder / "data.yaml").write_text(text, encoding="utf-8")
+
+
+def _lines(example: Example) -> str:
+    """`class x y w h`, centre and sides relative to the picture; ten digits are a millionth of a pixel."""
+    lines = []
+    for (left, top, right, bottom), number in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
+        x, y = (left + right) / 2 / example.width, (top + bottom) / 2 / example.height
+        w, h = (right - left) / example.width, (bottom - top) / example.height
+        lines.append(f"{number} {x:.10f} {y:.10f} {w:.10f} {h:.10f}\n")
+    return "".join(lines)
