@@ -11,6 +11,8 @@ from typing import Any
 
 from keras import ops
 
+from model import scales
+
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
 STRIDES = (8, 16, 32)
@@ -48,18 +50,20 @@ def map_boxes(split: Tensor, anchors: Tensor, stride: int, scale_xy: Tensor) -> 
 
 
 def boxes(raw_maps: Sequence[Tensor], anchors: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Every candidate of every map, strides 8, 16, 32 in order, cells row-major, anchors last.
+    """Every candidate of every map, finest first, cells row-major, anchors last.
 
-    raw_maps: three of [b, gh, gw, 3*(5+c)]; anchors: [9, 2] network pixels, by area; scale_xy: [3].
+    raw_maps: three of [b, gh, gw, 3*(5+c)]; anchors: [9, 2] network pixels, by area; scale_xy: [3]. Of yolov4-tiny:
+    two maps, six anchors and two numbers.
     Returns boxes [b, n, 4] xyxy network pixels, objectness [b, n] and class probabilities [b, n, c], both 0..1.
     """
     anchors = ops.cast(anchors, "float32")
     scale_xy = ops.cast(scale_xy, "float32")
     found, objectness, classes = [], [], []
-    for k, (raw, stride) in enumerate(zip(raw_maps, STRIDES, strict=True)):
+    for k, (raw, scale) in enumerate(zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True)):
         split = split_map(raw)
         num_classes = split.shape[-1] - 5
-        per_map = map_boxes(split, anchors[3 * k : 3 * k + 3], stride, scale_xy[k])
+        first = scale.mask[0]  # a scale's anchors stand side by side
+        per_map = map_boxes(split, anchors[first : first + ANCHORS_PER_STRIDE], scale.stride, scale_xy[k])
         candidates = ops.shape(split)[1] * ops.shape(split)[2] * ANCHORS_PER_STRIDE
         found.append(ops.reshape(per_map, (-1, candidates, 4)))
         objectness.append(ops.reshape(ops.sigmoid(split[..., 4]), (-1, candidates)))

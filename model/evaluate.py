@@ -1,15 +1,18 @@
 """A detector over a data set -> average precision, in the pixels of the original pictures."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.letterbox import Transform
 from model import predict
-from model.average_precision import AveragePrecision, average_precision
+from model.average_precision import AveragePrecision, Detection, Truth, average_precision
 from model.config import PostConfig
+
+# Pictures at network size -> what is in each, in network pixels
+Detect = Callable[[NDArray[Any]], list[predict.Detections]]
 
 
 class Picture(Protocol):
@@ -47,18 +50,24 @@ def evaluate(
 
     Raises ValueError when the batches leave out a picture: an AP over part of a split would look like one over all.
     """
-    post = post or PostConfig()
+    settings = post or PostConfig()
+    found = detections(lambda images: predict.detect(forward(images), settings), batches, pictures)
+    return average_precision(truths(pictures), found, class_names)
+
+
+def truths(pictures: Sequence[Picture]) -> list[Truth]:
+    """Boxes and classes of each picture, as the protocols take them."""
+    return [(picture.boxes, picture.classes) for picture in pictures]
+
+
+def detections(detect: Detect, batches: Iterable[EvaluationBatch], pictures: Sequence[Picture]) -> list[Detection]:
+    """What is found in each picture, in its own pixels; ValueError when the batches leave one out."""
     found: dict[int, predict.Detections] = {}
     for batch in batches:
-        detections = predict.detect(forward(batch.images), post)
-        for index, transform, in_network in zip(batch.indices.tolist(), batch.transforms, detections, strict=True):
+        for index, transform, seen in zip(batch.indices.tolist(), batch.transforms, detect(batch.images), strict=True):
             if index >= 0:
                 picture = pictures[index]
-                found[index] = predict.to_picture(in_network, transform, picture.width, picture.height)
+                found[index] = predict.to_picture(seen, transform, picture.width, picture.height)
     if len(found) != len(pictures):
         raise ValueError(f"evaluation: expected batches of all {len(pictures)} pictures, got {len(found)} of them")
-    return average_precision(
-        [(picture.boxes, picture.classes) for picture in pictures],
-        [found[index] for index in range(len(pictures))],
-        class_names,
-    )
+    return [found[index] for index in range(len(pictures))]

@@ -18,8 +18,8 @@ from model.config import NmsKind, PostConfig
 Floats = NDArray[np.float32]
 # Decoded candidates of a batch: boxes [b, n, 4] xyxy network pixels, objectness [b, n], class_probs [b, n, c].
 DecodedArrays = tuple[Floats, Floats, Floats]
-# uint8 pictures [b, size, size, 3] RGB -> decoded candidates
-Forward = Callable[[NDArray[np.uint8]], DecodedArrays]
+# Pictures [b, height, width, 3] RGB, uint8 or float32 in 0..1 -> decoded candidates
+Forward = Callable[[NDArray[Any]], DecodedArrays]
 
 
 class Detections(NamedTuple):
@@ -39,7 +39,7 @@ class Candidates(NamedTuple):
 
 
 def compile_forward(model: Any, anchors: Sequence[tuple[float, float]], scale_xy: Sequence[float]) -> Forward:
-    """The network and its decoding as one compiled call (a graph for each input shape)."""
+    """The network and its decoding as one compiled call (a graph for each shape and type of input)."""
     import tensorflow as tf
 
     from model import decode
@@ -47,15 +47,21 @@ def compile_forward(model: Any, anchors: Sequence[tuple[float, float]], scale_xy
     sizes, scales = tf.constant(anchors, tf.float32), tf.constant(scale_xy, tf.float32)
 
     def run(images: Any) -> Any:
-        return decode.boxes(model(tf.cast(images, tf.float32) / 255.0, training=False), sizes, scales)
+        pictures = tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
+        return decode.boxes(model(pictures, training=False), sizes, scales)
 
     compiled = tf.function(run)
 
-    def forward(images: NDArray[np.uint8]) -> DecodedArrays:
+    def forward(images: NDArray[Any]) -> DecodedArrays:
         boxes, objectness, class_probs = compiled(tf.constant(images))
         return boxes.numpy(), objectness.numpy(), class_probs.numpy()
 
     return forward
+
+
+def unit(images: NDArray[Any]) -> Floats:
+    """Pictures as networks take them: float32 in 0..1, from uint8 or from that."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
 
 
 def detect(decoded: DecodedArrays, post: PostConfig) -> list[Detections]:

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from data import letterbox
+from data.letterbox import Size
 from model.shortcut import WeightedShortcut
 
 Shape = tuple[int | None, ...]
@@ -22,8 +24,8 @@ class Summary:
     outputs: tuple[tuple[int, int, int], ...]
 
 
-def summarize(model: keras.Model, size: int) -> Summary:
-    """The summary of a detector for a square input of `size` pixels."""
+def summarize(model: keras.Model, size: Size) -> Summary:
+    """The summary of a detector for an input of `size` pixels: a square's side, or (height, width)."""
     shapes = tensor_shapes(model, size)
     return Summary(
         total=model.count_params(),
@@ -34,9 +36,9 @@ def summarize(model: keras.Model, size: int) -> Summary:
     )
 
 
-def tensor_shapes(model: keras.Model, size: int) -> dict[int, Any]:
-    """The shape of every tensor between layers, by its id, for one picture of `size` x `size`."""
-    shapes: dict[int, Any] = {id(tensor): (1, size, size, 3) for tensor in model.inputs}
+def tensor_shapes(model: keras.Model, size: Size) -> dict[int, Any]:
+    """The shape of every tensor between layers, by its id, for one picture of that size."""
+    shapes: dict[int, Any] = {id(tensor): (1, *letterbox.sides(size), 3) for tensor in model.inputs}
     for layer in model.layers:  # Keras keeps them in an order in which inputs come first
         if isinstance(layer, keras.layers.InputLayer):
             continue

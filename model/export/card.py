@@ -1,0 +1,113 @@
+"""What travels with an exported file: classes, anchors, input and what comes out. Light to import."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from data.config import Fit, require
+from model import scales
+from model.config import PostConfig, require_word
+
+FORMAT = 1
+KEY = "yolov4_detector"  # of the JSON in ONNX' metadata
+MEMBER = "detector.json"  # its name in a folder or archive
+INPUT = "images"  # float32 [1, height, width, 3], RGB in 0..1
+LARGEST = 1 << 24  # bytes of JSON; ours has a few KB
+
+# maps: raw output maps by scale; candidates: boxes and scores of every anchor and cell; detections: after NMS
+Output = Literal["maps", "candidates", "detections"]
+
+
+class ExportError(ValueError):
+    """A file is no export of ours, or is damaged; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """An exported detector: sizes in network pixels, anchors by area, grid sensitivity finest scale first."""
+
+    class_names: tuple[str, ...]
+    anchors: tuple[tuple[float, float], ...]
+    scale_xy: tuple[float, ...]
+    height: int
+    width: int
+    fit: Fit
+    output: Output
+    post: PostConfig | None = None  # the score cut and NMS inside the file, where output is "detections"
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(bool(self.class_names), "class_names", "at least one class", self.class_names)
+        found = scales.of_maps(len(self.scale_xy))
+        number = 1 + max(place for scale in found for place in scale.mask)
+        require(len(self.anchors) == number, "anchors", f"{number} pairs", len(self.anchors))
+        require(all(len(a) == 2 and min(a) > 0 for a in self.anchors), "anchors", "sizes above 0", self.anchors)
+        for side in (self.height, self.width):
+            require(side >= 32 and side % 32 == 0, "input", "multiples of 32", (self.height, self.width))
+        require_word(self.fit, "fit", Fit)
+        require_word(self.output, "output", Output)
+        require((self.post is not None) == (self.output == "detections"), "post", "settings with NMS alone", self.post)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The file's outputs: name -> shape of one picture's, the leading 1 of the batch included."""
+        found = scales.of_maps(len(self.scale_xy))
+        classes = len(self.class_names)
+        grids = [(self.height // scale.stride, self.width // scale.stride) for scale in found]
+        if self.output == "maps":
+            channels = scales.ANCHORS_PER_SCALE * (5 + classes)
+            return {scale.name: (1, *grid, channels) for scale, grid in zip(found, grids, strict=True)}
+        if self.post is not None:
+            most = self.post.max_detections
+            return {"boxes": (1, most, 4), "classes": (1, most), "scores": (1, most)}
+        number = scales.ANCHORS_PER_SCALE * sum(rows * columns for rows, columns in grids)
+        return {"boxes": (1, number, 4), "scores": (1, number, classes)}
+
+
+def to_json(card: Card) -> str:
+    """The card as JSON."""
+    return json.dumps({"format": FORMAT, **asdict(card)}, indent=1, ensure_ascii=False)
+
+
+def from_json(content: str | bytes, source: str) -> Card:
+    """The card that `source`, a file, holds as JSON; ExportError names the file."""
+    try:
+        plain = json.loads(content)
+    except ValueError as error:
+        raise ExportError(f"{source}: what it says of its detector is damaged: {error}") from error
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        got = plain.get("format") if isinstance(plain, dict) else plain
+        raise ExportError(f"{source}: expected export format {FORMAT}, got {got!r}")
+    try:
+        return _card(plain)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExportError(f"{source}: what it says of its detector is damaged: {error}") from error
+
+
+def check_outputs(card: Card, found: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """ExportError where a file's outputs are not those that its card tells, with both."""
+    expected = card.shapes()
+    if dict(found) != expected:
+        raise ExportError(f"{source}: expected outputs {_told(expected)}, got {_told(found)}")
+
+
+def _card(plain: Mapping[str, Any]) -> Card:
+    post = plain["post"]
+    return Card(
+        class_names=tuple(str(name) for name in plain["class_names"]),
+        anchors=tuple((float(w), float(h)) for w, h in plain["anchors"]),
+        scale_xy=tuple(float(value) for value in plain["scale_xy"]),
+        height=int(plain["height"]),
+        width=int(plain["width"]),
+        fit=plain["fit"],
+        output=plain["output"],
+        post=None if post is None else PostConfig(**post),
+        notes={str(key): str(value) for key, value in plain["notes"].items()},
+    )
+
+
+def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sorted(shapes.items())) or "none"
+
+
+OUTPUTS: tuple[Output, ...] = get_args(Output)

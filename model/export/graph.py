@@ -1,0 +1,135 @@
+"""What is exported: the network, and on request decoding and NMS, as one function of a picture on keras.ops.
+
+The score cut and NMS do what model/predict.py does in numpy, with the same formulas and order; a test compares them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from model import decode, scales
+from model.config import PostConfig
+from model.export.card import Card
+from model.layers import Mish
+
+Tensor = Any
+
+Function = Callable[[Tensor], dict[str, Tensor]]
+
+
+def function(model: keras.Model, card: Card) -> Function:
+    """Images [1, height, width, 3] in 0..1 -> the outputs that the card tells, by name."""
+    found = scales.of_maps(len(card.scale_xy))
+
+    def maps(images: Tensor) -> dict[str, Tensor]:
+        return {scale.name: raw for scale, raw in zip(found, model(images, training=False), strict=True)}
+
+    def candidates(images: Tensor) -> dict[str, Tensor]:
+        boxes, objectness, class_probs = decode.boxes(
+            model(images, training=False),
+            ops.convert_to_tensor(card.anchors, "float32"),
+            ops.convert_to_tensor(card.scale_xy, "float32"),
+        )
+        return {"boxes": boxes, "scores": objectness[..., None] * class_probs}
+
+    def detections(images: Tensor) -> dict[str, Tensor]:
+        decoded = candidates(images)
+        return detect(decoded["boxes"][0], decoded["scores"][0], card.post or PostConfig())
+
+    return {"maps": maps, "candidates": candidates, "detections": detections}[card.output]
+
+
+def detect(boxes: Tensor, scores: Tensor, post: PostConfig) -> dict[str, Tensor]:
+    """One picture's detections, best first: boxes [1, m, 4], classes [1, m] int32, scores [1, m].
+
+    boxes: [n, 4]; scores: [n, c]; m: post.max_detections. Rows without a detection have class -1 and score 0.
+    """
+    num_classes = scores.shape[-1]
+    pairs = ops.reshape(scores, (-1,))
+    best, places = ops.top_k(pairs, min(post.max_candidates, pairs.shape[0]))
+    # Among equal scores top_k gives the first place first, as predict.candidates does.
+    boxes = ops.take(boxes, places // num_classes, axis=0)
+    classes = ops.cast(places % num_classes, "int32")
+    kept = suppress(boxes, classes, best > post.score, post)
+    shown, order = ops.top_k(ops.where(kept, best, -ops.ones_like(best)), min(post.max_detections, best.shape[0]))
+    there = shown > post.score
+    out = {
+        "boxes": ops.where(there[:, None], ops.take(boxes, order, axis=0), ops.zeros((1, 4))),
+        "classes": ops.where(there, ops.take(classes, order, axis=0), -ops.ones_like(order)),
+        "scores": ops.where(there, shown, ops.zeros_like(shown)),
+    }
+    short = post.max_detections - shown.shape[0]  # a tiny grid can have fewer candidates than there are rows
+    fill = {"boxes": 0, "classes": -1, "scores": 0}
+    return {
+        name: ops.pad(x, [[0, short]] + [[0, 0]] * (len(x.shape) - 1), constant_values=fill[name])[None]
+        for name, x in out.items()
+    }
+
+
+def suppress(boxes: Tensor, classes: Tensor, alive: Tensor, post: PostConfig) -> Tensor:
+    """Which of one picture's boxes, best first, NMS leaves: bool [k].
+
+    The greedy answer is the one fixed point of "a box stays if no better one that stays suppresses it". Each round
+    settles at least one more box from the best down, and most settle in a few, so the rounds end early.
+    """
+    worse = ops.arange(boxes.shape[0])[None, :] > ops.arange(boxes.shape[0])[:, None]
+    suppresses = ops.logical_and(
+        ops.logical_and(worse, classes[:, None] == classes[None, :]), overlaps(boxes[:, None], boxes[None, :], post)
+    )
+    matrix = ops.cast(suppresses, "float32")
+
+    def settled(_before: Tensor, _now: Tensor, changed: Tensor) -> Tensor:
+        return changed
+
+    def again(_before: Tensor, now: Tensor, _changed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        struck = ops.matmul(now[None, :], matrix)[0]  # by how many that stay
+        after = start * ops.cast(struck < 0.5, "float32")
+        return now, after, ops.any(after != now)
+
+    start = ops.cast(alive, "float32")
+    _, now, _ = ops.while_loop(settled, again, (ops.zeros_like(start), start, ops.any(alive)))
+    return now > 0.5
+
+
+def overlaps(one: Tensor, other: Tensor, post: PostConfig) -> Tensor:
+    """Whether boxes [..., 4] overlap too much to be two objects; predict.overlaps' formula."""
+    sides = ops.minimum(one[..., 2:], other[..., 2:]) - ops.maximum(one[..., :2], other[..., :2])
+    shared = ops.maximum(sides[..., 0], 0.0) * ops.maximum(sides[..., 1], 0.0)
+    union = _area(one) + _area(other) - shared
+    too_much = shared > post.nms_iou * union
+    if post.nms == "plain":
+        return too_much
+    centres = (one[..., :2] + one[..., 2:] - other[..., :2] - other[..., 2:]) / 2
+    around = ops.maximum(one[..., 2:], other[..., 2:]) - ops.minimum(one[..., :2], other[..., :2])
+    # Where boxes overlap too much neither denominator is 0; elsewhere the answer is no, whatever these say.
+    far = ops.sum(ops.square(centres), axis=-1) / ops.maximum(ops.sum(ops.square(around), axis=-1), 1e-12)
+    iou = shared / ops.maximum(union, 1e-12)
+    return ops.logical_and(too_much, iou - ops.power(far, post.nms_beta) > post.nms_iou)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+@keras.saving.register_keras_serializable("yolov4")
+class SpelledMish(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Mish as x * tanh(softplus(x)): three operations that converters and runtimes know as one."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Element by element."""
+        return inputs * ops.tanh(ops.softplus(inputs))
+
+
+def spelled(model: keras.Model) -> keras.Model:
+    """The same network with Mish spelled out, its weights copied: for export, not for training."""
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, Mish):
+            return SpelledMish(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy

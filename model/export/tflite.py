@@ -1,0 +1,92 @@
+"""TFLite files, float32 or with float16 weights; classes and the rest lie in a ZIP archive behind the model.
+
+That is where TensorFlow's own metadata puts a model's associated files: readers of the model stop before it, and
+`unzip FILE` shows it.
+"""
+
+import contextlib
+import os
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+from model.export import card as cards
+from model.export.card import Card, ExportError
+from model.export.network import Run
+
+MARK = b"TFL3"  # bytes 4 to 8 of every TFLite file
+LABELS = "labels.txt"
+
+
+def write(path: Path, model: Any, card: Card, *, dtype: Literal["float32", "float16"] = "float32") -> None:
+    """Write the detector to `path`, whole or not at all. float16 halves the weights; it computes in float32 still."""
+    import tensorflow as tf
+
+    from model.export import graph
+
+    spec = tf.TensorSpec((1, card.height, card.width, 3), tf.float32, name=cards.INPUT)
+    module = tf.Module()
+    module.held = [variable.value for variable in model.variables]
+    module.run = tf.function(graph.function(model, card), input_signature=[spec])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.run.get_concrete_function()], module)
+    # As variables, weights would have to be set before each first run; as constants they are part of the graph.
+    converter.experimental_enable_resource_variables = False
+    if dtype == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    content = converter.convert()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(cards.MEMBER, cards.to_json(card))
+            archive.writestr(LABELS, "\n".join(card.class_names) + "\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_card(path: Path) -> Card:
+    """What the file says of its detector, without loading it."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start[4:] != MARK:
+            raise ExportError(f"{path}: expected a TFLite file, got one of another kind")
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(cards.MEMBER).file_size > cards.LARGEST:
+                raise ExportError(f"{path}: expected {cards.MEMBER} of a few KB, got more than {cards.LARGEST} bytes")
+            return cards.from_json(archive.read(cards.MEMBER), str(path))
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise ExportError(
+            f"{path}: expected a TFLite file of this project, got one without {cards.MEMBER} at its end: "
+            "of another origin, or cut short"
+        ) from error
+    except OSError as error:
+        raise ExportError(f"{path}: expected a file that can be read: {error.strerror or error}") from error
+
+
+def open_file(path: Path) -> tuple[Card, Run]:
+    """The file's card, and what runs it; ExportError where it is none of ours."""
+    card = read_card(path)
+    import tensorflow as tf
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow announces its interpreter's move to a package of its own
+            interpreter = tf.lite.Interpreter(model_path=str(path))
+        (signature,) = interpreter.get_signature_list()
+        runner = interpreter.get_signature_runner(signature)
+    except (ValueError, RuntimeError) as error:
+        raise ExportError(f"{path}: expected a TFLite file, got one that is damaged: {error}") from error
+    details = runner.get_output_details()
+    cards.check_outputs(card, {name: tuple(d["shape"].tolist()) for name, d in details.items()}, str(path))
+
+    def run(images: Any) -> dict[str, Any]:
+        with contextlib.suppress(KeyError):
+            return dict(runner(**{cards.INPUT: images}))
+        raise ExportError(f"{path}: expected an input named {cards.INPUT}, got none")
+
+    return card, run
