@@ -1,7 +1,8 @@
 """Changes to one picture: jitter crop, resize, flip, colour. Drawn once, then applied to picture and boxes alike.
 
-Darknet's data.c and image_opencv.cpp, with these differences: hue wraps around (Darknet's 8-bit hue sticks at 0), and
-the crop, the resize and the flip are one warp, of which only the window that is needed is computed.
+Darknet's data.c and image_opencv.cpp, with these differences: hue wraps around (Darknet's 8-bit hue sticks at 0), only
+the part of a picture that is shown is resized, and that part is whole pixels of the picture on whole pixels of the
+network's input (`snap`): a resize of whole pixels is several times faster than a warp, and boxes follow it exactly.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ from data.letterbox import Size
 
 _NUM_DRAWS = 10
 _NUM_RESIZE_DRAWS = 2
-_LEVELS = np.arange(256)
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,20 @@ class Change:
 
 
 class Window(NamedTuple):
-    """Whole pixels of the network's input."""
+    """A rectangle of whole pixels."""
 
     left: int
     top: int
     right: int
     bottom: int
+
+
+class Patch(NamedTuple):
+    """Whole pixels of a picture that are stretched onto whole pixels of the network's input."""
+
+    source: Window  # in the picture
+    target: Window
+    flip: bool
 
 
 class Region(NamedTuple):
@@ -130,27 +138,73 @@ def place(crop: Region, flip: bool, size: Size) -> Placement:
     return Placement(scale_x, -crop.left * scale_x, scale_y, -crop.top * scale_y, 0, 0, width, height)
 
 
+def snap(placement: Placement, window: Window, width: int, height: int) -> tuple[Placement, Patch | None]:
+    """What of a picture of this size is seen in the window, as whole pixels, and the placement that this makes.
+
+    Moves edges by half a pixel at most, of the picture or of the input. None when nothing of the picture is seen.
+    """
+    x = _snap_axis(placement.scale_x, placement.offset_x, window.left, window.right, width)
+    y = _snap_axis(placement.scale_y, placement.offset_y, window.top, window.bottom, height)
+    if x is None or y is None:
+        return placement, None
+    snapped = placement._replace(scale_x=x.scale, offset_x=x.offset, scale_y=y.scale, offset_y=y.offset)
+    source = Window(x.source_start, y.source_start, x.source_end, y.source_end)
+    target = Window(x.target_start, y.target_start, x.target_end, y.target_end)
+    return snapped, Patch(source, target, flip=x.scale < 0)
+
+
+class _Axis(NamedTuple):
+    scale: float
+    offset: float
+    source_start: int
+    source_end: int
+    target_start: int
+    target_end: int
+
+
+def _snap_axis(scale: float, offset: float, start: int, end: int, length: int) -> _Axis | None:
+    """One axis: the window's start and end, the picture's length."""
+    edges = (offset, scale * length + offset)
+    target_start, target_end = max(start, round(min(edges))), min(end, round(max(edges)))
+    if target_start >= target_end:
+        return None
+    sources = ((target_start - offset) / scale, (target_end - offset) / scale)
+    source_start = min(max(round(min(sources)), 0), length - 1)
+    source_end = max(min(round(max(sources)), length), source_start + 1)
+    factor = (target_end - target_start) / (source_end - source_start)
+    if scale < 0:
+        return _Axis(-factor, target_end + source_start * factor, source_start, source_end, target_start, target_end)
+    return _Axis(factor, target_start - source_start * factor, source_start, source_end, target_start, target_end)
+
+
 def apply_to_image(
-    image: NDArray[np.uint8], placement: Placement, fill: tuple[float, float, float]
+    image: NDArray[np.uint8],
+    patch: Patch | None,
+    window: Window,
+    change: Change,
+    fill: tuple[float, float, float],
 ) -> NDArray[np.uint8]:
-    """The placement's window of the picture: [window height, window width, 3]; fill: RGB outside the picture."""
-    scale_x, offset_x, scale_y, offset_y, left, top, right, bottom = placement
-    # Boxes count from pixel edges, OpenCV from pixel centres: half a pixel on both sides.
-    inverse = np.array(
-        [
-            [1 / scale_x, 0, (left + 0.5 - offset_x) / scale_x - 0.5],
-            [0, 1 / scale_y, (top + 0.5 - offset_y) / scale_y - 0.5],
-        ]
-    )
-    warped = cv2.warpAffine(
-        image,
-        inverse,
-        (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=fill,
-    )
-    return np.asarray(warped, dtype=np.uint8)
+    """The window of the network's input, [window height, window width, 3]; fill: RGB where no picture is.
+
+    The change of colour goes over picture and fill alike.
+    """
+    shown = None if patch is None else change_colour(_stretch(image, patch), change)
+    if patch is not None and patch.target == window and shown is not None:
+        return shown
+    around = change_colour(np.array([[fill]]).round().astype(np.uint8), change)
+    painted = np.empty((window.bottom - window.top, window.right - window.left, 3), dtype=np.uint8)
+    painted[...] = np.repeat(around, window.right - window.left, axis=1)  # whole rows: colour by colour is slow
+    if patch is not None and shown is not None:
+        left, top, right, bottom = patch.target
+        painted[top - window.top : bottom - window.top, left - window.left : right - window.left] = shown
+    return painted
+
+
+def _stretch(image: NDArray[np.uint8], patch: Patch) -> NDArray[np.uint8]:
+    left, top, right, bottom = patch.source
+    size = (patch.target.right - patch.target.left, patch.target.bottom - patch.target.top)
+    resized = cv2.resize(image[top:bottom, left:right], size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.flip(resized, 1) if patch.flip else resized, dtype=np.uint8)
 
 
 def apply_to_boxes(
@@ -177,9 +231,13 @@ def change_colour(image: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]
     """Hue, saturation and brightness changed, in 8 bits for each (a full circle of hue is 256, so it wraps)."""
     if change.hue == 0 and change.saturation == 1 and change.exposure == 1:
         return image
-    table = np.empty((1, 256, 3), dtype=np.uint8)
-    table[0, :, 0] = (_LEVELS + round(change.hue * 256)) & 255
-    table[0, :, 1] = np.minimum(_LEVELS * change.saturation + 0.5, 255)
-    table[0, :, 2] = np.minimum(_LEVELS * change.exposure + 0.5, 255)
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
-    return np.asarray(cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)
+    hue, saturation, exposure = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL))
+    hue = np.asarray(hue + np.uint8(round(change.hue * 256) & 255))  # eight bits wrap around
+    changed = cv2.merge(
+        [
+            hue,
+            cv2.convertScaleAbs(saturation, alpha=change.saturation),  # stops at 255
+            cv2.convertScaleAbs(exposure, alpha=change.exposure),
+        ]
+    )
+    return np.asarray(cv2.cvtColor(changed, cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import augment, chance, cutmix, letterbox, mixup, mosaic
-from data.augment import Change, Placement, Window
+from data.augment import Change, Patch, Placement, Window
 from data.chance import Stream
 from data.config import AugmentConfig, Fit
 from data.letterbox import Size
@@ -25,14 +25,15 @@ from data.letterbox import Size
 class Tile:
     """One picture on the canvas.
 
-    example: its index. window: the part of the canvas that it is painted on. opacity: its share of the colours there,
-    the rest is what was painted before. placement: where its boxes lie.
+    example: its index. placement: where its boxes lie. window: the part of the canvas that it is painted on. patch:
+    which of its pixels are seen, None if none is. opacity: its share of the colours, the rest is what was there before.
     """
 
     example: int
     change: Change
     placement: Placement
     window: Window
+    patch: Patch | None
     opacity: float = 1.0
 
 
@@ -85,8 +86,9 @@ def draw(
     if config.cutmix_prob > 0:
         pasted = cutmix.draw_cutmix(place.generator(Stream.CUTMIX), config, count)
         if pasted is not None:
-            other = _whole(pasted.partner, pasted.change, stored_sizes, size, fit)
-            return Layout((base, replace(other, window=cutmix.rectangle(pasted, size))), is_cutmix=True)
+            where = cutmix.rectangle(pasted, size)
+            other = _whole(pasted.partner, pasted.change, stored_sizes, size, fit, where)
+            return Layout((base, other), is_cutmix=True)
     if config.mixup_prob > 0:
         blended = mixup.draw_mixup(place.generator(Stream.MIXUP), config, count)
         if blended is not None:
@@ -108,30 +110,56 @@ def _mosaic(
         width, height = stored_sizes[index]
         crop = augment.region(change, width, height, fit)
         where = mosaic.place_quadrant(quadrants, quadrant, change, crop, width, height, size)
-        tiles.append(Tile(index, change, where, Window(where.left, where.top, where.right, where.bottom)))
+        window = Window(where.left, where.top, where.right, where.bottom)
+        where, patch = augment.snap(where, window, width, height)
+        tiles.append(Tile(index, change, where, window, patch))
     return Layout(tuple(tiles))
 
 
-def _whole(index: int, change: Change, stored_sizes: Sequence[tuple[int, int]], size: Size, fit: Fit) -> Tile:
-    crop = augment.region(change, *stored_sizes[index], fit)
-    height, width = letterbox.sides(size)
-    return Tile(index, change, augment.place(crop, change.flip, size), Window(0, 0, width, height))
+def _whole(
+    index: int,
+    change: Change,
+    stored_sizes: Sequence[tuple[int, int]],
+    size: Size,
+    fit: Fit,
+    window: Window | None = None,
+) -> Tile:
+    """A picture laid out on the whole canvas, of which the window (or all) is painted."""
+    width, height = stored_sizes[index]
+    canvas_height, canvas_width = letterbox.sides(size)
+    window = window or Window(0, 0, canvas_width, canvas_height)
+    where = augment.place(augment.region(change, width, height, fit), change.flip, size)
+    where, patch = augment.snap(where, window, width, height)
+    return Tile(index, change, where, window, patch)
 
 
 def boxes_of(
-    layout: Layout, boxes: Sequence[NDArray[np.float64]], config: AugmentConfig
+    layouts: Sequence[Layout], boxes: Sequence[NDArray[np.float64]], config: AugmentConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """All boxes of the layout's pictures, tile after tile: (in the network's input [n, 4], which to keep).
+    """All boxes of all layouts' pictures, tile after tile: (in the network's input [n, 4], which to keep).
 
     boxes: of every example, in its stored picture's pixels.
     """
-    mine = [boxes[tile.example] for tile in layout.tiles]
-    counts = [len(some) for some in mine]
-    placements = np.repeat(np.array([tile.placement for tile in layout.tiles]), counts, axis=0)
-    moved, keep = augment.apply_to_boxes(np.concatenate(mine), placements, config.min_visible_share)
-    if not layout.is_cutmix:
-        return moved, keep
-    window, least, end = layout.tiles[1].window, config.cutmix_min_visible, counts[0]
-    beside, keep_beside = cutmix.outside(moved[:end], window, least)
-    within, keep_within = cutmix.inside(moved[end:], window, least)
-    return np.concatenate([beside, within]), keep & np.concatenate([keep_beside, keep_within])
+    tiles = [tile for one in layouts for tile in one.tiles]
+    counts = [len(boxes[tile.example]) for tile in tiles]
+    placements = np.repeat(np.array([tile.placement for tile in tiles]), counts, axis=0)
+    moved, keep = augment.apply_to_boxes(
+        np.concatenate([boxes[tile.example] for tile in tiles]), placements, config.min_visible_share
+    )
+    end = 0
+    for one in layouts:
+        start, end = end, end + sum(len(boxes[tile.example]) for tile in one.tiles)
+        if one.is_cutmix:
+            num_first = len(boxes[one.tiles[0].example])
+            seen = _seen(moved[start:end], num_first, one.tiles[1].window, config.cutmix_min_visible)
+            moved[start:end], keep[start:end] = seen[0], keep[start:end] & seen[1]
+    return moved, keep
+
+
+def _seen(
+    boxes: NDArray[np.float32], num_first: int, pasted: Window, least: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """CutMix's rule for the boxes of both pictures, those of the first one first."""
+    beside, keep_beside = cutmix.outside(boxes[:num_first], pasted, least)
+    within, keep_within = cutmix.inside(boxes[num_first:], pasted, least)
+    return np.concatenate([beside, within]), np.concatenate([keep_beside, keep_within])

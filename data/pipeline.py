@@ -100,9 +100,8 @@ class Pipeline:
         """The batch of this step. progress: step over the steps of the whole schedule, in 0..1."""
         images = np.empty((batch, *letterbox.sides(size), 3), dtype=np.uint8)
         rngs = [chance.generator(Stream.PICTURE, seed, step, place) for place in range(batch)]
-        boxes, classes, counts = [], [], []
-        for place, rng in enumerate(rngs):
-            drawn = layout.draw(
+        layouts = [
+            layout.draw(
                 rng,
                 Place(seed, step, place),
                 self._example_at(seed, step * batch + place),
@@ -112,13 +111,16 @@ class Pipeline:
                 size=size,
                 fit=fit,
             )
-            self._paint(drawn, images[place], fit)
-            moved, keep = layout.boxes_of(drawn, self._boxes, augment)
-            boxes.append(moved[keep])
-            classes.append(np.concatenate([self._examples[tile.example].classes for tile in drawn.tiles])[keep])
-            counts.append(len(boxes[-1]))
-        places = np.repeat(np.arange(batch), counts)
-        return _pad(images, np.concatenate(boxes), np.concatenate(classes), places, rngs, max_boxes)
+            for place, rng in enumerate(rngs)
+        ]
+        for drawn, canvas in zip(layouts, images, strict=True):
+            self._paint(drawn, canvas, fit)
+        boxes, keep = layout.boxes_of(layouts, self._boxes, augment)
+        classes = [self._examples[tile.example].classes for drawn in layouts for tile in drawn.tiles]
+        places = np.repeat(
+            [place for place, drawn in enumerate(layouts) for _ in drawn.tiles], [len(some) for some in classes]
+        )
+        return _pad(images, boxes[keep], np.concatenate(classes)[keep], places[keep], rngs, max_boxes)
 
     def evaluation(self, *, size: Size, fit: Fit, batch: int) -> Iterator[EvaluationBatch]:
         """All pictures in order, unchanged but for their fit; every batch is full."""
@@ -137,12 +139,10 @@ class Pipeline:
         """The pictures of the layout on the canvas [height, width, 3]."""
         for tile in drawn.tiles:
             picture = self._picture(tile.example)
-            # Around letterboxed pictures the grey of use, around others Darknet's mean colour; the change of colour
-            # goes over picture and fill alike.
+            # Around letterboxed pictures the grey of use, around others Darknet's mean colour.
             fill = _GREY_FILL if fit == "letterbox" else picture.mean
+            colours = augment.apply_to_image(picture.image, tile.patch, tile.window, tile.change, fill)
             left, top, right, bottom = tile.window
-            shown = tile.placement._replace(left=left, top=top, right=right, bottom=bottom)
-            colours = augment.change_colour(augment.apply_to_image(picture.image, shown, fill), tile.change)
             if tile.opacity < 1:
                 below = canvas[top:bottom, left:right]
                 colours = np.asarray(cv2.addWeighted(colours, tile.opacity, below, 1 - tile.opacity, 0), dtype=np.uint8)

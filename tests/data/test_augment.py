@@ -3,13 +3,14 @@
 import colorsys
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import augment, mosaic
-from data.augment import Change, Placement, Region
+from data.augment import Change, Placement, Region, Window
 from data.config import AugmentConfig
 from data.mosaic import Mosaic
 
@@ -29,6 +30,13 @@ def lit(image: np.ndarray) -> list[int]:
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
+def paint(image: np.ndarray, where: Placement) -> tuple[Placement, np.ndarray]:
+    """The placement in whole pixels, and what its window shows."""
+    window = Window(where.left, where.top, where.right, where.bottom)
+    where, patch = augment.snap(where, window, image.shape[1], image.shape[0])
+    return where, augment.apply_to_image(image, patch, window, PLAIN, BLACK)
+
+
 changes = st.builds(
     Change,
     *[st.floats(-0.4, 0.4)] * 4,
@@ -44,8 +52,8 @@ changes = st.builds(
 def test_a_kept_box_is_where_its_pixels_are(change: Change, fit) -> None:
     image = bright_rectangle(90, 70, (30, 25, 70, 60))
     where = augment.place(augment.region(change, 90, 70, fit), change.flip, 128)
+    where, painted = paint(image, where)
     boxes, keep = augment.apply_to_boxes(np.array([[30.0, 25, 70, 60]]), np.array([where]), 0.0)
-    painted = augment.apply_to_image(image, where, BLACK)
     if keep[0]:
         np.testing.assert_allclose(lit(painted), boxes[0], atol=1)
     else:
@@ -66,7 +74,7 @@ def test_a_kept_box_of_a_mosaic_is_where_its_pixels_are(four, cut_x, cut_y, to_c
     for number, change in enumerate(four):
         image = bright_rectangle(90, 70, (30, 25, 70, 60) if number == quadrant else (0, 0, 0, 0))
         where = mosaic.place_quadrant(drawn, number, change, augment.region(change, 90, 70, "stretch"), 90, 70, 128)
-        window = augment.apply_to_image(image, where, BLACK)
+        where, window = paint(image, where)
         canvas[where.top : where.bottom, where.left : where.right] = window
         painted[where.top : where.bottom, where.left : where.right] += 1
         if number == quadrant:
@@ -144,7 +152,7 @@ def test_pushed_to_the_cross_the_pictures_meet_there(quadrant: int, flip: bool) 
     crop = augment.region(change, 100, 100, "stretch")
     where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, 100)
     image = np.full((100, 100, 3), 255, dtype=np.uint8)
-    window = augment.apply_to_image(image, where, BLACK)
+    _, window = paint(image, where)
     corner = window[0 if quadrant >= 2 else -1, 0 if quadrant % 2 else -1]
     assert corner.tolist() == [255, 255, 255]
 
@@ -230,3 +238,63 @@ def test_the_resize_lies_between_its_inverse_and_itself_evenly() -> None:
     assert 1.49 < drawn.max() <= 1.5
     assert np.mean(drawn < 1) == pytest.approx(0.5, abs=0.04)
     assert (np.array([augment.draw_resize(rng, AugmentConfig()) for _ in range(9)]) == 1).all()
+
+
+@settings(deadline=None)
+@given(
+    st.floats(0.2, 4), st.booleans(), st.floats(-200, 200), st.floats(0.2, 4), st.floats(-200, 200),
+    st.tuples(st.integers(0, 60), st.integers(0, 60)), st.tuples(st.integers(1, 60), st.integers(1, 60)),
+)  # fmt: skip
+def test_snapping_moves_edges_by_less_than_a_pixel(
+    scale_x: float, flip: bool, offset_x: float, scale_y: float, offset_y: float,
+    start: tuple[int, int], side: tuple[int, int],
+) -> None:  # fmt: skip
+    window = Window(start[0], start[1], start[0] + side[0], start[1] + side[1])
+    where = Placement(-scale_x if flip else scale_x, offset_x, scale_y, offset_y, 0, 0, 120, 120)
+    snapped, patch = augment.snap(where, window, 50, 40)
+    edges_x = sorted((offset_x, where.scale_x * 50 + offset_x))
+    edges_y = (offset_y, scale_y * 40 + offset_y)
+    if patch is None:
+        assert snapped == where
+        seen_x = min(window.right, edges_x[1]) - max(window.left, edges_x[0])
+        seen_y = min(window.bottom, edges_y[1]) - max(window.top, edges_y[0])
+        assert min(seen_x, seen_y) <= 1
+        return
+    assert patch.flip == flip
+    for low, high, length in ((0, 2, 50), (1, 3, 40)):
+        assert 0 <= patch.source[low] < patch.source[high] <= length
+        assert window[low] <= patch.target[low] < patch.target[high] <= window[high]
+    # the snapped placement takes the source to the target, and the first one nearly does
+    corners = np.array([patch.source], dtype=np.float64)
+    to, _ = augment.apply_to_boxes(corners, np.array([snapped._replace(left=-999, top=-999, right=999, bottom=999)]), 0)
+    np.testing.assert_allclose(to[0], patch.target, atol=1e-3)
+    for at, scale, offset in ((0, where.scale_x, offset_x), (1, scale_y, offset_y)):
+        ends = sorted(scale * patch.source[at + 2 * end] + offset for end in (0, 1))
+        # half a pixel of the input and half of the picture; a whole one where the picture's is the only one seen
+        np.testing.assert_allclose(ends, [patch.target[at], patch.target[at + 2]], atol=0.51 + 1.01 * abs(scale))
+
+
+def test_without_a_change_the_picture_is_what_a_resize_makes_of_it() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    where = augment.place(augment.region(PLAIN, 90, 70, "stretch"), False, (35, 60))
+    snapped, painted = paint(image, where)
+    assert snapped == pytest.approx(where)
+    np.testing.assert_array_equal(painted, cv2.resize(image, (60, 35)))
+
+
+def test_nothing_of_the_picture_is_all_fill() -> None:
+    window = Window(10, 20, 30, 50)
+    snapped, patch = augment.snap(Placement(1, 100, 1, 0, 10, 20, 30, 50), window, 40, 40)
+    assert (snapped.offset_x, patch) == (100, None)
+    painted = augment.apply_to_image(np.zeros((40, 40, 3), dtype=np.uint8), patch, window, PLAIN, (1.4, 2.6, 255.0))
+    assert painted.shape == (30, 20, 3)
+    assert (painted == [1, 3, 255]).all()
+
+
+def test_picture_and_fill_change_their_colour_alike() -> None:
+    grey = np.full((40, 40, 3), (100, 60, 60), dtype=np.uint8)
+    window = Window(0, 0, 64, 64)
+    _, patch = augment.snap(Placement(1, 12, 1, 12, 0, 0, 64, 64), window, 40, 40)
+    change = Change(0, 0, 0, 0, flip=False, hue=0.1, saturation=1.3, exposure=1.2)
+    painted = augment.apply_to_image(grey, patch, window, change, (100.0, 60.0, 60.0))
+    assert len(np.unique(painted.reshape(-1, 3), axis=0)) == 1
