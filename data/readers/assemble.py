@@ -112,8 +112,7 @@ def usable_box(box: Box, width: int, height: int, where: Problem, problems: list
     if max(abs(before - after) for before, after in zip((left, top, right, bottom), cut, strict=True)) > 1:
         report("clipped_box", f"{_spell(box)} cut to the picture, {width}x{height}")
     # Corners are kept as float32, in which a sliver of a box may have no area.
-    sides = np.diff(np.array(cut, dtype=np.float32).reshape(2, 2), axis=0)
-    if not (sides > 0).all():
+    if np.float32(cut[0]) == np.float32(cut[2]) or np.float32(cut[1]) == np.float32(cut[3]):
         report("zero_area_box", f"no area in {_spell(box)}; skipped")
         return None
     return cut

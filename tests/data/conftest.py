@@ -1,6 +1,7 @@
 """Small data sets on disk."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -48,6 +49,34 @@ def write_voc(root: Path, annotations: Mapping[str, str], lists: Mapping[str, st
     for split, text in lists.items():
         (root / "ImageSets" / "Main" / f"{split}.txt").write_text(text)
     return root
+
+
+def write_coco(
+    root: Path, splits: Mapping[str, Mapping[str, Sequence[tuple[int, float, float, float, float]]]], **more: object
+) -> Path:
+    """splits: split -> stem -> (category id, x, y, width, height). Layout SPLIT/_annotations.coco.json; 40 x 30 pixels.
+
+    Categories are 3 (cat) and 90 (dog); more: other keys of the documents.
+    """
+    for number, (split, pictures) in enumerate(splits.items()):
+        images: list[dict[str, object]] = []
+        annotations: list[dict[str, object]] = []
+        for stem, boxes in pictures.items():
+            write_picture(root / split / f"{stem}.png", value=50 + 50 * number)
+            images.append({"id": len(images) + 7, "file_name": f"{stem}.png", "width": 40, "height": 30})
+            for category, *box in boxes:
+                annotations.append(
+                    {"id": len(annotations), "image_id": images[-1]["id"], "category_id": category, "bbox": box}
+                )
+        categories = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}]
+        document = {"images": images, "annotations": annotations, "categories": categories} | more
+        (root / split / "_annotations.coco.json").write_text(json.dumps(document))
+    return root
+
+
+@pytest.fixture
+def make_coco() -> YoloMaker:
+    return write_coco
 
 
 @pytest.fixture
