@@ -25,7 +25,9 @@ FOLDER_NAMES: Mapping[str, tuple[str, ...]] = {
 _SPLIT_OF = {name: split for split, names in FOLDER_NAMES.items() for name in names}
 
 _SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
-_LOOK_AT_MOST = 500_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
+_LOOK_AT_MOST = (
+    500_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
+)
 _COMPARE_AT_MOST = 256  # files of one name; of more, only one in the expected folder is found
 
 

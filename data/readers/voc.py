@@ -24,7 +24,9 @@ _FLAGS = ("1", "-1", "0")  # the second column of VOC's lists for one class
 
 def joins(folder: Folder) -> bool:
     """Whether one of the annotations belongs to one of the pictures."""
-    return any(folder.picture(file.place.stem) and _is_annotation(file) for file in folder.of_kind(".xml"))
+    return any(
+        folder.picture(file.place.stem, file.place.parent) and _is_annotation(file) for file in folder.of_kind(".xml")
+    )
 
 
 def read(folder: Folder) -> Dataset:

@@ -121,3 +121,127 @@ def test_of_two_pictures_with_one_stem_one_is_used_and_the_other_named(
     dataset = read.load(root)
     assert [e.path.name for e in dataset.splits["train"]] == ["a.jpg", "b.jpg"]
     assert [(p.kind, p.file) for p in dataset.problems] == [("duplicate_stem", "JPEGImages/a.png")]
+
+
+def test_xml_is_joined_by_stem_wherever_it_lies(tmp_path: Path, make_picture: Callable[..., None], xml) -> None:
+    for place in ("pictures/one/a.JPG", "pictures/b.b.png", "c #1 größe.jpg"):
+        make_picture(tmp_path / place)
+    (tmp_path / "labels" / "deep").mkdir(parents=True)
+    for stem in ("a", "b.b", "c #1 größe"):
+        (tmp_path / "labels" / "deep" / f"{stem}.xml").write_text(xml(("dog", 1, 1, 9, 9)))
+    dataset = read.load(tmp_path)
+    assert dataset.format == "voc"
+    assert sum(len(e.boxes) for examples in dataset.splits.values() for e in examples) == 3
+    assert {p.kind for p in dataset.problems} == {"split_cut"}
+
+
+def test_split_folders_with_xml_beside_the_pictures(tmp_path: Path, make_picture: Callable[..., None], xml) -> None:
+    # One stem in all splits: each picture takes the XML beside it.
+    for number, split in enumerate(("train", "valid", "test"), start=1):
+        make_picture(tmp_path / split / "1.jpg")
+        (tmp_path / split / "1.xml").write_text(xml(("dog", number, 1, 9, 9)))
+    dataset = read.load(tmp_path)
+    assert {split: float(examples[0].boxes[0, 0]) for split, examples in dataset.splits.items()} == {
+        "train": 1,
+        "val": 2,
+        "test": 3,
+    }
+    assert dataset.problems == ()
+
+
+def test_two_years_in_one_devkit(tmp_path: Path, make_voc: Make, xml) -> None:
+    for number, year in enumerate(("VOC2007", "VOC2012"), start=1):
+        objects = xml(("dog", number, 1, 9, 9))
+        make_voc(tmp_path / "VOCdevkit" / year, dict.fromkeys("abcd", objects), LISTS)
+    dataset = read.load(tmp_path)
+    assert [(e.path.parent.parent.name, e.path.stem, float(e.boxes[0, 0])) for e in dataset.splits["train"]] == [
+        ("VOC2007", "a", 1),
+        ("VOC2007", "b", 1),
+        ("VOC2012", "a", 2),
+        ("VOC2012", "b", 2),
+    ]
+    assert dataset.problems == ()
+
+
+def test_lists_with_suffixes_paths_flags_and_crlf(tmp_path: Path, make_voc: Make, xml) -> None:
+    lists = {"train": "\ufeffa.jpg\r\nJPEGImages\\b.jpg\r\n", "val": "c  1\n", "test": "d -1\n"}
+    dataset = read.load(make_voc(tmp_path, annotations(xml), lists))
+    assert {split: [e.path.stem for e in found] for split, found in dataset.splits.items()} == {
+        "train": ["a", "b"],
+        "val": ["c"],
+        "test": ["d"],
+    }
+    assert dataset.problems == ()
+
+
+def test_an_annotation_without_objects_is_a_true_negative(tmp_path: Path, make_voc: Make, xml) -> None:
+    dataset = read.load(make_voc(tmp_path, annotations(xml, b=xml()), LISTS))
+    assert [len(e.boxes) for e in dataset.splits["train"]] == [2, 0]
+    assert dataset.problems == ()
+
+
+def test_an_annotation_without_picture_and_one_too_many(tmp_path: Path, make_voc: Make, xml) -> None:
+    root = make_voc(tmp_path, annotations(xml), {})
+    (root / "Annotations" / "ghost.xml").write_text(xml())
+    (root / "backup").mkdir()
+    (root / "backup" / "a.xml").write_text(xml())
+    kinds = [(p.kind, p.file) for p in read.load_as_it_is(root).problems]
+    assert kinds == [("missing_picture", "Annotations/ghost.xml"), ("duplicate_annotation", "backup/a.xml")]
+
+
+@pytest.mark.parametrize(
+    ("size", "kinds"),
+    [("<width>0</width><height>0</height>", []), ("", []), ("<width>80</width><height>60</height>", ["wrong_size"])],
+)
+def test_the_picture_decides_its_size(tmp_path: Path, make_voc: Make, xml, size: str, kinds: list[str]) -> None:
+    text = xml(("dog", 10, 10, 40, 30)).replace("<size><width>0</width></size>", f"<size>{size}</size>")
+    example = (dataset := read.load(make_voc(tmp_path, annotations(xml, a=text), LISTS))).splits["train"][0]
+    assert (example.width, example.height) == (40, 30)
+    assert example.boxes.tolist() == [[10, 10, 40, 30]]
+    assert [p.kind for p in dataset.problems] == kinds
+
+
+@pytest.mark.parametrize(
+    ("box", "kind", "kept"),
+    [
+        ((1, 1, 9, 9), "duplicate_box", 1),
+        ((9, 9, 2, 2), "inverted_box", 2),
+        (("nan", 1, 9, 9), "malformed_box", 1),
+        (("inf", 1, 9, 9), "malformed_box", 1),
+        ((50, 1, 60, 9), "box_outside_picture", 1),
+        ((-9, 1, 9, 9), "clipped_box", 2),
+        ((2, 1, 2, 9), "zero_area_box", 1),
+        ((2, 1, 2.00000001, 9), "zero_area_box", 1),
+    ],
+)
+def test_boxes_that_need_mending(tmp_path: Path, make_voc: Make, xml, box, kind: str, kept: int) -> None:
+    text = xml(("dog", 1, 1, 9, 9), ("dog", *box))
+    dataset = read.load(make_voc(tmp_path, annotations(xml, a=text), LISTS), strict=False)
+    boxes = dataset.splits["train"][0].boxes
+    assert len(boxes) == kept
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert [(p.kind, p.file) for p in dataset.problems] == [(kind, "Annotations/a.xml")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp949", "euc-kr"])
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="euc-kr"?>'])
+def test_korean_class_names(tmp_path: Path, make_voc: Make, xml, encoding: str, declared: str) -> None:
+    root = make_voc(tmp_path, annotations(xml), LISTS)
+    text = declared + xml(("흰 강아지", 1, 1, 9, 9))
+    (root / "Annotations" / "a.xml").write_bytes(text.encode(encoding))
+    dataset = read.load(root)
+    assert dataset.class_names == ("cat", "dog", "흰 강아지")
+    guessed = encoding in ("cp949", "euc-kr") and "encoding" not in declared
+    assert [p.kind for p in dataset.problems] == (["text_encoding"] if guessed else [])
+
+
+def test_latin_class_names(tmp_path: Path, make_voc: Make, xml) -> None:
+    root = make_voc(tmp_path, annotations(xml), LISTS)
+    (root / "Annotations" / "a.xml").write_bytes(xml(("Größe", 1, 1, 9, 9)).encode("latin-1"))
+    assert "Größe" in read.load(root).class_names
+
+
+def test_rotated_boxes_are_refused(tmp_path: Path, make_voc: Make, xml) -> None:
+    text = xml(("dog", 1, 1, 9, 9)).replace("bndbox", "robndbox")
+    dataset = read.load(make_voc(tmp_path, annotations(xml, a=text), LISTS), strict=False)
+    assert [p.kind for p in dataset.problems] == ["broken_annotation"]

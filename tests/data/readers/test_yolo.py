@@ -199,3 +199,169 @@ def test_a_wrong_data_yaml_is_one_sentence(
         read.load(root)
     assert "data.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def splits_of(dataset: Dataset) -> dict[str, list[str]]:
+    return {split: [e.path.stem for e in examples] for split, examples in dataset.splits.items()}
+
+
+def boxed(dataset: Dataset) -> int:
+    return sum(len(e.boxes) for examples in dataset.splits.values() for e in examples)
+
+
+def flat(root: Path, stems: str, make_picture: Callable[..., None], folder: str = "obj_train_data") -> None:
+    """Pictures with their labels beside them, as Darknet has them."""
+    for stem in stems:
+        make_picture(root / folder / f"{stem}.jpg")
+        (root / folder / f"{stem}.txt").write_text(GOOD)
+
+
+DARKNET = "classes = 2\ntrain = data/train.txt\nvalid=data/valid.txt\nnames = data/obj.names\nbackup = backup/\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["data/obj_train_data/{}.jpg", "D:\\mine\\obj_train_data\\{}.jpg", "/home/x/{}.jpg", "{}.JPG"]
+)
+def test_darknet_with_lists_of_another_machine(tmp_path: Path, make_picture: Callable[..., None], line: str) -> None:
+    flat(tmp_path, "abcd", make_picture)
+    (tmp_path / "obj.data").write_text(DARKNET)
+    (tmp_path / "obj.names").write_text("cat\r\nblack dog\r\n\r\n")
+    for name, stems in (("train", "ba"), ("valid", "c")):
+        (tmp_path / f"{name}.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(line.format(s) for s in stems).encode())
+    dataset = read.load_as_it_is(tmp_path)
+    assert dataset.class_names == ("cat", "black dog")
+    assert splits_of(dataset) == {"train": ["a", "b"], "val": ["c"]}
+    assert boxed(dataset) == 3
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("mended_path", "obj.data"),
+        ("unlisted_picture", "obj_train_data/d.jpg"),
+    ]
+
+
+def test_a_list_of_ghosts_and_of_pictures_that_one_name_cannot_tell_apart(
+    tmp_path: Path, make_picture: Callable[..., None]
+) -> None:
+    for folder in ("one", "two"):
+        flat(tmp_path, "a", make_picture, folder)
+    flat(tmp_path, "b", make_picture, "two")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "train.txt").write_text("ghost.jpg\na.jpg\n/x/two/b.jpg\n")
+    (tmp_path / "val.txt").write_text("/x/two/a.jpg\n")
+    dataset = read.load_as_it_is(tmp_path)
+    assert splits_of(dataset) == {"train": ["b"], "val": ["a"]}
+    assert dataset.splits["val"][0].path.parent.name == "two"
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("missing_picture", "train.txt"),
+        ("missing_picture", "train.txt"),
+        ("unlisted_picture", "one/a.jpg"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "names: {'0': cat, '1': dog}\ntrain: [images/one, images/two]\nval: images/three\n",
+        "names: obj.names\npath: .\ntrain: train.txt\nval: ./val.txt\n",
+        "names: [cat, dog]\npath: /content/mine\ntrain: images\\one\nval: /content/mine/images/three\n",
+    ],
+)
+def test_variants_of_data_yaml(tmp_path: Path, make_picture: Callable[..., None], yaml: str) -> None:
+    for folder, stems in (("one", "a"), ("two", "b"), ("three", "c")):
+        flat(tmp_path / "images", stems, make_picture, folder)
+    (tmp_path / "obj.names").write_text("cat\ndog\n")
+    (tmp_path / "train.txt").write_text("images/one/a.jpg\nimages/two/b.jpg\n")
+    (tmp_path / "val.txt").write_text("images/three/c.jpg\n")
+    (tmp_path / "data.yaml").write_text(yaml)
+    dataset = read.load_as_it_is(tmp_path)
+    assert dataset.class_names == ("cat", "dog")
+    assert splits_of(dataset)["val"] == ["c"]
+    assert "a" in splits_of(dataset)["train"]
+    assert boxed(dataset) == len([e for found in dataset.splits.values() for e in found])
+
+
+def test_an_exported_folder_inside_the_folder(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    make_yolo(tmp_path / "animals.v3.yolov5", SPLITS)
+    dataset = read.load(tmp_path)
+    assert splits_of(dataset) == {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
+    make_yolo(tmp_path / "cars.v1", SPLITS)
+    with pytest.raises(DatasetError, match=r"one data set, got animals\.v3\.yolov5/data\.yaml, cars\.v1/data\.yaml"):
+        read.load(tmp_path)
+
+
+def test_without_any_class_names_they_are_numbers_and_it_is_told(
+    tmp_path: Path, make_picture: Callable[..., None]
+) -> None:
+    flat(tmp_path, "abc", make_picture)
+    dataset = read.load_as_it_is(tmp_path)
+    assert dataset.class_names == ("0", "1")
+    assert [p.kind for p in dataset.problems] == ["missing_class_names"]
+
+
+def test_classes_without_names_in_data_yaml(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    dataset = read.load(make_yolo(tmp_path, SPLITS, "nc: 3\n"))
+    assert dataset.class_names == ("0", "1", "2")
+    assert [p.kind for p in dataset.problems] == ["missing_class_names"]
+
+
+def test_a_label_without_picture(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    (root / "train" / "labels" / "ghost.txt").write_text(GOOD)
+    (root / "train" / "labels" / "classes.txt").write_text("cat\ndog\n")
+    (root / "README.roboflow.txt").write_text("Provided by a user\n")
+    assert [(p.kind, p.file) for p in read.load(root).problems] == [("missing_picture", "train/labels/ghost.txt")]
+
+
+def test_a_picture_does_not_take_the_label_of_another_splits_picture(
+    tmp_path: Path, make_yolo: Callable[..., Path]
+) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": GOOD, "1": GOOD}, "val": {"1": GOOD}, "test": {"1": GOOD}})
+    (root / "train" / "labels" / "1.txt").unlink()
+    dataset = read.load(root)
+    assert [len(e.boxes) for e in dataset.splits["train"]] == [0, 1]
+    assert [(p.kind, p.file) for p in dataset.problems] == [("missing_label_file", "train/labels/1.txt")]
+
+
+def test_labels_in_a_folder_of_another_name(tmp_path: Path, make_picture: Callable[..., None]) -> None:
+    for stem in ("a.b", "c"):
+        make_picture(tmp_path / "photos" / f"{stem}.jpg")
+        (tmp_path / "yolo_labels").mkdir(exist_ok=True)
+        (tmp_path / "yolo_labels" / f"{stem}.txt").write_text(GOOD)
+    (tmp_path / "yolo_labels" / "classes.txt").write_text("cat\ndog\n")
+    dataset = read.load_as_it_is(tmp_path)
+    assert splits_of(dataset) == {"train": ["a.b", "c"]}
+    assert boxed(dataset) == 2
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize(
+    "content", ["\ufeff" + GOOD, GOOD.replace("\n", "\r\n"), GOOD.rstrip(), "\r\n" + GOOD + "\n\n"]
+)
+def test_marks_and_line_ends(tmp_path: Path, make_yolo: Callable[..., Path], content: str) -> None:
+    root = make_yolo(tmp_path, SPLITS)
+    (root / "train" / "labels" / "a.txt").write_bytes(content.encode())
+    dataset = read.load(root)
+    assert dataset.splits["train"][0].boxes.tolist() == [[10, 12, 30, 18]]
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("cp949", "강아지"), ("latin-1", "Größe"), ("utf-16", "강아지")])
+def test_names_in_a_code_page(tmp_path: Path, make_picture: Callable[..., None], encoding: str, name: str) -> None:
+    flat(tmp_path, "ab", make_picture)
+    (tmp_path / "obj.names").write_bytes(f"cat\n{name}\n".encode(encoding))
+    dataset = read.load_as_it_is(tmp_path)
+    assert dataset.class_names == ("cat", name)
+    assert [p.kind for p in dataset.problems] == ([] if encoding == "utf-16" else ["text_encoding"])
+
+
+def test_an_inverted_box_is_mended(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    dataset = read.load(make_yolo(tmp_path, SPLITS | {"train": {"a": "1 0.5 0.5 -0.5 0.2\n"}}))
+    assert dataset.splits["train"][0].boxes.tolist() == [[10, 12, 30, 18]]
+    assert [p.kind for p in dataset.problems] == ["inverted_box"]
+
+
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 9))
+
+
+def test_merge_keys_are_refused(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    with pytest.raises(DatasetError, match="expected no merge keys"):
+        read.load(make_yolo(tmp_path, SPLITS, MERGES + "names: [cat, dog]\n"))
