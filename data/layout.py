@@ -87,12 +87,12 @@ def draw(
         pasted = cutmix.draw_cutmix(place.generator(Stream.CUTMIX), config, count)
         if pasted is not None:
             where = cutmix.rectangle(pasted, size)
-            other = _whole(pasted.partner, pasted.change, stored_sizes, size, fit, where)
+            other = _whole(_other(pasted.partner, first, count), pasted.change, stored_sizes, size, fit, where)
             return Layout((base, other), is_cutmix=True)
     if config.mixup_prob > 0:
         blended = mixup.draw_mixup(place.generator(Stream.MIXUP), config, count)
         if blended is not None:
-            other = _whole(blended.partner, blended.change, stored_sizes, size, fit)
+            other = _whole(_other(blended.partner, first, count), blended.change, stored_sizes, size, fit)
             return Layout((base, replace(other, opacity=1 - blended.share)))
     return Layout((base,))
 
@@ -114,6 +114,11 @@ def _mosaic(
         where, patch = augment.snap(where, window, width, height)
         tiles.append(Tile(index, change, where, window, patch))
     return Layout(tuple(tiles))
+
+
+def _other(partner: int, first: int, count: int) -> int:
+    """The partner, or the next picture where the first one itself was drawn: joined with itself it is doubled."""
+    return partner if partner != first else (partner + 1) % count
 
 
 def _whole(

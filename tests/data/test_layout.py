@@ -247,3 +247,10 @@ def test_the_share_is_the_first_pictures() -> None:
     assert expected is not None
     assert drawn.tiles[0].opacity == 1
     assert drawn.tiles[1].opacity == 1 - expected.share
+
+
+@pytest.mark.parametrize("technique", ["cutmix_prob", "mixup_prob"])
+def test_no_picture_is_joined_with_itself(technique: str) -> None:
+    config = AugmentConfig(mosaic_prob=0, **{technique: 1.0})
+    partners = [one.tiles[1].example for one in layouts(config)]
+    assert set(partners) == {0, 1, 3, 4, 5}  # the first one is 2, of 6
