@@ -53,7 +53,7 @@ def render(
     given = settings or {}
     letterbox = fit == "letterbox"
     lines = [ABOUT + json.dumps(about)] if about else []
-    lines += [f"# {note}" for note in words.notes(given, letterbox=letterbox)] if settings else []
+    lines += [f"# {note}" for note in words.notes(given, letterbox=letterbox)]
     lines += ["[net]", *_lines(words.net_options(given, height, width, letterbox=letterbox))]
     last_yolo = max(place for place, section in enumerate(sections) if section.kind == "yolo")
     for place, section in enumerate(sections):

@@ -55,8 +55,12 @@ def describe(cfg: Cfg) -> Described:
         height, width = (_side(cfg, key) for key in ("height", "width"))
         letterbox = cfg.net.get("letter_box", "0") not in ("0", "")
         names = _class_names(cfg, num_classes)
-    except (KeyError, TypeError, OverflowError) as error:
-        raise CfgError(f"{cfg.name}: expected a cfg of yolov4, got one that lacks something: {error}") from error
+    except CfgError:
+        raise
+    except KeyError as error:
+        raise CfgError(f"{cfg.name}: expected {error} in its sections, got none") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise CfgError(f"{cfg.name}: it is no cfg of yolov4: {str(error)[:200]}") from error
     described = Described(
         "yolov4-tiny" if tiny else "yolov4",
         config,

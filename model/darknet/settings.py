@@ -37,6 +37,7 @@ FIXED: dict[str, Any] = {
     "regularization.dropblock_ramp_share": 0.85,
     "train.size_period": 10,
 }
+DRAWN = {"augment.flip_prob", "augment.mosaic_prob", "augment.mixup_prob", "regularization.sat_prob"}  # with p = 0.5
 
 
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,12 +151,12 @@ def _has_mosaic(value: Mapping[str, Any], letterbox: bool) -> bool:
 
 
 def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
-    """A line for each setting that Darknet cannot be told, or reads otherwise."""
+    """A line for each of these settings that Darknet cannot be told, or reads otherwise."""
     value = with_defaults(settings)
     for address, fixed in FIXED.items():
-        if value[address] != fixed:
+        if address in settings and value[address] != fixed:
             yield f"{address} {value[address]}: no key; Darknet has {fixed}"
-    for address in ("augment.flip_prob", "augment.mosaic_prob", "augment.mixup_prob", "regularization.sat_prob"):
+    for address in sorted(settings.keys() & DRAWN):
         if value[address] not in (0, 0.5):
             yield f"{address} {value[address]}: no key; Darknet draws with 0.5"
     if value["augment.mosaic_prob"] > 0 and letterbox:
@@ -166,5 +167,8 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         yield f"regularization.sat_norm '{value['regularization.sat_norm']}': no key; adversarial_lr is the raw form"
     if value["optimizer.cycles"] > 1 and value["optimizer.cycle_factor"] != round(value["optimizer.cycle_factor"]):
         yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
-    yield f"loss.box_weight {value['loss.box_weight']}: Darknet's gradients scale otherwise; iou_normalizer is its own"
-    yield f"optimizer.max_gradient_norm {value['optimizer.max_gradient_norm']}: Darknet bounds each delta instead"
+    if "loss.box_weight" in settings:
+        weight = value["loss.box_weight"]
+        yield f"loss.box_weight {weight}: Darknet's gradients scale otherwise; iou_normalizer is its own"
+    if "optimizer.max_gradient_norm" in settings:
+        yield f"optimizer.max_gradient_norm {value['optimizer.max_gradient_norm']}: Darknet bounds each delta instead"

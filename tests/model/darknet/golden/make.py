@@ -10,6 +10,7 @@ whole maps go there too, and with --cfg NAME=FILE a network is read through that
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -64,8 +65,8 @@ def main() -> None:
             for size in case.sizes:
                 for number, found in enumerate(heads(case, size, Path(folder), cfgs.get(case.name))):
                     key = f"{case.name}/{size[0]}x{size[1]}/{number}"
-                    print(f"{key} {found.shape} mean {found.mean():.3f} deviation {found.std():.3f} "
-                          f"lowest {found.min():.2f} highest {found.max():.2f}")
+                    spread = f"deviation {found.std():.3f} lowest {found.min():.2f} highest {found.max():.2f}"
+                    sys.stdout.write(f"{key} {found.shape} {spread}\n")
                     kept[key] = found.reshape(-1)[places(found.size, SAMPLE, SEED)]
                     if options.full:
                         options.full.mkdir(parents=True, exist_ok=True)

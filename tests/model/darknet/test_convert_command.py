@@ -1,0 +1,115 @@
+"""`python -m model convert`, both ways, through its own parser."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import checkpoint
+from model.config import DetectorConfig
+from model.darknet import convert_command, source, target, topology
+
+SMALL = DetectorConfig(width=0.05, depth=0.1, sam=True, shortcut="per_feature", dropblock_place="neck")
+NAMES = ("ring", "häkchen", "dot 3")
+ANCHORS = tuple((float(k), k + 0.25) for k in range(1, 10))
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    convert_command.add_parser(parser.add_subparsers())
+    options = parser.parse_args(["convert", *map(str, arguments)])
+    found: int = options.run(options)
+    return found
+
+
+@pytest.fixture
+def files(golden: Path, tmp_path: Path) -> Path:
+    """mine.weights with its cfg."""
+    from seeded import weights
+
+    path = tmp_path / "mine.weights"
+    given = weights(topology.sections(SMALL, 3), 1)
+    target.write(path, SMALL, given, NAMES, ANCHORS, height=64, width=64, fit="letterbox")
+    return path
+
+
+def test_there_and_back_is_the_same_file(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(files, tmp_path / "mine.keras", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"files": [str(tmp_path / "mine.keras")], "classes": 3, "layers": 121, "fresh": []}
+    info = checkpoint.read_info(tmp_path / "mine.keras")
+    assert (info.class_names, info.anchors, info.size, info.fit) == (NAMES, ANCHORS, 64, "letterbox")
+    assert info.detector == SMALL
+    assert info.notes == {"source": "mine.weights", "darknet_seen": "0"}
+    assert run(tmp_path / "mine.keras", tmp_path / "back.weights") == 0
+    assert capsys.readouterr().out.endswith("back.names: 3 classes\n")
+    assert files.read_bytes()[20:] == (tmp_path / "back.weights").read_bytes()[20:]
+    found = source.read(tmp_path / "back.weights", cfg_path=tmp_path / "back.cfg")
+    assert (found.config, found.class_names, found.anchors, found.fit) == (SMALL, NAMES, ANCHORS, "letterbox")
+
+
+def test_other_class_names_start_fresh_output_maps(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "two.txt").write_text("a\n\nb\n", encoding="utf-8")
+    for seed in (0, 1):
+        assert run(files, tmp_path / f"{seed}.keras", "--names", tmp_path / "two.txt", "--seed", seed) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-4] for line in lines[1:4]] == ["head8_output", "head16_output", "head32_output"]
+    assert all(line.startswith("  fresh from the seed: layer ") for line in lines[1:4])
+    first, second = (checkpoint.read_weights(tmp_path / f"{seed}.keras") for seed in (0, 1))
+    differing = {name for name in first if not np.array_equal(first[name], second[name])}
+    assert differing == {f"head{stride}_output/kernel" for stride in (8, 16, 32)}
+    assert checkpoint.read_info(tmp_path / "0.keras").class_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("a.keras", "b.keras"), "expected a .weights file and a .keras file, either way round"),
+        (("a.weights", "b.onnx"), "either way round"),
+        (("absent.weights", "b.keras"), "got nothing there"),
+        (("absent.keras", "b.weights"), "got nothing there"),
+        (("a.keras", "b.weights", "--size", "64"), "--size: expected with a .weights file as SRC alone"),
+        (("a.weights", "b.keras", "--classes", "0"), "--classes: expected at least 1, got 0"),
+        (("a.weights", "b.keras", "--size", "100"), "--size: expected a multiple of 32"),
+        (("yolov4.conv.137", "b.keras", "--names", "absent.txt"), "absent.txt: expected class names, one a line"),
+    ],
+)
+def test_wrong_input_is_told_before_keras_loads(
+    tmp_path: Path, arguments: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(convert_command, "load_keras", lambda: pytest.fail("Keras was loaded"))
+    with pytest.raises(ValueError, match=words):
+        run(*arguments)
+
+
+def test_an_input_that_is_no_square_needs_a_size(files: Path, tmp_path: Path) -> None:
+    text = files.with_suffix(".cfg").read_text(encoding="utf-8")
+    files.with_suffix(".cfg").write_text(text.replace("width=64", "width=96"), encoding="utf-8")
+    with pytest.raises(ValueError, match="expected a square input, got 96x64; say --size"):
+        run(files, tmp_path / "mine.keras")
+
+
+def test_a_checkpoint_is_not_made_of_yolov4_tiny(tmp_path: Path) -> None:
+    cfg = tmp_path / "tiny.cfg"
+    config = DetectorConfig(backbone_activation="leaky", width=0.1)
+    sections = topology.tiny_sections(config, 1)
+    from seeded import weights
+
+    target.write(
+        tmp_path / "tiny.weights",
+        config,
+        weights(sections, 1),
+        ("one",),
+        source.ANCHORS["yolov4-tiny"],
+        height=64,
+        width=64,
+        variant="yolov4-tiny",
+    )
+    assert cfg.exists()
+    with pytest.raises(ValueError, match="expected weights of yolov4, got those of yolov4-tiny"):
+        run(tmp_path / "tiny.weights", tmp_path / "tiny.keras")

@@ -1,0 +1,134 @@
+"""Our networks against what OpenCV's Darknet importer computes from the files that we write (golden/make.py)."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from model import detector, layers, normalization, scaling, tiny
+from model.config import DetectorConfig
+from model.darknet import convert, source, topology
+from model.summary import summarize
+
+OPENCV_EPSILON = 1e-6  # of batch normalization in OpenCV's importer; Darknet's and ours is 1e-5
+
+
+def build(variant: str, config: DetectorConfig, num_classes: int) -> keras.Model:
+    return (detector.build if variant == "yolov4" else tiny.build_tiny)(config, num_classes)
+
+
+def filled(case: Any) -> keras.Model:
+    """The network of a case with its seeded weights."""
+    from cases import SEED
+    from seeded import weights
+
+    model = build(case.variant, case.config, case.num_classes)
+    given = weights(case.sections, SEED)
+    for layer in model.layers:
+        for variable in layer.weights:
+            variable.assign(given.pop(f"{layer.name}/{variable.name}"))
+    assert not given
+    return model
+
+
+def differences(golden: Path, case: Any, model: keras.Model) -> list[float]:
+    """The largest difference of each sampled map from OpenCV's."""
+    from cases import SAMPLE, SEED
+    from seeded import picture, places
+
+    found = []
+    with np.load(golden / "heads.npz") as stored:
+        for size in case.sizes:
+            maps = model(picture(*size, SEED)[None], training=False)
+            for number, raw in enumerate(maps):
+                values = np.asarray(raw).reshape(-1)
+                expected = stored[f"{case.name}/{size[0]}x{size[1]}/{number}"]
+                assert expected.shape == (SAMPLE,)
+                assert expected.std() > 0.3  # a map that says something
+                found.append(float(np.abs(values[places(values.size, SAMPLE, SEED)] - expected).max()))
+    return found
+
+
+def check_against_opencv(golden: Path, case: Any, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
+    model = filled(case)
+    assert max(differences(golden, case, model)) < 2e-3
+    with monkeypatch.context() as patched:  # what is left without the two epsilons' difference is rounding
+        patched.setattr(normalization, "EPSILON", OPENCV_EPSILON)
+        assert max(differences(golden, case, model)) < 2e-4
+    return model
+
+
+@pytest.mark.parametrize("name", ["small", "small_dropblock", "tiny", "narrow_tiny"])
+def test_heads_agree_with_opencv(golden: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cases import CASES
+
+    check_against_opencv(golden, next(case for case in CASES if case.name == name), monkeypatch)
+
+
+CONFIGS = [
+    DetectorConfig(width=0.125, depth=0.34),
+    DetectorConfig(width=0.25, depth=0.5, sam=True, shortcut="per_channel", dropblock_place="both"),
+    DetectorConfig(width=0.3, depth=0.2, shortcut="per_feature", dropblock_place="neck"),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_names_and_shapes_are_those_of_the_network(config: DetectorConfig) -> None:
+    _compare_names(detector.build(config, 3), topology.sections(config, 3))
+
+
+@pytest.mark.parametrize("width", [1.0, 0.3])
+def test_names_and_shapes_are_those_of_yolov4_tiny(width: float) -> None:
+    config = DetectorConfig(backbone_activation="leaky", width=width)
+    _compare_names(tiny.build_tiny(config, 3), topology.tiny_sections(config, 3))
+
+
+def _compare_names(model: keras.Model, sections: Any) -> None:
+    ours = {part.name: convert.keras_shape(part) for section in sections for part in section.stored}
+    networks = {f"{layer.name}/{v.name}": tuple(v.shape) for layer in model.layers for v in layer.weights}
+    assert ours == networks
+    dropped = [section.name for section in sections if section.kind == "dropout"]
+    assert dropped == [layer.name for layer in model.layers if layer.name.endswith("_dropblock")]
+
+
+def test_yolov4_tiny_is_the_released_network() -> None:
+    found = summarize(tiny.build_tiny(tiny.RELEASED, 80), 416)
+    # parameters, convolutions and BFLOPs as Darknet prints them for cfg/yolov4-tiny.cfg
+    assert (found.trainable, found.convolutions) == (6_056_606, 21)
+    assert found.bflops == pytest.approx(6.910, abs=5e-4)
+    assert found.outputs == ((26, 26, 255), (13, 13, 255))
+    assert found.total == found.trainable + 2 * 3104  # 18 normalized convolutions, 3104 channels in all
+    assert source.RELEASED["yolov4-tiny"] == tiny.RELEASED
+    assert source.ANCHORS["yolov4-tiny"] == tiny.ANCHORS
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DetectorConfig(depth=0.5),
+        DetectorConfig(sam=True),
+        DetectorConfig(shortcut="per_feature"),
+        DetectorConfig(dropblock_place="neck"),
+    ],
+)
+def test_yolov4_tiny_refuses_what_it_has_no_place_for(config: DetectorConfig) -> None:
+    with pytest.raises(ValueError, match=r"detector\.\w+: expected .*, as yolov4-tiny has no other, got"):
+        tiny.build_tiny(config, 80)
+
+
+def test_a_second_half_is_the_second_half() -> None:
+    x = np.arange(12, dtype=np.float32).reshape(1, 1, 2, 6)
+    half = np.asarray(tiny.SecondHalf()(x))
+    np.testing.assert_array_equal(half, x[..., 3:])
+    assert tiny.SecondHalf().compute_output_shape((None, 4, 4, 6)) == (None, 4, 4, 3)
+
+
+def test_scaling_is_the_networks() -> None:
+    for channels in (32, 64, 128, 1024):
+        for width in (0.01, 0.1, 0.125, 0.3, 0.33, 0.5, 0.75, 1.0, 1.25, 4.0):
+            assert scaling.scaled_channels(channels, width) == layers.scaled_channels(channels, width)
+    for units in (1, 2, 4, 8):
+        for depth in (0.01, 0.2, 0.34, 0.5, 1.0, 1.5, 4.0):
+            assert scaling.scaled_units(units, depth) == layers.scaled_units(units, depth)
