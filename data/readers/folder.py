@@ -160,15 +160,21 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[File]:
         except OSError as error:
             problems.append(Problem("unreadable_folder", str(place), f"cannot be listed: {error.strerror}; skipped"))
             continue
+        folders = []
         for entry in found:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
             inside = place / entry.name
-            if not entry.is_dir():
-                if entry.is_file():
-                    yield File(root / inside, inside)
-            elif not entry.is_symlink() or _leads_on(root / inside, inside, true_root, walked, problems):
-                waiting.append(inside)
+            try:
+                is_file, is_dir = entry.is_file(), entry.is_dir()
+            except OSError as error:  # a link to itself, say
+                problems.append(Problem("link_loop", str(inside), f"cannot be followed: {error.strerror}"))
+                continue
+            if is_file:
+                yield File(root / inside, inside)
+            elif is_dir and (not entry.is_symlink() or _leads_on(root / inside, inside, true_root, walked, problems)):
+                folders.append(inside)
+        waiting += reversed(folders)  # the first by name is walked first: of two links to one folder it is the one
 
 
 def _leads_on(link: Path, place: PurePosixPath, true_root: Path, walked: set[Path], problems: list[Problem]) -> bool:

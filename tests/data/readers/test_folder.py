@@ -1,0 +1,192 @@
+"""Walking a folder, and which file a name means."""
+
+import cProfile
+import os
+import pstats
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from data import read
+from data.example import DatasetError
+from data.readers import folder as folders
+from data.readers.folder import Folder
+
+Make = Callable[..., Path]
+GOOD = "1 0.5 0.5 0.5 0.2\n"
+
+
+def made(root: Path, *places: str) -> Folder:
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(b"x")
+    return folders.walk(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.jpg", "one/a.jpg"),
+        ("a", "one/a.jpg"),
+        ("A.JPG", "one/a.jpg"),
+        ("a.png", "one/a.jpg"),  # converted since it was labelled
+        ("../../etc/a.jpg", "one/a.jpg"),  # only the last part counts
+        ("C:\\data\\a.jpg", "one/a.jpg"),
+        ("x.y #1", "one/x.y #1.png"),
+        ("x.y #1.png", "one/x.y #1.png"),
+        ("x.png", None),
+        ("", None),
+        ("..", None),
+        ("/", None),
+        ("two/b.jpg", "two/b.jpg"),
+        ("/elsewhere/two/b.jpg", "two/b.jpg"),
+        ("/elsewhere/b.jpg", None),  # two of them, and nothing to choose by
+    ],
+)
+def test_which_picture_a_name_means(tmp_path: Path, name: str, expected: str | None) -> None:
+    folder = made(tmp_path, "one/a.jpg", "one/b.jpg", "one/x.y #1.png", "two/b.jpg")
+    found = folder.picture(name)
+    assert (str(found.place) if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("near", "expected"),
+    [
+        ("images/train", "images/train/1.jpg"),
+        ("labels/train", "images/train/1.jpg"),
+        ("images", None),
+        ("annotations", None),
+    ],
+)
+def test_the_nearest_of_several(tmp_path: Path, near: str, expected: str | None) -> None:
+    folder = made(tmp_path, "images/train/1.jpg", "images/val/1.jpg")
+    found = folder.picture("1", PurePosixPath(near))
+    assert (str(found.place) if found else None) == expected
+    assert str(getattr(folder.picture("1.jpg", split="val"), "place", None)) == "images/val/1.jpg"
+
+
+def test_letters_of_two_signs_are_those_of_one(tmp_path: Path) -> None:
+    apart, composed = unicodedata.normalize("NFD", "größe 강아지"), unicodedata.normalize("NFC", "größe 강아지")
+    folder = made(tmp_path, f"{apart}.jpg")
+    assert folder.picture(f"{composed}.jpg") is not None
+    assert folder.picture(apart) is not None
+
+
+def test_hidden_files_are_none_of_a_data_sets(tmp_path: Path) -> None:
+    folder = made(tmp_path, "a.jpg", "._a.jpg", ".git/b.jpg", "__MACOSX/c.jpg")
+    assert [str(file.place) for file in folder.pictures] == ["a.jpg"]
+
+
+def test_links_that_hold_themselves_are_not_followed(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path / "mine", {"train": {"a": GOOD}, "val": {"b": GOOD}, "test": {"c": GOOD}})
+    (root / "train" / "again").symlink_to(root, target_is_directory=True)
+    (root / "val" / "up").symlink_to("..", target_is_directory=True)
+    (root / "test" / "disk").symlink_to("/", target_is_directory=True)
+    (root / "test" / "self").symlink_to("self", target_is_directory=True)
+    dataset = read.load(root)
+    assert sum(len(examples) for examples in dataset.splits.values()) == 3
+    assert sorted((p.kind, p.file) for p in dataset.problems) == [
+        ("link_loop", "test/disk"),
+        ("link_loop", "test/self"),
+        ("link_loop", "train/again"),
+        ("link_loop", "val/up"),
+    ]
+
+
+def test_a_linked_folder_elsewhere_is_read_once(tmp_path: Path, make_yolo: Make) -> None:
+    store = make_yolo(tmp_path / "store", {"train": {"a": GOOD}, "val": {"b": GOOD}, "test": {"c": GOOD}})
+    (store / "train" / "loop").symlink_to(store, target_is_directory=True)
+    root = tmp_path / "mine"
+    root.mkdir()
+    (root / "data.yaml").write_text("names: [cat, dog]\n")
+    for split in ("train", "val", "test"):
+        (root / split).symlink_to(store / split, target_is_directory=True)
+    (root / "valid again").symlink_to(store / "val", target_is_directory=True)
+    dataset = read.load(root)
+    assert {split: len(examples) for split, examples in dataset.splits.items()} == {"train": 1, "val": 1, "test": 1}
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    made(tmp_path, "a.jpg")
+    os.mkfifo(tmp_path / "b.jpg")  # reading it would wait for ever
+    (tmp_path / "c.jpg").symlink_to("/dev/zero")
+    (tmp_path / "d.jpg").symlink_to(tmp_path / "nothing")
+    assert [str(file.place) for file in folders.walk(tmp_path).pictures] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("place", "split"),
+    [
+        ("train/images/a.jpg", "train"),
+        ("images/Valid/a.jpg", "val"),
+        ("images/val2017/a.jpg", "val"),
+        ("test/b/a.jpg", "test"),
+        ("train/old/test/a.jpg", "test"),
+        ("training_data/a.jpg", None),
+        ("train.jpg", None),
+    ],
+)
+def test_the_split_of_a_place(place: str, split: str | None) -> None:
+    assert folders.split_of(PurePosixPath(place)) == split
+
+
+@pytest.mark.parametrize(
+    ("stem", "split"),
+    [
+        ("instances_val2017", "val"),
+        ("train", "train"),
+        ("my-test.coco", "test"),
+        ("_annotations.coco", None),
+        ("trainer", None),
+    ],
+)
+def test_the_split_in_a_name(stem: str, split: str | None) -> None:
+    assert folders.split_named(stem) == split
+
+
+def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DatasetError, match="a folder without pictures"):
+        folders.walk(tmp_path)
+
+
+def calls(root: Path) -> int:
+    """How many function calls the reading of this folder takes: a measure of work that no busy machine changes."""
+    profile = cProfile.Profile()
+    profile.runcall(read.load_as_it_is, root)
+    return pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "yolo", "list"])
+def test_work_grows_with_the_number_of_files_and_not_with_its_square(
+    tmp_path: Path, make_picture: Callable[..., None], xml: Callable[..., str], kind: str
+) -> None:
+    counted = {}
+    for number in (100, 800):
+        root = tmp_path / f"{number}"
+        make_picture(root / "images" / "0000.png")
+        for i in range(1, number):
+            os.link(root / "images" / "0000.png", root / "images" / f"{i:04d}.png")
+        write_labels(root, kind, number, xml(("dog", 1, 1, 9, 9)))
+        counted[number] = calls(root)
+    assert counted[800] < 8.8 * counted[100]
+
+
+def write_labels(root: Path, kind: str, number: int, xml: str) -> None:
+    names = [f"{i:04d}" for i in range(number)]
+    if kind == "coco":
+        images = ",".join(f'{{"id": {i}, "file_name": "{name}.png"}}' for i, name in enumerate(names))
+        boxes = ",".join(f'{{"image_id": {i}, "category_id": 1, "bbox": [1, 1, 9, 9]}}' for i in range(number))
+        document = f'{{"images": [{images}], "annotations": [{boxes}], "categories": [{{"id": 1, "name": "dog"}}]}}'
+        (root / "train.json").write_text(document)
+        return
+    labels = root / ("Annotations" if kind == "voc" else "labels")
+    labels.mkdir()
+    for name in names:
+        (labels / f"{name}.{'xml' if kind == 'voc' else 'txt'}").write_text(xml if kind == "voc" else GOOD)
+    if kind != "voc":
+        (root / "classes.txt").write_text("cat\ndog\n")
+    if kind == "list":
+        (root / "train.txt").write_text("".join(f"/x/{name}.png\n" for name in names))
