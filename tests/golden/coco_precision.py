@@ -14,21 +14,27 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 CLASSES = 4  # the last has no truth
-PICTURES = 25
+PICTURES = 10
 
 
 def case(rng):
-    """One picture: truths [x1, y1, x2, y2, class], detections with a score more; more than 100 of them in some."""
+    """One picture: truths [x1, y1, x2, y2, class], detections with a score more; of one class more than 100 in some."""
     low = rng.uniform(0, 300, (rng.integers(0, 8), 2))
     boxes = np.concatenate([low, low + rng.uniform(10, 120, low.shape)], axis=1)
     classes = rng.integers(0, CLASSES - 1, len(boxes))
-    copies = int(rng.integers(1, 20))
+    copies = int(rng.integers(1, 60))
     near = np.repeat(boxes, copies, axis=0) + rng.normal(0, 5, (copies * len(boxes), 4))
     near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
     shown = np.where(rng.random(len(near)) < 0.85, np.repeat(classes, copies), rng.integers(0, CLASSES, len(near)))
     scores = rng.random(len(near))
     truths = np.column_stack([boxes, classes]).astype(np.float32)
     return truths.tolist(), np.column_stack([near, shown, scores]).astype(np.float32).tolist()
+
+
+def crowded():
+    """A picture whose one hit comes after 110 misses of its class: beyond the hundred that count."""
+    misses = [[400.0, 400.0, 410.0 + k, 420.0, 0.0, 0.75] for k in range(110)]
+    return [[10.0, 10.0, 90.0, 90.0, 0.0]], [*misses, [10.0, 10.0, 90.0, 90.0, 0.0, 0.5]]
 
 
 def rows(boxes, extra):
@@ -42,7 +48,7 @@ def rows(boxes, extra):
 def main():
     """Draw, ask pycocotools, write."""
     rng = np.random.default_rng(20)
-    cases = [case(rng) for _ in range(PICTURES)]
+    cases = [case(rng) for _ in range(PICTURES - 1)] + [crowded()]
     annotations, results = [], []
     for image, (truths, detections) in enumerate(cases, start=1):
         annotations += rows(truths, lambda _, w, h, image=image: {"image_id": image, "area": w * h, "iscrowd": 0})

@@ -41,6 +41,22 @@ def test_area_by_hand(points: int, expected: float) -> None:
     assert [row.ap50 for row in two.rows] == pytest.approx([expected, 0])
 
 
+def test_the_envelope_lifts_what_lies_before_a_better_precision() -> None:
+    # Nothing there, then A1 and A2: precision 0, 1/2, 2/3; recall 0, 1/2, 1; the envelope is 2/3 all along.
+    shown = [found((NOWHERE, 0, 0.9), (A1, 0, 0.8), (A2, 0, 0.7))]
+    for points in (0, 11, 101):
+        ap = darknet_precision([truth((A1, 0), (A2, 0))], shown, ["a"], points=points)
+        assert ap.map50 == pytest.approx(2 / 3)
+
+
+def test_a_recall_that_is_one_of_the_points_counts() -> None:
+    # 3 of 10 truths: recalls 0, .1, .2 and .3 are reached, though .3 is no float.
+    boxes = [[100.0 * k, 0, 100.0 * k + 50, 50] for k in range(10)]
+    shown = [found(*((box, 0, 0.9) for box in boxes[:3]))]
+    ap = darknet_precision([truth(*((box, 0) for box in boxes))], shown, ["a"], points=11)
+    assert ap.map50 == pytest.approx(4 / 11)
+
+
 def test_precision_recall_and_f1_are_those_above_a_quarter() -> None:
     ap = darknet_precision(TRUTHS, DETECTIONS, ["a"])
     assert (ap.precision, ap.recall, ap.f1) == pytest.approx((3 / 5, 1, 3 / 4))
