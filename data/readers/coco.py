@@ -13,7 +13,8 @@ from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.readers import assemble, coco_file
 from data.readers.assemble import Labelled
 from data.readers.coco_file import Picture
-from data.readers.folder import File, Folder, split_named, split_of
+from data.readers.folder import File, Folder
+from data.readers.split_names import split_named, split_of
 
 # Split -> place of a picture -> the picture, and its entries: (label file, what it says of the picture).
 _Found = dict[str, dict[PurePosixPath, tuple[File, list[tuple[File, Picture]]]]]

@@ -6,7 +6,6 @@ Unicode's composed form: an archive made on macOS spells an accented letter with
 """
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,7 @@ from typing import Any
 
 from data.example import DatasetError, Problem
 from data.pictures import is_picture
-
-FOLDER_NAMES: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training", "train2017", "train2014", "obj_train_data"),
-    "val": ("val", "valid", "validation", "val2017", "val2014", "obj_valid_data"),
-    "test": ("test", "testing", "test2017", "obj_test_data"),
-}
-_SPLIT_OF = {name: split for split, names in FOLDER_NAMES.items() for name in names}
+from data.readers.split_names import split_of
 
 _SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
 _LOOK_AT_MOST = (
@@ -130,17 +123,6 @@ def walk(root: Path) -> Folder:
     if not pictures:
         raise DatasetError(f"{root}: expected a data set, got a folder without pictures", tuple(problems))
     return Folder(root, tuple(sorted(pictures, key=_order)), tuple(sorted(others, key=_order)), tuple(problems))
-
-
-def split_of(place: PurePosixPath) -> str | None:
-    """The split that a folder on the way names, the innermost first; None where none does."""
-    return next((_SPLIT_OF[part.lower()] for part in reversed(place.parent.parts) if part.lower() in _SPLIT_OF), None)
-
-
-def split_named(stem: str) -> str | None:
-    """The split that one word of a file's name is, as in instances_val2017; None where none is."""
-    words = re.split(r"[^0-9a-z]+", stem.lower())
-    return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
 
 
 def _order(file: File) -> tuple[str, ...]:

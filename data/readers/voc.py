@@ -13,7 +13,8 @@ from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
 from data.readers import assemble, text, voc_objects
 from data.readers.assemble import Labelled
-from data.readers.folder import FOLDER_NAMES, File, Folder, split_of
+from data.readers.folder import File, Folder
+from data.readers.split_names import FOLDER_NAMES, split_of
 
 LISTS = ("ImageSets", "Main")
 LABEL_MAP = "labelmap.txt"  # CVAT's: a line `name:colour:parts:actions` a class, which keeps the classes' order

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 
 from data.example import Dataset, DatasetError, Example, Problem
 from data.readers import assemble, yolo_config, yolo_labels, yolo_names, yolo_splits
-from data.readers.folder import FOLDER_NAMES, File, Folder, split_of
+from data.readers.folder import File, Folder
+from data.readers.split_names import FOLDER_NAMES, split_of
 
 
 def joins(folder: Folder) -> bool:

@@ -13,7 +13,8 @@ import yaml
 
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import text, yolo_names
-from data.readers.folder import FOLDER_NAMES, File, Folder
+from data.readers.folder import File, Folder
+from data.readers.split_names import FOLDER_NAMES
 
 YAML_NAMES = ("data.yaml", "data.yml")
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "predefined_classes.txt")

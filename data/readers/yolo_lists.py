@@ -4,7 +4,8 @@ from pathlib import PurePosixPath
 
 from data.example import DatasetError, Problem
 from data.readers import text
-from data.readers.folder import FOLDER_NAMES, File, Folder
+from data.readers.folder import File, Folder
+from data.readers.split_names import FOLDER_NAMES
 
 Pictures = dict[PurePosixPath, File]
 

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import yolo_lists
-from data.readers.folder import FOLDER_NAMES, File, Folder, split_of
+from data.readers.folder import File, Folder
+from data.readers.split_names import FOLDER_NAMES, split_of
 from data.readers.yolo_config import Config
 from data.readers.yolo_lists import Pictures
 from data.readers.yolo_names import spell
