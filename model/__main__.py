@@ -1,4 +1,4 @@
-"""`python -m model summary|evaluate|predict`: the detector without the search.
+"""`python -m model summary|evaluate|predict|pretrain|convert|export`: the detector without the search.
 
 Parses and hands over to model/commands, of which some read data sets and pictures; the rest of the room knows boxes
 and letterbox only. What can be wrong is looked at before TensorFlow loads.
@@ -8,7 +8,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from model.commands import evaluate, predict, summary
+from model import pretrain_command
+from model.commands import evaluate, export, predict, summary
+from model.darknet import convert_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def _prefix(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model", description="A detector, without the search.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (summary, evaluate, predict):
+    for command in (summary, evaluate, predict, pretrain_command, convert_command, export):
         command.add_parser(commands)
     return parser
 

@@ -1,70 +1,158 @@
-"""`python -m model evaluate`: average precision of saved weights on a split of a data set."""
+"""`python -m model evaluate`: average precision of saved weights on a split of a data set, by COCO or by Darknet."""
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from model.commands.shared import add_post, add_weights, checked_size, finish, load_keras, print_json, say
+from model.commands.shared import (
+    add_post,
+    add_size,
+    add_weights,
+    find_weights,
+    finish,
+    load_keras,
+    post_of,
+    print_json,
+    progress,
+    say,
+    table,
+)
 from model.config import PostConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from data.example import Dataset, Example
-    from model.average_precision import AveragePrecision
-    from model.checkpoint import DetectorInfo
+    from model.average_precision import AveragePrecision, Detection
+    from model.commands.weights import Weights
+    from model.darknet_precision import DarknetPrecision
 
 EVALUATION_BATCH = 8
 STORE_FACTOR = 1.5  # pictures are kept at up to this many times the network's side, as in training
+POINTS = (0, 11, 101)  # darknet_precision.POINTS
+ALL = 1_000_000  # Darknet's protocol has no limit on candidates or detections
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command's options."""
-    command = subparsers.add_parser("evaluate", help="average precision of a checkpoint on a data set")
+    command = subparsers.add_parser("evaluate", help="average precision of a detector on a data set")
     add_weights(command)
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder")
     command.add_argument("--split", choices=("train", "val", "test"), default="val")
-    command.add_argument("--size", type=int, help="side of the input in pixels (default: the checkpoint's)")
-    command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the checkpoint's")
+    add_size(command, "the file's")
+    command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
+    command.add_argument(
+        "--protocol", choices=("coco", "darknet"), default="coco",
+        help="how precision is counted: COCO's AP50:95 (default), or AP50 as Darknet's `detector map`",
+    )  # fmt: skip
+    command.add_argument(
+        "--points", type=int, choices=POINTS,
+        help="of --protocol darknet: area under the curve (0, the default), or its mean at 11 or 101 recalls",
+    )  # fmt: skip
     add_post(command, PostConfig.score)
     finish(command, run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Average precision of saved weights on a split of a data set."""
-    from model import checkpoint
-
-    info = checkpoint.read_info(options.weights)
-    size = checked_size(options.size or info.size)
-    post = PostConfig(score=options.score, nms_iou=options.nms_iou, nms=options.nms)
+    if options.points is not None and options.protocol != "darknet":
+        raise ValueError(f"--points: expected --protocol darknet beside it, got {options.protocol}")
+    weights = find_weights(options.weights, options)
+    size = weights.size(options.size)
+    limits = {"max_candidates": ALL, "max_detections": ALL} if options.protocol == "darknet" else {}
+    post = post_of(options, weights, PostConfig.score, **limits)
+    fit = options.fit or weights.fit
     from data import read
 
     dataset = read.load(options.data, strict=False)
-    examples = examples_of(dataset, options.split, info)
+    examples = examples_of(dataset, options.split, weights.class_names)
     tell_problems(dataset)
     load_keras()
     from data.pipeline import Pipeline
-    from model import predict
-    from model.evaluate import evaluate
+    from model import evaluate
 
-    model, info = checkpoint.load_detector(options.weights)
-    forward = predict.compile_forward(model, info.anchors, info.detector.scale_xy)
-    batches = Pipeline(examples, store_side=round(STORE_FACTOR * size)).evaluation(
-        size=size, fit=options.fit or info.fit, batch=min(EVALUATION_BATCH, len(examples))
+    network = weights.load()
+    batch = min(EVALUATION_BATCH, len(examples))
+    batches = Pipeline(examples, store_side=round(STORE_FACTOR * max(size))).evaluation(size=size, fit=fit, batch=batch)
+    found = evaluate.detections(
+        lambda images: network.detect(images, post),
+        progress(batches, -(-len(examples) // batch), f"evaluating {len(examples)} pictures"),
+        examples,
     )
-    found = evaluate(forward, batches, examples, info.class_names, post)
+    heading = (
+        f"split '{options.split}', {len(examples)} pictures at {size[0]}x{size[1]} (height x width, {fit}), "
+        f"score above {post.score:g}, {post.nms} NMS at {post.nms_iou:g}"
+    )
+    score = _coco if options.protocol == "coco" else _darknet
+    document, text = score(evaluate.truths(examples), found, weights, heading, options.points or 0)
     if options.json:
-        print_json(
-            {
-                "map50": found.map50,
-                "map50_95": found.map50_95,
-                "map75": found.map75,
-                "images": found.images,
-                "per_class": dict(found.per_class),
-            }
-        )
+        print_json(document)
     else:
-        _print_table(found, options.split)
+        say(text)
     return 0
+
+
+def _coco(
+    truths: "Sequence[Any]", found: "Sequence[Detection]", weights: "Weights", heading: str, _points: int
+) -> tuple[dict[str, Any], str]:
+    """The document and the table of COCO's protocol."""
+    from model.average_precision import average_precision
+
+    result: AveragePrecision = average_precision(truths, found, weights.class_names)
+    document = {
+        "map50": result.map50,
+        "map50_95": result.map50_95,
+        "map75": result.map75,
+        "images": result.images,
+        "per_class": dict(result.per_class),
+        "protocol": "coco",
+    }
+    rows: list[tuple[str, ...]] = [("class", "truths", "detections", "AP50:95", "AP50", "AP75")]
+    rows += [
+        (r.name, f"{r.truths}", f"{r.detections}", f"{r.ap50_95:.4f}", f"{r.ap50:.4f}", f"{r.ap75:.4f}")
+        for r in result.rows
+    ]
+    total = (sum(r.truths for r in result.rows), sum(r.detections for r in result.rows))
+    means = (result.map50_95, result.map50, result.map75)
+    rows.append(("all classes", str(total[0]), str(total[1]), *(f"{value:.4f}" for value in means)))
+    said = "COCO's protocol: 101 recalls, at most 100 detections a picture, classes without truths left out"
+    return document, f"{said}\n{heading}\n{table(rows)}"
+
+
+def _darknet(
+    truths: "Sequence[Any]", found: "Sequence[Detection]", weights: "Weights", heading: str, points: int
+) -> tuple[dict[str, Any], str]:
+    """The document and the table of Darknet's protocol, which knows AP at IoU .5 alone."""
+    from model.darknet_precision import SHOWN_SCORE, darknet_precision
+
+    result: DarknetPrecision = darknet_precision(truths, found, weights.class_names, points=points)
+    document = {
+        "map50": result.map50,
+        "map50_95": None,
+        "map75": None,
+        "images": result.images,
+        "per_class": {row.name: row.ap50 for row in result.rows},
+        "precision": result.precision,
+        "recall": result.recall,
+        "f1": result.f1,
+        "protocol": "darknet",
+        "points": points,
+    }
+    rows = [("class", "truths", "detections", "AP50", "right", "wrong")]
+    rows += [
+        (r.name, f"{r.truths}", f"{r.detections}", f"{r.ap50:.4f}", f"{r.right}", f"{r.wrong}") for r in result.rows
+    ]
+    sums = (sum(getattr(r, name) for r in result.rows) for name in ("truths", "detections", "right", "wrong"))
+    truth, shown, right, wrong = (str(number) for number in sums)
+    rows.append(("all classes", truth, shown, f"{result.map50:.4f}", right, wrong))
+    curve = "area under the curve" if points == 0 else f"mean at {points} recalls"
+    return document, (
+        f"Darknet's protocol (detector map): AP at IoU .5, {curve}, all detections, classes without truths count as 0\n"
+        f"{heading}\n{table(rows)}\n"
+        f"  at scores above {SHOWN_SCORE:g} (right, wrong): precision {result.precision:.4f}  recall "
+        f"{result.recall:.4f}  F1 {result.f1:.4f}"
+    )
 
 
 def tell_problems(dataset: "Dataset") -> None:
@@ -77,7 +165,7 @@ def tell_problems(dataset: "Dataset") -> None:
         sys.stderr.write(f"{dataset.root}: {found} (`python -m data check` lists them)\n")
 
 
-def examples_of(dataset: "Dataset", split: str, info: "DetectorInfo") -> "list[Example]":
+def examples_of(dataset: "Dataset", split: str, class_names: "Sequence[str]") -> "list[Example]":
     """The split's examples, their classes numbered as the detector numbers them."""
     from dataclasses import replace
 
@@ -87,19 +175,11 @@ def examples_of(dataset: "Dataset", split: str, info: "DetectorInfo") -> "list[E
     if not examples:
         held = ", ".join(name for name, found in dataset.splits.items() if found)
         raise ValueError(f"{dataset.root}: expected pictures in split '{split}', got none (there are: {held})")
-    unknown = [name for name in dataset.class_names if name not in info.class_names]
+    unknown = [name for name in dataset.class_names if name not in class_names]
     if unknown:
         raise ValueError(
-            f"{dataset.root}: expected classes that the detector knows ({', '.join(info.class_names)}), "
+            f"{dataset.root}: expected classes that the detector knows ({', '.join(class_names)}), "
             f"got {', '.join(unknown)} too"
         )
-    number = np.array([info.class_names.index(name) for name in dataset.class_names], np.int32)
+    number = np.array([list(class_names).index(name) for name in dataset.class_names], np.int32)
     return [replace(example, classes=number[example.classes]) for example in examples]
-
-
-def _print_table(found: "AveragePrecision", split: str) -> None:
-    width = max(len(name) for name in (*found.per_class, "all classes"))
-    say(f"COCO average precision on {found.images} pictures of split '{split}'")
-    for name, value in found.per_class.items():
-        say(f"  {name:<{width}}  AP50:95 {value:.4f}")
-    say(f"  {'all classes':<{width}}  AP50:95 {found.map50_95:.4f}  AP50 {found.map50:.4f}  AP75 {found.map75:.4f}")

@@ -1,14 +1,27 @@
-"""`python -m model predict`: what saved weights see in pictures."""
+"""`python -m model predict`: what a detector sees in pictures, folders of them, or arrays."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.commands.shared import add_post, add_weights, finish, load_keras, print_json, say
-from model.config import PostConfig
+from model.commands.shared import (
+    add_post,
+    add_size,
+    add_weights,
+    find_weights,
+    finish,
+    load_keras,
+    post_of,
+    print_json,
+    progress,
+    say,
+)
 
 if TYPE_CHECKING:
+    from model.commands.weights import Weights
+    from model.config import PostConfig
+    from model.network import Network
     from model.predict import Detections
 
 SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
@@ -16,45 +29,73 @@ SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command's options."""
-    command = subparsers.add_parser("predict", help="what a checkpoint sees in pictures")
-    command.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    command = subparsers.add_parser("predict", help="what a detector sees in pictures")
+    command.add_argument(
+        "images", nargs="+", metavar="IMAGE",
+        help="a picture, a folder of pictures, a pattern such as 'in/**/*.jpg', or a .npy file of float32 [h, w, 3], "
+        "RGB in 0..1, at the network's size",
+    )  # fmt: skip
     add_weights(command)
+    add_size(command, "the file's")
+    command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
     command.add_argument("--out", type=Path, metavar="DIR", help="draw the boxes on copies of the pictures there")
+    command.add_argument(
+        "--heads", type=Path, metavar="FILE.npz",
+        help="the raw output maps of one picture as arrays stride_8, stride_16, stride_32",
+    )  # fmt: skip
     add_post(command, SHOWN_SCORE)
     finish(command, run)
 
 
 def run(options: argparse.Namespace) -> int:
     """What saved weights see in pictures."""
-    from model import checkpoint
+    weights = find_weights(options.weights, options)
+    size = weights.size(options.size)
+    post = post_of(options, weights, SHOWN_SCORE)
+    from model.commands import images
 
-    info = checkpoint.read_info(options.weights)
-    post = PostConfig(score=options.score, nms_iou=options.nms_iou, nms=options.nms)
-    from data import pictures
-
-    for path in options.images:
-        pictures.picture_size(path)  # every picture is opened before TensorFlow is, so that a wrong name shows at once
-    targets = drawing_targets(options.images, options.out)
+    paths = images.expand(options.images)
+    _check_heads(options.heads, paths)
+    # Every picture is opened before TensorFlow is, so that a wrong name shows at once.
+    sources = images.check(paths, size if weights.fixed_size or options.size else None)
+    targets = drawing_targets(paths, options.out)
     load_keras()
-    from data import letterbox
-    from model import predict as room
-
-    model, info = checkpoint.load_detector(options.weights)
-    forward = room.compile_forward(model, info.anchors, info.detector.scale_xy)
+    network = weights.load()
     documents = []
-    for path in options.images:
-        picture = pictures.read_picture(path)
-        fitted, transform = letterbox.fit_picture(picture, info.size, info.fit)
-        height, width = picture.shape[:2]
-        found = room.to_picture(room.detect(forward(fitted[None]), post)[0], transform, width, height)
-        documents.append({"image": str(path), "detections": _plain(found, info.class_names)})
+    for source in progress(sources, len(sources), "looking at pictures", lines=not options.json):
+        image = source.fitted(size, options.fit or weights.fit)
+        found = _look(network, image, post, options.heads)
+        documents.append({"image": str(source.path), "detections": _plain(found, weights.class_names)})
         if not options.json:
             _print_picture(documents[-1])
-        if path in targets:
-            _draw(picture, found, info.class_names, targets[path])
+        if source.path in targets:
+            _draw(image.picture, found, weights, targets[source.path])
     if options.json:
         print_json(documents)
     return 0
+
+
+def _look(network: "Network", image: Any, post: "PostConfig", heads: Path | None) -> "Detections":
+    """One picture's detections in its own pixels; its raw maps are kept where asked for."""
+    from model import predict
+
+    if heads is not None:
+        import numpy as np
+
+        np.savez(heads, **network.maps(image.network[None]))  # type: ignore[arg-type]  # its names are any
+    height, width = image.picture.shape[:2]
+    return predict.to_picture(network.detect(image.network[None], post)[0], image.transform, width, height)
+
+
+def _check_heads(target: Path | None, paths: Sequence[Path]) -> None:
+    if target is None:
+        return
+    if len(paths) != 1:
+        raise ValueError(f"--heads {target}: expected one picture, as it holds one's maps, got {len(paths)}")
+    if target.suffix != ".npz":
+        raise ValueError(f"--heads {target}: expected a name that ends in .npz")
+    if not target.parent.is_dir():
+        raise ValueError(f"--heads {target}: expected a folder that exists, got {target.parent}")
 
 
 def drawing_targets(images: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
@@ -62,13 +103,15 @@ def drawing_targets(images: Sequence[Path], folder: Path | None) -> dict[Path, P
     if folder is None:
         return {}
     targets: dict[Path, Path] = {}
+    taken: set[Path] = set()
     for path in dict.fromkeys(images):
         target = folder / f"{path.stem}.png"
-        if target in targets.values():
+        if target in taken:
             raise ValueError(f"--out {folder}: expected pictures of different names, got two called {path.stem}")
         if target.resolve() == path.resolve():
             raise ValueError(f"--out {folder}: expected another folder than the pictures', {path} would be overwritten")
         targets[path] = target
+        taken.add(target)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,23 +132,14 @@ def _print_picture(document: dict[str, Any]) -> None:
         say(f"  {one['class']}  {one['score']:.3f}  " + " ".join(f"{edge:.1f}" for edge in one["box"]))
 
 
-def _draw(picture: Any, found: "Detections", class_names: Sequence[str], target: Path) -> None:
+def _draw(picture: Any, found: "Detections", weights: "Weights", target: Path) -> None:
     """A copy of the picture (RGB) with boxes, classes and scores, as PNG."""
     import cv2
 
-    canvas = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    for box, number, score in zip(found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True):
-        left, top, right, bottom = (round(edge) for edge in box)
-        # Colours of classes lie a golden angle apart on the circle, so that neighbours differ most.
-        hue = cv2.cvtColor(_pixel(int(number * 180 * 0.618) % 180), cv2.COLOR_HSV2BGR)[0, 0].tolist()
-        cv2.rectangle(canvas, (left, top), (right, bottom), hue, 2)
-        text = f"{class_names[number]} {score:.2f}"
-        cv2.putText(canvas, text, (left, max(12, top - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, hue, 1, cv2.LINE_AA)
-    if not cv2.imwrite(str(target), canvas):
-        raise OSError(f"{target}: could not be written")
+    from model import drawing
 
-
-def _pixel(hue: int) -> Any:
-    import numpy as np
-
-    return np.array([[[hue, 255, 230]]], np.uint8)
+    drawn = drawing.draw(picture, found, weights.class_names)
+    done, content = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise OSError(f"{target}: could not be encoded")
+    target.write_bytes(content.tobytes())

@@ -5,13 +5,17 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from model.config import PostConfig
+from model.config import NmsKind, PostConfig
 
-VARIANTS = ("yolov4",)
+if TYPE_CHECKING:
+    from model.commands.weights import Weights
+
+VARIANTS = ("yolov4", "yolov4-tiny")
+LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than there is
 
 
 def say(text: str) -> None:
@@ -52,18 +56,107 @@ def checked_size(size: int) -> int:
     return size
 
 
+def read_size(text: str) -> tuple[int, int]:
+    """(height, width) from "416" or "320x512", which is height x width; for argparse."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"expected a side such as 416, or height x width such as 320x512, got {text}")
+    for part in parts:
+        if not 32 <= int(part) <= LARGEST_SIZE or int(part) % 32:
+            raise argparse.ArgumentTypeError(f"expected a multiple of 32 up to {LARGEST_SIZE}, got {part}")
+    return int(parts[0]), int(parts[-1])
+
+
+def add_size(command: argparse.ArgumentParser, default: str) -> None:
+    """--size."""
+    help_ = f"input in pixels: 416, or height x width such as 320x512 (default: {default})"
+    command.add_argument("--size", type=read_size, metavar="S", help=help_)
+
+
 def add_weights(command: argparse.ArgumentParser) -> None:
-    """--weights."""
-    command.add_argument("--weights", type=Path, required=True, metavar="FILE", help="a checkpoint (.keras) of ours")
+    """--weights, and what a Darknet file does not say of itself."""
+    command.add_argument(
+        "--weights", type=Path, required=True, metavar="FILE",
+        help="a checkpoint (.keras), a Darknet file (.weights), or an export (.onnx, .tflite, SavedModel folder)",
+    )  # fmt: skip
+    add_darknet(command)
+
+
+def add_darknet(command: argparse.ArgumentParser) -> None:
+    """--variant, --classes and --names: what a .weights file does not say of itself."""
+    command.add_argument("--variant", choices=VARIANTS, help="of a .weights file without its cfg (default: what fits)")
+    command.add_argument(
+        "--classes", type=int, metavar="N", help="of a .weights file (default: follows from its length)"
+    )
+    command.add_argument("--names", type=Path, metavar="FILE", help="class names, one a line (default: the file's)")
+
+
+def find_weights(path: Path, options: argparse.Namespace) -> "Weights":
+    """What the options of add_weights name."""
+    from model.commands import weights
+
+    return weights.find(path, variant=options.variant, num_classes=options.classes, names=options.names)
 
 
 def add_post(command: argparse.ArgumentParser, score: float) -> None:
     """--score, --nms-iou and --nms."""
-    command.add_argument("--score", type=float, default=score, help=f"lowest score of a detection (default {score})")
-    command.add_argument(
-        "--nms-iou", type=float, default=PostConfig.nms_iou, help=f"overlap that NMS allows ({PostConfig.nms_iou})"
+    command.add_argument("--score", type=float, help=f"lowest score of a detection (default {score})")
+    command.add_argument("--nms-iou", type=float, help=f"overlap that NMS allows (default {PostConfig.nms_iou})")
+    command.add_argument("--nms", choices=("plain", "diou"), help="default: diou; plain for Darknet's files")
+
+
+def post_of(options: argparse.Namespace, found: "Weights", score: float, **limits: int) -> PostConfig:
+    """The score cut and NMS: the options', else the file's own, else `score` and the defaults.
+
+    ValueError where NMS inside the file rules out what was asked for.
+    """
+    inside = found.post
+    nms: NmsKind = options.nms or (inside.nms if inside else found.nms)
+    nms_iou = PostConfig.nms_iou if inside is None else inside.nms_iou
+    post = PostConfig(
+        score=max(score, inside.score) if inside and options.score is None else _given(options.score, score),
+        nms_iou=_given(options.nms_iou, nms_iou),
+        nms=nms,
+        **limits,
     )
-    command.add_argument("--nms", choices=("plain", "diou"), default=PostConfig.nms, help="default: diou")
+    if inside is not None:
+        for option, wanted, held in (("--nms", post.nms, inside.nms), ("--nms-iou", post.nms_iou, inside.nms_iou)):
+            if wanted != held:
+                raise ValueError(f"{option}: expected {held}, as NMS is inside {found.path}, got {wanted}")
+        if post.score < inside.score:
+            raise ValueError(f"--score: expected at least {inside.score}, where {found.path} cuts, got {post.score}")
+    return post
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def progress(items: Iterable[Any], total: int, label: str, *, lines: bool = False) -> Iterator[Any]:
+    """The items, with a bar on a terminal while they are worked on, and nothing elsewhere.
+
+    lines: whether there will be lines on stdout meanwhile; on one terminal they then go above the bar.
+    """
+    on_stdout = lines and sys.stdout.isatty()
+    if not (on_stdout or sys.stderr.isatty()):
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # rich sends stdout's lines to its own console: right where that is stdout, wrong for a pipe beside a bar on stderr
+    with Progress(console=Console(stderr=not on_stdout), transient=True, redirect_stdout=on_stdout) as bar:
+        yield from bar.track(items, total, description=label)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be: the first to the left, numbers to the right; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  "
+        + "  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )
 
 
 def finish(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:

@@ -1,16 +1,28 @@
 """`python -m model summary`: parameters, convolutions, operations and output maps of a network."""
 
 import argparse
+from dataclasses import replace
 
-from model.commands.shared import VARIANTS, checked_size, finish, load_keras, print_json, say
+from model.commands.shared import VARIANTS, add_size, finish, load_keras, print_json, say
 from model.config import DetectorConfig
+
+DEFAULT_SIZE = (416, 416)
+PRESETS = ("darknet", "paper")  # model/presets.NAMES, which loads YAML
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command's options."""
     command = subparsers.add_parser("summary", help="parameters, convolutions, operations and output maps")
-    command.add_argument("--variant", choices=VARIANTS, default="yolov4", help="the released network of that name")
-    command.add_argument("--size", type=int, default=416, help="side of the input in pixels (default 416)")
+    command.add_argument(
+        "--variant", choices=VARIANTS, default="yolov4", help="the released network of that name (default yolov4)"
+    )
+    command.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="darknet",
+        help="of yolov4: as released, or every technique of the paper on",
+    )
+    add_size(command, "416")
     command.add_argument("--classes", type=int, default=80, help="number of classes (default 80)")
     command.add_argument("--width", type=float, default=1.0, help="factor on the channels (default 1)")
     command.add_argument("--depth", type=float, default=1.0, help="factor on the residual units (default 1)")
@@ -19,15 +31,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(options: argparse.Namespace) -> int:
     """What the network of a variant is."""
-    config = DetectorConfig(width=options.width, depth=options.depth)
-    size = checked_size(options.size)
     if options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
+    size = options.size or DEFAULT_SIZE
+    config = _config(options)
     load_keras()
-    from model import detector
+    from model import detector, tiny
     from model.summary import summarize
 
-    found = summarize(detector.build(config, options.classes), size)
+    build = detector.build if options.variant == "yolov4" else tiny.build_tiny
+    found = summarize(build(config, options.classes), size)
     if options.json:
         print_json(
             {
@@ -39,9 +52,26 @@ def run(options: argparse.Namespace) -> int:
             }
         )
         return 0
-    say(f"{options.variant}, {options.classes} classes, {size}x{size}, width {config.width:g}, depth {config.depth:g}")
+    preset = f" ({options.preset})" if options.variant == "yolov4" else ""
+    say(
+        f"{options.variant}{preset}, {options.classes} classes, {size[0]}x{size[1]} (height x width), "
+        f"width {config.width:g}, depth {config.depth:g}"
+    )
     say(f"parameters    {found.total:,} ({found.trainable:,} trainable)")
     say(f"convolutions  {found.convolutions}")
     say(f"BFLOPs        {found.bflops:.3f} a picture")
     say("outputs       " + ", ".join("x".join(map(str, shape)) for shape in found.outputs))
     return 0
+
+
+def _config(options: argparse.Namespace) -> DetectorConfig:
+    """The network's settings; ValueError for those that the variant has no place for."""
+    from model import presets
+
+    if options.variant == "yolov4":
+        return replace(presets.detector_config(options.preset), width=options.width, depth=options.depth)
+    if options.preset != "darknet":
+        raise ValueError(f"--preset: expected darknet, as yolov4-tiny has no other, got {options.preset}")
+    from model.darknet.source import RELEASED
+
+    return replace(RELEASED["yolov4-tiny"], width=options.width, depth=options.depth)

@@ -65,19 +65,50 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{found['total']:,}" in capsys.readouterr().out
 
 
+def test_summary_of_variants_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["summary", "--variant", "yolov4-tiny", "--json"]) == 0
+    tiny = json.loads(capsys.readouterr().out)
+    # reference 2: 21 convolutions, 6,056,606 trainable, 6.910 BFLOPs
+    assert (tiny["trainable"], tiny["convolutions"], tiny["bflops"]) == (6_056_606, 21, 6.910)
+    assert tiny["outputs"] == [[26, 26, 255], [13, 13, 255]]
+    assert (
+        command.main(["summary", "--preset", "paper", "--width", "0.125", "--size", "320x512", "--classes", "3"]) == 0
+    )
+    paper = capsys.readouterr().out
+    assert "yolov4 (paper), 3 classes, 320x512 (height x width)" in paper
+    assert "convolutions  113" in paper  # reference 1.5: SAM in each head adds three to the 110
+    assert "40x64x24, 20x32x24, 10x16x24" in paper
+
+
 def test_evaluate(weights: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["evaluate", "--weights", str(weights), "--data", str(folder)]
     assert command.main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found.keys() == {"map50", "map50_95", "map75", "images", "per_class"}
+    assert found.keys() == {"map50", "map50_95", "map75", "images", "per_class", "protocol"}
     assert found["images"] == 2
     assert found["per_class"].keys() == {"red", "blue"}
     # Only red is ever shown, and of its anchors one (16 x 20 px, on the cells around the centre) is near the
     # truth of 16 x 32: found, so the classes were joined by name and not by number.
     assert found["per_class"]["red"] > 0
     assert found["per_class"]["blue"] == 0
-    assert command.main([*arguments, "--split", "train", "--nms", "plain"]) == 0
-    assert "all classes" in capsys.readouterr().out
+    assert command.main([*arguments, "--nms", "plain", "--size", "64x96"]) == 0
+    table = capsys.readouterr().out
+    assert "COCO's protocol" in table
+    assert "2 pictures at 64x96 (height x width, stretch), score above 0.005, plain NMS at 0.45" in table
+    assert [line.split()[:2] for line in table.splitlines()[-3:]] == [["blue", "1"], ["red", "1"], ["all", "classes"]]
+
+
+def test_evaluate_as_darknet(weights: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["evaluate", "--weights", str(weights), "--data", str(folder), "--protocol", "darknet"]
+    assert command.main([*arguments, "--points", "11", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["protocol"], found["points"], found["map50_95"]) == ("darknet", 11, None)
+    assert found["map50"] == pytest.approx(np.mean(list(found["per_class"].values())))
+    assert found["per_class"]["blue"] == 0
+    assert command.main(arguments) == 0
+    table = capsys.readouterr().out
+    assert "Darknet's protocol (detector map): AP at IoU .5, area under the curve" in table
+    assert "F1" in table
 
 
 def test_predict_says_and_draws(
@@ -104,7 +135,6 @@ def test_predict_says_and_draws(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["summary", "--size", "100"], "--size: expected a multiple of 32, got 100"),
         (["summary", "--classes", "0"], "--classes: expected at least 1"),
         (["summary", "--width", "0"], "detector.width: expected above 0"),
         (["evaluate", "--weights", "WEIGHTS", "--data", "nowhere"], "nowhere: expected the folder of a data set"),
@@ -112,12 +142,30 @@ def test_predict_says_and_draws(
         (["evaluate", "--weights", "WEIGHTS", "--data", "DATA", "--score", "2"], "post.score"),
         (["predict", "none.png", "--weights", "WEIGHTS"], "none.png: expected a picture"),
         (["predict", "WEIGHTS", "--weights", "WEIGHTS"], "expected a picture"),
+        (["predict", "EMPTY", "--weights", "WEIGHTS"], "expected pictures in it, got none"),
+        (["predict", "none/*.png", "--weights", "WEIGHTS"], "expected a pattern that meets pictures, got none"),
+        (["predict", "PICTURE", "--weights", "none.onnx"], "none.onnx: expected a file, got nothing there"),
+        (["predict", "PICTURE", "--weights", "EMPTY"], "expected a SavedModel, got a folder without saved_model.pb"),
+        (["predict", "PICTURE", "--weights", "WEIGHTS", "--variant", "yolov4-tiny"], "--variant: expected yolov4"),
+        (["predict", "PICTURE", "--weights", "WEIGHTS", "--classes", "3"], "--classes: expected 2 classes"),
+        (["predict", "PICTURE", "PICTURE2", "--weights", "WEIGHTS", "--heads", "a.npz"], "expected one picture"),
+        (["predict", "PICTURE", "--weights", "WEIGHTS", "--heads", "a.txt"], "a name that ends in .npz"),
+        (["summary", "--variant", "yolov4-tiny", "--preset", "paper"], "--preset: expected darknet"),
+        (["summary", "--variant", "yolov4-tiny", "--depth", "0.5"], "detector.depth"),
+        (["evaluate", "--weights", "WEIGHTS", "--data", "DATA", "--points", "11"], "expected --protocol darknet"),
+        (["export", "WEIGHTS", "--to", "onnx", "--out", "a.tflite"], "a name that ends in .onnx"),
+        (["export", "WEIGHTS", "--to", "saved_model", "--out", "EMPTY"], "expected nothing there"),
+        (["export", "WEIGHTS", "--to", "tflite", "--out", "a.tflite", "--score", "1"], "--score: expected --nms"),
+        (["export", "WEIGHTS", "--to", "saved_model", "--out", "a", "--dtype", "float16"], "expected --to tflite"),
+        (["export", "WEIGHTS", "--to", "darknet", "--out", "a.weights", "--decode"], "hold weights alone"),
     ],
 )
 def test_wrong_input_is_one_sentence(
-    arguments: list[str], words: str, weights: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, weights: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = {"WEIGHTS": str(weights), "DATA": str(folder)}
+    pictures = folder / "val" / "images"
+    places = {"WEIGHTS": str(weights), "DATA": str(folder), "EMPTY": str(tmp_path)}
+    places |= {"PICTURE": str(pictures / "val0.png"), "PICTURE2": str(pictures / "val1.png")}
     assert command.main([places.get(argument, argument) for argument in arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -131,10 +179,9 @@ def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp
     info = checkpoint.read_info(weights)
     dataset = read.load(folder)
     with pytest.raises(ValueError, match="expected pictures in split 'nights'"):
-        evaluate.examples_of(dataset, "nights", info)
-    stranger = DetectorInfo(("blue",), info.anchors, 64, "stretch", info.detector)
+        evaluate.examples_of(dataset, "nights", info.class_names)
     with pytest.raises(ValueError, match=r"expected classes that the detector knows \(blue\), got red too"):
-        evaluate.examples_of(dataset, "val", stranger)
+        evaluate.examples_of(dataset, "val", ("blue",))
 
 
 def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,6 +204,14 @@ def test_pictures_are_never_overwritten(tmp_path: Path) -> None:
         predict.drawing_targets([tmp_path / "a.png"], tmp_path)
     with pytest.raises(ValueError, match="two called a"):
         predict.drawing_targets([tmp_path / "a.png", tmp_path / "other" / "a.jpg"], tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", ["100", "0", "64x", "64x96x3", "big", "64x100", "9216"])
+def test_sizes_that_no_network_has_are_refused(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command.main(["summary", "--size", size])
+    assert stop.value.code == 2
+    assert "argument --size: expected a" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["evaluate", "--weights", "none.keras", "--data", "."]])

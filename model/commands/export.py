@@ -1,0 +1,198 @@
+"""`python -m model export`: a detector as an ONNX, SavedModel, TFLite or Darknet file, checked against its network."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.commands.shared import add_darknet, add_size, find_weights, finish, load_keras, print_json, say
+from model.config import PostConfig
+
+if TYPE_CHECKING:
+    from model.commands.weights import Weights
+    from model.export.card import Card, Output
+
+SUFFIXES = {"onnx": ".onnx", "saved_model": "", "tflite": ".tflite", "darknet": ".weights"}
+SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
+# Largest difference of an output that counts as agreement, as a share of the output's own largest number.
+TOLERANCE = {"float32": 1e-3, "float16": 5e-2}
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command's options."""
+    command = subparsers.add_parser("export", help="a detector as ONNX, SavedModel, TFLite or Darknet files")
+    command.add_argument("file", type=Path, metavar="FILE", help="a checkpoint (.keras) or a Darknet file (.weights)")
+    command.add_argument("--to", choices=tuple(SUFFIXES), required=True)
+    command.add_argument("--out", type=Path, required=True, metavar="PATH", help="a file; of saved_model: a new folder")
+    add_size(command, "the file's")
+    add_darknet(command)
+    command.add_argument("--decode", action="store_true", help="boxes and scores come out instead of raw maps")
+    command.add_argument("--nms", choices=("plain", "diou"), help="detections come out: score cut and NMS in the graph")
+    command.add_argument("--score", type=float, help=f"of --nms: lowest score (default {SHOWN_SCORE})")
+    command.add_argument("--nms-iou", type=float, help=f"of --nms: overlap allowed (default {PostConfig.nms_iou})")
+    command.add_argument(
+        "--dtype", choices=tuple(TOLERANCE), default="float32", help="of the stored weights; float16: tflite alone"
+    )
+    finish(command, run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the file, run it once beside the network, and say what it is."""
+    _check(options)
+    weights = find_weights(options.file, options)
+    if weights.fixed_size:
+        raise ValueError(f"{options.file}: expected a checkpoint (.keras) or a Darknet file, got an export")
+    height, width = weights.size(options.size)
+    _check_packages(options.to, options.out)
+    post = _post(options)
+    load_keras()
+    from model.network import KerasNetwork
+
+    network = weights.load()
+    if not isinstance(network, KerasNetwork):
+        raise TypeError(f"{options.file}: expected a Keras network, got {type(network).__name__}")
+    card = replace(_card(weights, network, _output(options), post), height=height, width=width)
+    run_file = _write(options, network.model, card, weights)
+    differences = compare(network.model, card, run_file, options.dtype)
+    size = _bytes(options.out)
+    if options.json:
+        print_json(
+            {
+                "file": str(options.out),
+                "format": options.to,
+                "bytes": size,
+                "input": [1, height, width, 3],
+                "outputs": {name: list(shape) for name, shape in card.shapes().items()},
+                "largest_difference": differences,
+            }
+        )
+        return 0
+    say(f"{options.out}: {options.to}, {size:,} bytes, {len(card.class_names)} classes")
+    say(f"input   images float32 1x{height}x{width}x3, RGB in 0..1 ({card.fit})")
+    for name, shape in card.shapes().items():
+        told = f"differs by at most {differences[name]:.1e} from the network's on one picture"
+        say(f"output  {name} {'x'.join(map(str, shape))}  {told}")
+    return 0
+
+
+def compare(model: Any, card: "Card", run_file: Any, dtype: str) -> dict[str, float]:
+    """The largest difference of each output, on a picture of noise; RuntimeError where a file does not agree.
+
+    Detections are compared by their scores alone: two boxes of nearly one score may change places.
+    """
+    import numpy as np
+
+    from model.export import graph
+
+    picture = np.random.default_rng(0).random((1, card.height, card.width, 3), np.float32)
+    expected: Mapping[str, Any] = graph.function(model, card)(picture)
+    got = run_file(picture)
+    differences = {}
+    for name in card.shapes():
+        wanted = np.asarray(expected[name], np.float64)
+        differences[name] = float(np.max(np.abs(np.asarray(got[name], np.float64) - wanted)))
+        bound = TOLERANCE[dtype] * max(1.0, float(np.max(np.abs(wanted))))
+        if (card.output != "detections" or name == "scores") and not differences[name] <= bound:
+            raise RuntimeError(
+                f"the exported file does not agree with the network: {name} differs by {differences[name]:g}, "
+                f"expected at most {bound:g}"
+            )
+    return differences
+
+
+def _check(options: argparse.Namespace) -> None:
+    suffix = SUFFIXES[options.to]
+    if suffix and options.out.suffix != suffix:
+        raise ValueError(f"--out {options.out}: expected a name that ends in {suffix}")
+    if options.to == "saved_model" and options.out.exists():
+        raise ValueError(f"--out {options.out}: expected nothing there, as a SavedModel is a new folder")
+    if options.dtype == "float16" and options.to != "tflite":
+        raise ValueError(f"--dtype float16: expected --to tflite, got {options.to}")
+    if options.to == "darknet" and (options.decode or options.nms is not None):
+        raise ValueError("--to darknet: expected neither --decode nor --nms, as Darknet's files hold weights alone")
+    for option in ("score", "nms_iou"):
+        if getattr(options, option) is not None and options.nms is None:
+            raise ValueError(f"--{option.replace('_', '-')}: expected --nms beside it, as it is part of NMS")
+
+
+def _check_packages(kind: str, out: Path) -> None:
+    """The packages that a format needs are looked for before the network is built."""
+    if kind == "onnx":
+        from model.export import extra
+
+        for package in ("onnx", "tf2onnx", "onnxruntime"):
+            extra.look(package, f"{out}: writing ONNX")
+
+
+def _output(options: argparse.Namespace) -> "Output":
+    if options.nms is not None:
+        return "detections"
+    return "candidates" if options.decode else "maps"
+
+
+def _post(options: argparse.Namespace) -> PostConfig | None:
+    if options.nms is None:
+        return None
+    score = SHOWN_SCORE if options.score is None else options.score
+    iou = PostConfig.nms_iou if options.nms_iou is None else options.nms_iou
+    return PostConfig(score=score, nms_iou=iou, nms=options.nms)
+
+
+def _card(weights: "Weights", network: Any, output: "Output", post: PostConfig | None) -> "Card":
+    from model.export.card import Card
+
+    return Card(
+        class_names=weights.class_names,
+        anchors=network.anchors,
+        scale_xy=network.scale_xy,
+        height=weights.height,
+        width=weights.width,
+        fit=weights.fit,
+        output=output,
+        post=post,
+        notes={"source": weights.path.name},
+    )
+
+
+def _write(options: argparse.Namespace, model: Any, card: "Card", weights: "Weights") -> Any:
+    """Write the file and open it again; what runs it."""
+    if options.to == "darknet":
+        return _write_darknet(options.out, model, card, weights)
+    from model.export import onnx, saved_model, tflite
+
+    if options.to == "onnx":
+        onnx.write(options.out, model, card)
+        return onnx.open_file(options.out)[1]
+    if options.to == "saved_model":
+        saved_model.write(options.out, model, card)
+        return saved_model.open_file(options.out)[1]
+    tflite.write(options.out, model, card, dtype=options.dtype)
+    return tflite.open_file(options.out)[1]
+
+
+def _write_darknet(path: Path, model: Any, card: "Card", weights: "Weights") -> Any:
+    from model.commands.weights import find
+    from model.darknet import target
+
+    if weights.config is None:
+        raise ValueError(f"{weights.path}: expected a file that tells its network, got none")
+    given = {f"{layer.name}/{v.name}": v.numpy() for layer in model.layers for v in layer.weights}
+    target.write(
+        path,
+        weights.config,
+        given,
+        card.class_names,
+        card.anchors,
+        height=card.height,
+        width=card.width,
+        fit=card.fit,
+        variant=weights.variant,
+    )
+    return find(path).load().maps
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return path.stat().st_size

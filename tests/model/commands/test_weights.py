@@ -1,0 +1,105 @@
+"""What a file of weights is found to be, without TensorFlow."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from model.commands import shared, weights
+from model.commands.darknet_weights import COCO_NAMES
+from model.config import PostConfig
+from model.darknet import source
+from model.darknet.weights import WeightsError
+
+
+@pytest.mark.parametrize(("text", "size"), [("416", (416, 416)), ("320x512", (320, 512)), ("64X96", (64, 96))])
+def test_sizes_are_height_by_width(text: str, size: tuple[int, int]) -> None:
+    assert shared.read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-32", "33", "32x33", "32x32x32", "1e3", "100000"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a"):
+        shared.read_size(text)
+
+
+def test_names_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.names"
+    path.write_bytes("\ufefftraffic light\r\nübung \n\n".encode())
+    assert weights.read_names(path) == ("traffic light", "übung")
+    path.write_bytes(b"\n \n")
+    with pytest.raises(ValueError, match=r"a.names: expected a class name a line, got none"):
+        weights.read_names(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="expected a text file"):
+        weights.read_names(path)
+
+
+def test_coco_names() -> None:
+    assert len(set(COCO_NAMES)) == 80
+    assert (COCO_NAMES[0], COCO_NAMES[16], COCO_NAMES[79]) == ("person", "dog", "toothbrush")
+
+
+def tiny_file(path: Path, num_classes: int, floats: int = 0) -> Path:
+    """A .weights file of yolov4-tiny's length, all zeros, without taking the disk for them."""
+    sections = source.sections_of("yolov4-tiny", source.RELEASED["yolov4-tiny"], num_classes)
+    count = sum(section.count for section in sections) + floats
+    with path.open("wb") as file:
+        file.write((0).to_bytes(4, "little") + (2).to_bytes(4, "little") + bytes(12))
+        file.truncate(20 + 4 * count)
+    return path
+
+
+def test_a_darknet_file_tells_variant_and_classes_by_its_length(tmp_path: Path) -> None:
+    path = tiny_file(tmp_path / "yolov4-tiny.weights", 80)
+    assert path.stat().st_size == 24_251_276  # reference 2: the released file
+    found = weights.find(path)
+    assert (found.variant, found.class_names, found.nms) == ("yolov4-tiny", COCO_NAMES, "plain")
+    assert (found.height, found.width, found.fit, found.fixed_size) == (416, 416, "stretch", False)
+    three = tiny_file(tmp_path / "three.weights", 3)
+    assert weights.find(three).class_names == ("class 0", "class 1", "class 2")
+    names = tmp_path / "names"
+    names.write_text("a\nb\nc\n")
+    assert weights.find(three, names=names).class_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("floats", "options", "words"),
+    [
+        (0, {"variant": "yolov4"}, "expected"),
+        (0, {"num_classes": 80}, "expected"),
+        (7, {}, "expected"),
+        (-50_000, {}, "expected"),
+    ],
+)
+def test_darknet_files_of_another_length_are_refused_with_counts(
+    floats: int, options: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    path = tiny_file(tmp_path / "a.weights", 3, floats)
+    with pytest.raises(WeightsError, match=words) as refused:
+        weights.find(path, **options)  # type: ignore[arg-type]
+    assert any(character.isdigit() for character in str(refused.value))
+
+
+def options(**given: object) -> argparse.Namespace:
+    return argparse.Namespace(**{"score": None, "nms_iou": None, "nms": None, **given})
+
+
+def found_with(post: PostConfig | None) -> weights.Weights:
+    def load() -> object:
+        raise AssertionError("not needed")
+
+    return weights.Weights(Path("f"), "yolov4", ("a",), 64, 64, "stretch", load, nms="plain", post=post)  # type: ignore[arg-type]
+
+
+def test_score_and_nms_come_from_the_options_then_the_file_then_the_defaults() -> None:
+    assert shared.post_of(options(), found_with(None), 0.25) == PostConfig(score=0.25, nms="plain")
+    given = options(score=0.0, nms="diou", nms_iou=0.6)
+    assert shared.post_of(given, found_with(None), 0.25) == PostConfig(score=0.0, nms="diou", nms_iou=0.6)
+    inside = PostConfig(score=0.4, nms="diou", nms_iou=0.5)
+    assert shared.post_of(options(), found_with(inside), 0.25) == inside
+    assert shared.post_of(options(score=0.5), found_with(inside), 0.25).score == 0.5
+
+
+def test_columns() -> None:
+    assert shared.table([("class", "AP"), ("a", "0.5")]) == "  class   AP\n  a      0.5"
