@@ -84,6 +84,16 @@ def test_batches_are_the_same_and_pictures_are_decoded_once(
     assert len(count_reads) == len(examples)
 
 
+def test_evaluation_is_the_same(examples: list[Example], tmp_path: Path) -> None:
+    shared = SharedCache("data", tmp_path, AMPLE)
+    pipelines = [Pipeline(examples, store_side=80), *(Pipeline(examples, store_side=80, shared=shared) for _ in "12")]
+    plain, first, second = (list(one.evaluation(size=64, fit="letterbox", batch=4)) for one in pipelines)
+    for a, b, c in zip(plain, first, second, strict=True):
+        np.testing.assert_array_equal(a.images, b.images)
+        np.testing.assert_array_equal(a.images, c.images)
+        assert a.transforms == b.transforms == c.transforms
+
+
 def test_nothing_shared_is_kept_in_memory_too(examples: list[Example], tmp_path: Path) -> None:
     pipeline = Pipeline(examples, store_side=80, shared=SharedCache("data", tmp_path, AMPLE))
     batches(pipeline)
