@@ -1,6 +1,7 @@
 """`python -m data check`: JSON, table, exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data import __main__ as commands
-from data import check
+from data import check, problems
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"
@@ -40,8 +41,38 @@ def test_json(tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str
 def test_table(tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main(["check", str(make_yolo(tmp_path, DIRTY))]) == 0
     shown = capsys.readouterr().out
-    for words in ("4 images (train 2, val 1, test 1), 3 boxes", "cat, dog", "class_out_of_range", "empty_label_file"):
+    for words in ("4 images (train 2, val 1, test 1), 3 boxes", "cat, dog", "stops a search", "correct the class"):
         assert words in shown
+    # What stops a search comes first; then each kind with its first files, whole on one line.
+    assert shown.index("malformed_line ") < shown.index("empty_label_file ")
+    assert "  train/labels/a.txt: line 2: expected a class from 0 to 1, got '7 0.5 0.5 0.5 0.2'\n" in shown
+
+
+def test_only_the_first_files_of_many_are_shown(
+    tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = {f"{number}": "" for number in range(5)} | {"x": GOOD}
+    root = make_yolo(tmp_path, {"train": labels, "val": {"c": GOOD}, "test": {"d": GOOD}})
+    assert commands.main(["check", str(root)]) == 0
+    shown = capsys.readouterr().out
+    assert "  train/labels/2.txt: empty" in shown
+    assert "  train/labels/3.txt: empty" not in shown
+    assert "  ... and 2 more (--json lists all)" in shown
+
+
+def test_every_kind_that_the_room_names_is_described() -> None:
+    named = set()
+    for file in (Path(check.__file__).parent).rglob("*.py"):
+        named |= set(re.findall(r'(?:Problem|report|refuse)\(\s*"([a-z_]+)"', file.read_text(encoding="utf-8")))
+    assert named == set(problems.KINDS)
+
+
+@pytest.mark.parametrize("format", ["coco", "voc"])
+def test_another_format_can_be_forced(
+    tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    assert commands.main(["check", str(make_yolo(tmp_path, DIRTY)), "--format", format]) == 2
+    assert "found none" in capsys.readouterr().err
 
 
 def test_nothing_usable_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
