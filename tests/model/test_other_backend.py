@@ -55,7 +55,7 @@ def total(raw_maps: Any) -> Any:
         ops.convert_to_tensor(np.int32([[0, 1], [1, -1]] * 2)),
         ops.convert_to_tensor(np.float32([[4 + 5 * k, 5 + 5 * k] for k in range(9)])),
         ops.convert_to_tensor(np.float32([1.2, 1.1, 1.05])),
-        loss.LossSettings(*(getattr(config, name) for name in loss.LossSettings._fields)),
+        loss.settings(config),
     )
     return terms["total"]
 
