@@ -1,4 +1,4 @@
-"""`python -m data`: what is in a data set and what is wrong with it, its anchors, and other formats of it."""
+"""`python -m data`: what is in a data set and what is wrong with it, a look at it, its anchors, other formats of it."""
 
 import argparse
 import io
@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+from data import preview_command
 
 FORMATS = ("coco", "voc", "yolo")  # read.READERS and convert.WRITERS, written out so that --help loads nothing
 
@@ -111,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
     command.add_argument("--json", action="store_true", help="one JSON document instead of the table")
     _add_common(command, _check)
+
+    preview_command.add_parser(commands)
 
     command = commands.add_parser("anchors", help="anchor sizes for the training boxes, by k-means with IoU")
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
