@@ -90,9 +90,13 @@ def _label_of(folder: Folder, picture: File) -> File | None:
     if label is None or _is_special(label):
         return None
     # A picture without labels must not take those of another split's picture of the same name.
-    splits = {split_of(label.place), split_of(picture.place)} - {None}
     nearest = folder.picture(label.place.stem, label.place.parent)
-    return label if len(splits) < 2 and nearest in (None, picture) else None
+    return label if _same_split(label, picture) and nearest in (None, picture) else None
+
+
+def _same_split(label: File, picture: File) -> bool:
+    """Whether the folders of the two do not speak of different splits."""
+    return len({split_of(label.place), split_of(picture.place)} - {None}) < 2
 
 
 def _is_special(file: File) -> bool:
@@ -107,7 +111,8 @@ def _name_orphans(folder: Folder, used: set[PurePosixPath], problems: list[Probl
     for file in folder.of_kind(".txt"):
         if file.place in used or file.place.parent not in folders or _is_special(file):
             continue
-        if folder.picture(file.place.stem, file.place.parent) is None and yolo_labels.looks_like_labels(
-            file, or_empty=True
-        ):
+        picture = folder.picture(file.place.stem, file.place.parent)
+        if picture and _same_split(file, picture):
+            continue  # a picture in no split, which is named itself
+        if yolo_labels.looks_like_labels(file, or_empty=True):
             problems.append(Problem("missing_picture", str(file.place), f"no picture '{file.place.stem}'; skipped"))

@@ -39,9 +39,10 @@ def test_json(tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str
 
 
 def test_table(tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.main(["check", str(make_yolo(tmp_path, DIRTY))]) == 0
+    dirty = DIRTY | {"train": {"0": "", **DIRTY["train"]}}  # an empty file is found first
+    assert commands.main(["check", str(make_yolo(tmp_path, dirty))]) == 0
     shown = capsys.readouterr().out
-    for words in ("4 images (train 2, val 1, test 1), 3 boxes", "cat, dog", "stops a search", "correct the class"):
+    for words in ("5 images (train 3, val 1, test 1), 3 boxes", "cat, dog", "stops a search", "correct the class"):
         assert words in shown
     # What stops a search comes first; then each kind with its first files, whole on one line.
     assert shown.index("malformed_line ") < shown.index("empty_label_file ")

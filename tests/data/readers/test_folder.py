@@ -105,8 +105,14 @@ def test_a_linked_folder_elsewhere_is_read_once(tmp_path: Path, make_yolo: Make)
     for split in ("train", "val", "test"):
         (root / split).symlink_to(store / split, target_is_directory=True)
     (root / "valid again").symlink_to(store / "val", target_is_directory=True)
+    assert [str(file.place) for file in folders.walk(root).pictures] == [
+        "test/images/c.png",
+        "train/images/a.png",
+        "val/images/b.png",
+    ]
     dataset = read.load(root)
     assert {split: len(examples) for split, examples in dataset.splits.items()} == {"train": 1, "val": 1, "test": 1}
+    assert [(p.kind, p.file) for p in dataset.problems] == [("link_loop", "train/loop")]
 
 
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:

@@ -321,6 +321,16 @@ def test_a_picture_does_not_take_the_label_of_another_splits_picture(
     assert [(p.kind, p.file) for p in dataset.problems] == [("missing_label_file", "train/labels/1.txt")]
 
 
+def test_nor_that_of_a_picture_that_is_missing_there(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": GOOD, "1": ""}, "val": {"1": GOOD, "2": GOOD}, "test": {"3": GOOD}})
+    (root / "train" / "labels" / "1.txt").unlink()
+    (root / "val" / "images" / "1.png").unlink()
+    dataset = read.load(root)
+    assert [len(e.boxes) for e in dataset.splits["train"]] == [0, 1]
+    assert ("missing_label_file", "train/labels/1.txt") in [(p.kind, p.file) for p in dataset.problems]
+    assert ("missing_picture", "val/labels/1.txt") in [(p.kind, p.file) for p in dataset.problems]
+
+
 def test_labels_in_a_folder_of_another_name(tmp_path: Path, make_picture: Callable[..., None]) -> None:
     for stem in ("a.b", "c"):
         make_picture(tmp_path / "photos" / f"{stem}.jpg")
