@@ -15,10 +15,9 @@ from model.head import ANCHORS_PER_STRIDE, output_name
 Tensor = Any
 
 STRIDES = (16, 32)
-# Nine anchors' worth of masks does not fit six anchors: stride 16 has 1, 2, 3 and stride 32 has 3, 4, 5, so anchor 0
-# answers for nothing. An old quirk of the cfg, and what its weights were trained with.
+# Stride 16 has anchors 1, 2, 3 and stride 32 has 3, 4, 5 (model/scales.py), so anchor 0 answers for nothing: an old
+# quirk of the cfg, and what its weights were trained with.
 ANCHORS = ((10.0, 14.0), (23.0, 27.0), (37.0, 58.0), (81.0, 82.0), (135.0, 169.0), (344.0, 319.0))
-MASKS = ((1, 2, 3), (3, 4, 5))
 BLOCKS = (64, 128, 256)
 RELEASED = DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05)
 

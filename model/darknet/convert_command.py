@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model.commands.shared import checked_size, finish, load_keras, print_json, say
+from model.commands.weights import read_names
 
 FORMS = "a .weights file and a .keras file, either way round"
 
@@ -53,27 +54,32 @@ def _form(path: Path) -> str:
 
 
 def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
+    from model.commands.darknet_weights import COCO_NAMES
     from model.darknet import convert, source
 
     if options.classes is not None and options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
+    cfg_path = options.cfg or source.cfg_beside(options.source)
     found = source.read(
         options.source,
-        cfg_path=options.cfg or source.cfg_beside(options.source),
+        cfg_path=cfg_path,
         num_classes=options.classes,
-        class_names=_read_names(options.names) if options.names else None,
+        class_names=read_names(options.names) if options.names else None,
         size=checked_size(options.size) if options.size is not None else None,
     )
     if found.variant != "yolov4":
         raise ValueError(f"{options.source}: expected weights of yolov4, got those of {found.variant}")
     if found.height != found.width:
         raise ValueError(f"{options.source}: expected a square input, got {found.width}x{found.height}; say --size")
+    names = found.class_names
+    if options.names is None and cfg_path is None and len(names) == len(COCO_NAMES):
+        names = COCO_NAMES  # as predict and evaluate take it
     load_keras()
     from model import checkpoint, detector
     from model.initialize import initialize
 
     info = checkpoint.DetectorInfo(
-        class_names=found.class_names,
+        class_names=names,
         anchors=found.anchors,
         size=found.width,
         fit=found.fit,
@@ -122,14 +128,3 @@ def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
 def _length(num_classes: int, size: int) -> dict[str, Any]:
     """A training's length by Darknet's rule, at the detector's size: a checkpoint tells of neither."""
     return {"train.steps": max(2000 * num_classes, 6000), "train.size": size, "train.sizes": (size,)}
-
-
-def _read_names(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected class names, one a line: {error}") from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if not names:
-        raise ValueError(f"{path}: expected class names, one a line, got none")
-    return names

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from model.darknet.plan import Section, Stored
-
-MAPS_PER_SCALE = 3  # anchors of one [yolo]
+from model.scales import ANCHORS_PER_SCALE
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def with_classes(sections: Sequence[Section], num_classes: int) -> tuple[Section
 
 
 def _resized(section: Section, num_classes: int) -> Section:
-    filters = MAPS_PER_SCALE * (5 + num_classes)
+    filters = ANCHORS_PER_SCALE * (5 + num_classes)
     options = dict(section.options)
     if section.kind == "yolo":
         options["classes"] = str(num_classes)

@@ -6,15 +6,14 @@ order in which Keras makes layers. Tests hold the two together by names, shapes 
 
 from dataclasses import replace
 
+from model import scales
 from model.config import DetectorConfig
 from model.darknet.plan import Plan, Section
 from model.scaling import scaled_channels, scaled_units
 
-ANCHORS_PER_SCALE = 3
 # filters, branch, middle and residual units of CSPDarknet53's stages at width and depth 1 (layers 1-104)
 STAGES = ((64, 64, 32, 1), (128, 64, 64, 2), (256, 128, 128, 8), (512, 256, 256, 8), (1024, 512, 512, 4))
 TINY_BLOCKS = (64, 128, 256)  # of yolov4-tiny's three CSP blocks
-TINY_MASKS = {16: (1, 2, 3), 32: (3, 4, 5)}  # not 0, 1, 2: anchor 0 answers for nothing in the released cfg
 
 
 def sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
@@ -137,10 +136,9 @@ class _YoloV4:
 
     def _head(self, stride: int, filters: int) -> None:
         self._convolution(f"head{stride}", filters, 3, activation=self.config.neck_activation)
-        self.plan.output(f"head{stride}_output", ANCHORS_PER_SCALE * (5 + self.num_classes))
-        scale = (8, 16, 32).index(stride)
-        mask = tuple(range(3 * scale, 3 * scale + 3))
-        self.plan.yolo(f"yolo{stride}", mask, self.num_classes, 9, self.config.scale_xy[scale])
+        self.plan.output(f"head{stride}_output", scales.ANCHORS_PER_SCALE * (5 + self.num_classes))
+        number = (8, 16, 32).index(stride)
+        self.plan.yolo(f"yolo{stride}", scales.YOLOV4[number].mask, self.num_classes, 9, self.config.scale_xy[number])
 
 
 def tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
@@ -156,8 +154,9 @@ def tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ..
 
     def head(stride: int, filters: int, scale_xy: float) -> None:
         convolution(f"head{stride}", filters, 3, neck=True)
-        plan.output(f"head{stride}_output", ANCHORS_PER_SCALE * (5 + num_classes))
-        plan.yolo(f"yolo{stride}", TINY_MASKS[stride], num_classes, 6, scale_xy)
+        plan.output(f"head{stride}_output", scales.ANCHORS_PER_SCALE * (5 + num_classes))
+        mask = next(scale.mask for scale in scales.TINY if scale.stride == stride)
+        plan.yolo(f"yolo{stride}", mask, num_classes, 6, scale_xy)
 
     convolution("tiny_stem1", 32, 3, 2)
     convolution("tiny_stem2", 64, 3, 2)

@@ -75,7 +75,10 @@ def test_other_class_names_start_fresh_output_maps(
         (("a.keras", "b.weights", "--size", "64"), "--size: expected with a .weights file as SRC alone"),
         (("a.weights", "b.keras", "--classes", "0"), "--classes: expected at least 1, got 0"),
         (("a.weights", "b.keras", "--size", "100"), "--size: expected a multiple of 32"),
-        (("yolov4.conv.137", "b.keras", "--names", "absent.txt"), "absent.txt: expected class names, one a line"),
+        (
+            ("yolov4.conv.137", "b.keras", "--names", "absent.txt"),
+            "absent.txt: expected a text file with a class name a line",
+        ),
     ],
 )
 def test_wrong_input_is_told_before_keras_loads(

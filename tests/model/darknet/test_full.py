@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_network import check_against_opencv
 
 from model import checkpoint
 from model.config import DetectorConfig
@@ -15,6 +14,7 @@ from model.darknet import source, target
 def test_the_full_network_agrees_with_opencv_and_its_files_go_round(
     golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from agreement import check_against_opencv
     from cases import ANCHORS, CASES
 
     case = next(case for case in CASES if case.name == "full")

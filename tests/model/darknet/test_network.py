@@ -7,61 +7,15 @@ import keras
 import numpy as np
 import pytest
 
-from model import detector, layers, normalization, scaling, tiny
+from model import detector, layers, scaling, tiny
 from model.config import DetectorConfig
 from model.darknet import convert, source, topology
 from model.summary import summarize
 
-OPENCV_EPSILON = 1e-6  # of batch normalization in OpenCV's importer; Darknet's and ours is 1e-5
-
-
-def build(variant: str, config: DetectorConfig, num_classes: int) -> keras.Model:
-    return (detector.build if variant == "yolov4" else tiny.build_tiny)(config, num_classes)
-
-
-def filled(case: Any) -> keras.Model:
-    """The network of a case with its seeded weights."""
-    from cases import SEED
-    from seeded import weights
-
-    model = build(case.variant, case.config, case.num_classes)
-    given = weights(case.sections, SEED)
-    for layer in model.layers:
-        for variable in layer.weights:
-            variable.assign(given.pop(f"{layer.name}/{variable.name}"))
-    assert not given
-    return model
-
-
-def differences(golden: Path, case: Any, model: keras.Model) -> list[float]:
-    """The largest difference of each sampled map from OpenCV's."""
-    from cases import SAMPLE, SEED
-    from seeded import picture, places
-
-    found = []
-    with np.load(golden / "heads.npz") as stored:
-        for size in case.sizes:
-            maps = model(picture(*size, SEED)[None], training=False)
-            for number, raw in enumerate(maps):
-                values = np.asarray(raw).reshape(-1)
-                expected = stored[f"{case.name}/{size[0]}x{size[1]}/{number}"]
-                assert expected.shape == (SAMPLE,)
-                assert expected.std() > 0.3  # a map that says something
-                found.append(float(np.abs(values[places(values.size, SAMPLE, SEED)] - expected).max()))
-    return found
-
-
-def check_against_opencv(golden: Path, case: Any, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    model = filled(case)
-    assert max(differences(golden, case, model)) < 2e-3
-    with monkeypatch.context() as patched:  # what is left without the two epsilons' difference is rounding
-        patched.setattr(normalization, "EPSILON", OPENCV_EPSILON)
-        assert max(differences(golden, case, model)) < 2e-4
-    return model
-
 
 @pytest.mark.parametrize("name", ["small", "small_dropblock", "tiny", "narrow_tiny"])
 def test_heads_agree_with_opencv(golden: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agreement import check_against_opencv
     from cases import CASES
 
     check_against_opencv(golden, next(case for case in CASES if case.name == name), monkeypatch)

@@ -112,6 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(content=st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda rest: GOOD + rest)))
 def test_any_bytes_are_a_file_or_a_sentence(folder: Path, content: bytes) -> None:
     path = folder / "any.weights"
+    path.unlink(missing_ok=True)  # a file written over is flushed to the disk at once, which takes long
     path.write_bytes(content)
     try:
         file = weights.open_file(path)
