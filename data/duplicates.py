@@ -20,6 +20,7 @@ from data.example import SPLITS, Dataset, Example, Problem
 SIDE = 32  # of a thumbnail
 MAX_DISTANCE = 10  # of 64 signs; unrelated pictures differ in half of them
 MIN_CORRELATION = 0.98
+MAX_PARTNERS = 8  # of one picture in the splits that are scored later
 FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows nothing to compare by
 
 _ROWS = 64  # pictures compared with all others at a time: bounds the memory
@@ -51,7 +52,10 @@ class Pair:
 
 
 def across_splits(splits: Mapping[str, Sequence[Example]]) -> list[Pair]:
-    """All pairs of pictures that are nearly the same and in different splits, the most similar first."""
+    """Pairs of pictures that are nearly the same and in different splits, the most similar first.
+
+    All of them, unless one picture has more than MAX_PARTNERS.
+    """
     members = [(split, example) for split in SPLITS for example in splits.get(split, ())]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         thumbnails = list(pool.map(thumbnail, [example for _, example in members]))
@@ -100,11 +104,20 @@ def _similar(thumbnails: Sequence[NDArray[np.uint8]], groups: Sequence[int]) -> 
         later = int(np.searchsorted(group, own, side="right"))
         for start in range(int(np.searchsorted(group, own)), later, _ROWS):
             distance = np.bitwise_count(hashes[start : min(start + _ROWS, later), None] ^ hashes[None, later:])
-            for row, column in np.argwhere(distance <= MAX_DISTANCE).tolist():
-                first, second = telling[start + row], telling[later + column]
-                correlation = _correlation(thumbnails[first], thumbnails[second])
-                if correlation >= MIN_CORRELATION:
-                    yield first, second, correlation
+            for row in np.flatnonzero((distance <= MAX_DISTANCE).any(axis=1)).tolist():
+                for column in _nearest(distance[row]):
+                    first, second = telling[start + row], telling[later + column]
+                    correlation = _correlation(thumbnails[first], thumbnails[second])
+                    if correlation >= MIN_CORRELATION:
+                        yield first, second, correlation
+
+
+def _nearest(distance: NDArray[np.uint8]) -> list[int]:
+    """The places of the nearest hashes, at most MAX_PARTNERS: a set made of copies must not end in all its pairs."""
+    near = np.flatnonzero(distance <= MAX_DISTANCE)
+    order = np.argsort(distance[near], kind="stable")[:MAX_PARTNERS]
+    found: list[int] = near[order].tolist()
+    return found
 
 
 def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

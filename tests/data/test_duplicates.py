@@ -74,6 +74,12 @@ def test_a_copy_that_exif_turns_is_found(tmp_path: Path) -> None:
     assert len(duplicates.across_splits({"train": [upright], "val": [turned]})) == 1
 
 
+def test_a_set_made_of_copies_does_not_list_all_its_pairs(tmp_path: Path) -> None:
+    one = example(tmp_path / "a.png", blobs(0))
+    found = duplicates.across_splits({"train": [one] * 30, "val": [one] * 40})
+    assert len(found) == 30 * duplicates.MAX_PARTNERS  # of 1200
+
+
 @needs_shared
 def test_neighbouring_frames_of_thermal_cheetah() -> None:
     found = duplicates.across_splits(read.load(SHARED / "thermal-cheetah").splits)
