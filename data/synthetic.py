@@ -16,7 +16,7 @@ from data.example import SPLITS
 from data.scenes import Scene, Slice
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
-IMAGES: Mapping[str, int] = {"train": 400, "val": 160, "test": 160}
+IMAGES: Mapping[str, int] = {"train": 400, "val": 240, "test": 400}
 MARKER = "embedded.json"  # written last: a folder that has it is complete
 VERSION = 2  # of the drawing; another one is another data set
 

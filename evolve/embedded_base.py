@@ -38,13 +38,17 @@ SETTINGS: dict[str, Setting] = {
     "augment.mosaic_prob": 0.1,
     "augment.mosaic_off_share": 0.2,
     "augment.jitter": 0.1,
+    "train.subdivisions": 1,
+    "train.mini_batches_at_once": 1,
 }
 # First the classes alone, on plain scenes: with all terms at once the neck learns to find digits and not to read them.
 CLASSES_FIRST: dict[str, Setting] = {
     "train.sizes": (96,),
     "loss.box_weight": 0.0,
     "loss.objectness_weight": 0.0,
+    "regularization.sat_prob": 0.0,
     "augment.mosaic_prob": 0.0,
+    "augment.cutmix_prob": 0.0,
     "augment.jitter": 0.0,
     "augment.hue": 0.0,
     "augment.saturation": 1.0,

@@ -35,8 +35,20 @@ REPORTS_PER_SCHEDULE = 18
 # Pictures are kept shrunk to this many times the largest network side: more would alias in the one bilinear
 # warp of training, less would blur deep jitter crops.
 STORE_FACTOR = 1.5
-# The note of a checkpoint whose output maps are not taken over, as nobody takes those of yolov4.conv.137.
-BASE_ROLE = "base"
+# The settings that weights belong to: with another value the same weights make another network.
+BACKBONE_NETWORK = (
+    "width",
+    "depth",
+    "backbone_activation",
+    "shortcut",
+    "shortcut_normalization",
+    "shortcut_gain",
+)
+NETWORK = (*BACKBONE_NETWORK, "neck_activation", "sam")
+# Notes of checkpoints of which not all is taken over: of a base not the classes in the output maps, whatever their
+# names; of a pre-training nothing but the backbone (model/pretrain.py writes that one).
+BASE_ROLE, BACKBONE_ROLE = "base", "backbone"
+ALL, ALL_BUT_CLASSES, BACKBONE_ALONE = "all", "all but the classes in the output maps", "the backbone alone"
 
 
 def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
@@ -75,13 +87,25 @@ def describe_weights(path: Path, detector: DetectorConfig, class_names: Sequence
         expected, came = getattr(detector, name), getattr(info.detector, name)
         if expected != came:
             raise ValueError(f"{path}: expected weights of a network with detector.{name} {expected:g}, got {came:g}")
-    outputs = "taken over" if _gives_outputs(info, class_names) else "fresh"
-    return {"weights": str(path), "weights_fingerprint": _fingerprint(path), "output_maps": outputs}
+    taken = _taken_over(info, class_names)
+    return {"weights": str(path), "weights_fingerprint": _fingerprint(path), "taken_over": taken}
 
 
-def _gives_outputs(info: DetectorInfo, class_names: Sequence[str]) -> bool:
-    """Output maps mean their classes, in order; those of a base are never taken over."""
-    return info.notes.get("role") != BASE_ROLE and tuple(info.class_names) == tuple(class_names)
+def unlike_weights(path: Path, detector: DetectorConfig) -> tuple[str, ...]:
+    """Settings in which `detector` is another network than the one whose weights the checkpoint holds, by address."""
+    from model import checkpoint
+
+    info = checkpoint.read_info(path)
+    names = NETWORK if info.notes.get("role") != BACKBONE_ROLE else BACKBONE_NETWORK
+    return tuple(f"detector.{name}" for name in names if getattr(info.detector, name) != getattr(detector, name))
+
+
+def _taken_over(info: DetectorInfo, class_names: Sequence[str]) -> str:
+    """What of a checkpoint a trial starts from: output maps mean their classes, in order; a base's mean nobody's."""
+    role = info.notes.get("role")
+    if role == BACKBONE_ROLE:
+        return BACKBONE_ALONE
+    return ALL if role != BASE_ROLE and tuple(info.class_names) == tuple(class_names) else ALL_BUT_CLASSES
 
 
 def _fingerprint(path: Path) -> str:
@@ -149,14 +173,21 @@ def detection_objective(
 
 
 def base_weights(path: Path, class_names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """What trials take over from a checkpoint: all of it, or all but the output maps."""
+    """What trials take over from a checkpoint, by "layer/weight" name; NaN stands for numbers that start fresh."""
     from model import checkpoint, decode, head
+    from model.initialize import without_classes
 
     weights = dict(checkpoint.read_weights(path))
-    if _gives_outputs(checkpoint.read_info(path), class_names):
+    taken = _taken_over(checkpoint.read_info(path), class_names)
+    if taken == BACKBONE_ALONE:
+        return {name: value for name, value in weights.items() if name.startswith("backbone_")}
+    if taken == ALL:
         return weights
     outputs = {head.output_name(stride) for stride in decode.STRIDES}
-    return {name: value for name, value in weights.items() if name.partition("/")[0] not in outputs}
+    return {
+        name: without_classes(value, len(class_names)) if name.partition("/")[0] in outputs else value
+        for name, value in weights.items()
+    }
 
 
 class DetectionObjective:
@@ -182,7 +213,6 @@ class DetectionObjective:
 
     def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
         """Train the spec's piece; scores of its splits come with the last measurement."""
-        from data.pipeline import training_size
         from model import train
 
         config = TrialConfig.from_settings(spec.config)
@@ -199,7 +229,7 @@ class DetectionObjective:
                 seed=spec.seed,
                 step=step,
                 batch=config.train.batch,
-                size=training_size(spec.seed, step, config.train.sizes, config.train.size_period),
+                size=_size_at(spec.seed, step, config),
                 augment=config.augment,
                 progress=step / steps,
                 max_boxes=config.input.max_boxes,
@@ -322,12 +352,24 @@ class DetectionObjective:
         return self._trainer
 
     def _pipeline(self, split: str, config: TrialConfig) -> Pipeline:
+        from data.cache import SharedCache
         from data.pipeline import Pipeline
 
         if split not in self._pipelines:
             side = round(STORE_FACTOR * max(config.train.size, *config.train.sizes))
-            self._pipelines[split] = Pipeline(self.splits[split], store_side=side)
+            shared = SharedCache.of(self.notes["data_fingerprint"]) if "data_fingerprint" in self.notes else None
+            self._pipelines[split] = Pipeline(self.splits[split], store_side=side, shared=shared)
         return self._pipelines[split]
+
+
+def _size_at(seed: int, step: int, config: TrialConfig) -> int:
+    """The training shape of step `step` (from 0). Darknet too ends at one size, its largest (detector.c)."""
+    from data.pipeline import training_size
+
+    train = config.train
+    if step >= train.steps * (1 - train.final_size_share):
+        return train.size
+    return training_size(seed, step, train.sizes, train.size_period)
 
 
 def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evolve import techniques
 from evolve.genetics import space as spaces
 from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.genome import Genome
+from evolve.genetics.plain import mapping, read_file
 from evolve.genetics.space import SearchSpace
-from evolve.objective import describe_data, describe_weights, write_embedded_data
+from evolve.objective import describe_data, describe_weights, unlike_weights, write_embedded_data
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 
@@ -19,7 +21,7 @@ EMBEDDED_SPACE = SPACES / "embedded.yaml"
 SMALL_SPACE = SPACES / "yolov4_small.yaml"
 FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
-EMBEDDED_BASE_NETWORK = (0.125, 0.34)  # its width and depth
+VARIANTS = ("yolov4",)
 EMBEDDED_DATA = Path("runs") / "digits"
 
 # Darknet's rule for own data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
@@ -38,6 +40,8 @@ class TaskRequest:
 
     data: Path | None = None  # None: the embedded data set
     space: Path | None = None
+    variant: str | None = None  # a released network, of VARIANTS
+    preset: str | None = None  # published settings, of search_spaces/presets
     weights: str | None = None  # a checkpoint of ours, or "none"
     size: int | None = None
     batch: int | None = None
@@ -110,6 +114,10 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
         raise InputError(f"--share: expected a share of the schedule above 0, at most 1, got {request.share}")
     if request.steps is not None and request.steps < 1:
         raise InputError(f"--steps: expected at least 1, got {request.steps}")
+    if request.variant is not None:
+        space = _with_values(space, variant_settings(request.variant))
+    if request.preset is not None:
+        space = _with_values(space, preset_settings(request.preset))
     if request.size is not None:
         space = space.with_gene_fixed("train.size", request.size).with_gene_fixed("train.sizes", [request.size])
     if request.batch is not None:
@@ -122,6 +130,36 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     return space
 
 
+def variant_settings(name: str) -> dict[str, Setting]:
+    """The network of a released cfg, by address: no SAM, no MiWRC, leaky neck."""
+    if name not in VARIANTS:
+        raise InputError(f"--variant: expected one of {', '.join(VARIANTS)}, got {name!r}")
+    released = TrialConfig().settings()
+    return {address: value for address, value in released.items() if address.startswith("detector.")}
+
+
+def preset_settings(name: str) -> dict[str, Setting]:
+    """Published settings by address (search_spaces/presets/NAME.yaml, a source a line)."""
+    known = sorted(path.stem for path in (SPACES / "presets").glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"--preset: expected one of {', '.join(known)}, got {name!r}")
+    return mapping(read_file(SPACES / "presets" / f"{name}.yaml"), "settings by their address")  # type: ignore[return-value]
+
+
+def _with_values(space: SearchSpace, values: Mapping[str, Setting]) -> SearchSpace:
+    """The space with these values: defaults of genes whose domain holds them, fixed settings otherwise."""
+    for address, value in values.items():
+        gene = space.genes.get(address)
+        try:
+            if gene is not None:
+                space = replace(space, genes={**space.genes, address: replace(gene, default=value)})  # type: ignore[arg-type]
+                continue
+        except ValueError:
+            pass  # outside the gene's range: what was published is not searched there
+        space = space.with_gene_fixed(address, value)
+    return space
+
+
 def _extremes(domain: Domain) -> list[Setting]:
     """The values of a gene that stand for all: every choice, or both ends and the default."""
     if isinstance(domain, Choice):
@@ -131,12 +169,13 @@ def _extremes(domain: Domain) -> list[Setting]:
 
 def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]) -> dict[str, str | None]:
     """Where a trial starts from: a file, the shipped base where it is of the same network, or scratch."""
-    scratch: dict[str, str | None] = {"weights": None, "weights_fingerprint": None, "output_maps": "fresh"}
+    scratch: dict[str, str | None] = {"weights": None, "weights_fingerprint": None, "taken_over": None}
     if request.weights == "none":
         return scratch
     if request.weights is None:
-        same = (base.detector.width, base.detector.depth) == EMBEDDED_BASE_NETWORK
-        return {**describe_weights(EMBEDDED_BASE, base.detector, class_names)} if same else scratch
+        if unlike_weights(EMBEDDED_BASE, base.detector):
+            return scratch
+        return {**describe_weights(EMBEDDED_BASE, base.detector, class_names)}
     path = Path(request.weights)
     if not path.is_file():
         raise InputError(f"--weights {path}: expected a checkpoint file (.keras) or 'none', got no such file")
@@ -168,12 +207,20 @@ def _notes(
     notes += [f"data: {count} x {kind} (see `python -m data check`)" for kind, count in description["problems"].items()]
     if request.data is not None and not request.gpu and request.space is None:
         notes.append("no GPU in use: a small model is searched, because the full one takes over 10 s a step on a CPU")
+    missing = techniques.off(base.settings())
+    notes.append(
+        "techniques of the paper: "
+        + (f"all on but {', '.join(missing)}" if missing else "all on")
+        + " (docs/yolov4.md)"
+    )
     if description["weights"] is None:
         notes.append(
             "weights: none: every trial starts from scratch, which costs several times the steps of fine-tuning; "
             "--weights FILE starts from a checkpoint"
         )
     else:
-        outputs = "" if description["output_maps"] == "taken over" else ", but for the output maps, which start fresh"
-        notes.append(f"weights: from {Path(description['weights']).name}{outputs}")
+        notes.append(f"weights: from {Path(description['weights']).name}: {description['taken_over']}")
+        unlike = unlike_weights(Path(description["weights"]), base.detector)
+        if unlike:
+            notes.append(f"weights: trained with other values of {', '.join(unlike)}; layers they lack start fresh")
     return tuple(notes)

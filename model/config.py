@@ -167,6 +167,7 @@ class TrainConfig:
     size: int = 416  # side of the square network input at evaluation, pixels
     sizes: tuple[int, ...] = (416,)  # random training shapes: one of these a period
     size_period: int = 10  # steps between draws of the training shape
+    final_size_share: float = 0.0  # last share of the schedule, all of it at `size`: running statistics settle there
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "train.steps", "at least 1", self.steps)
@@ -180,6 +181,7 @@ class TrainConfig:
         require(len(self.sizes) >= 1, "train.sizes", "at least one size", self.sizes)
         for side in (self.size, *self.sizes):
             require(side >= 32 and side % 32 == 0, "train.sizes", "multiples of 32", side)
+        require(0 <= self.final_size_share <= 1, "train.final_size_share", "0 to 1", self.final_size_share)
         require(self.size_period >= 1, "train.size_period", "at least 1", self.size_period)
 
 

@@ -1,6 +1,7 @@
 """Weights of a new training: from a file where names and shapes agree, else drawn from the seed."""
 
 import math
+import zlib
 from collections.abc import Mapping
 
 import keras
@@ -21,27 +22,39 @@ def initialize(
 ) -> tuple[str, ...]:
     """Give every weight the value of its "layer/weight" name where shapes agree, else a fresh one from the seed.
 
-    Returns the names of the fresh ones.
+    NaN in a given value stands for a fresh number. Fresh numbers depend on seed and name alone, not on what other
+    layers the network has. Returns the names of the weights that are all fresh.
     """
     fresh = []
-    for place, layer in enumerate(model.layers):
+    for layer in model.layers:
         is_output = isinstance(layer, keras.layers.Conv2D) and layer.use_bias  # all others are normalized
         for variable in layer.weights:
             name = f"{layer.name}/{variable.name}"
             given = None if weights is None else weights.get(name)
-            if given is not None and tuple(given.shape) == tuple(variable.shape):
+            if given is None or tuple(given.shape) != tuple(variable.shape):
+                fresh.append(name)
+                variable.assign(_fresh(variable, seed, layer.name, is_output))
+            elif np.isnan(given).any():
+                variable.assign(np.where(np.isnan(given), _fresh(variable, seed, layer.name, is_output), given))
+            else:
                 variable.assign(given)
-                continue
-            fresh.append(name)
-            variable.assign(_fresh(variable, seed, place, is_output))
     return tuple(fresh)
 
 
-def _fresh(variable: keras.Variable, seed: int, place: int, is_output: bool) -> NDArray[np.float32]:
+def without_classes(output: NDArray[np.float32], num_classes: int) -> NDArray[np.float32]:
+    """An output map's kernel [1, 1, c, n] or bias [n] for another set of classes: its boxes and objectness, and NaN."""
+    by_anchor = output.reshape((*output.shape[:-1], decode.ANCHORS_PER_STRIDE, -1))
+    other = np.full((*by_anchor.shape[:-1], 5 + num_classes), np.nan, np.float32)
+    other[..., :5] = by_anchor[..., :5]
+    return other.reshape((*output.shape[:-1], -1))
+
+
+def _fresh(variable: keras.Variable, seed: int, layer: str, is_output: bool) -> NDArray[np.float32]:
     """A new weight: kernels by Darknet's form of He, sqrt(2 / fan_in) * U(-1, 1) (convolutional_layer.c)."""
     shape = tuple(variable.shape)
     if variable.name == "kernel":
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(place,))))
+        key = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(layer.encode()),))
+        rng = np.random.Generator(np.random.Philox(key))
         bound = np.sqrt(2.0 / np.prod(shape[:-1])) * (OUTPUT_GAIN if is_output else 1.0)
         return rng.uniform(-bound, bound, shape).astype(np.float32)
     if variable.name in ("gamma", "moving_variance", "shortcut_weights"):

@@ -60,6 +60,8 @@ def new(arguments: Namespace) -> int:
     request = TaskRequest(
         data=arguments.data,
         space=arguments.space,
+        variant=arguments.variant,
+        preset=arguments.preset,
         weights=arguments.weights,
         size=arguments.size,
         batch=arguments.batch,

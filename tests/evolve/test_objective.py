@@ -138,21 +138,55 @@ def test_output_maps_are_taken_over_for_the_same_classes_alone(warm, tmp_path):
     trained = warm.weights()
     same = objective.base_weights(written, warm.class_names)
     other = objective.base_weights(written, list(reversed(warm.class_names)))
-    assert same.keys() == trained.keys()
-    outputs = {f"head{stride}_output/{name}" for stride in (8, 16, 32) for name in ("kernel", "bias")}
-    assert same.keys() - other.keys() == outputs
+    assert same.keys() == other.keys() == trained.keys()
     for name, value in trained.items():
         np.testing.assert_array_equal(same[name], value, err_msg=name)
+        if "_output/" not in name:
+            np.testing.assert_array_equal(other[name], value, err_msg=name)
+            continue
+        # by anchor: four numbers of the box and the objectness are kept, the classes are to start fresh
+        kept, new = (part.reshape((-1, 3, 5 + len(warm.class_names))) for part in (value, other[name]))
+        np.testing.assert_array_equal(new[..., :5], kept[..., :5])
+        assert np.isnan(new[..., 5:]).all()
 
 
-def test_the_shipped_base_gives_every_layer_but_the_output_maps():
+def test_other_classes_start_fresh_by_the_seed(warm, tmp_path):
+    written = tmp_path / "detector.keras"
+    list(warm(replace(_spec(seed=31), checkpoint=written)))
+    trainer, other = warm._trainer, objective.base_weights(written, list(reversed(warm.class_names)))
+    starts = []
+    for seed in (1, 2, 1):
+        assert trainer.reset(seed, other) == ()
+        starts.append(trainer.weights()["head8_output/kernel"].reshape((-1, 3, 5 + len(warm.class_names))))
+    np.testing.assert_array_equal(starts[0], starts[2])
+    np.testing.assert_array_equal(starts[0][..., :5], starts[1][..., :5])
+    assert not np.isnan(starts[0]).any()
+    assert (starts[0][..., 5:] != starts[1][..., 5:]).mean() > 0.99
+
+
+def test_a_pretrained_backbone_gives_nothing_else(warm, tmp_path):
+    written = tmp_path / "detector.keras"
+    notes = warm.notes
+    warm.notes = {**notes, "role": "backbone"}
+    try:
+        list(warm(replace(_spec(seed=31), checkpoint=written)))
+    finally:
+        warm.notes = notes
+    taken = objective.base_weights(written, warm.class_names)
+    assert taken
+    assert all(name.startswith("backbone_") for name in taken)
+
+
+def test_the_shipped_base_gives_all_but_the_classes():
     base = objective.base_weights(task.EMBEDDED_BASE, [str(digit) for digit in range(10)])
-    assert not any("_output/" in name for name in base)
+    fresh = {name: np.isnan(value).mean() for name, value in base.items() if np.isnan(value).any()}
+    assert set(fresh) == {f"head{stride}_output/{name}" for stride in (8, 16, 32) for name in ("kernel", "bias")}
+    assert set(fresh.values()) == {10 / 15}
     assert any(name.startswith("backbone_") for name in base)
     assert any(name.startswith("neck_") for name in base)
     assert task.EMBEDDED_BASE.stat().st_size < 8_000_000
     described = objective.describe_weights(task.EMBEDDED_BASE, DetectorConfig(width=0.125, depth=0.34), ["0"])
-    assert described["output_maps"] == "fresh"
+    assert described["taken_over"] == "all but the classes in the output maps"
     with pytest.raises(ValueError, match=r"detector\.width 1, got 0\.125"):
         objective.describe_weights(task.EMBEDDED_BASE, DetectorConfig(), ["0"])
 

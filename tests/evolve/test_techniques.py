@@ -1,0 +1,94 @@
+"""The shipped spaces train with every technique on, in every trial; presets and variants mean what they say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evolve import task, techniques
+from evolve.genetics import recipe as recipes
+from evolve.genetics import seeding
+from evolve.genetics import space as spaces
+from evolve.genetics.operators import mutate
+from evolve.trial_config import ADDRESSES, TrialConfig, check_space
+
+SPACES = sorted(task.SPACES.glob("*.yaml"))
+
+
+def settings_of(space: spaces.SearchSpace, genome: object) -> dict:
+    return TrialConfig.from_settings({**space.trial, **dict(genome)}).settings()
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_every_individual_of_a_shipped_space_has_every_technique_on(path: Path) -> None:
+    """The first generation, and children of it whose every gene moved by as much as its range."""
+    space = spaces.load(path)
+    first = seeding.first_generation(space, recipes.load("fast", {"population": 40}), seed=0)
+    rng = np.random.default_rng(0)
+    children = [mutate(individual.genome, space, rng, rate=1.0, strength=1.0) for individual in first]
+    for genome in [*(individual.genome for individual in first), *children]:
+        assert techniques.off(settings_of(space, genome)) == ()
+
+
+def test_each_switch_is_seen() -> None:
+    space = spaces.load(task.EMBEDDED_SPACE)
+    on = settings_of(space, space.defaults())
+    off_values = {
+        "Mish in the backbone": {"detector.backbone_activation": "leaky"},
+        "Mish in neck and heads": {"detector.neck_activation": "leaky"},
+        "MiWRC": {"detector.shortcut": "add"},
+        "SAM": {"detector.sam": False},
+        "CIoU": {"loss.box": "giou"},
+        "CmBN": {"train.subdivisions": 1},
+        "DropBlock": {"regularization.dropblock_rate": 0.0},
+        "Mosaic": {"augment.mosaic_prob": 0.0},
+        "CutMix": {"augment.cutmix_prob": 0.0},
+        "SAT": {"regularization.sat_prob": 0.0},
+        "class label smoothing": {"loss.label_smoothing": 0.0},
+        "grid sensitivity": {"detector.scale_xy_16": 1.0},
+        "several anchors per truth": {"loss.iou_threshold": 1.0},
+        "cosine annealing": {"optimizer.policy": "steps"},
+        "random training shapes": {"train.sizes": (64,)},
+    }
+    assert set(off_values) == set(techniques.TECHNIQUES)
+    for name, values in off_values.items():
+        assert techniques.off({**on, **values}) == (name,)
+
+
+def test_the_released_network_is_the_variant() -> None:
+    released = task.variant_settings("yolov4")
+    assert released["detector.neck_activation"] == "leaky"
+    assert released["detector.sam"] is False
+    assert released["detector.shortcut"] == "add"
+    assert (released["detector.width"], released["detector.depth"]) == (1.0, 1.0)
+    with pytest.raises(task.InputError, match="--variant: expected one of yolov4, got 'v9'"):
+        task.variant_settings("v9")
+
+
+@pytest.mark.parametrize("name", ["darknet", "paper"])
+def test_a_preset_gives_genes_their_defaults_or_is_fixed(name: str) -> None:
+    values = task.preset_settings(name)
+    space = task._with_values(spaces.load(task.FULL_SPACE), values)
+    check_space(space.name, space.trial, {gene: [domain.default] for gene, domain in space.genes.items()})
+    effective = settings_of(space, space.defaults())
+    assert {address: effective[address] for address in values} == values
+    assert "optimizer.learning_rate" in space.genes
+    if name == "paper":
+        assert techniques.off(effective) == ()
+    else:  # no smoothing in the cfg: outside the gene's range, so it is searched no more
+        assert "loss.label_smoothing" in space.trial
+
+
+def test_an_unknown_preset_is_refused_by_name() -> None:
+    with pytest.raises(task.InputError, match="--preset: expected one of darknet, paper, got 'best'"):
+        task.preset_settings("best")
+    assert set(task.preset_settings("paper")) <= set(ADDRESSES)
+
+
+def test_weights_of_another_network_are_seen_setting_by_setting() -> None:
+    space = spaces.load(task.EMBEDDED_SPACE)
+    detector = TrialConfig.from_settings(settings_of(space, space.defaults())).detector
+    assert task.unlike_weights(task.EMBEDDED_BASE, detector) == ()
+    other = replace(detector, sam=False, width=0.5)
+    assert task.unlike_weights(task.EMBEDDED_BASE, other) == ("detector.width", "detector.sam")
