@@ -7,18 +7,17 @@ has no bbox: the box around its polygons.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from data.example import DatasetError, Problem
-from data.readers import text
+from data.readers import json_values, text
 from data.readers.assemble import Box, Labelled
 from data.readers.folder import File, Folder
+from data.readers.json_values import Key
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 0.45 GB
-
-Key = str | int
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ def _parse(file: File) -> dict[str, Any] | None:
 def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]) -> dict[Key, str]:
     """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out."""
     categories = [each for each in document.get("categories") or [] if isinstance(each, dict)]
-    named = {_key(each.get("id")): str(each.get("name", "")).strip() for each in categories}
-    used = {_key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
+    named = {json_values.key(each.get("id")): str(each.get("name", "")).strip() for each in categories}
+    used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
     if not named:
         problems.append(
             Problem("missing_class_names", str(file.place), "no categories: classes are called by their numbers")
@@ -70,16 +69,13 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
         named = {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
-    groups = {each["supercategory"] for each in categories if _has_group(each) and _key(each.get("id")) in used}
+    members = [each for each in categories if json_values.key(each.get("id")) in used]
+    groups = {each["supercategory"] for each in members if isinstance(each.get("supercategory"), str)}
     kept = {key: name for key, name in named.items() if key in used or name not in groups}
     for key in named.keys() - kept.keys():
         detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
         problems.append(Problem("unused_category", str(file.place), detail))
     return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
-
-
-def _has_group(category: Mapping[str, Any]) -> bool:
-    return isinstance(category.get("supercategory"), str)
 
 
 def pictures(
@@ -94,7 +90,7 @@ def pictures(
             detail = f"images[{number}]: expected id and file_name, got neither or one; skipped"
             problems.append(Problem("broken_annotation", place, detail))
             continue
-        key = _key(image["id"])
+        key = json_values.key(image["id"])
         if key in found:
             detail = (
                 f"images[{number}] ({name}): expected an id of its own, got that of {found[key].file_name}; skipped"
@@ -107,9 +103,9 @@ def pictures(
         if not isinstance(annotation, dict):
             problems.append(Problem("broken_annotation", place, f"{where.detail}: expected a mapping; skipped"))
             continue
-        picture = found.get(_key(annotation.get("image_id")))
+        picture = found.get(json_values.key(annotation.get("image_id")))
         if picture is None:
-            detail = f"{where.detail}: no picture has the id {_short(annotation.get('image_id'))}; skipped"
+            detail = f"{where.detail}: no picture has the id {json_values.short(annotation.get('image_id'))}; skipped"
             problems.append(Problem("orphan_annotation", place, detail))
             continue
         where = Problem("", place, f"{picture.file_name}, {where.detail}")
@@ -125,9 +121,9 @@ def _labelled(
     def report(kind: str, what: str) -> None:
         problems.append(Problem(kind, where.file, f"{where.detail}: {what}; skipped"))
 
-    class_name = names.get(_key(annotation.get("category_id")))
+    class_name = names.get(json_values.key(annotation.get("category_id")))
     if class_name is None:
-        report("class_out_of_range", f"no category has the id {_short(annotation.get('category_id'))}")
+        report("class_out_of_range", f"no category has the id {json_values.short(annotation.get('category_id'))}")
         return None
     if annotation.get("iscrowd") in (1, True, "1"):
         report("crowd_box", f"a crowd of '{class_name}'")
@@ -141,11 +137,11 @@ def _labelled(
         detail = f"{where.detail}: no bbox: taken from its polygons"
         problems.append(Problem("box_from_segmentation", where.file, detail))
         return Labelled(class_name, box, where.detail)
-    numbers = _numbers(bounds)
-    if numbers is None or len(numbers) != 4:
-        report("malformed_box", f"expected [x, y, width, height], got {_short(bounds)}")
+    edges = json_values.numbers(bounds)
+    if edges is None or len(edges) != 4:
+        report("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}")
         return None
-    x, y, width, height = numbers
+    x, y, width, height = edges
     return Labelled(class_name, (x, y, x + width, y + height), where.detail)
 
 
@@ -153,7 +149,7 @@ def _around(segmentation: object) -> Box | None:
     """The box around polygons [[x, y, x, y, ...], ...]; None for anything else."""
     if not isinstance(segmentation, list) or not segmentation:
         return None
-    polygons = [_numbers(polygon) for polygon in segmentation]
+    polygons = [json_values.numbers(polygon) for polygon in segmentation]
     if not all(polygon and len(polygon) % 2 == 0 for polygon in polygons):
         return None
     xs = [x for polygon in polygons if polygon for x in polygon[::2]]
@@ -161,44 +157,8 @@ def _around(segmentation: object) -> Box | None:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _numbers(values: object) -> list[float] | None:
-    """The values as floats, those spelled as text too; None when one is no number. NaN passes: it is told as a box."""
-    if not isinstance(values, Iterable) or isinstance(values, str | dict):
-        return None
-    found = []
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return None
-        try:
-            found.append(float(value))
-        except (ValueError, OverflowError):
-            return None
-    return found
-
-
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    sides = _numbers([image.get("width"), image.get("height")])
+    sides = json_values.numbers([image.get("width"), image.get("height")])
     if sides is None or not all(math.isfinite(side) for side in sides):
         return None
     return int(sides[0]), int(sides[1])
-
-
-def _key(value: object) -> Key:
-    """An id; 7, 7.0 and "7" are one, as some exporters write one and some the other."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
-        return int(value)
-    return value if isinstance(value, int | str) else _short(value)
-
-
-def _short(value: object) -> str:
-    """At most 80 signs of it; of a list or mapping at most its first parts."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        first = ("[...]" if isinstance(each, list) else _short(each) for each in value[:5])
-        return "[" + ", ".join(first) + (", ...]" if len(value) > 5 else "]")
-    if isinstance(value, int) and abs(value) >= 10**18:
-        return "a huge number"
-    return repr(value)[:80]

@@ -6,8 +6,7 @@ Unicode's composed form: an archive made on macOS spells an accented letter with
 """
 
 import os
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -15,13 +14,13 @@ from typing import Any
 
 from data.example import DatasetError, Problem
 from data.pictures import is_picture
+from data.readers import joining
 from data.readers.split_names import split_of
 
 _SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
 _LOOK_AT_MOST = (
     500_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
 )
-_COMPARE_AT_MOST = 256  # files of one name; of more, only one in the expected folder is found
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Folder:
         else the one nearest to the folder `near`.
         None where there is none, or no way to choose.
         """
-        parts = _parts(name)
+        parts = joining.parts(name)
         if not parts:
             return None
         last = PurePosixPath(parts[-1])
@@ -70,16 +69,16 @@ class Folder:
         )
         if split is not None and len(found) > 1:
             found = [file for file in found if split_of(file.place) == split] or found
-        return _best(found, parts[:-1], near)
+        return joining.best(found, parts[:-1], near)
 
     def pictures_of_stem(self, stem: str) -> list[File]:
         """All pictures of this stem."""
-        return self._pictures_by_stem.get(_composed(stem), [])
+        return self._pictures_by_stem.get(joining.composed(stem), [])
 
     def label(self, picture: File, suffix: str) -> File | None:
         """The label file with the picture's stem: the nearest one of this ending."""
-        found = self._others_by_stem.get((_composed(picture.place.stem), suffix), [])
-        return _best(found, (), picture.place.parent)
+        found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), [])
+        return joining.best(found, (), picture.place.parent)
 
     @cached_property
     def by_place(self) -> Mapping[PurePosixPath, File]:
@@ -88,19 +87,19 @@ class Folder:
 
     @cached_property
     def _pictures_by_name(self) -> Mapping[str, list[File]]:
-        return _grouped((_composed(file.place.name), file) for file in self.pictures)
+        return _grouped((joining.composed(file.place.name), file) for file in self.pictures)
 
     @cached_property
     def _pictures_by_stem(self) -> Mapping[str, list[File]]:
-        return _grouped((_composed(file.place.stem), file) for file in self.pictures)
+        return _grouped((joining.composed(file.place.stem), file) for file in self.pictures)
 
     @cached_property
     def _pictures_by_folded_stem(self) -> Mapping[str, list[File]]:
-        return _grouped((_composed(file.place.stem).casefold(), file) for file in self.pictures)
+        return _grouped((joining.composed(file.place.stem).casefold(), file) for file in self.pictures)
 
     @cached_property
     def _others_by_stem(self) -> Mapping[tuple[str, str], list[File]]:
-        return _grouped(((_composed(file.place.stem), file.suffix), file) for file in self.others)
+        return _grouped(((joining.composed(file.place.stem), file.suffix), file) for file in self.others)
 
 
 def walk(root: Path) -> Folder:
@@ -176,34 +175,3 @@ def _grouped(pairs: Iterable[tuple[Any, File]]) -> dict[Any, list[File]]:
     for key, file in pairs:
         groups.setdefault(key, []).append(file)
     return groups
-
-
-def _parts(name: str) -> list[str]:
-    """The parts of a path of any system, composed."""
-    return [part for part in _composed(name.strip()).replace("\\", "/").split("/") if part not in ("", ".")]
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _best(found: Sequence[File], folders: Sequence[str], near: PurePosixPath | None) -> File | None:
-    """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess."""
-    if len(found) < 2:
-        return found[0] if found else None
-    if len(found) > _COMPARE_AT_MOST:
-        found = [file for file in found if file.place.parent == near]
-    scores = [_fit(file.place.parent.parts, folders, near.parts if near else ()) for file in found]
-    best = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
-    return best[0] if len({file.place.parent for file in best}) == 1 else None
-
-
-def _fit(parts: Sequence[str], folders: Sequence[str], near: Sequence[str]) -> tuple[int, int]:
-    """How many last folders agree with the name's; then how many first and last ones with those of `near`."""
-    named = _common(parts[::-1], folders[::-1])
-    return named, _common(parts, near) + _common(parts[::-1], near[::-1])
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many parts agree from the start."""
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

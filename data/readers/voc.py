@@ -11,16 +11,12 @@ from pathlib import PurePosixPath
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
-from data.readers import assemble, text, voc_objects
+from data.readers import assemble, voc_lists, voc_objects
 from data.readers.assemble import Labelled
 from data.readers.folder import File, Folder
-from data.readers.split_names import FOLDER_NAMES, split_of
-
-LISTS = ("ImageSets", "Main")
-LABEL_MAP = "labelmap.txt"  # CVAT's: a line `name:colour:parts:actions` a class, which keeps the classes' order
+from data.readers.split_names import split_of
 
 _HEAD = 4096  # bytes, in which an annotation shows its kind
-_FLAGS = ("1", "-1", "0")  # the second column of VOC's lists for one class
 
 
 def joins(folder: Folder) -> bool:
@@ -39,14 +35,14 @@ def read(folder: Folder) -> Dataset:
             f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none",
             tuple(problems),
         )
-    listed = _lists(folder, problems)
+    listed = voc_lists.splits(folder, problems)
     splits = listed or _splits_of_folders(folder, annotations)
     found = {split: _read_split(folder, pictures, annotations, problems) for split, pictures in splits.items()}
     used = {picture.place for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:
         if picture.place not in used:
             taken = _taken_stem(folder, picture, annotations)
-            what = f"in no list of {'/'.join(LISTS)}" if listed else "in no folder of a split"
+            what = f"in no list of {'/'.join(voc_lists.LISTS)}" if listed else "in no folder of a split"
             problems.append(taken or Problem("unlisted_picture", str(picture.place), f"{what}; not used"))
     class_names = _class_names(folder, found, problems)
     numbers = {name: number for number, name in enumerate(class_names)}
@@ -84,51 +80,6 @@ def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath,
         else:
             found[picture.place] = file
     return found
-
-
-def _lists(folder: Folder, problems: list[Problem]) -> dict[str, list[File]]:
-    """Split -> pictures, as the lists say; trainval, less val, stands in for a missing train."""
-    files = [file for file in folder.of_kind(".txt") if file.place.parent.parts[-2:] == LISTS]
-    named = {split: [f for f in files if f.place.stem.lower() in FOLDER_NAMES[split]] for split in SPLITS}
-    stands_in = not named["train"]
-    if stands_in:
-        named["train"] = [file for file in files if file.place.stem.lower() == "trainval"]
-    found: dict[str, list[File]] = {}
-    owner: dict[PurePosixPath, str] = {}
-    for split in reversed(SPLITS):  # a name in two lists stays in the one that is scored
-        for file in named[split]:
-            pictures = found.setdefault(split, [])
-            for picture in _listed(folder, file, problems):
-                first = owner.setdefault(picture.place, split)
-                if first == split:
-                    pictures.append(picture)
-                elif not stands_in or split != "train":
-                    detail = f"'{picture.place.stem}' is in {first} too, and left there"
-                    problems.append(Problem("listed_twice", str(file.place), detail))
-    return {split: found[split] for split in SPLITS if split in found}
-
-
-def _listed(folder: Folder, file: File, problems: list[Problem]) -> list[File]:
-    """The pictures of a list, each once; a line without one joins the problems."""
-    try:
-        lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
-    except text.TextError as error:
-        raise DatasetError(f"{file.path}: expected a list of names: {error}", tuple(problems)) from error
-    home = PurePosixPath(*file.place.parts[: -len(LISTS) - 1])  # where ImageSets lies
-    found: dict[PurePosixPath, File] = {}
-    for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
-        name, _, flag = line.rpartition(" ")
-        picture = folder.picture(line, home)
-        if picture is None and flag in _FLAGS:
-            picture = folder.picture(name, home)
-        if picture is None:
-            place = home / "Annotations" / f"{line}.xml"
-            detail = f"no picture '{line[:80]}', which {file.place} lists; skipped"
-            if place not in folder.by_place:  # else the annotation itself was named already
-                problems.append(Problem("missing_picture", str(place), detail))
-        else:
-            found[picture.place] = picture
-    return list(found.values())
 
 
 def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
@@ -180,12 +131,8 @@ def _class_names(
     used = {str(labelled.class_key) for members in found.values() for _, _, objects in members for labelled in objects}
     mapped: dict[str, None] = {}
     for file in folder.of_kind(".txt"):
-        if file.place.name == LABEL_MAP:
-            lines = text.read(file.path, str(file.place), problems).splitlines()
-            names = (
-                line.rsplit(":", 3)[0].strip() for line in lines if line.strip() and not line.startswith("# label:")
-            )
-            mapped.update(dict.fromkeys(names))
+        if file.place.name == voc_lists.LABEL_MAP:
+            mapped.update(dict.fromkeys(voc_lists.label_map(file, problems)))
     # CVAT lists a background, of which nothing is labelled.
     ordered = [name for name in mapped if name in used or name != "background"]
     return ordered + sorted(used - mapped.keys())

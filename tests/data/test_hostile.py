@@ -9,7 +9,10 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data import __main__ as commands
 from data import read
@@ -190,3 +193,109 @@ def test_memory_limits_work_here() -> None:
     done = subprocess.run([sys.executable, "-c", code, str(ALLOWED_MB), "."], capture_output=True, text=True)
     assert "MemoryError" in done.stderr
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+KEYS = [
+    "id",
+    "image_id",
+    "category_id",
+    "bbox",
+    "iscrowd",
+    "segmentation",
+    "name",
+    "supercategory",
+    "width",
+    "file_name",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def read_or_sentence(root: Path, format: str) -> None:
+    """Reading ends in a data set or in one sentence, whatever the labels hold."""
+    try:
+        dataset = read.load(root, format, strict=False)
+    except DatasetError:
+        return
+    for examples in dataset.splits.values():
+        for example in examples:
+            assert np.isfinite(example.boxes).all()
+            assert (example.boxes[:, 2:] > example.boxes[:, :2]).all()
+            assert ((example.classes >= 0) & (example.classes < len(dataset.class_names))).all()
+
+
+def fuzzed(function: Callable[..., None]) -> Callable[..., None]:
+    return settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])(function)
+
+
+PIECES = st.sampled_from(
+    (
+        "0 0.5 0.5 0.5 0.5\n|-1 |1e400 |nan |\r|<annotation>|<object>|<name>|</name>|<bndbox>|<xmin>9</xmin>|"
+        "<!DOCTYPE x>|&x;|names: |[a, b]\n|train: |../|classes = 2\n|- x\n|&a |*a|{|}|\0|\xff\xfe|\xb0\xa1|\xef\xbb\xbf"
+    )
+    .encode("latin-1")
+    .split(b"|")
+)
+CONTENT = st.binary(max_size=60) | st.lists(PIECES, max_size=12).map(b"".join)
+TARGETS = {
+    "yolo": ["train/labels/a.txt", "data.yaml", "train.txt", "obj.data", "classes.txt"],
+    "voc": ["Annotations/a.xml", "ImageSets/Main/train.txt", "labelmap.txt"],
+    "coco": ["train/_annotations.coco.json", "more.json"],
+}
+
+
+@fuzzed
+@given(st.data())
+@pytest.mark.parametrize(("format", "place"), [(f, place) for f, places in TARGETS.items() for place in places])
+def test_any_bytes_are_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_coco: Make,
+    make_voc: Make,
+    make_yolo: Make,
+    xml,
+    format: str,
+    place: str,
+    data: st.DataObject,
+) -> None:
+    root = tmp_path_factory.mktemp("fuzz")
+    if format == "yolo":
+        make_yolo(root, SPLITS)
+        if not place.endswith(("yaml", "a.txt")):
+            (root / "data.yaml").unlink()
+    elif format == "voc":
+        make_voc(root, dict.fromkeys("abcd", xml(("dog", 1, 1, 9, 9))), LISTS)
+    else:
+        make_coco(root, {"train": {"a": [(3, 1, 1, 9, 9)]}, "val": {"b": [(3, 1, 1, 9, 9)]}})
+    (root / place).write_bytes(data.draw(CONTENT))
+    read_or_sentence(root, format)
+
+
+@fuzzed
+@given(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(["images", "annotations", "categories"], JSON)),
+    st.lists(
+        st.fixed_dictionaries(
+            {"id": JSON, "file_name": st.just("a.png") | JSON}, optional={"width": JSON, "height": JSON}
+        )
+    ),
+    st.lists(
+        st.dictionaries(st.sampled_from(KEYS), st.integers(-1, 60) | st.lists(st.floats(-9, 50), max_size=5) | JSON)
+    ),
+)
+def test_any_json_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_coco: Make,
+    changed: dict[str, object],
+    images: list[object],
+    annotations: list[object],
+) -> None:
+    root = make_coco(tmp_path_factory.mktemp("fuzz"), {"train": {"a": [(3, 1, 1, 9, 9)]}, "val": {"b": []}})
+    path = root / "train" / "_annotations.coco.json"
+    document = json.loads(path.read_text())
+    document["images"] += images
+    document["annotations"] += annotations
+    path.write_text(json.dumps(document | changed))
+    read_or_sentence(root, "coco")
