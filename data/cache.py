@@ -59,21 +59,24 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SharedCache:
-    """The cache of this machine, for one data set. folder: None is no cache at all."""
+    """The cache of this machine, for one split of a data set. folder: None is no cache at all.
+
+    fingerprint: of the pictures. It has to name the split too: files of two splits may have the same names and sizes.
+    """
 
     fingerprint: str
     folder: Path | None
     max_bytes: int
 
     @classmethod
-    def of(cls, fingerprint: str, environment: Mapping[str, str] = os.environ) -> "SharedCache":
-        """The cache in the place that the environment names, the user's cache folder by default."""
+    def of(cls, fingerprint: str, split: str, environment: Mapping[str, str] = os.environ) -> "SharedCache":
+        """For a split of the data set of that fingerprint: in the place that the environment names, or the user's."""
         gigabytes = environment.get(GIGABYTES_VARIABLE, "")
         try:
             max_bytes = round(float(gigabytes or DEFAULT_GIGABYTES) * 1e9)
         except (ValueError, OverflowError):
             raise ValueError(f"{GIGABYTES_VARIABLE}: expected a number of gigabytes, got {gigabytes!r}") from None
-        return cls(fingerprint, _folder(environment), max_bytes)
+        return cls(f"{fingerprint}/{split}", _folder(environment), max_bytes)
 
     def open(self, wanted: Sequence[Wanted], side: int) -> "Entry | None":
         """The entry of these pictures, or None where there can be none, with the reason in the log."""

@@ -357,7 +357,8 @@ class DetectionObjective:
 
         if split not in self._pipelines:
             side = round(STORE_FACTOR * max(config.train.size, *config.train.sizes))
-            shared = SharedCache.of(self.notes["data_fingerprint"]) if "data_fingerprint" in self.notes else None
+            fingerprint = self.notes.get("data_fingerprint")
+            shared = SharedCache.of(fingerprint, split) if fingerprint else None
             self._pipelines[split] = Pipeline(self.splits[split], store_side=side, shared=shared)
         return self._pipelines[split]
 

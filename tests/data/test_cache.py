@@ -251,12 +251,27 @@ def test_the_place() -> None:
         ({"XDG_CACHE_HOME": "/x", "YOLOV4_EVOLVE_CACHE": "/y"}, Path("/y")),
         ({"YOLOV4_EVOLVE_CACHE": "off"}, None),
     ):
-        assert SharedCache.of("a", environment).folder == folder
-    assert SharedCache.of("a", {}).max_bytes == 20e9
-    assert SharedCache.of("a", {"YOLOV4_EVOLVE_CACHE_GB": "0.5"}).max_bytes == 5e8
+        assert SharedCache.of("a", "val", environment).folder == folder
+    assert SharedCache.of("a", "val", {}).max_bytes == 20e9
+    assert SharedCache.of("a", "val", {"YOLOV4_EVOLVE_CACHE_GB": "0.5"}).max_bytes == 5e8
     with pytest.raises(ValueError, match="YOLOV4_EVOLVE_CACHE_GB: expected a number of gigabytes, got 'much'"):
-        SharedCache.of("a", {"YOLOV4_EVOLVE_CACHE_GB": "much"})
+        SharedCache.of("a", "val", {"YOLOV4_EVOLVE_CACHE_GB": "much"})
 
 
 def test_no_cache_asked_for_is_none() -> None:
     assert SharedCache("a", None, AMPLE).open(wanted(10), 10) is None
+
+
+def test_splits_whose_files_have_the_same_names_and_sizes_do_not_share_pictures(tmp_path: Path) -> None:
+    """data/train/images/0.png and data/test/images/0.png: black ones and white ones."""
+    environment = {"YOLOV4_EVOLVE_CACHE": str(tmp_path / "cache")}
+    for split, level in (("train", 0), ("test", 255)):
+        folder = tmp_path / "data" / split / "images"
+        folder.mkdir(parents=True)
+        examples = []
+        for k in range(3):
+            cv2.imwrite(str(folder / f"{k}.png"), np.full((20, 30, 3), level, np.uint8))
+            examples.append(Example(folder / f"{k}.png", 30, 20, np.zeros((0, 4), np.float32), np.zeros(0, np.int32)))
+        shared = SharedCache.of("the data set", split, environment)
+        (seen,) = Pipeline(examples, store_side=32, shared=shared).evaluation(size=32, fit="stretch", batch=3)
+        assert np.unique(seen.images).tolist() == [level]
