@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from model import loss, schedule
 from model.adversarial import norm_index
+from model.batch_pass import LOSSES, SETTINGS
 from model.config import DetectorConfig, LossConfig, OptimizerConfig, RegularizationConfig, TrainConfig
-from model.trainer import LOSSES, SETTINGS, Batch, Trainer
+from model.trainer import Batch, Trainer
 
 # Keys of the draws that are a training's own, beside those of weights (by layer) and of pictures (the data room's).
 _SAT, _NETWORK = 1_000_001, 1_000_002

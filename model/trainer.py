@@ -15,28 +15,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model import adversarial, decode, detector, loss, state
+from model.batch_pass import BatchPasses, named, scale_xy
 from model.config import DetectorConfig, SatGoal, TrainConfig
-from model.dropblock import DropBlock
 from model.initialize import initialize
 from model.loss import LossSettings
-from model.normalization import BatchNorm, Statistics
 from model.optimizer import Adam, MomentumSGD, Pace
 
 Tensor = Any
-LOSSES = ("total", "box", "objectness", "class", "gradient_norm")
-# The scalars that reach the compiled steps, in the order of the vector.
-SETTINGS = (
-    *Pace._fields,
-    "norm_momentum",
-    "cross_mini_batch",
-    "dropblock_rate",
-    "sat_strength",
-    "sat_norm",
-    "scale_xy_8",
-    "scale_xy_16",
-    "scale_xy_32",
-    *LossSettings._fields,
-)
 # float16 gradients below 6e-8 are 0: the loss is scaled up, by half as much whenever one overflows, by twice as much
 # after that many steps without (Micikevicius et al. 2018, arXiv 1710.03740, 3.2).
 FIRST_LOSS_SCALE = 16.0
@@ -62,15 +47,6 @@ class Decoded(NamedTuple):
     class_probs: NDArray[np.float32]
 
 
-class _Pass(NamedTuple):
-    """What mini-batches that went through the network together leave: sums over all so far."""
-
-    gradients: list[Tensor]
-    terms: Tensor  # [4], in the order of LOSSES without the norm
-    mean: Tensor  # [channels of all BatchNorms] of the batch so far
-    variance: Tensor
-
-
 class Trainer:
     """A detector with its compiled steps; reset() makes it anybody's first."""
 
@@ -88,13 +64,16 @@ class Trainer:
         self.config = config
         self.class_names = tuple(class_names)
         self.anchors = np.asarray(anchors, np.float32)
-        self.at_once = train.mini_batches_at_once
-        self.passes = train.subdivisions // train.mini_batches_at_once
         self.sat_goal = sat_goal
         self.model = _build(config, len(self.class_names), train.precision)
-        self.norms = [layer for layer in self.model.layers if isinstance(layer, BatchNorm)]
-        self.drops = [layer for layer in self.model.layers if isinstance(layer, DropBlock)]
         self.optimizer = make_optimizer(self.model.trainable_variables)
+        self.passes = BatchPasses(
+            self.model,
+            self.optimizer,
+            self.anchors,
+            at_once=train.mini_batches_at_once,
+            passes=train.subdivisions // train.mini_batches_at_once,
+        )
         scale = FIRST_LOSS_SCALE if train.precision == "float16" else 1.0
         self.loss_scale = keras.Variable([scale, 0.0], trainable=False, name="loss_scale")  # and steps since it changed
         self.scales = train.precision == "float16"
@@ -112,102 +91,11 @@ class Trainer:
 
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor, chance: Tensor) -> Tensor:
         self.traces += 1
-        value = _named(settings)
-        try:
-            if self.passes == 1:
-                done = self._pass(images, boxes, classes, value, chance, None)
-            else:
-                done = self._one_by_one(images, boxes, classes, value, chance)
-        finally:
-            self._disarm()
+        value = named(settings)
+        done = self.passes.run(images, boxes, classes, value, chance, self.loss_scale[0])
         pace = Pace(*(value[name] for name in Pace._fields))
         norm = self._scaled_update(done.gradients, pace) if self.scales else self.optimizer.apply(done.gradients, pace)
         return tf.concat([done.terms, [norm]], axis=0)
-
-    def _pass(
-        self,
-        images: Tensor,
-        boxes: Tensor,
-        classes: Tensor,
-        value: Mapping[str, Tensor],
-        chance: Tensor,
-        before: _Pass | None,
-        number: Tensor = 0,
-    ) -> _Pass:
-        """Forward and backward of mini-batches that go together; `number` counts the passes of this batch."""
-        self._arm(value, chance, before, number)
-        with tf.GradientTape() as tape:
-            raw_maps = self.model(images, training=True)
-            terms = loss.detection_loss(
-                raw_maps,
-                boxes,
-                classes,
-                tf.constant(self.anchors),
-                _scale_xy(value),
-                LossSettings(*(value[name] for name in LossSettings._fields)),
-            )
-            share = terms["total"] * (self.loss_scale[0] / self.passes)
-        gradients = tape.gradient(share, [v.value for v in self.optimizer.variables])
-        flat = self.optimizer.flatten(gradients)
-        stacked = tf.stack([terms[name] for name in LOSSES[:-1]]) / self.passes
-        after = [layer.after for layer in self.norms if layer.after is not None]
-        mean, variance = (tf.concat([pair[k] for pair in after], axis=0) for k in range(2))
-        if before is not None:
-            flat = [old + new for old, new in zip(before.gradients, flat, strict=True)]
-            stacked = before.terms + stacked
-        return _Pass(flat, stacked, mean, variance)
-
-    def _one_by_one(
-        self, images: Tensor, boxes: Tensor, classes: Tensor, value: Mapping[str, Tensor], chance: Tensor
-    ) -> _Pass:
-        """The passes of a batch in turn, in a loop whose body is traced once; gradients add up, weights stand still."""
-
-        def part(x: Tensor, k: Tensor) -> Tensor:
-            return tf.gather(tf.reshape(x, (self.passes, x.shape[0] // self.passes, *x.shape[1:])), k)
-
-        def body(k: Tensor, before: _Pass) -> tuple[Tensor, _Pass]:
-            done = self._pass(part(images, k), part(boxes, k), part(classes, k), value, chance, before, k)
-            return k + 1, done
-
-        shapes = [v.value for v in self.optimizer.variables]
-        channels = sum(layer.gamma.shape[0] for layer in self.norms)
-        nothing = _Pass(
-            [tf.zeros_like(part) for part in self.optimizer.flatten(shapes)],
-            tf.zeros((len(LOSSES) - 1,)),
-            tf.zeros((channels,)),
-            tf.ones((channels,)),
-        )
-        _, done = tf.while_loop(lambda k, _: k < self.passes, body, (tf.constant(0), nothing), parallel_iterations=1)
-        start = 0
-        for layer in self.norms:
-            end = start + layer.gamma.shape[0]
-            layer.momentum = value["norm_momentum"]
-            layer.update_moving(done.mean[start:end], done.variance[start:end])
-            start = end
-        return _Pass(*done)
-
-    def _arm(self, value: Mapping[str, Tensor], chance: Tensor, before: _Pass | None, number: Tensor) -> None:
-        """Give the layers the numbers of this pass, as tensors of the graph being traced."""
-        start = 0
-        for layer in self.norms:
-            layer.momentum = value["norm_momentum"]
-            layer.cross = value["cross_mini_batch"]
-            layer.mini_batches = self.at_once
-            layer.deferred = before is not None
-            if before is not None:
-                end = start + layer.gamma.shape[0]
-                count = tf.cast(number * self.at_once, tf.float32)
-                layer.before = Statistics(count, before.mean[start:end], before.variance[start:end])
-                start = end
-        for drop in self.drops:
-            drop.rate = value["dropblock_rate"]
-            drop.seed = chance + tf.stack([0, number])
-
-    def _disarm(self) -> None:
-        for layer in self.norms:
-            layer.plain()
-        for drop in self.drops:
-            drop.rate, drop.seed = 0.0, None
 
     def _scaled_update(self, gradients: list[Tensor], pace: Pace) -> Tensor:
         """Update with scaled-up gradients, or halve the scale and leave the weights where one is not finite."""
@@ -222,15 +110,13 @@ class Trainer:
 
     def _attack_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
         self.traces += 1
-        value = _named(settings)
+        value = named(settings)
         truth = None
         if self.sat_goal == "truth":
 
             def truth(raw_maps: Sequence[Tensor]) -> Tensor:
                 terms = LossSettings(*(value[name] for name in LossSettings._fields))
-                found = loss.detection_loss(
-                    raw_maps, boxes, classes, tf.constant(self.anchors), _scale_xy(value), terms
-                )
+                found = loss.detection_loss(raw_maps, boxes, classes, tf.constant(self.anchors), scale_xy(value), terms)
                 return found["total"]
 
         return adversarial.perturb(
@@ -264,7 +150,7 @@ class Trainer:
 
     def attack(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
         """SAT's pictures of float32 images [b, s, s, 3] in 0..1, as many at a time as go together in training."""
-        parts = (tf.split(x, self.passes) for x in (images, boxes, classes))
+        parts = (tf.split(x, self.passes.passes) for x in (images, boxes, classes))
         return tf.concat([self._attack(*those, settings) for those in zip(*parts, strict=True)], axis=0)
 
     def forward(self, images: NDArray[np.uint8], scale_xy: Sequence[float]) -> Decoded:
@@ -334,14 +220,6 @@ def _build(config: DetectorConfig, num_classes: int, precision: str) -> keras.Mo
         return detector.build(config, num_classes)
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _named(settings: Tensor) -> dict[str, Tensor]:
-    return dict(zip(SETTINGS, tf.unstack(settings, num=len(SETTINGS)), strict=True))
-
-
-def _scale_xy(value: Mapping[str, Tensor]) -> Tensor:
-    return tf.stack([value["scale_xy_8"], value["scale_xy_16"], value["scale_xy_32"]])
 
 
 def _unit_range(images: Tensor) -> Tensor:
