@@ -59,7 +59,10 @@ def _parse(file: File) -> dict[str, Any] | None:
 
 def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]) -> dict[Key, str]:
     """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out."""
-    categories = [each for each in document.get("categories") or [] if isinstance(each, dict)]
+    listed = document.get("categories") or []
+    if not isinstance(listed, list):
+        raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
+    categories = [each for each in listed if isinstance(each, dict)]
     named = {json_values.key(each.get("id")): str(each.get("name", "")).strip() for each in categories}
     used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
     if not named:
