@@ -122,12 +122,30 @@ class SpelledMish(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no t
         return inputs * ops.tanh(ops.softplus(inputs))
 
 
+@keras.saving.register_keras_serializable("yolov4")
+class SpelledUpsample(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Twice the side, nearest neighbour, as one resize; Keras' layer repeats by tiling five-dimensional tensors,
+    which OpenCV 4.10 gets wrong."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """[b, h, w, c] -> [b, 2h, 2w, c]."""
+        height, width = ops.shape(inputs)[1:3]
+        return ops.image.resize(inputs, (2 * height, 2 * width), interpolation="nearest")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Twice the sides."""
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels)
+
+
 def spelled(model: keras.Model) -> keras.Model:
-    """The same network with Mish spelled out, its weights copied: for export, not for training."""
+    """The same network with Mish and upsampling spelled for converters, weights copied: for export, not training."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, Mish):
             return SpelledMish(name=layer.name)
+        if isinstance(layer, keras.layers.UpSampling2D):
+            return SpelledUpsample(name=layer.name)
         return layer.__class__.from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=clone)

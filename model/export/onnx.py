@@ -24,7 +24,7 @@ def write(path: Path, model: Any, card: Card) -> None:
 
     from model.export import graph
 
-    # Spelled out, Mish and its neighbours convert without a transposition around each; OpenCV fuses it again.
+    # Spelled out, Mish and upsampling convert without transpositions around them, and OpenCV 4.10 reads them right.
     function = tf.function(graph.function(graph.spelled(model), card))
     spec = tf.TensorSpec((1, card.height, card.width, 3), tf.float32, name=cards.INPUT)
     proto, _ = convert.from_function(function, [spec], opset=OPSET)
@@ -32,6 +32,7 @@ def write(path: Path, model: Any, card: Card) -> None:
     ordered = [outputs[name] for name in card.shapes()]  # tf2onnx sorts them by name
     del proto.graph.output[:]
     proto.graph.output.extend(ordered)
+    _modernize(onnx, proto)
     onnx.helper.set_model_props(proto, {cards.KEY: cards.to_json(card), "classes": "\n".join(card.class_names)})
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -40,6 +41,16 @@ def write(path: Path, model: Any, card: Card) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _modernize(onnx: Any, proto: Any) -> None:
+    """Resizes to twice the side in words that are not deprecated; both mean pixel i // 2."""
+    words = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    for node in proto.graph.node:
+        if node.op_type == "Resize":
+            kept = [attribute for attribute in node.attribute if attribute.name not in words]
+            del node.attribute[:]
+            node.attribute.extend([*kept, *(onnx.helper.make_attribute(name, word) for name, word in words.items())])
 
 
 def open_file(path: Path) -> tuple[Card, Run]:
