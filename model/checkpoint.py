@@ -21,7 +21,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from model.config import DetectorConfig
+from model.config import DetectorConfig, PostConfig
 
 FORMAT = 1
 INFO_MEMBER = "detector.json"
@@ -45,6 +45,7 @@ class DetectorInfo:
     fit: Literal["stretch", "letterbox"]
     detector: DetectorConfig
     notes: Mapping[str, str] = field(default_factory=dict)  # where it comes from: data fingerprint, search, uid ...
+    post: PostConfig | None = None  # of which NMS, tuned on validation, is what it is used with; None: the defaults
 
     def __post_init__(self) -> None:
         if not self.class_names:
@@ -125,6 +126,7 @@ def read_info(path: Path) -> DetectorInfo:
             fit=plain["fit"],
             detector=DetectorConfig(**plain["detector"]),
             notes={str(key): str(value) for key, value in plain["notes"].items()},
+            post=None if plain.get("post") is None else PostConfig(**plain["post"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: {INFO_MEMBER} is damaged: {error}") from error

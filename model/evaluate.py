@@ -1,7 +1,7 @@
 """A detector over a data set -> average precision, in the pixels of the original pictures."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from model.config import PostConfig
 
 # Pictures at network size -> what is in each, in network pixels
 Detect = Callable[[NDArray[Any]], list[predict.Detections]]
+# A batch's picture numbers, ways back and detections in network pixels
+_Seen = tuple[NDArray[np.int64], tuple[Transform, ...], list[predict.Detections]]
 
 
 class Picture(Protocol):
@@ -39,6 +41,14 @@ class EvaluationBatch(Protocol):
     def transforms(self) -> tuple[Transform, ...]: ...
 
 
+class Looked(NamedTuple):
+    """A batch after the forward pass, its pictures let go of: candidates before NMS, whose they are, the way back."""
+
+    candidates: predict.Candidates
+    indices: NDArray[np.int64]
+    transforms: tuple[Transform, ...]
+
+
 def evaluate(
     forward: predict.Forward,
     batches: Iterable[EvaluationBatch],
@@ -51,7 +61,27 @@ def evaluate(
     Raises ValueError when the batches leave out a picture: an AP over part of a split would look like one over all.
     """
     settings = post or PostConfig()
-    found = detections(lambda images: predict.detect(forward(images), settings), batches, pictures)
+    return precision(look(forward, batches, settings), pictures, class_names, settings)
+
+
+def look(
+    forward: predict.Forward, batches: Iterable[EvaluationBatch], post: PostConfig | None = None
+) -> Iterator[Looked]:
+    """The forward pass, batch by batch: all that NMS needs, so that it can be done again with other settings."""
+    settings = post or PostConfig()
+    for batch in batches:
+        found = predict.candidates(*forward(batch.images), score=settings.score, max_candidates=settings.max_candidates)
+        yield Looked(found, batch.indices, batch.transforms)
+
+
+def precision(
+    looked: Iterable[Looked], pictures: Sequence[Picture], class_names: Sequence[str], post: PostConfig | None = None
+) -> AveragePrecision:
+    """COCO's average precision of candidates after NMS; ValueError when a picture is left out."""
+    settings = post or PostConfig()
+    found = _by_picture(
+        ((one.indices, one.transforms, predict.suppress(one.candidates, settings)) for one in looked), pictures
+    )
     return average_precision(truths(pictures), found, class_names)
 
 
@@ -62,9 +92,13 @@ def truths(pictures: Sequence[Picture]) -> list[Truth]:
 
 def detections(detect: Detect, batches: Iterable[EvaluationBatch], pictures: Sequence[Picture]) -> list[Detection]:
     """What is found in each picture, in its own pixels; ValueError when the batches leave one out."""
+    return _by_picture(((batch.indices, batch.transforms, detect(batch.images)) for batch in batches), pictures)
+
+
+def _by_picture(batches: Iterable[_Seen], pictures: Sequence[Picture]) -> list[Detection]:
     found: dict[int, predict.Detections] = {}
-    for batch in batches:
-        for index, transform, seen in zip(batch.indices.tolist(), batch.transforms, detect(batch.images), strict=True):
+    for indices, transforms, seen_in_batch in batches:
+        for index, transform, seen in zip(indices.tolist(), transforms, seen_in_batch, strict=True):
             if index >= 0:
                 picture = pictures[index]
                 found[index] = predict.to_picture(seen, transform, picture.width, picture.height)

@@ -66,7 +66,11 @@ def unit(images: NDArray[Any]) -> Floats:
 
 def detect(decoded: DecodedArrays, post: PostConfig) -> list[Detections]:
     """The detections of each picture of a batch, in network pixels."""
-    found = candidates(*decoded, score=post.score, max_candidates=post.max_candidates)
+    return suppress(candidates(*decoded, score=post.score, max_candidates=post.max_candidates), post)
+
+
+def suppress(found: Candidates, post: PostConfig) -> list[Detections]:
+    """What NMS leaves of each picture's candidates."""
     kept = nms(
         *found,
         iou_threshold=post.nms_iou,

@@ -12,6 +12,7 @@ from model.commands.shared import (
     find_weights,
     finish,
     load_keras,
+    nms_line,
     post_of,
     print_json,
     progress,
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     )
     heading = (
         f"split '{options.split}', {len(examples)} pictures at {size[0]}x{size[1]} (height x width, {fit}), "
-        f"score above {post.score:g}, {post.nms} NMS at {post.nms_iou:g}"
+        f"score above {post.score:g}, {nms_line(post, weights)}"
     )
     score = _coco if options.protocol == "coco" else _darknet
     document, text = score(evaluate.truths(examples), found, weights, heading, options.points or 0)

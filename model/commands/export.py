@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.commands.shared import add_darknet, add_size, find_weights, finish, load_keras, print_json, say
-from model.config import PostConfig
+from model.commands.shared import add_darknet, add_size, find_weights, finish, load_keras, post_of, print_json, say
 
 if TYPE_CHECKING:
     from model.commands.weights import Weights
+    from model.config import PostConfig
     from model.export.card import Card, Output
 
 SUFFIXES = {"onnx": ".onnx", "saved_model": "", "tflite": ".tflite", "darknet": ".weights"}
@@ -30,7 +30,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument("--decode", action="store_true", help="boxes and scores come out instead of raw maps")
     command.add_argument("--nms", choices=("plain", "diou"), help="detections come out: score cut and NMS in the graph")
     command.add_argument("--score", type=float, help=f"of --nms: lowest score (default {SHOWN_SCORE})")
-    command.add_argument("--nms-iou", type=float, help=f"of --nms: overlap allowed (default {PostConfig.nms_iou})")
+    command.add_argument("--nms-iou", type=float, help="of --nms: overlap allowed (default: as of evaluate)")
+    command.add_argument(
+        "--nms-beta", type=float, help="of --nms diou: power of the distance (default: as of evaluate)"
+    )
     command.add_argument(
         "--dtype", choices=tuple(TOLERANCE), default="float32", help="of the stored weights; float16: tflite alone"
     )
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.file}: expected a checkpoint (.keras) or a Darknet file, got an export")
     height, width = weights.size(options.size)
     _check_packages(options.to, options.out)
-    post = _post(options)
+    post = post_of(options, weights, SHOWN_SCORE) if options.nms is not None else None
     load_keras()
     from model.network import KerasNetwork
 
@@ -111,7 +114,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"--dtype float16: expected --to tflite, got {options.to}")
     if options.to == "darknet" and (options.decode or options.nms is not None):
         raise ValueError("--to darknet: expected neither --decode nor --nms, as Darknet's files hold weights alone")
-    for option in ("score", "nms_iou"):
+    for option in ("score", "nms_iou", "nms_beta"):
         if getattr(options, option) is not None and options.nms is None:
             raise ValueError(f"--{option.replace('_', '-')}: expected --nms beside it, as it is part of NMS")
 
@@ -131,15 +134,7 @@ def _output(options: argparse.Namespace) -> "Output":
     return "candidates" if options.decode else "maps"
 
 
-def _post(options: argparse.Namespace) -> PostConfig | None:
-    if options.nms is None:
-        return None
-    score = SHOWN_SCORE if options.score is None else options.score
-    iou = PostConfig.nms_iou if options.nms_iou is None else options.nms_iou
-    return PostConfig(score=score, nms_iou=iou, nms=options.nms)
-
-
-def _card(weights: "Weights", network: Any, output: "Output", post: PostConfig | None) -> "Card":
+def _card(weights: "Weights", network: Any, output: "Output", post: "PostConfig | None") -> "Card":
     from model.export.card import Card
 
     return Card(

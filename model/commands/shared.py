@@ -99,10 +99,19 @@ def find_weights(path: Path, options: argparse.Namespace) -> "Weights":
 
 
 def add_post(command: argparse.ArgumentParser, score: float) -> None:
-    """--score, --nms-iou and --nms."""
+    """--score, --nms-iou, --nms and --nms-beta."""
     command.add_argument("--score", type=float, help=f"lowest score of a detection (default {score})")
-    command.add_argument("--nms-iou", type=float, help=f"overlap that NMS allows (default {PostConfig.nms_iou})")
-    command.add_argument("--nms", choices=("plain", "diou"), help="default: diou; plain for Darknet's files")
+    command.add_argument(
+        "--nms-iou", type=float, help=f"overlap that NMS allows (default: the file's, else {PostConfig.nms_iou})"
+    )
+    command.add_argument(
+        "--nms", choices=("plain", "diou"), help="default: the file's, else diou; plain for Darknet's files"
+    )
+    command.add_argument(
+        "--nms-beta",
+        type=float,
+        help=f"of diou: power of the distance (default: the file's, else {PostConfig.nms_beta})",
+    )
 
 
 def post_of(options: argparse.Namespace, found: "Weights", score: float, **limits: int) -> PostConfig:
@@ -111,21 +120,36 @@ def post_of(options: argparse.Namespace, found: "Weights", score: float, **limit
     ValueError where NMS inside the file rules out what was asked for.
     """
     inside = found.post
-    nms: NmsKind = options.nms or (inside.nms if inside else found.nms)
-    nms_iou = PostConfig.nms_iou if inside is None else inside.nms_iou
+    own = inside or found.tuned or PostConfig(nms=found.nms)
+    nms: NmsKind = options.nms or own.nms
+    if options.nms_beta is not None and nms != "diou":
+        raise ValueError(f"--nms-beta: expected --nms diou beside it, as {nms} NMS has no distance term")
     post = PostConfig(
         score=max(score, inside.score) if inside and options.score is None else _given(options.score, score),
-        nms_iou=_given(options.nms_iou, nms_iou),
+        nms_iou=_given(options.nms_iou, own.nms_iou),
         nms=nms,
+        nms_beta=_given(options.nms_beta, own.nms_beta),
         **limits,
     )
     if inside is not None:
-        for option, wanted, held in (("--nms", post.nms, inside.nms), ("--nms-iou", post.nms_iou, inside.nms_iou)):
+        for option, wanted, held in (
+            ("--nms", post.nms, inside.nms),
+            ("--nms-iou", post.nms_iou, inside.nms_iou),
+            ("--nms-beta", post.nms_beta, inside.nms_beta),
+        ):
             if wanted != held:
                 raise ValueError(f"{option}: expected {held}, as NMS is inside {found.path}, got {wanted}")
         if post.score < inside.score:
             raise ValueError(f"--score: expected at least {inside.score}, where {found.path} cuts, got {post.score}")
     return post
+
+
+def nms_line(post: PostConfig, found: "Weights") -> str:
+    """Which NMS is used, and whether it is what a search tuned for the file."""
+    beta = f", beta {post.nms_beta:g}" if post.nms == "diou" else ""
+    tuned = found.tuned
+    same = tuned and (post.nms, post.nms_iou, post.nms_beta) == (tuned.nms, tuned.nms_iou, tuned.nms_beta)
+    return f"{post.nms} NMS at {post.nms_iou:g}{beta}{' (tuned on validation, from the file)' if same else ''}"
 
 
 def _given(value: float | None, default: float) -> float:

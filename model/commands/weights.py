@@ -23,7 +23,8 @@ LARGEST_NAMES = 1 << 24  # bytes of a file of class names
 class Weights:
     """A detector: its input in pixels, and whether that may change; the NMS that it is used with.
 
-    post: the score cut and NMS inside the file, where it has them. config: of the network, where it can be built.
+    tuned: its NMS is what a search found best for the detector on validation. post: the score cut and NMS inside the
+    file, where it has them. config: of the network, where it can be built.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Weights:
     load: Callable[[], "Network"]
     fixed_size: bool = False
     nms: NmsKind = PostConfig.nms
+    tuned: PostConfig | None = None
     post: PostConfig | None = None
     config: DetectorConfig | None = None
 
@@ -131,4 +133,15 @@ def _checkpoint(path: Path) -> Weights:
         return KerasNetwork(model, known.anchors, known.detector.scale_xy[-len(model.outputs) :])
 
     variant: Variant = "yolov4" if len(info.anchors) == 9 else "yolov4-tiny"
-    return Weights(path, variant, info.class_names, info.size, info.size, info.fit, load, config=info.detector)
+    return Weights(
+        path,
+        variant,
+        info.class_names,
+        info.size,
+        info.size,
+        info.fit,
+        load,
+        nms=info.post.nms if info.post else PostConfig.nms,
+        tuned=info.post,
+        config=info.detector,
+    )

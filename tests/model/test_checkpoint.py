@@ -13,7 +13,8 @@ import pytest
 
 from model import checkpoint, detector
 from model.checkpoint import CheckpointError, DetectorInfo
-from model.config import DetectorConfig
+from model.commands import weights
+from model.config import DetectorConfig, PostConfig
 
 INFO = DetectorInfo(
     class_names=("ring", "häkchen", "dot 3"),
@@ -92,6 +93,19 @@ def test_files_from_before_a_setting_existed_have_its_default(saved: Path, tmp_p
     loaded, info = checkpoint.load_detector(rewritten(saved, tmp_path / "old.keras", detector=old))
     assert info == INFO
     assert not [layer.name for layer in loaded.layers if "_sam_" in layer.name or "dropblock" in layer.name]
+
+
+def test_tuned_nms_comes_back_and_files_from_before_have_none(model: keras.Model, saved: Path, tmp_path: Path) -> None:
+    tuned = PostConfig(nms="plain", nms_iou=0.6)
+    checkpoint.save_detector(tmp_path / "tuned.keras", model, replace(INFO, post=tuned))
+    assert checkpoint.read_info(tmp_path / "tuned.keras").post == tuned
+    assert weights.find(tmp_path / "tuned.keras").tuned == tuned
+    old = rewritten(saved, tmp_path / "old.keras", post=None)
+    assert checkpoint.load_detector(old)[1] == INFO
+    assert (weights.find(old).tuned, weights.find(old).nms) == (None, "diou")
+    damaged = rewritten(saved, tmp_path / "damaged.keras", post={"nms_iou": 7})
+    with pytest.raises(CheckpointError, match=r"detector.json is damaged: .*nms_iou"):
+        checkpoint.read_info(damaged)
 
 
 def test_transfer_between_plain_and_complete_networks_goes_by_name(saved: Path) -> None:

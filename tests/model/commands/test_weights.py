@@ -1,6 +1,7 @@
 """What a file of weights is found to be, without TensorFlow."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_darknet_files_of_another_length_are_refused_with_counts(
 
 
 def options(**given: object) -> argparse.Namespace:
-    return argparse.Namespace(**{"score": None, "nms_iou": None, "nms": None, **given})
+    return argparse.Namespace(**{"score": None, "nms_iou": None, "nms": None, "nms_beta": None, **given})
 
 
 def found_with(post: PostConfig | None) -> weights.Weights:
@@ -99,6 +100,32 @@ def test_score_and_nms_come_from_the_options_then_the_file_then_the_defaults() -
     inside = PostConfig(score=0.4, nms="diou", nms_iou=0.5)
     assert shared.post_of(options(), found_with(inside), 0.25) == inside
     assert shared.post_of(options(score=0.5), found_with(inside), 0.25).score == 0.5
+
+
+TUNED = PostConfig(nms="diou", nms_iou=0.55, nms_beta=0.8)
+
+
+def test_tuned_nms_of_a_file_is_its_default_and_each_option_overrides_its_own() -> None:
+    found = replace(found_with(None), tuned=TUNED)
+    assert shared.post_of(options(), found, 0.25) == replace(TUNED, score=0.25)
+    assert shared.post_of(options(nms_iou=0.3), found, 0.005) == replace(TUNED, nms_iou=0.3)
+    assert shared.post_of(options(nms_beta=1.5), found, 0.005) == replace(TUNED, nms_beta=1.5)
+    assert shared.post_of(options(nms="plain"), found, 0.005) == replace(TUNED, nms="plain")
+    inside = PostConfig(score=0.4, nms="diou", nms_iou=0.5, nms_beta=0.7)
+    assert shared.post_of(options(), found_with(inside), 0.25) == inside
+    with pytest.raises(ValueError, match=r"--nms-beta: expected 0.7, as NMS is inside f, got 1.0"):
+        shared.post_of(options(nms_beta=1.0), found_with(inside), 0.25)
+    with pytest.raises(ValueError, match=r"--nms-beta: expected --nms diou beside it, as plain NMS has no"):
+        shared.post_of(options(nms_beta=1.0), found_with(None), 0.25)
+
+
+def test_it_is_said_which_nms_is_used() -> None:
+    found = found_with(None)
+    assert shared.nms_line(PostConfig(nms="plain"), found) == "plain NMS at 0.45"
+    assert shared.nms_line(PostConfig(), found) == "diou NMS at 0.45, beta 0.6"
+    found = replace(found, tuned=TUNED)
+    assert shared.nms_line(TUNED, found) == "diou NMS at 0.55, beta 0.8 (tuned on validation, from the file)"
+    assert shared.nms_line(PostConfig(), found) == "diou NMS at 0.45, beta 0.6"
 
 
 def test_columns() -> None:
