@@ -2,7 +2,8 @@
 
 The best of hundreds of noisy scores is too high on average. So winner and defaults are trained again at
 full budget with fresh seeds, the same ones for both, and scored on the test split, which the search never saw.
-Confirmations are runs of the same individuals, outside fitness and selection.
+Confirmations are runs of the same individuals, outside fitness and selection. The winner's first one also tunes
+NMS, on validation, for whoever uses the winner; all scores here have the same fixed NMS nevertheless.
 """
 
 from collections import deque
@@ -64,7 +65,7 @@ class Plan:
         count = int(str(state.recipe["confirm_seeds"]))
         taken = frozenset(record.seed for record in state.individuals.values())
         return [
-            Lease(self._spec(individual, place, seed), attempt=1 + self._lost(uid_of(individual, place)))
+            Lease(self._spec(winner, individual, place, seed), attempt=1 + self._lost(uid_of(individual, place)))
             for place, seed in enumerate(seeds(state.seed, count, taken))
             for individual in dict.fromkeys((winner, DEFAULTS))
             if uid_of(individual, place) not in state.confirmations
@@ -93,7 +94,8 @@ class Plan:
     def _known(self, uid: str) -> bool:
         return uid in self._recorder.state.confirmations
 
-    def _spec(self, individual: str, place: int, seed: int) -> TrialSpec:
+    def _spec(self, winner: str, individual: str, place: int, seed: int) -> TrialSpec:
+        """One confirmation; the winner's first also tunes NMS, on the candidates of its own validation pictures."""
         record = self._recorder.state.individuals[individual]
         uid = uid_of(individual, place)
         split = split_of(self._recorder.state.data)
@@ -104,6 +106,7 @@ class Plan:
             stop_step=self._task.steps,
             evaluate_splits=("val",) if split == "val" else ("val", split),
             state_dir=storage.state_dir(self._directory, uid),
+            tune_post=self._task.space.fitness if individual == winner and place == 0 else {},
         )
 
     def _record(self, winner: str, spec: TrialSpec, result: Measurement | Failure) -> None:
@@ -115,6 +118,7 @@ class Plan:
         else:
             plain = measurement_to_plain(result)
             payload |= {"scores": plain["scores"], "seconds": plain["seconds"], "reason": None}
+            payload |= {} if result.post is None else {"post": result.post}
         self._recorder.ensure(Entry("confirm_measured", spec.uid, payload))
         storage.drop(self._directory, spec.uid)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from data.config import Fit
-from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec
-from evolve.trial_config import STRUCTURAL, TrialConfig
+from evolve import fitness
+from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec, TunedPost, Value
+from evolve.trial_config import STRUCTURAL, TrialConfig, post_config
 from model.config import DetectorConfig
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from data.example import Example
     from data.pipeline import Pipeline
+    from model.average_precision import AveragePrecision
     from model.checkpoint import DetectorInfo
+    from model.evaluate import Looked
     from model.optimizer import Adam
     from model.trainer import Trainer
 
@@ -35,6 +38,7 @@ REPORTS_PER_SCHEDULE = 18
 # Pictures are kept shrunk to this many times the largest network side: more would alias in the one bilinear
 # warp of training, less would blur deep jitter crops.
 STORE_FACTOR = 1.5
+TUNED_ON = "val"  # the split of NMS tuning, as of fitness
 # The settings that weights belong to: with another value the same weights make another network.
 BACKBONE_NETWORK = (
     "width",
@@ -286,12 +290,14 @@ class DetectionObjective:
             raise TrialDiverged(f"a weight is not finite after step {report.step} of {config.train.steps}")
         traced = trainer.traces
         begun = time.perf_counter()
+        scores: dict[str, float] = {}
+        kept: list[Looked] = []
         with trainer.averaged():
-            scores = {
-                f"{split}/{name}": value
-                for split in spec.evaluate_splits
-                for name, value in self._evaluate(split, config, trainer).items()
-            }
+            for split in spec.evaluate_splits:
+                looked: Iterable[Looked] = self._look(split, config, trainer)
+                if split == TUNED_ON and spec.tune_post:
+                    looked = kept = list(looked)
+                scores |= self._scores(split, looked)
         compiled = trainer.traces > traced
         evaluated = time.perf_counter()
         seconds["compile" if compiled else "evaluate"] = (
@@ -303,20 +309,49 @@ class DetectionObjective:
             with trainer.averaged():
                 self._save(spec, config, trainer)
         seconds["checkpoint"] = time.perf_counter() - evaluated
-        return Measurement(report.step, report.losses, scores, seconds, report.traces + trainer.traces - traced)
+        post = None
+        if spec.tune_post:
+            begun = time.perf_counter()
+            post = self._tuned(kept, spec.tune_post)
+            seconds["tune"] = time.perf_counter() - begun
+        traces = report.traces + trainer.traces - traced
+        return Measurement(report.step, report.losses, scores, seconds, traces, post)
 
-    def _evaluate(self, split: str, config: TrialConfig, trainer: Trainer) -> dict[str, float]:
+    def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[Looked]:
+        """The forward pass over a split."""
         from model import evaluate
 
-        found = evaluate.evaluate(
+        return evaluate.look(
             lambda images: trainer.forward(images, config.detector.scale_xy),
             self._pipeline(split, config).evaluation(
                 size=config.train.size, fit=config.input.fit, batch=config.train.batch
             ),
-            self.splits[split],
-            self.class_names,
         )
-        return {"map50_95": found.map50_95, "map50": found.map50, "map75": found.map75}
+
+    def _scores(self, split: str, looked: Iterable[Looked]) -> dict[str, float]:
+        """Scores by name, with the NMS that every trial has."""
+        from model import evaluate
+
+        return _named(split, evaluate.precision(looked, self.splits[split], self.class_names))
+
+    def _tuned(self, looked: Sequence[Looked], weights: Mapping[str, float]) -> TunedPost:
+        """NMS tuned on what a forward pass over the validation split has found."""
+        from model import nms_tuning
+
+        found = nms_tuning.tune(
+            looked,
+            self.splits[TUNED_ON],
+            self.class_names,
+            lambda precision: fitness.score(_named(TUNED_ON, precision), weights),
+        )
+        settings: dict[str, Value] = {"nms": found.post.nms, "nms_iou": found.post.nms_iou}
+        if found.post.nms == "diou":
+            settings["nms_beta"] = found.post.nms_beta
+        return {
+            "settings": settings,
+            "fixed": {"fitness": found.fixed_score, **_named(TUNED_ON, found.fixed)},
+            "tuned": {"fitness": found.tuned_score, **_named(TUNED_ON, found.tuned)},
+        }
 
     def _save(self, spec: TrialSpec, config: TrialConfig, trainer: Trainer) -> None:
         from model import checkpoint
@@ -328,6 +363,7 @@ class DetectionObjective:
             fit=config.input.fit,
             detector=config.detector,
             notes={**self.notes, "uid": spec.uid, "steps": str(spec.stop_step)},
+            post=post_config(spec.post) if spec.post else None,
         )
         if spec.checkpoint is not None:
             checkpoint.save_detector(spec.checkpoint, trainer.model, info)
@@ -371,6 +407,10 @@ def _size_at(seed: int, step: int, config: TrialConfig) -> int:
     if step >= train.steps * (1 - train.final_size_share):
         return train.size
     return training_size(seed, step, train.sizes, train.size_period)
+
+
+def _named(split: str, precision: AveragePrecision) -> dict[str, float]:
+    return {f"{split}/{name}": getattr(precision, name) for name in ("map50_95", "map50", "map75")}
 
 
 def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:

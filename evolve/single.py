@@ -69,6 +69,7 @@ def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) 
         stop_step=int(str(config[STEPS])),
         evaluate_splits=("val",) if split == "val" else ("val", split),
         checkpoint=out.resolve() / "detector.keras",
+        post=winner.post,
     )
 
 

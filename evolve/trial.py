@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 Value = bool | int | float | str  # what a gene or a setting can be
 Setting = Value | tuple[int, ...]
@@ -40,6 +40,17 @@ class TrialSpec:
     evaluate_splits: tuple[str, ...] = ("val",)
     state_dir: Path | None = None  # where the state at stop_step is kept, and the one at start_step read
     checkpoint: Path | None = None  # where the trained detector is written at the end, if anywhere
+    # Weights of the validation scores by which NMS is tuned after the training; empty: it is not.
+    tune_post: Mapping[str, float] = field(default_factory=dict)
+    post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS that goes into the checkpoint with the weights
+
+
+class TunedPost(TypedDict):
+    """NMS tuned on validation, as JSON holds it. The scores of a trial never have it: they have the fixed settings."""
+
+    settings: dict[str, Value]  # nms ("plain" or "diou"), nms_iou and, of diou, nms_beta
+    fixed: dict[str, float]  # "fitness" and "val/..." scores with the settings that every trial is scored with
+    tuned: dict[str, float]  # the same with the chosen ones
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Measurement:
     scores: Mapping[str, float] = field(default_factory=dict)  # "val/map50_95", "val/map50", ...; empty between
     seconds: Mapping[str, float] = field(default_factory=dict)  # train, evaluate, data, compile ... since the last
     traces: int = 0  # graphs traced since the last measurement: 0 on a warm worker
+    post: "TunedPost | None" = None  # with the last one, where the spec asked for it
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from typing import Any
 from data.config import AugmentConfig, InputConfig
 from evolve.trial import Setting
 from model.config import STRUCTURAL as MODEL_STRUCTURAL
-from model.config import DetectorConfig, LossConfig, OptimizerConfig, RegularizationConfig, TrainConfig
+from model.config import DetectorConfig, LossConfig, OptimizerConfig, PostConfig, RegularizationConfig, TrainConfig
 
 # What shapes the graph: a trial that differs only in other settings traces and compiles nothing.
 STRUCTURAL = MODEL_STRUCTURAL | {"input.max_boxes"}
+
+TUNED_POST = ("nms", "nms_iou", "nms_beta")  # what is tuned after the training of a winner; no settings of a trial
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,19 @@ ADDRESSES: dict[str, Any] = {
     for name, kind in typing.get_type_hints(config).items()
     if not name.startswith("_")
 }
+
+
+def post_config(settings: Mapping[str, object]) -> PostConfig:
+    """Tuned NMS settings (nms, nms_iou, nms_beta) as the model room takes them; ValueError names a wrong one."""
+    values: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name not in TUNED_POST:
+            raise ValueError(f"'{name}' is no tuned setting of NMS; expected one of {', '.join(TUNED_POST)}")
+        number = not isinstance(value, bool) and isinstance(value, int | float)
+        if name != "nms" and not number:
+            raise ValueError(f"post.{name}: expected a number, got {value!r}")
+        values[name] = float(typing.cast(float, value)) if number else value
+    return PostConfig(**values)
 
 
 def _convert(address: str, kind: Any, value: Setting | list[int]) -> Any:

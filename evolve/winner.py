@@ -1,7 +1,7 @@
 """The winner as a file: winner.yaml alone is enough to train the detector that won."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +14,8 @@ from evolve.genetics.plain import named, read_file
 from evolve.records.state import SearchState
 from evolve.task import Task
 from evolve.terminal import program
-from evolve.trial import Setting
-from evolve.trial_config import TrialConfig
+from evolve.trial import Setting, TunedPost, Value
+from evolve.trial_config import TrialConfig, post_config
 
 WINNER_FILE = "winner.yaml"
 FORMAT = 1
@@ -39,6 +39,7 @@ class Winner:
     seed: int  # of its trial in the search
     config: Mapping[str, Setting]  # the whole effective configuration by address
     data: Mapping[str, object]  # path, fingerprint, class_names, anchors, weights ...
+    post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS for the detector's use; empty: the defaults
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
@@ -62,6 +63,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         "verdict": state.outcome.verdict,
         "genome": dict(record.genome),
         "config": {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()},
+        **_post(state, record.uid),
         "steps": state.steps,
         "data": dict(state.data),
         "scores": {
@@ -102,7 +104,40 @@ def read(path: Path) -> Winner:
             seed=_count(seed, "scores: fitness: seed", 0),
             config=TrialConfig.from_settings(cast(Mapping[str, Setting], plain["config"])).settings(),
             data=plain["data"],
+            post=_post_settings(plain.get("post")),
         )
+
+
+def nms_line(post: TunedPost) -> str:
+    """One sentence on the NMS that was tuned for the winner's use."""
+    settings = post_config(post["settings"])
+    beta = f", beta {settings.nms_beta:g}" if settings.nms == "diou" else ""
+    chosen = f"{settings.nms} at {settings.nms_iou:g}{beta}"
+    fixed, tuned = post["fixed"]["fitness"], post["tuned"]["fitness"]
+    if tuned <= fixed:
+        return f"{chosen}, as in the search: no other setting scored higher on validation"
+    return f"{chosen}, tuned on validation: {tuned:.4f} there instead of {fixed:.4f} (other scores: with the fixed NMS)"
+
+
+def _post(state: SearchState, uid: str) -> dict[str, object]:
+    """The section on tuned NMS, where there is any."""
+    run = state.tuned(uid)
+    if run is None or run.post is None:
+        return {}
+    scores = {name: run.post[name] for name in ("fixed", "tuned")}
+    return {"post": {**run.post["settings"], "validation": {"seed": run.seed, **scores}}}
+
+
+def _post_settings(section: object) -> dict[str, Value]:
+    """The settings of the section, checked; none for a file of before it was written, or of a search without it."""
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise WinnerError(f"post: expected NMS settings by name, got {section!r}")
+    settings = {name: value for name, value in section.items() if name != "validation"}
+    with named("post"):
+        post_config(settings)
+    return settings
 
 
 def _count(value: object, name: str, least: int) -> int:

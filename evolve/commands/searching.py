@@ -298,6 +298,8 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     path = directory / winner.WINNER_FILE
     data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}"
     say(f"\nverdict: {state.outcome.verdict}")
+    if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
+        say(f"NMS: {winner.nms_line(tuning.post)}")
     say(f"winner: {path}")
     say("dashboard: make dashboard")
     by_hand = f"{program()} train {path}{data} --out {directory / 'final'}"

@@ -82,6 +82,8 @@ def winner(arguments: Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
+    if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
+        say(f"NMS: {winners.nms_line(tuning.post)}")
     say(f"written to {out}; train it with: {program()} train {out} --data DIR --out DIR")
     return 0
 

@@ -30,6 +30,9 @@ def train(arguments: Namespace) -> int:
     prepared = single.with_winners_data(_task(winner, arguments, machine), winner)
     spec = single.final_spec(winner, prepared, out, arguments.steps)
     say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
+    if winner.post:
+        used = ", ".join(f"{name} {value}" for name, value in winner.post.items())
+        say(f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search")
     for sentence in _differences(winner, prepared):
         say(f"note: {sentence}")
     out.mkdir(parents=True, exist_ok=True)
@@ -114,6 +117,7 @@ def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Meas
         "config": config,
         "seed": spec.seed,
         "steps": spec.stop_step,
+        "post": dict(spec.post) or None,
         "scores": dict(measured[-1].scores),
         "checkpoint": str(spec.checkpoint),
         "measurements": [measurement_to_plain(one) for one in measured],

@@ -65,6 +65,8 @@ def spec_key(spec: TrialSpec) -> str:
         "start_step": spec.start_step,
         "stop_step": spec.stop_step,
         "evaluate_splits": list(spec.evaluate_splits),
+        # left out where empty: results that earlier versions stored keep their key
+        **({"tune_post": dict(spec.tune_post)} if spec.tune_post else {}),
     }
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
@@ -118,6 +120,7 @@ def measurement_to_plain(measurement: Measurement) -> dict[str, object]:
         "scores": _finite(measurement.scores),
         "seconds": _finite(measurement.seconds),
         "traces": measurement.traces,
+        **({} if measurement.post is None else {"post": measurement.post}),
     }
 
 

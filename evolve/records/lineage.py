@@ -122,7 +122,7 @@ def _winner(state: SearchState) -> dict[str, object] | None:
     outcome = state.outcome
     if outcome is None:
         return None
-    record = state.individuals[outcome.uid]
+    record, tuning = state.individuals[outcome.uid], state.tuned(outcome.uid)
     return {
         "uid": record.uid,
         "genome": record.genome,
@@ -132,4 +132,5 @@ def _winner(state: SearchState) -> dict[str, object] | None:
         "gain": outcome.gain,
         "split": outcome.split,
         "verdict": outcome.verdict,
+        "post": None if tuning is None else tuning.post,
     }

@@ -188,6 +188,12 @@ def _winner_chosen(board: Board, state: SearchState, event: Event) -> None:
         if interval:
             numbers |= {"low": float(interval[0]), "high": float(interval[1])}
         _add(run, {f"confirm/{shown}/{key}": value for key, value in numbers.items()}, 0, now)
+    tuning = state.tuned(str(event.uid))
+    post = None if tuning is None else tuning.post
+    if post is not None:
+        run.tags["evolve.post"] = _text(post["settings"])
+        _add(run, {f"post/fixed/{name}": value for name, value in post["fixed"].items()}, 0, now)
+        _add(run, {f"post/tuned/{name}": value for name, value in post["tuned"].items()}, 0, now)
     run.tags["evolve.winner"] = f"{state.search_id}/{event.uid}"
     genome = state.individuals[str(event.uid)].genome
     rows = "\n".join(f"| {gene} | {_text(value)} |" for gene, value in genome.items())

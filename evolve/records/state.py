@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from evolve.records.journal import Event, JournalError
-from evolve.trial import TrialStatus, Value
+from evolve.trial import TrialStatus, TunedPost, Value
 
 Plain = dict[str, object]
 
@@ -53,6 +53,7 @@ class Confirmation:
     scores: dict[str, float]  # empty when it failed
     reason: str | None
     seconds: dict[str, float]
+    post: TunedPost | None = None  # NMS tuned on validation; of the winner's first one
 
 
 @dataclass
@@ -116,6 +117,11 @@ class SearchState:
         for record in self.individuals.values():
             counts[str(record.status)] += 1
         return counts
+
+    def tuned(self, individual: str) -> Confirmation | None:
+        """The confirmation of the individual that tuned NMS; None where none did."""
+        found = [one for one in self.confirmations.values() if one.individual == individual and one.post is not None]
+        return min(found, key=lambda one: one.uid, default=None)
 
     def elapsed_seconds(self, now: float | None = None) -> float:
         """Seconds of all sessions together; of the present one up to `now`, or up to its last event."""
@@ -282,6 +288,7 @@ def _confirm_measured(state: SearchState, event: Event) -> None:
         scores=_floats(plain["scores"]),
         reason=None if reason is None else str(reason),
         seconds=_floats(plain["seconds"]),
+        post=cast(TunedPost | None, plain.get("post")),
     )
 
 

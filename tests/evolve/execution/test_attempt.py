@@ -8,7 +8,7 @@ import pytest
 
 from evolve.execution import attempt
 from evolve.execution.executor import Lease
-from evolve.trial import Measurement, TrialDiverged, TrialSpec
+from evolve.trial import Measurement, TrialDiverged, TrialSpec, TunedPost
 
 
 class Counting:
@@ -41,6 +41,20 @@ def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None
     first = run(objective, spec)
     assert run(objective, spec) == first
     assert objective.calls == 1
+
+
+def test_tuned_nms_is_kept_with_the_result_and_asked_for_apart(spec: TrialSpec) -> None:
+    post: TunedPost = {
+        "settings": {"nms": "diou", "nms_iou": 0.5, "nms_beta": 0.8},
+        "fixed": {"fitness": 1 / 3},
+        "tuned": {"fitness": 0.5},
+    }
+    measured = [Measurement(10, {"total": 1.0}, {"val/map50_95": 1 / 3}, post=post)]
+    tuning = replace(spec, tune_post={"val/map50_95": 1.0})
+    attempt.write_result(tuning, measured)
+    assert attempt.read_result(tuning) == measured
+    assert attempt.read_result(spec) is None  # stored by the trial that tuned, not by this one
+    assert "post" not in attempt.measurement_to_plain(replace(measured[0], post=None))
 
 
 def test_the_result_is_on_the_disk_before_the_last_measurement_is_seen(spec: TrialSpec) -> None:
