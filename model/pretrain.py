@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model import backbone, initialize, train
+from model import backbone, decode, initialize, train
 from model.config import DetectorConfig, Place
 from model.dropblock import DropBlock
 from model.normalization import DEFAULT_MOMENTUM, BatchNorm
@@ -48,7 +48,9 @@ class Pretraining:
         place: Place = "backbone" if dropblock_rate > 0 else "none"
         taps = backbone.cspdarknet53(images, replace(config, dropblock_place=place))
         pooled = [keras.layers.GlobalAveragePooling2D()(tap) for tap in taps]
-        scores = [keras.layers.Dense(num_classes)(features) for features in pooled]
+        # Names of their own: fresh weights are drawn by seed and name, and Keras would count names up.
+        names = [f"classifier{stride}" for stride in decode.STRIDES]
+        scores = [keras.layers.Dense(num_classes, name=n)(x) for n, x in zip(names, pooled, strict=True)]
         self.model = keras.Model(images, scores)
         self._seed = seed
         self._dropblock_rate = dropblock_rate
