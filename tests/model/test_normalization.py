@@ -208,3 +208,71 @@ def test_the_gradient_of_the_cumulative_statistics_takes_what_went_before_as_con
                 ends = [value_of(k, *((end, variance[k]) if which == 0 else (mean[k], end))) for end in (there, back)]
                 expected = (ends[0] - ends[1]) / (2 * step)
                 assert got[which][k, c].numpy() == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def normalized_part(
+    x: NDArray[np.float64], gamma: NDArray[np.float64], beta: NDArray[np.float64], before: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """The paper's figure for one mini-batch [b, h, w, c]; before: E[x] and E[x^2], [2, c], of each one before it."""
+    own = np.stack([x.mean(axis=(0, 1, 2)), (x**2).mean(axis=(0, 1, 2))])
+    mean, square = np.mean([*before, own], axis=0)
+    return (x - mean) / np.sqrt(square - mean**2 + EPSILON) * gamma + beta
+
+
+@pytest.mark.parametrize("cross", [1.0, 0.0], ids=["cmbn", "each by itself"])
+@pytest.mark.parametrize("at_once", [3, 1], ids=["together", "one by one"])
+def test_the_whole_normalizations_gradient_takes_what_went_before_as_constant(cross: float, at_once: int) -> None:
+    """By x, gamma and beta, against central differences in float64 in which earlier mini-batches' moments stand still.
+
+    The layer computes in float32, so it is held to 1e-3 of the largest gradient; the differences are good to 1e-8.
+    """
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(3)
+    x = (
+        rng.normal([0, 2], [1, 0.7], (3, 2, 2, 2, 2)).astype(np.float32)
+        + np.float32([0, 1, -1])[:, None, None, None, None]
+    )
+    weights = rng.normal(size=x.shape)
+    gamma, beta = np.array([1.5, 0.5]), np.array([0.2, -1.0])
+    moments = [np.stack([part.mean(axis=(0, 1, 2)), (part**2).mean(axis=(0, 1, 2))]) for part in x.astype(np.float64)]
+
+    def value_of(k: int, part: NDArray[np.float64], g: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+        before = moments[:k] if cross else []
+        return float((weights[k] * np.sin(normalized_part(part, g, b, before))).sum())
+
+    def slopes(k: int, which: int) -> NDArray[np.float64]:
+        """Central differences by x (0), gamma (1) or beta (2) of the k-th mini-batch's share."""
+        arguments = [x[k].astype(np.float64), gamma, beta]
+        found = np.zeros_like(arguments[which])
+        for place in np.ndindex(found.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = [one.copy() for one in arguments]
+                moved[which][place] += step
+                ends.append(value_of(k, *moved))
+            found[place] = (ends[0] - ends[1]) / 2e-5
+        return found
+
+    layer = BatchNorm()
+    layer.build((None, 2, 2, 2))
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    layer.mini_batches, layer.cross, layer.deferred = at_once, cross, True
+    expected = [np.stack([slopes(k, 0) for k in range(3)]), *(sum(slopes(k, i) for k in range(3)) for i in (1, 2))]
+    got = [np.zeros(one.shape) for one in expected]
+    for first in range(0, 3, at_once):
+        together = x[first : first + at_once].reshape(-1, 2, 2, 2)
+        if at_once < 3:
+            mean, variance = (np.zeros(2), np.ones(2)) if layer.after is None else layer.after
+            layer.before = Statistics(np.float32(first), tf.cast(mean, "float32"), tf.cast(variance, "float32"))
+        with tf.GradientTape() as tape:
+            given = tf.constant(together)
+            tape.watch(given)
+            out = tf.reshape(layer(given, training=True), (at_once, *x.shape[1:]))
+            value = tf.reduce_sum(weights[first : first + at_once].astype(np.float32) * tf.sin(out))
+        by_x, by_gamma, by_beta = tape.gradient(value, [given, layer.gamma.value, layer.beta.value])
+        got[0][first : first + at_once] = by_x.numpy().reshape(at_once, *x.shape[1:])
+        got[1] += by_gamma.numpy()
+        got[2] += by_beta.numpy()
+    for mine, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-4 * float(np.abs(other).max()))
