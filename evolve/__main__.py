@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _search(command: argparse.ArgumentParser) -> None:
     data = command.add_argument_group("data and model")
-    data.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set, Pascal VOC or YOLO")
+    data.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set: Pascal VOC, COCO, YOLO or Darknet")
     data.add_argument("--space", type=Path, metavar="FILE", help="the genes and what all trials share (YAML)")
     data.add_argument("--variant", metavar="V", help="the network of a released cfg at full width: yolov4")
     data.add_argument("--preset", metavar="P", help="published values as defaults: darknet (the cfg) or paper (all on)")

@@ -2,9 +2,8 @@
 
 Three stages on scenes of the "base" slice of the handwritten digits, which shares no digit with the scenes that
 `make evolve` searches on: the backbone as a classifier of crops, the detector's classes alone, then all of it, with
-Adam. A trial takes over every layer but the three output maps, as a user of the full model starts from a backbone and
-neck trained elsewhere. The settings were tuned by hand. A tool beside the search, and so a second door to the rooms
-data and model.
+Adam. A trial takes over all but the classes in its output maps, as from any detector of other classes. The settings
+were tuned by hand. A tool beside the search, and so a second door to the rooms data and model.
 """
 
 import argparse

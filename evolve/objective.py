@@ -100,8 +100,21 @@ def unlike_weights(path: Path, detector: DetectorConfig) -> tuple[str, ...]:
     from model import checkpoint
 
     info = checkpoint.read_info(path)
+    plain = info.detector.shortcut == "add"
     names = NETWORK if info.notes.get("role") != BACKBONE_ROLE else BACKBONE_NETWORK
-    return tuple(f"detector.{name}" for name in names if getattr(info.detector, name) != getattr(detector, name))
+    return tuple(
+        f"detector.{name}"
+        for name in names
+        if getattr(info.detector, name) != getattr(detector, name)
+        and not (plain and name in ("shortcut_normalization", "shortcut_gain"))  # plain sums have neither
+    )
+
+
+def has_plain_sums(path: Path) -> bool:
+    """Whether the checkpoint's network was trained with plain residual sums."""
+    from model import checkpoint
+
+    return checkpoint.read_info(path).detector.shortcut == "add"
 
 
 def _taken_over(info: DetectorInfo, class_names: Sequence[str]) -> str:
@@ -176,22 +189,34 @@ def detection_objective(
     )
 
 
-def base_weights(path: Path, class_names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """What trials take over from a checkpoint, by "layer/weight" name; NaN stands for numbers that start fresh."""
+def base_weights(
+    path: Path, class_names: Sequence[str], anchors: Sequence[tuple[float, float]]
+) -> dict[str, NDArray[np.float32]]:
+    """What trials take over from a checkpoint, by "layer/weight" name; NaN stands for numbers that start fresh.
+
+    Output maps tell a box's size by anchors; theirs are moved to the given ones, so that they show the same boxes.
+    """
+    import numpy as np
+
     from model import checkpoint, decode, head
-    from model.initialize import without_classes
+    from model.initialize import for_anchors, without_classes
 
     weights = dict(checkpoint.read_weights(path))
-    taken = _taken_over(checkpoint.read_info(path), class_names)
+    broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
+    if broken is not None:
+        raise ValueError(f"{path}: {broken}: expected finite numbers, got NaN or infinite ones")
+    info = checkpoint.read_info(path)
+    taken = _taken_over(info, class_names)
     if taken == BACKBONE_ALONE:
         return {name: value for name, value in weights.items() if name.startswith("backbone_")}
-    if taken == ALL:
-        return weights
-    outputs = {head.output_name(stride) for stride in decode.STRIDES}
-    return {
-        name: without_classes(value, len(class_names)) if name.partition("/")[0] in outputs else value
-        for name, value in weights.items()
-    }
+    for place, stride in enumerate(decode.STRIDES):
+        pair = (np.asarray(sizes, np.float32)[3 * place : 3 * place + 3] for sizes in (info.anchors, anchors))
+        bias = f"{head.output_name(stride)}/bias"
+        weights[bias] = for_anchors(weights[bias], *pair)
+        if taken == ALL_BUT_CLASSES:
+            for name in (bias, f"{head.output_name(stride)}/kernel"):
+                weights[name] = without_classes(weights[name], len(class_names))
+    return weights
 
 
 class DetectionObjective:
@@ -209,7 +234,7 @@ class DetectionObjective:
         self.class_names = tuple(class_names)
         self.anchors = tuple(anchors)
         self.notes = dict(notes)
-        self.base = base_weights(weights, class_names) if weights else None
+        self.base = base_weights(weights, class_names, anchors) if weights else None
         self.optimizer: tuple[type[Adam], ...] = ()  # another than the trainer's own; for the shipped base alone
         self._structure: tuple[object, ...] | None = None
         self._trainer: Trainer | None = None

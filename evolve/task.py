@@ -12,7 +12,7 @@ from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import mapping, read_file
 from evolve.genetics.space import SearchSpace
-from evolve.objective import describe_data, describe_weights, unlike_weights, write_embedded_data
+from evolve.objective import describe_data, describe_weights, has_plain_sums, unlike_weights, write_embedded_data
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 
@@ -22,6 +22,16 @@ SMALL_SPACE = SPACES / "yolov4_small.yaml"
 FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
 VARIANTS = ("yolov4",)
+# Rooms of which a preset leaves alone what a space has fixed.
+ROOMS_OF_THE_SPACE = ("train", "augment", "optimizer", "input")
+# A switch with its fixed "off" -> genes that then do nothing.
+DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
+    ("detector.dropblock_place", "none"): ("regularization.dropblock_rate", "regularization.dropblock_ramp_share"),
+    ("regularization.dropblock_rate", 0.0): ("regularization.dropblock_ramp_share",),
+    ("regularization.sat_prob", 0.0): ("regularization.sat_strength",),
+    ("optimizer.policy", "steps"): ("optimizer.final_learning_rate_share",),
+    ("augment.mosaic_prob", 0.0): ("augment.mosaic_min_offset", "augment.mosaic_off_share"),
+}
 EMBEDDED_DATA = Path("runs") / "digits"
 
 # Darknet's rule for own data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
@@ -117,17 +127,46 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     if request.variant is not None:
         space = _with_values(space, variant_settings(request.variant))
     if request.preset is not None:
-        space = _with_values(space, preset_settings(request.preset))
+        # What a space fixes of its task (a mirrored digit is another sign) and of its length and batch stays.
+        own = {address for address in space.trial if address.partition(".")[0] in ROOMS_OF_THE_SPACE}
+        values = preset_settings(request.preset)
+        space = _with_values(space, {address: value for address, value in values.items() if address not in own})
     if request.size is not None:
         space = space.with_gene_fixed("train.size", request.size).with_gene_fixed("train.sizes", [request.size])
     if request.batch is not None:
         space = space.with_gene_fixed("train.batch", request.batch)
+        for address in ("train.subdivisions", "train.mini_batches_at_once"):
+            if isinstance(parts := space.trial.get(address), int):
+                space = space.with_gene_fixed(address, math.gcd(parts, request.batch))
     for address, text in request.settings.items():
         if address not in ADDRESSES:
             known = ", ".join(sorted(space.genes))
             raise InputError(f"--set {address}={text}: no gene or trial setting of that name; the genes are {known}")
         space = space.with_gene_fixed(address, text)
+    return _with_imported_sums(_without_dead_genes(space), request)
+
+
+def _without_dead_genes(space: SearchSpace) -> SearchSpace:
+    """The space in which no gene is searched whose technique a fixed setting has switched off."""
+    for (switch, off), genes in DEAD_GENES.items():
+        if space.trial.get(switch) == off:
+            for address in genes:
+                if address in space.genes:
+                    space = space.with_gene_fixed(address, space.genes[address].default)
     return space
+
+
+def _with_imported_sums(space: SearchSpace, request: TaskRequest) -> SearchSpace:
+    """MiWRC begins as the mean of its inputs: weights that were trained with plain sums get them as sums.
+
+    That is a gain of 2 for the two inputs of a residual unit (docs/yolov4.md), unless the user said another.
+    """
+    weighted = space.trial.get("detector.shortcut", "add") != "add"
+    said = "detector.shortcut_gain" in {*space.trial, *space.genes}
+    path = Path(request.weights) if request.weights not in (None, "none") else None
+    if not weighted or said or path is None or not path.is_file() or not has_plain_sums(path):
+        return space
+    return space.with_gene_fixed("detector.shortcut_gain", 2.0)
 
 
 def variant_settings(name: str) -> dict[str, Setting]:
@@ -192,6 +231,14 @@ def _schedule(space: SearchSpace, base: TrialConfig, classes: int, request: Task
     return math.ceil(images / base.train.batch)
 
 
+def _why_not_the_base(request: TaskRequest, base: TrialConfig) -> str:
+    """For a network as narrow as the shipped base's, which settings keep it from starting there."""
+    unlike = unlike_weights(EMBEDDED_BASE, base.detector)
+    if request.weights == "none" or {"detector.width", "detector.depth"} & set(unlike):
+        return ""
+    return f" (the shipped base is of another network: {', '.join(unlike)})"
+
+
 def _notes(
     request: TaskRequest, path: Path, base: TrialConfig, description: Mapping[str, Any], schedule: int, steps: int
 ) -> tuple[str, ...]:
@@ -216,11 +263,14 @@ def _notes(
     if description["weights"] is None:
         notes.append(
             "weights: none: every trial starts from scratch, which costs several times the steps of fine-tuning; "
-            "--weights FILE starts from a checkpoint"
+            "--weights FILE starts from a checkpoint" + _why_not_the_base(request, base)
         )
     else:
         notes.append(f"weights: from {Path(description['weights']).name}: {description['taken_over']}")
         unlike = unlike_weights(Path(description["weights"]), base.detector)
         if unlike:
-            notes.append(f"weights: trained with other values of {', '.join(unlike)}; layers they lack start fresh")
+            notes.append(f"weights: trained with other values of {', '.join(unlike)}; what they lack starts fresh")
+        if base.detector.shortcut_gain != 1.0:
+            gain = base.detector.shortcut_gain
+            notes.append(f"weights: residual connections begin as the mean of their inputs times {gain:g}")
     return tuple(notes)

@@ -11,6 +11,7 @@ from evolve.task import Task
 # Where things lie may change, what is in them may not.
 PLACES = frozenset({"path", "weights", "embedded"})
 WEIGHTS = "weights_fingerprint"
+SAID = frozenset({"taken_over", "output_maps"})  # what follows from the weights, in words of some version
 
 
 def check(state: SearchState, task: Task) -> None:
@@ -62,4 +63,4 @@ def _fingerprint(value: object) -> str:
 
 
 def _contents(description: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in description.items() if name not in PLACES | {WEIGHTS}}
+    return {name: value for name, value in description.items() if name not in PLACES | {WEIGHTS} | SAID}

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from model import dropblock, layers
+from model import dropblock, layers, scaling
 from model.config import DetectorConfig
 
 Tensor = Any
@@ -32,16 +32,16 @@ FIRST_DROPPED = 4  # DropBlock stands at the end of this stage and of those afte
 
 def cspdarknet53(images: Tensor, config: DetectorConfig) -> tuple[Tensor, Tensor, Tensor]:
     """Features of strides 8, 16, 32 (256, 512, 1024 channels at width 1) of images [b, h, w, 3]."""
-    stem = layers.scaled_channels(STEM_FILTERS, config.width)
+    stem = scaling.scaled_channels(STEM_FILTERS, config.width)
     x = layers.convolution(images, stem, 3, kind=config.backbone_activation, name="backbone_stem")
     taps = []
     for number, stage in enumerate(STAGES, start=1):
         x = layers.csp_stage(
             x,
-            layers.scaled_channels(stage.filters, config.width),
-            branch=layers.scaled_channels(stage.branch, config.width),
-            middle=layers.scaled_channels(stage.middle, config.width),
-            units=layers.scaled_units(stage.units, config.depth),
+            scaling.scaled_channels(stage.filters, config.width),
+            branch=scaling.scaled_channels(stage.branch, config.width),
+            middle=scaling.scaled_channels(stage.middle, config.width),
+            units=scaling.scaled_units(stage.units, config.depth),
             config=config,
             name=f"backbone_stage{number}",
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model import layers
+from model import layers, scaling
 from model.config import DetectorConfig
 
 Tensor = Any
@@ -18,7 +18,7 @@ def output_name(stride: int) -> str:
 
 def prediction_map(x: Tensor, stride: int, num_classes: int, config: DetectorConfig) -> Tensor:
     """Raw outputs [b, gh, gw, 3 * (5 + classes)], anchor-major: tx, ty, tw, th, to, then a logit per class."""
-    filters = layers.scaled_channels(FILTERS[stride], config.width)
+    filters = scaling.scaled_channels(FILTERS[stride], config.width)
     x = layers.convolution(x, filters, 3, kind=config.neck_activation, name=f"head{stride}")
     outputs = ANCHORS_PER_STRIDE * (5 + num_classes)
     return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))

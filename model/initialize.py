@@ -41,6 +41,16 @@ def initialize(
     return tuple(fresh)
 
 
+def for_anchors(bias: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An output map's bias [n] so that, with the new anchors [3, 2], its boxes are those of the old ones.
+
+    w = anchor * exp(tw), so tw grows by log(old / new); exact as long as no raw value meets decode.MAX_LOG_SIZE.
+    """
+    moved = bias.copy()
+    moved.reshape((decode.ANCHORS_PER_STRIDE, -1))[:, 2:4] += np.log(old / new)
+    return moved
+
+
 def without_classes(output: NDArray[np.float32], num_classes: int) -> NDArray[np.float32]:
     """An output map's kernel [1, 1, c, n] or bias [n] for another set of classes: its boxes and objectness, and NaN."""
     by_anchor = output.reshape((*output.shape[:-1], decode.ANCHORS_PER_STRIDE, -1))

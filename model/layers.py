@@ -16,17 +16,6 @@ from model.shortcut import shortcut
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
 LEAKY_SLOPE = 0.1  # Darknet's leaky
-CHANNEL_STEP = 4  # a width other than 1 gives multiples of this
-
-
-def scaled_channels(channels: int, width: float) -> int:
-    """`channels` times `width`, to the nearest multiple of CHANNEL_STEP and at least one step."""
-    return max(CHANNEL_STEP, round(channels * width / CHANNEL_STEP) * CHANNEL_STEP)
-
-
-def scaled_units(units: int, depth: float) -> int:
-    """`units` times `depth`, rounded, at least 1."""
-    return max(1, round(units * depth))
 
 
 def mish(x: Tensor) -> Tensor:

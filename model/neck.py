@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from model import attention, dropblock, layers
+from model import attention, dropblock, layers, scaling
 from model.config import DetectorConfig
 
 Tensor = Any
@@ -27,7 +27,7 @@ def path_aggregation(taps: tuple[Tensor, Tensor, Tensor], config: DetectorConfig
 
 
 def _convolution(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: str, stride: int = 1) -> Tensor:
-    scaled = layers.scaled_channels(filters, config.width)
+    scaled = scaling.scaled_channels(filters, config.width)
     return layers.convolution(x, scaled, kernel, stride=stride, kind=config.neck_activation, name=name)
 
 

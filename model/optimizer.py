@@ -59,6 +59,11 @@ class MomentumSGD:
 
     def apply(self, gradients: Sequence[Tensor], pace: Pace) -> Tensor:
         """Update every variable; returns the gradients' global norm before clipping, a scalar."""
+        # A backbone that stands still has no part in what the others are clipped by.
+        gradients = [
+            gradient * pace.backbone_active if of_backbone else gradient
+            for gradient, of_backbone in zip(gradients, self._of_backbone, strict=True)
+        ]
         norm = ops.sqrt(sum(ops.sum(ops.square(part)) for part in gradients))
         # A norm of NaN keeps the update NaN: a diverged trial must show, not be clipped into silence.
         shrink = ops.where(norm > pace.max_gradient_norm, pace.max_gradient_norm / norm, ops.ones_like(norm))

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from model import layers
+from model import layers, scaling
 from model.config import DetectorConfig
 from model.head import ANCHORS_PER_STRIDE, output_name
 
@@ -72,12 +72,12 @@ def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
 
 
 def _convolution(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: str, stride: int = 1) -> Tensor:
-    scaled = layers.scaled_channels(filters, config.width)
+    scaled = scaling.scaled_channels(filters, config.width)
     return layers.convolution(x, scaled, kernel, stride=stride, kind=config.backbone_activation, name=name)
 
 
 def _neck(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: str) -> Tensor:
-    scaled = layers.scaled_channels(filters, config.width)
+    scaled = scaling.scaled_channels(filters, config.width)
     return layers.convolution(x, scaled, kernel, kind=config.neck_activation, name=name)
 
 

@@ -25,6 +25,7 @@ Tensor = Any
 # float16 gradients below 6e-8 are 0: the loss is scaled up, by half as much whenever one overflows, by twice as much
 # after that many steps without (Micikevicius et al. 2018, arXiv 1710.03740, 3.2).
 FIRST_LOSS_SCALE = 16.0
+SMALLEST_LOSS_SCALE = 2.0**-20
 STEPS_TO_DOUBLE = 1000.0
 
 
@@ -102,7 +103,9 @@ class Trainer:
         scale, since = self.loss_scale[0], self.loss_scale[1]
         plain = [gradient / scale for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in plain])
-        norm = tf.cond(finite, lambda: self.optimizer.apply(plain, pace), lambda: tf.constant(0.0))
+        # A scale that no gradient fits any more is no overflow: the norm of NaN shows that the training diverged.
+        lost = tf.where(scale < SMALLEST_LOSS_SCALE, float("nan"), 0.0)
+        norm = tf.cond(finite, lambda: self.optimizer.apply(plain, pace), lambda: lost)
         grown = since + 1.0 >= STEPS_TO_DOUBLE
         good = tf.where(grown, tf.stack([scale * 2.0, 0.0]), tf.stack([scale, since + 1.0]))
         self.loss_scale.assign(tf.where(finite, good, tf.stack([scale / 2.0, 0.0])))

@@ -92,3 +92,48 @@ def test_weights_of_another_network_are_seen_setting_by_setting() -> None:
     assert task.unlike_weights(task.EMBEDDED_BASE, detector) == ()
     other = replace(detector, sam=False, width=0.5)
     assert task.unlike_weights(task.EMBEDDED_BASE, other) == ("detector.width", "detector.sam")
+
+
+def with_settings(**wanted: object) -> spaces.SearchSpace:
+    request = task.TaskRequest(**wanted)  # type: ignore[arg-type]
+    return task._with_settings(spaces.load(task.EMBEDDED_SPACE), request)
+
+
+def test_no_gene_is_searched_whose_technique_is_off() -> None:
+    plain = with_settings()
+    assert "regularization.dropblock_rate" in plain.genes
+    assert "regularization.dropblock_rate" not in with_settings(variant="yolov4").genes
+    darknet = with_settings(preset="darknet")
+    for address in ("regularization.sat_strength", "optimizer.final_learning_rate_share"):
+        assert address in plain.genes
+        assert address not in darknet.genes
+
+
+def test_a_preset_leaves_what_the_space_fixes_of_its_task() -> None:
+    """A mirrored digit is another sign, and the embedded batch is 16, whatever was published."""
+    paper = with_settings(preset="paper")
+    assert paper.trial["augment.flip_prob"] == 0.0
+    assert (paper.trial["train.batch"], paper.trial["train.subdivisions"]) == (16, 4)
+    assert paper.trial["detector.dropblock_size"] == 7
+    assert paper.genes["optimizer.learning_rate"].default == 0.00261
+
+
+@pytest.mark.parametrize(("batch", "subdivisions"), [(16, 4), (6, 2), (10, 2), (3, 1), (8, 4)])
+def test_another_batch_has_subdivisions_that_divide_it(batch: int, subdivisions: int) -> None:
+    space = with_settings(batch=batch)
+    config = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
+    assert (config.train.batch, config.train.subdivisions) == (batch, subdivisions)
+    assert config.train.mini_batches_at_once == subdivisions
+
+
+def test_weights_of_plain_sums_get_the_gain_that_keeps_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "plain.keras"
+    file.touch()
+    for plain, expected in ((True, 2.0), (False, 1.0)):
+        monkeypatch.setattr(task, "has_plain_sums", lambda _, plain=plain: plain)
+        space = with_settings(weights=str(file))
+        config = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
+        assert config.detector.shortcut_gain == expected
+    monkeypatch.setattr(task, "has_plain_sums", lambda _: True)
+    said = with_settings(weights=str(file), settings={"detector.shortcut_gain": "1.5"})
+    assert said.trial["detector.shortcut_gain"] == 1.5

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from model import layers
+from model import layers, scaling
 
 
 def test_mish_values() -> None:
@@ -82,4 +82,4 @@ def test_upsampling_repeats_pixels() -> None:
     ("channels", "width", "expected"), [(32, 1.0, 32), (1024, 1.0, 1024), (32, 0.25, 8), (32, 0.01, 4), (64, 0.3, 20)]
 )
 def test_scaled_channels(channels: int, width: float, expected: int) -> None:
-    assert layers.scaled_channels(channels, width) == expected
+    assert scaling.scaled_channels(channels, width) == expected

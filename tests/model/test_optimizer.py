@@ -103,6 +103,16 @@ def test_a_backbone_that_stands_still_gathers_neither_decay_nor_velocity():
     assert [float(np.asarray(v.value)[0]) for v in ours] == pytest.approx([0.85, 1.9])
 
 
+def test_a_still_backbone_has_no_part_in_clipping():
+    ours = Weight("backbone_conv", "kernel", [0.0]).variable
+    other = Weight("head8_output", "kernel", [1.0]).variable
+    sgd = MomentumSGD([ours, other])
+    gradients = sgd.flatten([np.asarray([1000.0], np.float32), np.asarray([2.0], np.float32)])
+    norm = sgd.apply(gradients, PACE._replace(max_gradient_norm=1.0, backbone_active=0.0))
+    assert float(norm) == pytest.approx(2.0)
+    assert float(np.asarray(other.value)[0]) == pytest.approx(0.9)  # 1 - 0.1 * 2 / 2
+
+
 def test_averages_follow_the_weights_and_swapping_twice_changes_nothing():
     bias, kernel = _variables()
     sgd = MomentumSGD([bias, kernel])

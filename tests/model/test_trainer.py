@@ -226,6 +226,9 @@ def _overflow_halves_the_scale(half: Trainer, its: TrialConfig) -> None:
     trained = {name for name in before if "moving" not in name}
     assert all(np.array_equal(before[name], half.weights()[name]) for name in trained)
     assert np.asarray(half.loss_scale.value).tolist() == [2.0**39, 0.0]
+    half.optimizer.variables[0].assign(np.full(half.optimizer.variables[0].shape, np.nan))
+    half.loss_scale.assign([2.0**-21, 0.0])
+    assert np.isnan(half.step(Pictures(), train.settings_vector(50, its))[-1])  # no scale would help
 
 
 def test_which_steps_are_adversarial_is_drawn_by_seed_and_step() -> None:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from model import detector, layers, scaling, tiny
+from model import detector, tiny
 from model.config import DetectorConfig
 from model.darknet import convert, source, topology
 from model.summary import summarize
@@ -77,12 +77,3 @@ def test_a_second_half_is_the_second_half() -> None:
     half = np.asarray(tiny.SecondHalf()(x))
     np.testing.assert_array_equal(half, x[..., 3:])
     assert tiny.SecondHalf().compute_output_shape((None, 4, 4, 6)) == (None, 4, 4, 3)
-
-
-def test_scaling_is_the_networks() -> None:
-    for channels in (32, 64, 128, 1024):
-        for width in (0.01, 0.1, 0.125, 0.3, 0.33, 0.5, 0.75, 1.0, 1.25, 4.0):
-            assert scaling.scaled_channels(channels, width) == layers.scaled_channels(channels, width)
-    for units in (1, 2, 4, 8):
-        for depth in (0.01, 0.2, 0.34, 0.5, 1.0, 1.5, 4.0):
-            assert scaling.scaled_units(units, depth) == layers.scaled_units(units, depth)
