@@ -94,6 +94,9 @@ class SharedCache:
         shutil.rmtree(root / _UNFINISHED, ignore_errors=True)
         folder, num_bytes = root / _name(self.fingerprint, wanted, side), _num_bytes(wanted)
         if not _is_whole(folder, wanted):
+            if num_bytes > self.max_bytes:  # can never fit: nothing of others has to go for it
+                _say_fallback(root, _lacks(root, num_bytes, self.max_bytes) or "too large for the cache")
+                return None
             _remove(folder)
             _make_room(root, self.max_bytes - num_bytes)
             lacking = _lacks(root, num_bytes, self.max_bytes)

@@ -120,6 +120,16 @@ def _has_end(content: bytes) -> bool:
     """Whether a PNG has its last chunk, or a JPEG its end marker after the last start of a scan; more may follow."""
     if content[:2] != b"\xff\xd8":
         return b"IEND\xaeB`\x82" in content
-    # A preview in the header has an end of its own, and lies before the picture's scan. Within a scan FF D9 cannot
-    # occur by chance: an FF in its data is followed by 00.
+    # A preview in the header has a scan and an end of its own, inside a segment that is stepped over. Within a scan
+    # FF D9 cannot occur by chance: an FF in its data is followed by 00. What follows the end (phones append films) may
+    # hold anything.
+    place = 2
+    while content[place : place + 1] == b"\xff" and place + 4 <= len(content):
+        marker = content[place + 1]
+        if marker == 0xDA:  # start of the first scan
+            return content.find(b"\xff\xd9", place) >= 0
+        if marker == 0xFF:  # a fill byte
+            place += 1
+        else:
+            place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")

@@ -30,7 +30,8 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
         raise DatasetError(
             f"{dataset.root}: expected a train split, found only {list(dataset.splits)}", dataset.problems
         )
-    train = dataset.splits["train"]
+    # By name, whatever the order of a list or a JSON file: the same pictures and seed are the same cut.
+    train = tuple(sorted(dataset.splits["train"], key=lambda example: example.path.as_posix()))
     if len(train) <= len(missing):
         raise DatasetError(
             f"{dataset.root}: expected more than {len(missing)} training pictures to cut {' and '.join(missing)} from, "

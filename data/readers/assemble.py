@@ -15,8 +15,7 @@ from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
 from data.readers.folder import File
 
-# Of a larger file its size and both ends are hashed: enough to notice another picture, and quick.
-_WHOLE_FILE_BYTES = 1 << 20
+_READ_BYTES = 1 << 20  # of a picture at a time
 
 Box = tuple[float, float, float, float]
 
@@ -173,12 +172,8 @@ def _picture_digest(path: Path) -> bytes:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest.update(str(size).encode())
-        if size <= _WHOLE_FILE_BYTES:
-            digest.update(file.read())
-        else:
-            digest.update(file.read(_WHOLE_FILE_BYTES // 2))
-            file.seek(-_WHOLE_FILE_BYTES // 2, os.SEEK_END)
-            digest.update(file.read())
+        while part := file.read(_READ_BYTES):
+            digest.update(part)
     return digest.digest()
 
 

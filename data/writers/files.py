@@ -16,11 +16,13 @@ def unique_names(examples: Sequence[Example], taken: set[str] | None = None) -> 
     """
     taken = set() if taken is None else taken
     named = []
+    numbers: dict[str, int] = {}  # the next one to try of a stem
     for example in examples:
-        stem, suffix = _clean(example.path.stem), _clean(example.path.suffix)
-        free, number = stem, 2
+        stem, suffix = _clean(example.path.stem) or "_", _clean(example.path.suffix)
+        free = stem
         while free.casefold() in taken:
-            free, number = f"{stem}_{number}", number + 1
+            number = numbers.get(stem, 2)
+            free, numbers[stem] = f"{stem}_{number}", number + 1
         taken.add(free.casefold())
         named.append((free + suffix, example))
     return named
