@@ -13,6 +13,7 @@ from model import decode, scales
 from model.config import PostConfig
 from model.export.card import Card
 from model.layers import Mish
+from model.shortcut import WeightedShortcut, shares
 
 Tensor = Any
 
@@ -138,14 +139,32 @@ class SpelledUpsample(keras.layers.Layer):  # type: ignore[misc]  # Keras ships 
         return (batch, height and 2 * height, width and 2 * width, channels)
 
 
+@keras.saving.register_keras_serializable("yolov4")
+class SpelledShortcut(WeightedShortcut):
+    """The weighted sum, its factors as 1x1 convolutions of each channel by itself.
+
+    As products, TensorFlow's optimizer folds them into the convolution on one side of Mish's product alone, and OpenCV
+    takes what is left of it for Mish.
+    """
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """The inputs' weighted sum."""
+        channels = inputs[0].shape[-1]
+        factors = self.gain * shares(self.shortcut_weights, self.normalization)
+        kernels = ops.broadcast_to(ops.reshape(factors, (len(inputs), 1, 1, -1, 1)), (len(inputs), 1, 1, channels, 1))
+        return sum(ops.depthwise_conv(x, kernels[place]) for place, x in enumerate(inputs))
+
+
 def spelled(model: keras.Model) -> keras.Model:
-    """The same network with Mish and upsampling spelled for converters, weights copied: for export, not training."""
+    """The same network, Mish, MiWRC and upsampling spelled for converters, weights copied: for export, not training."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, Mish):
             return SpelledMish(name=layer.name)
         if isinstance(layer, keras.layers.UpSampling2D):
             return SpelledUpsample(name=layer.name)
+        if isinstance(layer, WeightedShortcut):
+            return SpelledShortcut.from_config(layer.get_config())
         return layer.__class__.from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=clone)
