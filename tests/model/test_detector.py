@@ -207,6 +207,7 @@ def test_techniques_add_layers_and_rename_none() -> None:
 def test_any_multiple_of_32_and_not_only_squares(small: keras.Model) -> None:
     maps = small(np.zeros((2, 64, 96, 3), np.float32))
     assert [tuple(one.shape) for one in maps] == [(2, 8, 12, 24), (2, 4, 6, 24), (2, 2, 3, 24)]
+    assert summary.summarize(small, (64, 96)).outputs == ((8, 12, 24), (4, 6, 24), (2, 3, 24))  # height, then width
 
 
 def test_concatenations_have_darknets_order(small: keras.Model) -> None:
