@@ -73,7 +73,9 @@ def test_a_kept_box_of_a_mosaic_is_where_its_pixels_are(four, cut_x, cut_y, to_c
     canvas, painted = np.zeros((128, 128, 3), dtype=np.uint8), np.zeros((128, 128), dtype=int)
     for number, change in enumerate(four):
         image = bright_rectangle(90, 70, (30, 25, 70, 60) if number == quadrant else (0, 0, 0, 0))
-        where = mosaic.place_quadrant(drawn, number, change, augment.region(change, 90, 70, 128, "stretch"), 90, 70, 128)
+        where = mosaic.place_quadrant(
+            drawn, number, change, augment.region(change, 90, 70, 128, "stretch"), 90, 70, 128
+        )
         where, window = paint(image, where)
         canvas[where.top : where.bottom, where.left : where.right] = window
         painted[where.top : where.bottom, where.left : where.right] += 1
@@ -225,7 +227,9 @@ def test_exposure_and_saturation() -> None:
 @pytest.mark.parametrize("resize", [0.5, 1.5])
 def test_resize_scales_the_region_about_its_middle(fit, resize: float) -> None:
     change = Change(0.1, 0.2, -0.1, 0, flip=False, hue=0, saturation=1, exposure=1)
-    still, grown = (augment.region(one, 90, 60, 96, fit) for one in (change, dataclasses.replace(change, resize=resize)))
+    still, grown = (
+        augment.region(one, 90, 60, 96, fit) for one in (change, dataclasses.replace(change, resize=resize))
+    )
     for low, high in ((0, 2), (1, 3)):
         assert grown[high] - grown[low] == pytest.approx(resize * (still[high] - still[low]))
         assert grown[high] + grown[low] == pytest.approx(still[high] + still[low])
