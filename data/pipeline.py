@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -158,7 +157,7 @@ class Pipeline:
 
     def _picture(self, index: int) -> StoredPicture:
         example = self._examples[index]
-        picture = self._stored_picture(index, example.path)
+        picture = self._stored_picture(index, example)
         if picture.size != (example.width, example.height):
             raise ValueError(
                 f"{example.path}: expected the {example.width}x{example.height} picture that was read with its boxes, "
@@ -166,14 +165,15 @@ class Pipeline:
             )
         return picture
 
-    def _stored_picture(self, index: int, path: Path) -> StoredPicture:
+    def _stored_picture(self, index: int, example: Example) -> StoredPicture:
         if self._entry is None:
-            return self._store.get(path)
+            return self._store.get(example.path, example.digest)
         picture = self._entry.get(index)
         if picture is None:
-            picture = self._store.get(path)
+            # Its digest went into the fingerprint that names the entry: no other picture gets in.
+            picture = self._store.get(example.path, example.digest)
             if self._entry.put(index, picture):
-                self._store.forget(path)
+                self._store.forget(example.path)
         return picture
 
     def _wanted(self) -> list[Wanted]:

@@ -174,7 +174,7 @@ def test_training_shapes_change_with_the_period_only() -> None:
 def test_the_store_stays_within_its_bytes() -> None:
     reads: list[str] = []
 
-    def read(path: Path) -> np.ndarray:
+    def read(path: Path, _: bytes | None) -> np.ndarray:
         reads.append(path.name)
         return np.zeros((10, 10, 3), dtype=np.uint8)
 

@@ -161,6 +161,17 @@ def test_pictures_of_all_kinds(tmp_path: Path, kind: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+def test_a_thermal_picture_of_16_bits_is_stretched_and_told(tmp_path: Path, kind: str) -> None:
+    warm = 7000 + stored()[:, :, 0].astype(np.uint16) * 8  # 7160 to 8840: as a camera of 14 bits writes a scene
+    dataset = read.load(data_set(tmp_path, kind, encoded(".png", warm), BOX, (40, 30), "a.png"))
+    assert_on_its_pixels(dataset.splits["train"][0])
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("narrow_range", f"{split}/a.png") for split in ("train", "val", "test")
+    ]
+    assert "7160 to 8840" in dataset.problems[0].detail
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_jpeg_that_was_cut_short(tmp_path: Path, kind: str) -> None:
     # OpenCV fills the rest with grey or refuses, by version and by call; we do neither.
     noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
