@@ -40,6 +40,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "text_encoding": ("mended", "look at the class names; save as UTF-8 if they are wrong"),
     "turned_boxes": ("mended", "look at the boxes (`python -m data preview`)"),
     "wrong_size": ("mended", "look at the boxes: was the picture resized after labelling?"),
+    "crowded_picture": ("note", "nothing, or raise input.max_boxes: which ones are taken differs each time"),
     "empty_label_file": ("note", "nothing, if the picture shows no object"),
     "missing_label_file": ("note", "nothing, if the picture shows no object"),
     "missing_split": ("note", "nothing, or add the pictures"),
