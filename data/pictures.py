@@ -142,13 +142,16 @@ def _decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, i
 
 def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
     """8 bits for 16, and the shades that became 0 and 255 where these are not the ends of all 16 bits."""
-    darker = np.bincount(image.ravel(), minlength=1 << 16).cumsum()  # and as dark
-    dead = int(image.size * _DEAD_PIXELS)
+    counts = np.zeros(1 << 16, np.int64)
+    for row in image:  # row by row: counting takes eight bytes a value
+        counts += np.bincount(row.ravel(), minlength=1 << 16)
+    darker, dead = counts.cumsum(), int(image.size * _DEAD_PIXELS)
     low, high = (int(np.searchsorted(darker, count)) for count in (dead + 1, image.size - dead))
+    values = np.arange(1 << 16)
     if not 0 < high - low < NARROW:
-        return (image >> 8).astype(np.uint8), None
-    shades = (np.arange(1 << 16) - low) * (255 / (high - low))
-    return shades.round().clip(0, 255).astype(np.uint8)[image], (low, high)
+        return (values >> 8).astype(np.uint8)[image], None
+    shades = ((values - low) * (255 / (high - low))).round().clip(0, 255)
+    return shades.astype(np.uint8)[image], (low, high)
 
 
 def _refuse_huge(size: tuple[int, int], path: Path) -> None:
