@@ -224,6 +224,21 @@ def test_work_grows_with_the_number_of_files_and_not_with_its_square(
     assert counted[1600] < 8.8 * counted[200]
 
 
+def test_so_does_the_work_with_pictures_that_nobody_lists(tmp_path: Path, make_voc: Make, xml) -> None:
+    counted = {}
+    for number in (10, 40):  # films of as many frames
+        root = make_voc(tmp_path / f"{number}", dict.fromkeys("ab", xml(("dog", 1, 1, 9, 9))), {"train": "a\nb\n"})
+        for i in range(number**2):
+            frame = root / "films" / f"{i // number}" / f"{i % number}.jpg"
+            frame.parent.mkdir(parents=True, exist_ok=True)
+            os.link(root / "JPEGImages" / "a.jpg", frame)
+        profile = cProfile.Profile()
+        dataset = profile.runcall(read.load_as_it_is, root)
+        assert [p.kind for p in dataset.problems] == ["unlisted_picture"] * number**2
+        counted[number] = pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
+    assert counted[40] < 17 * counted[10]
+
+
 def write_labels(root: Path, kind: str, names: Sequence[str], xml: str) -> None:
     number = len(names)
     if kind == "coco":
