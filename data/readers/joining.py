@@ -47,7 +47,7 @@ class Namesakes(Generic[Placed]):
         near_parts = near.parts if near else ()
         found = self.files
         if len(found) > COMPARE_AT_MOST:
-            found = self._likely([*folders[-1:], *near_parts], near)
+            found = self._likely([*folders, *near_parts], near)
         scores = [
             (
                 _common(file.place.parts[-2::-1], folders[::-1]),

@@ -90,6 +90,7 @@ def test_the_split_decides_where_the_name_does_not(
     [
         ("film77/001.jpg", "", "images/film77/001.jpg"),
         ("/elsewhere/film77/001.jpg", "", "images/film77/001.jpg"),
+        ("D:\\film77\\front\\002.jpg", "", "film77/front/002.jpg"),
         ("001", "Annotations/film77", "images/film77/001.jpg"),
         ("001.jpg", "", "001.jpg"),
         ("001.jpg", "elsewhere", None),
@@ -97,7 +98,8 @@ def test_the_split_decides_where_the_name_does_not(
     ],
 )
 def test_a_frame_of_many_films_is_found_by_its_film(tmp_path: Path, name: str, near: str, expected: str | None) -> None:
-    folder = made(tmp_path, "001.jpg", *(f"images/film{i}/001.jpg" for i in range(300)))
+    films = [place for i in range(300) for place in (f"images/film{i}/001.jpg", f"film{i}/front/002.jpg")]
+    folder = made(tmp_path, "001.jpg", *films)
     found = folder.picture(name, PurePosixPath(near))
     assert (str(found.place) if found else None) == expected
 
