@@ -79,8 +79,7 @@ class Pretraining:
                 layer.rate, layer.seed = 0.0, None
             return terms
 
-        for step in range(1, steps + 1):
-            images, labels = batch_at(step - 1)
+        for step, (images, labels) in enumerate(train.ahead(batch_at, 0, steps), start=1):
             rate = self._dropblock_rate * min(1.0, step / (DROPBLOCK_RAMP * steps))
             terms: NDArray[np.float32] = update(
                 tf.constant(images), tf.constant(labels), tf.constant(rate, tf.float32), tf.constant(self._chance(step))

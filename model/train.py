@@ -1,9 +1,11 @@
 """The training loop: a generator of Reports over the steps of a schedule."""
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from model.trainer import Batch, Trainer
 
 # Keys of the draws that are a training's own, beside those of weights (by layer) and of pictures (the data room's).
 _SAT, _NETWORK = 1_000_001, 1_000_002
+Made = TypeVar("Made")
 
 
 class Settings(Protocol):
@@ -100,16 +103,44 @@ def train(
 ) -> Iterator[Report]:
     """Train from start_step to stop_step of the configuration's schedule; a Report every so often and at stop_step.
 
-    batch_at(k) gives the batch of step k (from 0). Raises Diverged at the first loss that is not finite.
-    The time of a step that traced counts as "compile".
+    batch_at(k) gives the batch of step k (from 0); it is called in a thread of its own, one batch ahead. Raises
+    Diverged at the first loss that is not finite. "data" is the time that a step waited for its batch; the time of a
+    step that traced counts as "compile".
     """
+    with contextlib.closing(ahead(batch_at, start_step, stop_step)) as batches:
+        yield from _train(trainer, batches, config, seed, start_step, stop_step, report_every, clock)
+
+
+def ahead(make: Callable[[int], Made], start: int, stop: int) -> Generator[Made, None, None]:
+    """make(start) to make(stop - 1) in turn, each made in a thread while the one before it is in use."""
+    if start >= stop:
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as maker:
+        coming = maker.submit(make, start)
+        for k in range(start, stop):
+            made = coming.result()
+            if k + 1 < stop:
+                coming = maker.submit(make, k + 1)
+            yield made
+
+
+def _train(
+    trainer: Trainer,
+    batches: Iterator[Batch],
+    config: Settings,
+    seed: int,
+    start_step: int,
+    stop_step: int,
+    report_every: int,
+    clock: Callable[[], float],
+) -> Iterator[Report]:
     steps = config.train.steps
     seconds = {"data": 0.0, "train": 0.0, "compile": 0.0}
     sums = np.zeros(len(LOSSES))
     since, traces = 0, trainer.traces
     for step in range(start_step + 1, stop_step + 1):
         begun = clock()
-        batch = batch_at(step - 1)
+        batch = next(batches)
         fed = clock()
         before = trainer.traces
         values = trainer.step(
