@@ -75,6 +75,9 @@ def uid_of(generation: int, slot: int) -> str:
     return f"g{generation:03d}-{slot:03d}"
 
 
+DEFAULTS = uid_of(0, 0)  # the space's defaults are the first individual of every search
+
+
 def generator(seed: int, generation: int, slot: int) -> np.random.Generator:
     """The random generator that seeds or breeds the individual at this place."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(generation, slot))))

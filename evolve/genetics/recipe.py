@@ -14,7 +14,7 @@ from evolve.genetics import fidelity
 from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, fraction, mapping, named, number, read_file, whole
 
-COUNTS = ("population", "elites", "children", "generations", "confirm_seeds")
+COUNTS = ("population", "elites", "children", "generations", "candidates", "confirm_seeds")
 LEAST = {"generations": 0, "confirm_seeds": 2}  # of the others 1; one seed alone has no spread to compare with
 
 
@@ -31,7 +31,8 @@ class Recipe:
     keep: Fraction = Fraction(1)  # share of those that entered a rung that go on from it, rounded up
     mutation_rate: float = 0.5  # chance of each gene to change
     mutation_strength: float = 0.2  # standard deviation of a change, in the gene's [0, 1]
-    confirm_seeds: int = 3  # fresh seeds for the winner and the defaults
+    candidates: int = 1  # the best ones that compete for the win with fresh seeds; 1 as in journals that do not say
+    confirm_seeds: int = 3  # fresh seeds of each candidate, and again for the verdict on winner and defaults
 
     def __post_init__(self) -> None:
         with named(f"recipe {self.name!r}"):

@@ -56,7 +56,7 @@ class GenerationClosed:
 
 @dataclass(frozen=True)
 class SearchEnded:
-    """Nothing more is to be trained. The winner is None when no individual reached its full budget."""
+    """Nothing more is bred. The winner by fitness is None when no individual reached its full budget."""
 
     winner: str | None
     reason: str

@@ -106,8 +106,14 @@ def test_final_training(simulated: Any, capsys: pytest.CaptureFixture[str]) -> N
 def test_dry_run_starts_nothing(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--dry-run", *SHAPE]) == 0
     said = capsys.readouterr().out
-    # 6 x 10 steps, then ceil(6/3) = 2 x 20 and 2 x 60; 4 x 10 and 2 x 20 and 2 x 60; 6 confirmations of 90
-    assert "at most 960" in said
+    # 6 x 10 steps, then ceil(6/3) = 2 x 20 and 2 x 60; 4 x 10 and 2 x 20 and 2 x 60: 420, and confirmations of 90:
+    # 5 candidates x 3 seeds, winner and defaults x 3
+    assert "steps in all: at most 2310" in said
+    assert "21 full trainings (1890 of the steps): the best 5 with 3 fresh seeds to choose the winner, then" in said
+    assert main(["search", "--dry-run", "--candidates", "1", *SHAPE]) == 0
+    said = capsys.readouterr().out
+    assert "steps in all: at most 960" in said
+    assert "by 6 full trainings (540 of the steps): winner and defaults with 3 fresh seeds for the verdict" in said
     assert "10 trials compared at steps 10, 30, 90" in said
     assert not Path("runs").exists()
 
