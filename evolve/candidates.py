@@ -14,7 +14,7 @@ from evolve import fitness
 from evolve.genetics import recipe as recipes
 from evolve.genetics.genome import DEFAULTS
 from evolve.records.state import CANDIDATE, Choice, Confirmation, SearchState
-from evolve.shrinkage import shrink
+from evolve.shrinkage import Shrunk, shrink
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def choose(state: SearchState) -> Choice | None:
     scores = {uid: [fitness_of(state, run) for run in runs_of(state, uid)] for uid in among}
     ended = {uid: [score for score in found if score is not None] for uid, found in scores.items()}
     alive = [uid for uid in among if ended[uid]]
-    shrunk = shrink([ended[uid] for uid in alive]) if alive else None
-    estimates = dict(zip(alive, shrunk.means, strict=True)) if shrunk else {}
+    shrunk = shrink([ended[uid] for uid in alive]) if alive else Shrunk((), None, None)
+    estimates = dict(zip(alive, shrunk.means, strict=True))
     standings = [
         Standing(
             uid=uid,
@@ -63,7 +63,7 @@ def choose(state: SearchState) -> Choice | None:
     ]
     standings.sort(key=_rank)
     plain = [asdict(standing) for standing in standings]
-    return Choice(standings[0].uid, plain, shrunk and shrunk.noise, shrunk and shrunk.spread)
+    return Choice(standings[0].uid, plain, shrunk.noise, shrunk.spread)
 
 
 def winner(state: SearchState) -> str:

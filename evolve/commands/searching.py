@@ -13,6 +13,7 @@ from evolve.commands import places
 from evolve.execution import resources
 from evolve.execution.executor import Executor
 from evolve.genetics import recipe as recipes
+from evolve.genetics import seeding
 from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
 from evolve.records import forecast
@@ -23,7 +24,7 @@ from evolve.task import SPACES, InputError, Task, TaskRequest
 from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
 from evolve.trial import GpuNotUsable, ObjectiveFactory
 
-RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates")
+RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
 NO_TRACKING = "none"
 
 
@@ -192,9 +193,10 @@ def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
     total = forecast.planned_steps(recipe, prepared.steps)
     where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
+    first = "the defaults and mutants of them" if recipe.seeding == seeding.MUTANTS else "the defaults and random ones"
     return [
-        f"recipe: {recipe.name}: {recipe.population} individuals, the best {recipe.elites} kept, {recipe.children} "
-        f"mutants of each, {recipe.generations} child generations: "
+        f"recipe: {recipe.name}: {recipe.population} individuals ({first}), the best {recipe.elites} kept, "
+        f"{recipe.children} mutants of each, {recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
         f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
         _confirming(recipe, prepared.steps),

@@ -63,7 +63,7 @@ class Individual:
 
     uid: str
     genome: Genome
-    parents: tuple[str, ...]  # uids; empty in the first generation
+    parents: tuple[str, ...]  # uids; of the first generation only mutants of the defaults have one
     generation: int
     slot: int
     operator: str  # "defaults", "random", or a name in operators.MUTATIONS

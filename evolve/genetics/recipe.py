@@ -10,7 +10,7 @@ from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
-from evolve.genetics import fidelity
+from evolve.genetics import fidelity, seeding
 from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, fraction, mapping, named, number, read_file, whole
 
@@ -27,6 +27,7 @@ class Recipe:
     elites: int = 10  # parents of each child generation
     children: int = 10  # of each elite
     generations: int = 2  # child generations after the first
+    seeding: str = seeding.RANDOM  # of the first generation beside the defaults: a name of seeding.SEEDINGS
     rungs: tuple[Fraction, ...] = (Fraction(1),)  # shares of the full budget, rising; the last is 1
     keep: Fraction = Fraction(1)  # share of those that entered a rung that go on from it, rounded up
     mutation_rate: float = 0.5  # chance of each gene to change
@@ -39,6 +40,7 @@ class Recipe:
             for name in COUNTS:
                 _require(getattr(self, name) >= LEAST.get(name, 1), name, f"at least {LEAST.get(name, 1)}", self)
             _require(self.elites <= self.population, "elites", f"at most population={self.population}", self)
+            _require(self.seeding in seeding.SEEDINGS, "seeding", f"one of {', '.join(seeding.SEEDINGS)}", self)
             rising = all(low < high for low, high in zip((Fraction(0), *self.rungs), self.rungs, strict=False))
             _require(rising, "rungs", "shares above 0, rising", self)
             _require(bool(self.rungs) and self.rungs[-1] == 1, "rungs", "1 as the last share", self)
@@ -106,9 +108,9 @@ def _value(key: str, value: object) -> object:
         if not isinstance(value, list | tuple):
             raise ValueError(f"expected rungs to be a list of shares, got {value!r}")
         return tuple(fraction(share, "each of the rungs") for share in value)
-    if key == "name":
+    if key in ("name", "seeding"):
         if not isinstance(value, str):
-            raise ValueError(f"expected name to be a word, got {value!r}")
+            raise ValueError(f"expected {key} to be a word, got {value!r}")
         return value
     return number(value, key)
 

@@ -118,6 +118,22 @@ def test_dry_run_starts_nothing(simulated: Any, capsys: pytest.CaptureFixture[st
     assert not Path("runs").exists()
 
 
+def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--seeding", "defaults", "--out", "s", *SHAPE]) == 0
+    assert "6 individuals (the defaults and mutants of them), the best 2 kept" in capsys.readouterr().out
+    assert main(["lineage", "s", "--json"]) == 0
+    first = [one for one in json.loads(capsys.readouterr().out)["individuals"] if one["generation"] == 0]
+    assert [one["parents"] for one in first] == [[], *[["g000-000"]] * 5]
+    assert [one["operator"] for one in first] == ["defaults", *["gaussian"] * 5]
+    assert main(["lineage", "s", "--trial", "g000-003"]) == 0
+    assert "->" in capsys.readouterr().out  # the genes that it has otherwise than the defaults
+    assert main(["resume", "s", "--generations", "2"]) == 0  # decides the first generation again, and equally
+    assert main(["replay", "s", "g000-001"]) == 0
+    capsys.readouterr()
+    assert main(["search", "--out", "r", *SHAPE]) == 0
+    assert "6 individuals (the defaults and random ones)" in capsys.readouterr().out
+
+
 def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFixture[str], undisturbed: Any) -> None:
     from evolve.records.journal import Entry, Journal, events
 
@@ -316,6 +332,8 @@ def test_when_all_trials_fail(
 REFUSED = [
     (["search", "--population", "5", "--elites", "9"], "elites"),
     (["search", "--population", "0"], "--population: expected a whole number of at least 1, got 0"),
+    (["search", "--seeding", "elites"], "expected seeding to be one of random, defaults, got seeding=elites"),
+    (["search", "--candidates", "0"], "--candidates: expected a whole number of at least 1, got 0"),
     (["search", "--recipe", "nope"], "expected one of fast, seed, got 'nope'"),
     (["search", "--set", "loss.box_weight"], "--set loss.box_weight: expected gene=value"),
     (["search", "--address", "auto"], "--workers"),
