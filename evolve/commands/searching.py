@@ -18,7 +18,7 @@ from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
 from evolve.records import forecast
 from evolve.records.journal import JournalError
-from evolve.records.state import SearchState
+from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
 from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
@@ -314,11 +314,18 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
-    say(f"winner: {path}")
+    say(f"winner: {path}{_in_words(state.outcome)}")
     say("dashboard: make dashboard")
     by_hand = f"{program()} train {path}{data} --out {directory / 'final'}"
     say(f"final training: {'make train, or: ' if places.is_latest(directory) else ''}{by_hand}")
     return 0
+
+
+def _in_words(outcome: Outcome) -> str:
+    """What a winner is that did not come out above the defaults."""
+    if outcome.gain is None or float(str(outcome.gain["mean"])) > 0:
+        return ""
+    return " (the best that was found; the defaults have the better mean)"
 
 
 def candidate_tables(state: SearchState) -> list[str]:

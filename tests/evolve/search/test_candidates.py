@@ -305,6 +305,17 @@ def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.Captur
     assert f"confirmations: {len(state.confirmations)} done, 0 failed" in said
 
 
+def test_a_winner_below_the_defaults_is_called_what_it_is(
+    undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = undisturbed.journal.parent
+    for mean, words in ((0.01, ""), (-0.01, " (the best that was found; the defaults have the better mean)")):
+        gain = {**undisturbed.state.outcome.gain, "mean": mean}
+        state = replace(undisturbed.state, outcome=replace(undisturbed.state.outcome, gain=gain))
+        assert searching._report(state, directory, searching._Tracked(None)) == 0  # type: ignore[arg-type]
+        assert f"winner: {directory / 'winner.yaml'}{words}\n" in capsys.readouterr().out
+
+
 def test_progress_says_who_was_chosen_of_whom(house: House) -> None:
     lines: list[str] = []
     state = house.run(display=progress.Plain(lines.append))
