@@ -21,7 +21,7 @@ class Seeding(Protocol):
     """Makes a genome for the first generation that is not among the seen ones."""
 
     def __call__(
-        self, space: SearchSpace, recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome]
+        self, space: SearchSpace, recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome], /
     ) -> Genome: ...
 
 
