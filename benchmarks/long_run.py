@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--space", type=Path, default=task.SMALL_SPACE)
+    parser.add_argument("--variant", help="a released network, as of `evolve search`")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int)
     parser.add_argument("--steps", type=int, default=1500)
@@ -34,7 +35,12 @@ def main() -> int:
     arguments = parser.parse_args()
     settings = dict(setting.split("=", 1) for setting in arguments.set)
     request = task.TaskRequest(
-        data=arguments.data, space=arguments.space, size=arguments.size, steps=arguments.steps, settings=settings
+        data=arguments.data,
+        space=arguments.space,
+        variant=arguments.variant,
+        size=arguments.size,
+        steps=arguments.steps,
+        settings=settings,
     )
     prepared = task.prepare(request, threads=arguments.threads)
     for note in prepared.notes:

@@ -114,13 +114,18 @@ def _factor(share: float, side: float, limit: float) -> float:
     return drawn if side < 0.5 else 1 / drawn
 
 
-def region(change: Change, width: int, height: int, fit: Fit) -> Region:
-    """The jittered crop of a picture of this size; for "letterbox" it is widened to the network's aspect ratio."""
+def region(change: Change, width: int, height: int, size: Size, fit: Fit) -> Region:
+    """The jittered crop of a picture of this width and height; for "letterbox" widened to the aspect ratio of `size`.
+
+    size: of the network's input.
+    """
     left, right = change.left * width, width - change.right * width
     top, bottom = change.top * height, height - change.bottom * height
     if fit == "letterbox":
         # As Darknet does: by the picture's own lack, so that jitter still changes the aspect ratio.
-        missing_x, missing_y = max(0, height - width) / 2, max(0, width - height) / 2
+        input_height, input_width = letterbox.sides(size)
+        missing_x = max(0, height * (input_width / input_height) - width) / 2
+        missing_y = max(0, width * (input_height / input_width) - height) / 2
         left, right, top, bottom = left - missing_x, right + missing_x, top - missing_y, bottom + missing_y
     if change.resize != 1:
         # After the widening, so that it is one scale for both axes.

@@ -1,5 +1,6 @@
 """What is in a data set and what is wrong with it: one plain value, and a table of it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from data import duplicates, read
-from data.example import DatasetError, Problem
+from data.config import InputConfig
+from data.example import Dataset, DatasetError, Example, Problem
 from data.problems import KINDS, rank
 
 _FIRST_FILES = 3
@@ -42,7 +44,7 @@ class Findings:
 
 
 def check(root: Path, format: str | None = None) -> Findings:
-    """Read everything that can be read, and look for pictures that stand in two splits."""
+    """Read everything that can be read; look for pictures that stand in two splits, and for those with many boxes."""
     try:
         dataset = read.load(root, format, strict=False)
     except DatasetError as error:
@@ -56,8 +58,24 @@ def check(root: Path, format: str | None = None) -> Findings:
         classes=dataset.class_names,
         splits={split: len(members) for split, members in dataset.splits.items()},
         fingerprint=dataset.fingerprint,
-        problems=(*dataset.problems, *twins),
+        problems=(*dataset.problems, *twins, *_crowded(dataset)),
     )
+
+
+def _crowded(dataset: Dataset) -> list[Problem]:
+    """Training pictures of which not all boxes are learned at once. (Of a mosaic the pipeline tells it in the log.)"""
+    most = InputConfig().max_boxes
+    return [
+        Problem(
+            "crowded_picture", _name(dataset, example), f"{len(example.boxes)} boxes, of which training takes {most}"
+        )
+        for example in dataset.splits.get("train", ())
+        if len(example.boxes) > most
+    ]
+
+
+def _name(dataset: Dataset, example: Example) -> str:
+    return Path(os.path.relpath(example.path, dataset.root)).as_posix()
 
 
 def show(findings: Findings, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that stand, nearly the same, in two splits: frames of one video make a test score flatter than it is.
+"""Pictures that are nearly the same: frames of one video, in two splits, make a test score flatter than it is.
 
 Each picture becomes a grey thumbnail. Pairs whose difference hashes (64 signs of left-to-right gradients) differ in few
 places are compared once more by the correlation of the thumbnails, which a change of brightness leaves alone. Two views
@@ -6,15 +6,16 @@ of one scene that moved or were focused anew are told apart from the same one.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data import headers, orientation
+from data import headers, orientation, pictures
 from data.example import SPLITS, Dataset, Example, Problem
 
 SIDE = 32  # of a thumbnail
@@ -22,6 +23,9 @@ MAX_DISTANCE = 10  # of 64 signs; unrelated pictures differ in half of them
 MIN_CORRELATION = 0.98
 MAX_PARTNERS = 8  # of one picture in the splits that are scored later
 FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows nothing to compare by
+
+# Files in all that are compared with each other before a split is cut: two minutes of one core's time.
+MAX_BYTES = 10_000_000_000
 
 _ROWS = 64  # pictures compared with all others at a time: bounds the memory
 _REDUCED = {  # JPEG can be decoded at a part of its size, many times faster
@@ -57,8 +61,7 @@ def across_splits(splits: Mapping[str, Sequence[Example]]) -> list[Pair]:
     All of them, unless one picture has more than MAX_PARTNERS.
     """
     members = [(split, example) for split in SPLITS for example in splits.get(split, ())]
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        thumbnails = list(pool.map(thumbnail, [example for _, example in members]))
+    thumbnails = _thumbnails([example for _, example in members])
     pairs = []
     for first, second, correlation in _similar(thumbnails, [SPLITS.index(split) for split, _ in members]):
         (split, example), (other_split, other) = members[first], members[second]
@@ -66,15 +69,71 @@ def across_splits(splits: Mapping[str, Sequence[Example]]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: -pair.correlation)
 
 
+def families(examples: Sequence[Example]) -> tuple[list[list[int]], bool]:
+    """(the pictures that are the same or nearly so, by their indices, whether they were compared at all).
+
+    A picture is of the family of whatever it is nearly the same as: the frames of a slow film are one. Of more than
+    MAX_BYTES only files with equal bytes are found.
+    """
+    equal = equal_files(examples)
+    firsts = sorted(set(range(len(examples))).difference(*(family[1:] for family in equal)))
+    if sum(examples[index].path.stat().st_size for index in firsts) > MAX_BYTES:
+        return equal, False
+    thumbnails = _thumbnails([examples[index] for index in firsts])
+    telling = [place for place, image in enumerate(thumbnails) if image.std() >= FLAT]
+    pairs = _similar([thumbnails[place] for place in telling], range(len(telling)))
+    links = [(firsts[telling[first]], firsts[telling[second]]) for first, second, _ in pairs]
+    return _joined([*equal, *links]), True
+
+
+def equal_files(examples: Sequence[Example]) -> list[list[int]]:
+    """The indices of the pictures whose files have the same bytes."""
+    found: dict[bytes, list[int]] = {}
+    for index, example in enumerate(examples):
+        if example.digest:
+            found.setdefault(example.digest, []).append(index)
+    return [indices for indices in found.values() if len(indices) > 1]
+
+
+def _joined(groups: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Groups that share a member become one; each ascends, and so do they."""
+    leader: dict[int, int] = {}
+
+    def lead(member: int) -> int:
+        while leader.setdefault(member, member) != member:
+            leader[member] = leader[leader[member]]
+            member = leader[member]
+        return member
+
+    for group in groups:
+        for member in group:
+            one, other = sorted((lead(group[0]), lead(member)))
+            leader[other] = one
+    found: dict[int, list[int]] = {}
+    for member in sorted(leader):
+        found.setdefault(lead(member), []).append(member)
+    return list(found.values())
+
+
+def _thumbnails(examples: Sequence[Example]) -> list[NDArray[np.uint8]]:
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(thumbnail, examples))
+
+
 def thumbnail(example: Example) -> NDArray[np.uint8]:
     """The picture in grey, [SIDE, SIDE]; all 0 where the file cannot be decoded any more."""
     content = example.path.read_bytes()
+    if headers.png_bits(content) == 16 or content[:2] in (b"II", b"MM"):  # a TIFF can have 16 bits too
+        return _small(cv2.cvtColor(pictures.read_picture(example.path), cv2.COLOR_RGB2GRAY))
     shorter = min(example.width, example.height)
     factor = next(factor for factor in _REDUCED if shorter >= factor * 2 * SIDE or factor == 1)
     image = cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         return np.zeros((SIDE, SIDE), np.uint8)
-    image = orientation.turned_image(image, headers.orientation(content))
+    return _small(orientation.turned_image(image, headers.orientation(content)))
+
+
+def _small(image: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

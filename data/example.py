@@ -16,6 +16,7 @@ class Example:
 
     boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded (0,0 is the top left corner).
     classes: [n] int32, an index into the data set's class names.
+    digest: of the picture file as it was read (data/pictures.py); None where nobody looked.
     """
 
     path: Path
@@ -23,6 +24,7 @@ class Example:
     height: int
     boxes: NDArray[np.float32]
     classes: NDArray[np.int32]
+    digest: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4 or len(self.boxes) != len(self.classes):

@@ -54,6 +54,11 @@ def png_size(content: bytes) -> Size | None:
     return (width, height) if width and height else None
 
 
+def png_bits(content: bytes) -> int | None:
+    """Bits a channel of a PNG; None of others."""
+    return content[24] if png_size(content) and len(content) > 24 else None
+
+
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end of its content) of every JPEG segment before the scan.
 

@@ -108,7 +108,7 @@ def _mosaic(
     tiles = []
     for quadrant, (index, change) in enumerate(zip(members, changes, strict=True)):
         width, height = stored_sizes[index]
-        crop = augment.region(change, width, height, fit)
+        crop = augment.region(change, width, height, size, fit)
         where = mosaic.place_quadrant(quadrants, quadrant, change, crop, width, height, size)
         window = Window(where.left, where.top, where.right, where.bottom)
         where, patch = augment.snap(where, window, width, height)
@@ -133,7 +133,7 @@ def _whole(
     width, height = stored_sizes[index]
     canvas_height, canvas_width = letterbox.sides(size)
     window = window or Window(0, 0, canvas_width, canvas_height)
-    where = augment.place(augment.region(change, width, height, fit), change.flip, size)
+    where = augment.place(augment.region(change, width, height, size, fit), change.flip, size)
     where, patch = augment.snap(where, window, width, height)
     return Tile(index, change, where, window, patch)
 

@@ -1,10 +1,16 @@
 """The one place where picture files are read: whole (RGB), or only their size.
 
 Pixels come turned as the EXIF orientation of a JPEG says, as people see them, and so do sizes; the readers turn boxes
-that were drawn on the stored picture. 16 bits a channel become 8 (the high ones), grey and palettes three channels.
+that were drawn on the stored picture. Grey and palettes become three channels.
+
+16 bits a channel become 8: the high ones, unless a picture fills so little of their range that these would leave a few
+shades of it. Thermal cameras write 12 or 14 bits into 16, and a scene may take up a hundredth of them. Such a picture's
+own range is stretched to 0..255, all channels alike; of its pixels a ten thousandth may lie beyond each end, for dead
+ones.
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -19,6 +25,9 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 MAX_PIXELS = 200_000_000
 MAX_BYTES = 1 << 30
 
+NARROW = 1 << 14  # of 65536 shades: what a thermal camera of 14 bits can fill at most
+_DEAD_PIXELS = 1e-4  # share of the pixels
+
 
 class PictureError(ValueError):
     """A picture file that cannot be read."""
@@ -30,11 +39,16 @@ class TruncatedPictureError(PictureError):
 
 @dataclass(frozen=True)
 class Frame:
-    """Width and height in pixels of the picture as it is decoded, and the orientation by which it was turned."""
+    """Width and height in pixels of the picture as it is decoded, and the orientation by which it was turned.
+
+    digest: of the file. stretched: of 16 bits, the shades that became 0 and 255; None where nothing was stretched.
+    """
 
     width: int
     height: int
     orientation: int
+    digest: bytes
+    stretched: tuple[int, int] | None = None
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -52,10 +66,22 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """The picture as uint8 [h, w, 3] RGB, whatever its file holds (grey and palette are expanded, alpha dropped)."""
+def read_picture(path: Path, digest: bytes | None = None) -> NDArray[np.uint8]:
+    """The picture as uint8 [h, w, 3] RGB, whatever its file holds (grey and palette are expanded, alpha dropped).
+
+    digest: of the file as it was when its boxes were read; PictureError when it is another one now.
+    """
     content = _read_bytes(path)
-    return orientation.turned_image(_decode(content, path), headers.orientation(content))
+    if digest not in (None, digest_of(content)):
+        raise PictureError(f"{path}: expected the file that was read with its boxes, got one that changed since")
+    return orientation.turned_image(_decode(content, path)[0], headers.orientation(content))
+
+
+def digest_of(content: bytes) -> bytes:
+    """sha256 of a picture file, of its length first."""
+    total = sha256(str(len(content)).encode())
+    total.update(content)
+    return total.digest()
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -65,20 +91,21 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def picture_frame(path: Path) -> Frame:
-    """Size and orientation; from the header for PNG and JPEG, by decoding otherwise.
+    """Size, orientation and so on; from the header for JPEG and PNG (of 8 bits), by decoding otherwise.
 
     A PNG or JPEG that was cut short is a TruncatedPictureError: its header alone would look well.
     """
     content = _read_bytes(path)
     size = headers.png_size(content) or headers.jpeg_size(content)
-    if size is None:
-        height, width = _decode(content, path).shape[:2]
-        return Frame(width, height, headers.UPRIGHT)
-    _refuse_huge(size, path)
-    if not _has_end(content):
-        raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
+    if size is not None:
+        _refuse_huge(size, path)
+        if not _has_end(content):
+            raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
+    if size is None or headers.png_bits(content) == 16:
+        image, stretched = _decode(content, path)
+        return Frame(image.shape[1], image.shape[0], headers.UPRIGHT, digest_of(content), stretched)
     turn = headers.orientation(content)
-    return Frame(*orientation.turned_size(*size, turn), turn)
+    return Frame(*orientation.turned_size(*size, turn), turn, digest_of(content))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -93,12 +120,13 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
-def _decode(content: bytes, path: Path) -> NDArray[np.uint8]:
+def _decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
+    """(RGB, and of 16 bits the shades that were stretched to 0 and 255 or None)."""
     size = headers.declared_size(content)
     if size is None:
         raise PictureError(f"{path}: expected a picture, got a file without the header of JPEG, PNG, BMP, WebP or TIFF")
     _refuse_huge(size, path)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         # Not cv2.imread: it fails on names that the file system's code page cannot spell.
         image = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
@@ -106,7 +134,24 @@ def _decode(content: bytes, path: Path) -> NDArray[np.uint8]:
         raise PictureError(f"{path}: expected a picture, got a file that OpenCV refuses: {error.err}") from error
     if image is None:
         raise PictureError(f"{path}: expected a picture, got a file that OpenCV cannot decode")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise PictureError(f"{path}: expected a picture of 8 or 16 bits a channel, got {image.dtype}")
+    eight, stretched = _eight_bits(image) if image.dtype == np.uint16 else (image, None)
+    return np.asarray(cv2.cvtColor(eight, cv2.COLOR_BGR2RGB), dtype=np.uint8), stretched
+
+
+def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
+    """8 bits for 16, and the shades that became 0 and 255 where these are not the ends of all 16 bits."""
+    counts = np.zeros(1 << 16, np.int64)
+    for row in image:  # row by row: counting takes eight bytes a value
+        counts += np.bincount(row.ravel(), minlength=1 << 16)
+    darker, dead = counts.cumsum(), int(image.size * _DEAD_PIXELS)
+    low, high = (int(np.searchsorted(darker, count)) for count in (dead + 1, image.size - dead))
+    values = np.arange(1 << 16)
+    if not 0 < high - low < NARROW:
+        return (values >> 8).astype(np.uint8)[image], None
+    shades = ((values - low) * (255 / (high - low))).round().clip(0, 255)
+    return shades.astype(np.uint8)[image], (low, high)
 
 
 def _refuse_huge(size: tuple[int, int], path: Path) -> None:

@@ -4,11 +4,11 @@ Every draw is a function of (seed, step, place in the batch) alone: batches may 
 several threads, and a run goes on from any step without what came before. What is drawn: data/layout.py.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ from data.store import PictureStore, StoredPicture, stored_size
 
 PADDING = -1  # the class of a row that holds no box; the index of a place that holds no picture
 
+logger = logging.getLogger(__name__)
+
 _GREY_FILL = (float(letterbox.GREY),) * 3
 
 
@@ -33,7 +35,8 @@ class Batch:
     """Training pictures.
 
     images: uint8 [batch, height, width, 3] RGB. boxes: float32 [batch, max_boxes, 4] xyxy, network pixels.
-    classes: int32 [batch, max_boxes], -1 is padding. dropped: boxes that were more than max_boxes.
+    classes: int32 [batch, max_boxes], -1 is padding. dropped: boxes that were more than max_boxes; a pipeline tells its
+    first batch with any in the log.
     """
 
     images: NDArray[np.uint8]
@@ -83,6 +86,7 @@ class Pipeline:
         self._stored_sizes = [stored_size(e.width, e.height, store_side) for e in self._examples]
         self._boxes = [self._stored_boxes(i) for i in range(len(self._examples))]
         self._entry = shared.open(self._wanted(), store_side) if shared else None
+        self._told_dropped = False
         self._order = lru_cache(maxsize=8)(self._shuffled)
 
     def batch(
@@ -120,7 +124,17 @@ class Pipeline:
         places = np.repeat(
             [place for place, drawn in enumerate(layouts) for _ in drawn.tiles], [len(some) for some in classes]
         )
-        return _pad(images, boxes[keep], np.concatenate(classes)[keep], places[keep], rngs, max_boxes)
+        made = _pad(images, boxes[keep], np.concatenate(classes)[keep], places[keep], rngs, max_boxes)
+        if made.dropped and not self._told_dropped:
+            self._told_dropped = True
+            logger.warning(
+                "step %d: expected at most %d boxes in a training picture (input.max_boxes), got more: "
+                "%d of this batch are left out by chance; later ones are not told",
+                step,
+                max_boxes,
+                made.dropped,
+            )
+        return made
 
     def evaluation(self, *, size: Size, fit: Fit, batch: int) -> Iterator[EvaluationBatch]:
         """All pictures in order, unchanged but for their fit; every batch is full."""
@@ -158,7 +172,7 @@ class Pipeline:
 
     def _picture(self, index: int) -> StoredPicture:
         example = self._examples[index]
-        picture = self._stored_picture(index, example.path)
+        picture = self._stored_picture(index, example)
         if picture.size != (example.width, example.height):
             raise ValueError(
                 f"{example.path}: expected the {example.width}x{example.height} picture that was read with its boxes, "
@@ -166,14 +180,15 @@ class Pipeline:
             )
         return picture
 
-    def _stored_picture(self, index: int, path: Path) -> StoredPicture:
+    def _stored_picture(self, index: int, example: Example) -> StoredPicture:
         if self._entry is None:
-            return self._store.get(path)
+            return self._store.get(example.path, example.digest)
         picture = self._entry.get(index)
         if picture is None:
-            picture = self._store.get(path)
+            # Its digest went into the fingerprint that names the entry: no other picture gets in.
+            picture = self._store.get(example.path, example.digest)
             if self._entry.put(index, picture):
-                self._store.forget(path)
+                self._store.forget(example.path)
         return picture
 
     def _wanted(self) -> list[Wanted]:

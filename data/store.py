@@ -32,7 +32,7 @@ class PictureStore:
     """The least recently used pictures leave when the kept ones pass `capacity_bytes`."""
 
     def __init__(
-        self, side: int, capacity_bytes: int, read: Callable[[Path], NDArray[np.uint8]] = read_picture
+        self, side: int, capacity_bytes: int, read: Callable[[Path, bytes | None], NDArray[np.uint8]] = read_picture
     ) -> None:
         self._side = side
         self._capacity = capacity_bytes
@@ -41,14 +41,14 @@ class PictureStore:
         self._bytes = 0
         self._lock = Lock()
 
-    def get(self, path: Path) -> StoredPicture:
-        """The picture of this file."""
+    def get(self, path: Path, digest: bytes | None = None) -> StoredPicture:
+        """The picture of this file; PictureError when it is another file than that of this digest."""
         with self._lock:
             picture = self._kept.get(path)
             if picture is not None:
                 self._kept.move_to_end(path)
                 return picture
-        picture = self._load(path)  # outside the lock: two threads may decode at once
+        picture = self._load(path, digest)  # outside the lock: two threads may decode at once
         with self._lock:
             if path not in self._kept:
                 self._kept[path] = picture
@@ -70,8 +70,8 @@ class PictureStore:
         """Bytes of pixels held at this moment."""
         return self._bytes
 
-    def _load(self, path: Path) -> StoredPicture:
-        image = self._read(path)
+    def _load(self, path: Path, digest: bytes | None) -> StoredPicture:
+        image = self._read(path, digest)
         height, width = image.shape[:2]
         size = stored_size(width, height, self._side)
         if size != (width, height):

@@ -68,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
     winner = command("winner", "showing:winner", "Print the winner's file, which is enough to train it.")
     _directory(winner)
     winner.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+    winner.add_argument(
+        "--format",
+        choices=("yaml", "darknet"),
+        default="yaml",
+        help="winner.yaml (the default), or a cfg to train with Darknet",
+    )
     _train(command("train", "training:train", "Train a winner at full length and keep the detector."))
     _replay(command("replay", "training:replay", "Train one individual again and compare its score."))
     doctor = command("doctor", "doctor", "Check this machine: packages, GPUs, memory, disk.")
@@ -79,7 +85,9 @@ def _search(command: argparse.ArgumentParser) -> None:
     data = command.add_argument_group("data and model")
     data.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set: Pascal VOC, COCO, YOLO or Darknet")
     data.add_argument("--space", type=Path, metavar="FILE", help="the genes and what all trials share (YAML)")
-    data.add_argument("--variant", metavar="V", help="the network of a released cfg at full width: yolov4")
+    data.add_argument(
+        "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
+    )
     data.add_argument("--preset", metavar="P", help="published values as defaults: darknet (the cfg) or paper (all on)")
     data.add_argument("--weights", metavar="FILE", help="the checkpoint every trial starts from, or none")
     data.add_argument("--size", type=_count, metavar="S", help="side of the network's input, a multiple of 32")

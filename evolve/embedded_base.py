@@ -81,7 +81,7 @@ def main() -> int:
         anchors=described["anchors"],
         fingerprint=described["fingerprint"],
         threads=arguments.threads,
-        notes={"role": objective.BASE_ROLE},
+        notes={"role": checkpoint.BASE_ROLE},
     )
     stages = [(first, None), (config, arguments.out)]
     if arguments.start is None:

@@ -6,7 +6,6 @@ TensorFlow is imported where it is needed, so the controller can describe a data
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from data.config import Fit
-from evolve import fitness
+from evolve import fitness, starting_weights
 from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec, TunedPost, Value
 from evolve.trial_config import STRUCTURAL, TrialConfig, post_config
-from model.config import DetectorConfig
+from model.config import Variant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from data.example import Example
     from data.pipeline import Pipeline
     from model.average_precision import AveragePrecision
-    from model.checkpoint import DetectorInfo
     from model.evaluate import Looked
     from model.optimizer import Adam
     from model.trainer import Trainer
@@ -39,34 +37,23 @@ REPORTS_PER_SCHEDULE = 18
 # warp of training, less would blur deep jitter crops.
 STORE_FACTOR = 1.5
 TUNED_ON = "val"  # the split of NMS tuning, as of fitness
-# The settings that weights belong to: with another value the same weights make another network.
-BACKBONE_NETWORK = (
-    "width",
-    "depth",
-    "backbone_activation",
-    "shortcut",
-    "shortcut_normalization",
-    "shortcut_gain",
-)
-NETWORK = (*BACKBONE_NETWORK, "neck_activation", "sam")
-# Notes of checkpoints of which not all is taken over: of a base not the classes in the output maps, whatever their
-# names; of a pre-training nothing but the backbone (model/pretrain.py writes that one).
-BASE_ROLE, BACKBONE_ROLE = "base", "backbone"
-ALL, ALL_BUT_CLASSES, BACKBONE_ALONE = "all", "all but the classes in the output maps", "the backbone alone"
 
 
-def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
+def describe_data(root: Path, *, size: int, fit: Fit, variant: Variant = "yolov4") -> dict[str, Any]:
     """What a search must know of a data set, as plain values; raises the reader's error when it is unusable.
 
-    Returns path, format, fingerprint, class_names, anchors (network pixels at `size`), images and boxes by split,
-    and the problems found, by kind.
+    Returns path, format, fingerprint, class_names, anchors (network pixels at `size`, all of the variant's), images
+    and boxes by split, and the problems found, by kind.
     """
     from collections import Counter
 
     from data import anchors, read
+    from model import scales
 
     dataset = read.load(root)
-    chosen = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit)
+    of_variant = scales.BY_VARIANT[variant]
+    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.places(of_variant)))
+    chosen = scales.with_unused(used, of_variant)
     return {
         "path": str(root.resolve()),
         "format": dataset.format,
@@ -77,56 +64,6 @@ def describe_data(root: Path, *, size: int, fit: Fit) -> dict[str, Any]:
         "boxes": {split: sum(len(e.boxes) for e in examples) for split, examples in dataset.splits.items()},
         "problems": dict(Counter(problem.kind for problem in dataset.problems)),
     }
-
-
-def describe_weights(path: Path, detector: DetectorConfig, class_names: Sequence[str]) -> dict[str, str]:
-    """A checkpoint that trials are to start from, as plain values: path, fingerprint, what becomes of its output maps.
-
-    ValueError when it is no checkpoint of ours, or of a network with other layers than `detector`'s.
-    """
-    from model import checkpoint
-
-    info = checkpoint.read_info(path)
-    for name in ("width", "depth"):
-        expected, came = getattr(detector, name), getattr(info.detector, name)
-        if expected != came:
-            raise ValueError(f"{path}: expected weights of a network with detector.{name} {expected:g}, got {came:g}")
-    taken = _taken_over(info, class_names)
-    return {"weights": str(path), "weights_fingerprint": _fingerprint(path), "taken_over": taken}
-
-
-def unlike_weights(path: Path, detector: DetectorConfig) -> tuple[str, ...]:
-    """Settings in which `detector` is another network than the one whose weights the checkpoint holds, by address."""
-    from model import checkpoint
-
-    info = checkpoint.read_info(path)
-    plain = info.detector.shortcut == "add"
-    names = NETWORK if info.notes.get("role") != BACKBONE_ROLE else BACKBONE_NETWORK
-    return tuple(
-        f"detector.{name}"
-        for name in names
-        if getattr(info.detector, name) != getattr(detector, name)
-        and not (plain and name in ("shortcut_normalization", "shortcut_gain"))  # plain sums have neither
-    )
-
-
-def has_plain_sums(path: Path) -> bool:
-    """Whether the checkpoint's network was trained with plain residual sums."""
-    from model import checkpoint
-
-    return checkpoint.read_info(path).detector.shortcut == "add"
-
-
-def _taken_over(info: DetectorInfo, class_names: Sequence[str]) -> str:
-    """What of a checkpoint a trial starts from: output maps mean their classes, in order; a base's mean nobody's."""
-    role = info.notes.get("role")
-    if role == BACKBONE_ROLE:
-        return BACKBONE_ALONE
-    return ALL if role != BASE_ROLE and tuple(info.class_names) == tuple(class_names) else ALL_BUT_CLASSES
-
-
-def _fingerprint(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_embedded_data(
@@ -178,7 +115,7 @@ def detection_objective(
     dataset = read.load(Path(data))
     if dataset.fingerprint != fingerprint:
         raise ValueError(f"{data}: the data set changed: expected fingerprint {fingerprint}, got {dataset.fingerprint}")
-    if weights is not None and weights_fingerprint not in (None, _fingerprint(Path(weights))):
+    if weights is not None and weights_fingerprint not in (None, starting_weights.fingerprint(Path(weights))):
         raise ValueError(f"{weights}: the base weights changed: expected fingerprint {weights_fingerprint}")
     return DetectionObjective(
         dataset.splits,
@@ -187,36 +124,6 @@ def detection_objective(
         Path(weights) if weights else None,
         {"data_fingerprint": fingerprint, **(notes or {})},
     )
-
-
-def base_weights(
-    path: Path, class_names: Sequence[str], anchors: Sequence[tuple[float, float]]
-) -> dict[str, NDArray[np.float32]]:
-    """What trials take over from a checkpoint, by "layer/weight" name; NaN stands for numbers that start fresh.
-
-    Output maps tell a box's size by anchors; theirs are moved to the given ones, so that they show the same boxes.
-    """
-    import numpy as np
-
-    from model import checkpoint, decode, head
-    from model.initialize import for_anchors, without_classes
-
-    weights = dict(checkpoint.read_weights(path))
-    broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
-    if broken is not None:
-        raise ValueError(f"{path}: {broken}: expected finite numbers, got NaN or infinite ones")
-    info = checkpoint.read_info(path)
-    taken = _taken_over(info, class_names)
-    if taken == BACKBONE_ALONE:
-        return {name: value for name, value in weights.items() if name.startswith("backbone_")}
-    for place, stride in enumerate(decode.STRIDES):
-        pair = (np.asarray(sizes, np.float32)[3 * place : 3 * place + 3] for sizes in (info.anchors, anchors))
-        bias = f"{head.output_name(stride)}/bias"
-        weights[bias] = for_anchors(weights[bias], *pair)
-        if taken == ALL_BUT_CLASSES:
-            for name in (bias, f"{head.output_name(stride)}/kernel"):
-                weights[name] = without_classes(weights[name], len(class_names))
-    return weights
 
 
 class DetectionObjective:
@@ -234,7 +141,7 @@ class DetectionObjective:
         self.class_names = tuple(class_names)
         self.anchors = tuple(anchors)
         self.notes = dict(notes)
-        self.base = base_weights(weights, class_names, anchors) if weights else None
+        self.base = starting_weights.base_weights(weights, class_names, anchors) if weights else None
         self.optimizer: tuple[type[Adam], ...] = ()  # another than the trainer's own; for the shipped base alone
         self._structure: tuple[object, ...] | None = None
         self._trainer: Trainer | None = None

@@ -10,22 +10,25 @@ from evolve import techniques
 from evolve.genetics import space as spaces
 from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.genome import Genome
-from evolve.genetics.plain import mapping, read_file
 from evolve.genetics.space import SearchSpace
-from evolve.objective import describe_data, describe_weights, has_plain_sums, unlike_weights, write_embedded_data
+from evolve.objective import describe_data, write_embedded_data
+from evolve.starting_weights import describe_weights, has_plain_sums, unlike_weights
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
+from model import presets
+from model.config import YOLOV4_TINY, DetectorConfig
 
 SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 EMBEDDED_SPACE = SPACES / "embedded.yaml"
 SMALL_SPACE = SPACES / "yolov4_small.yaml"
 FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
-VARIANTS = ("yolov4",)
+VARIANTS: Mapping[str, DetectorConfig] = {"yolov4": DetectorConfig(), "yolov4-tiny": YOLOV4_TINY}  # as released
 # Rooms of which a preset leaves alone what a space has fixed.
 ROOMS_OF_THE_SPACE = ("train", "augment", "optimizer", "input")
 # A switch with its fixed "off" -> genes that then do nothing.
 DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
+    ("detector.variant", "yolov4-tiny"): ("detector.scale_xy_8",),
     ("detector.dropblock_place", "none"): ("regularization.dropblock_rate", "regularization.dropblock_ramp_share"),
     ("regularization.dropblock_rate", 0.0): ("regularization.dropblock_ramp_share",),
     ("regularization.sat_prob", 0.0): ("regularization.sat_strength",),
@@ -90,7 +93,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
     _weights(request, base, ())  # refused before any data is drawn or read
     root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
-    description = describe_data(root, size=base.train.size, fit=base.input.fit)
+    description = describe_data(root, size=base.train.size, fit=base.input.fit, variant=base.detector.variant)
     description["embedded"] = request.data is None
     description |= _weights(request, base, description["class_names"])
     schedule = _schedule(space, base, len(description["class_names"]), request)
@@ -127,9 +130,13 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     if request.variant is not None:
         space = _with_values(space, variant_settings(request.variant))
     if request.preset is not None:
+        values = preset_settings(request.preset)
+        if space.trial.get("detector.variant") == "yolov4-tiny":
+            if request.preset != "darknet":
+                raise InputError(f"--preset: expected darknet, as yolov4-tiny has no other, got {request.preset!r}")
+            values = {address: value for address, value in values.items() if not address.startswith("detector.")}
         # What a space fixes of its task (a mirrored digit is another sign) and of its length and batch stays.
         own = {address for address in space.trial if address.partition(".")[0] in ROOMS_OF_THE_SPACE}
-        values = preset_settings(request.preset)
         space = _with_values(space, {address: value for address, value in values.items() if address not in own})
     if request.size is not None:
         space = space.with_gene_fixed("train.size", request.size).with_gene_fixed("train.sizes", [request.size])
@@ -173,16 +180,16 @@ def variant_settings(name: str) -> dict[str, Setting]:
     """The network of a released cfg, by address: no SAM, no MiWRC, leaky neck."""
     if name not in VARIANTS:
         raise InputError(f"--variant: expected one of {', '.join(VARIANTS)}, got {name!r}")
-    released = TrialConfig().settings()
+    released = TrialConfig(detector=VARIANTS[name]).settings()
     return {address: value for address, value in released.items() if address.startswith("detector.")}
 
 
 def preset_settings(name: str) -> dict[str, Setting]:
     """Published settings by address (search_spaces/presets/NAME.yaml, a source a line)."""
-    known = sorted(path.stem for path in (SPACES / "presets").glob("*.yaml"))
-    if name not in known:
-        raise InputError(f"--preset: expected one of {', '.join(known)}, got {name!r}")
-    return mapping(read_file(SPACES / "presets" / f"{name}.yaml"), "settings by their address")  # type: ignore[return-value]
+    try:
+        return presets.load(name)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
 
 
 def _with_values(space: SearchSpace, values: Mapping[str, Setting]) -> SearchSpace:
@@ -246,8 +253,8 @@ def _notes(
     what = "embedded handwritten digits" if request.data is None else str(request.data)
     notes = [
         f"data: {what}: {len(description['class_names'])} classes, images: {images}",
-        f"space: {path.name}; model: YOLOv4 x{base.detector.width:g} wide, x{base.detector.depth:g} deep, "
-        f"{base.train.size} px, batch {base.train.batch}",
+        f"space: {path.name}; model: {base.detector.variant} x{base.detector.width:g} wide, "
+        f"x{base.detector.depth:g} deep, {base.train.size} px, batch {base.train.batch}",
         f"full budget: {steps} optimizer steps"
         + ("" if steps == schedule else f", the first {request.share:.0%} of a schedule of {schedule}"),
     ]

@@ -18,7 +18,7 @@ from typing import Any, get_args
 import tensorflow as tf
 from keras import ops
 
-from model import decode
+from model import decode, scales
 from model.config import SatNorm
 
 Tensor = Any
@@ -37,20 +37,21 @@ def norm_index(norm: SatNorm) -> int:
 
 
 def empty_loss(raw_maps: Maps, anchors: Tensor) -> Tensor:
-    """How far raw maps (three of [b, gh, gw, 3*(5+c)], any grid) are from "no object here": a sum, scalar.
+    """How far raw maps ([b, gh, gw, 3*(5+c)] each, any grid) are from "no object here": a sum, scalar.
 
     softplus(objectness) at every anchor, and softplus(class) where objectness times class probability passes SHOWN,
-    each times sqrt(w * h) of the predicted box as a share of the picture, at most 1. anchors: [9, 2] network pixels.
+    each times sqrt(w * h) of the predicted box as a share of the picture, at most 1. anchors: [9, 2] network
+    pixels, of yolov4-tiny [6, 2].
     """
     anchors = ops.cast(anchors, "float32")
     total = 0.0
-    for k, (raw, stride) in enumerate(zip(raw_maps, decode.STRIDES, strict=True)):
+    for raw, scale in zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True):
         split = decode.split_map(raw)  # [b, gh, gw, 3, 5+c]
-        scale = ops.stop_gradient(_share(split, anchors[3 * k : 3 * k + 3], stride))
+        share = ops.stop_gradient(_share(split, anchors[scale.mask[0] : scale.mask[-1] + 1], scale.stride))
         objectness, classes = split[..., 4], split[..., 5:]
         shown = ops.sigmoid(objectness)[..., None] * ops.sigmoid(classes) > SHOWN
         seen = ops.stop_gradient(ops.cast(shown, "float32"))
-        total = total + ops.sum(scale * (ops.softplus(objectness) + ops.sum(seen * ops.softplus(classes), axis=-1)))
+        total = total + ops.sum(share * (ops.softplus(objectness) + ops.sum(seen * ops.softplus(classes), axis=-1)))
     return total
 
 

@@ -4,9 +4,13 @@ A truth belongs to the cell that holds its centre, on every stride. Its best anc
 centred at the origin) is always positive; so is each other one whose shape IoU exceeds the threshold.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
+
+from model import scales
+from model.scales import Scale
 
 Tensor = Any
 
@@ -14,12 +18,14 @@ Tensor = Any
 class Assignment(NamedTuple):
     """Positives by truth slot and anchor.
 
-    positive: [b, m, 9] 1.0 where the anchor answers for the truth, else 0.
-    weight: [b, m, 9] positive divided by the number of truths that share that anchor of that cell, so
+    An answer is an anchor on an output map, finest map first: n is 9, of yolov4-tiny 6.
+
+    positive: [b, m, n] 1.0 where the anchor answers for the truth, else 0.
+    weight: [b, m, n] positive divided by the number of truths that share that anchor of that cell, so
         that sums over slots count an anchor once, and a box term averages over its truths (Darknet
         divides by the number of positive class deltas instead, which label smoothing inflates).
-    class_targets: [b, m, 9, c] the classes of all truths on that anchor of that cell (multi-label).
-    columns, rows: [b, m, 3] the cell by stride, int32.
+    class_targets: [b, m, n, c] the classes of all truths on that anchor of that cell (multi-label).
+    columns, rows: [b, m, maps] the cell by stride, int32.
     """
 
     positive: Tensor
@@ -30,14 +36,14 @@ class Assignment(NamedTuple):
 
 
 def shape_iou(sizes: Tensor, anchors: Tensor) -> Tensor:
-    """IoU of boxes and anchors centred at one point: sizes [..., 2] and anchors [9, 2] give [..., 9]."""
+    """IoU of boxes and anchors centred at one point: sizes [..., 2] and anchors [n, 2] give [..., n]."""
     overlap = ops.prod(ops.minimum(sizes[..., None, :], anchors), axis=-1)
     union = ops.prod(sizes, axis=-1)[..., None] + ops.prod(anchors, axis=-1) - overlap
     return overlap / union
 
 
 def positive_anchors(sizes: Tensor, anchors: Tensor, iou_threshold: Tensor) -> Tensor:
-    """1.0 for the best anchor of each size and for each whose shape IoU exceeds the threshold; [..., 9]."""
+    """1.0 for the best anchor of each size and for each whose shape IoU exceeds the threshold; [..., n]."""
     iou = shape_iou(sizes, anchors)
     best = ops.one_hot(ops.argmax(iou, axis=-1), anchors.shape[0], dtype="float32")
     return ops.maximum(best, ops.cast(iou > iou_threshold, "float32"))
@@ -50,27 +56,32 @@ def assign(
     iou_threshold: Tensor,
     *,
     num_classes: int,
-    strides: tuple[int, ...],
+    found: Sequence[Scale],
     grids: list[tuple[int, int]],
 ) -> Assignment:
     """Assign truths to anchors and cells.
 
-    boxes: [b, m, 4] xyxy network pixels; classes: [b, m], -1 is padding; anchors: [9, 2] network pixels;
-    grids: (rows, columns) of each stride.
+    boxes: [b, m, 4] xyxy network pixels; classes: [b, m], -1 is padding; anchors: [n, 2] network pixels, all of the
+    network; found: its output maps; grids: (rows, columns) of each. An anchor that answers on no map takes no truth
+    from those that do (in Darknet's training of yolov4-tiny it does, and the truth is lost); one that answers on two
+    answers on both.
     """
     valid = ops.cast(classes >= 0, "float32")
     # Padding gets a harmless unit box: a division by its zero area would poison the gradient even when masked.
     sizes = ops.where(valid[..., None] > 0, boxes[..., 2:] - boxes[..., :2], 1.0)
     sizes = ops.maximum(sizes, 1e-3)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    positive = positive_anchors(sizes, anchors, iou_threshold) * valid[..., None]
+    used = scales.places(found)
+    positive = positive_anchors(sizes, anchors[used.start : used.stop], iou_threshold) * valid[..., None]
+    by_map = [positive[..., scale.mask[0] - used.start : scale.mask[-1] - used.start + 1] for scale in found]
+    positive = ops.concatenate(by_map, axis=-1)
     columns, rows = [], []
-    for stride, (height, width) in zip(strides, grids, strict=True):
-        cell = ops.cast(ops.floor(centres / stride), "int32")
+    for scale, (height, width) in zip(found, grids, strict=True):
+        cell = ops.cast(ops.floor(centres / scale.stride), "int32")
         columns.append(ops.clip(cell[..., 0], 0, width - 1))
         rows.append(ops.clip(cell[..., 1], 0, height - 1))
     column, row = ops.stack(columns, axis=-1), ops.stack(rows, axis=-1)
-    return _share(positive, classes, column, row, num_classes, len(strides))
+    return _share(positive, classes, column, row, num_classes, len(found))
 
 
 def _share(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from model import loss
+from model import loss, scales
 from model.dropblock import DropBlock
 from model.loss import LossSettings
 from model.normalization import BatchNorm, Statistics
@@ -33,6 +33,17 @@ SETTINGS = (
 )
 
 
+class Given(NamedTuple):
+    """What a batch brings into its passes."""
+
+    images: Tensor  # float32 [b, s, s, 3] in 0..1
+    boxes: Tensor  # [b, m, 4] xyxy network pixels
+    classes: Tensor  # int32 [b, m], -1 is padding
+    value: Mapping[str, Tensor]  # scalars by the names of SETTINGS
+    chance: Tensor  # int32 [2]: all draws inside the network depend on it
+    loss_scale: Tensor  # scalar, times which the gradients come out
+
+
 class Pass(NamedTuple):
     """What mini-batches that went through the network together leave: sums over all so far."""
 
@@ -43,7 +54,7 @@ class Pass(NamedTuple):
 
 
 class BatchPasses:
-    """A network with what its passes need: its layers that a step sets, the optimizer's order, the anchors [9, 2].
+    """A network with what its passes need: its layers that a step sets, the optimizer's order, the anchors [n, 2].
 
     at_once mini-batches go through the network together; `passes` such groups make a batch.
     """
@@ -59,47 +70,27 @@ class BatchPasses:
         self.norms = [layer for layer in model.layers if isinstance(layer, BatchNorm)]
         self.drops = [layer for layer in model.layers if isinstance(layer, DropBlock)]
 
-    def run(
-        self,
-        images: Tensor,
-        boxes: Tensor,
-        classes: Tensor,
-        value: Mapping[str, Tensor],
-        chance: Tensor,
-        loss_scale: Tensor,
-    ) -> Pass:
+    def run(self, given: Given) -> Pass:
         """The whole batch: mean losses, gradients of the total times loss_scale, running statistics moved."""
         try:
-            if self.passes == 1:
-                return self._pass(images, boxes, classes, value, chance, loss_scale, None)
-            return self._one_by_one(images, boxes, classes, value, chance, loss_scale)
+            return self._pass(given, None) if self.passes == 1 else self._one_by_one(given)
         finally:
             self._disarm()
 
-    def _pass(
-        self,
-        images: Tensor,
-        boxes: Tensor,
-        classes: Tensor,
-        value: Mapping[str, Tensor],
-        chance: Tensor,
-        loss_scale: Tensor,
-        before: Pass | None,
-        number: Tensor = 0,
-    ) -> Pass:
+    def _pass(self, given: Given, before: Pass | None, number: Tensor = 0) -> Pass:
         """Forward and backward of mini-batches that go together; `number` counts the passes of this batch."""
-        self._arm(value, chance, before, number)
+        self._arm(given.value, given.chance, before, number)
         with tf.GradientTape() as tape:
-            raw_maps = self.model(images, training=True)
+            raw_maps = self.model(given.images, training=True)
             terms = loss.detection_loss(
                 raw_maps,
-                boxes,
-                classes,
+                given.boxes,
+                given.classes,
                 tf.constant(self.anchors),
-                scale_xy(value),
-                LossSettings(*(value[name] for name in LossSettings._fields)),
+                scale_xy(given.value, len(raw_maps)),
+                loss_settings(given.value),
             )
-            share = terms["total"] * (loss_scale / self.passes)
+            share = terms["total"] * (given.loss_scale / self.passes)
         gradients = tape.gradient(share, [v.value for v in self.optimizer.variables])
         flat = self.optimizer.flatten(gradients)
         stacked = tf.stack([terms[name] for name in LOSSES[:-1]]) / self.passes
@@ -110,28 +101,20 @@ class BatchPasses:
             stacked = before.terms + stacked
         return Pass(flat, stacked, mean, variance)
 
-    def _one_by_one(
-        self,
-        images: Tensor,
-        boxes: Tensor,
-        classes: Tensor,
-        value: Mapping[str, Tensor],
-        chance: Tensor,
-        loss_scale: Tensor,
-    ) -> Pass:
+    def _one_by_one(self, given: Given) -> Pass:
         """The passes of a batch in turn, in a loop whose body is traced once; gradients add up, weights stand still."""
 
         def part(x: Tensor, k: Tensor) -> Tensor:
             return tf.gather(tf.reshape(x, (self.passes, x.shape[0] // self.passes, *x.shape[1:])), k)
 
         def body(k: Tensor, before: Pass) -> tuple[Tensor, Pass]:
-            done = self._pass(part(images, k), part(boxes, k), part(classes, k), value, chance, loss_scale, before, k)
-            return k + 1, done
+            own = {name: part(getattr(given, name), k) for name in ("images", "boxes", "classes")}
+            return k + 1, self._pass(given._replace(**own), before, k)
 
-        shapes = [v.value for v in self.optimizer.variables]
+        weights = [v.value for v in self.optimizer.variables]
         channels = sum(layer.gamma.shape[0] for layer in self.norms)
         nothing = Pass(
-            [tf.zeros_like(part) for part in self.optimizer.flatten(shapes)],
+            [tf.zeros_like(group) for group in self.optimizer.flatten(weights)],
             tf.zeros((len(LOSSES) - 1,)),
             tf.zeros((channels,)),
             tf.ones((channels,)),
@@ -140,7 +123,7 @@ class BatchPasses:
         start = 0
         for layer in self.norms:
             end = start + layer.gamma.shape[0]
-            layer.momentum = value["norm_momentum"]
+            layer.momentum = given.value["norm_momentum"]
             layer.update_moving(done.mean[start:end], done.variance[start:end])
             start = end
         return Pass(*done)
@@ -174,6 +157,11 @@ def named(settings: Tensor) -> dict[str, Tensor]:
     return dict(zip(SETTINGS, tf.unstack(settings, num=len(SETTINGS)), strict=True))
 
 
-def scale_xy(value: Mapping[str, Tensor]) -> Tensor:
-    """Grid sensitivity by stride: [3]."""
-    return tf.stack([value["scale_xy_8"], value["scale_xy_16"], value["scale_xy_32"]])
+def scale_xy(value: Mapping[str, Tensor], maps: int) -> Tensor:
+    """Grid sensitivity by output map, finest first: [maps]."""
+    return tf.stack([value[f"scale_xy_{scale.stride}"] for scale in scales.of_maps(maps)])
+
+
+def loss_settings(value: Mapping[str, Tensor]) -> LossSettings:
+    """The loss's numbers among the scalars."""
+    return LossSettings(*(value[name] for name in LossSettings._fields))

@@ -21,12 +21,17 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from model import scales
 from model.config import DetectorConfig, PostConfig
 
 FORMAT = 1
 INFO_MEMBER = "detector.json"
 WEIGHTS_MEMBER = "model.weights.h5"  # Keras' name
 LARGEST_INFO = 1 << 24  # bytes; ours is a few KB
+
+# Notes of checkpoints that are the start of other trainings: what of them a training may take over.
+BASE_ROLE, BACKBONE_ROLE = "base", "backbone"  # all but the classes; the backbone alone
+BACKBONE_LAYERS = ("backbone_", "tiny_")  # first parts of the names of a backbone's layers, by variant
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -40,8 +45,8 @@ class DetectorInfo:
     """What a detector needs beside its weights to be of use."""
 
     class_names: tuple[str, ...]
-    anchors: tuple[tuple[float, float], ...]  # nine (width, height), network pixels, by area
-    size: int  # side of the square network input it was evaluated at
+    anchors: tuple[tuple[float, float], ...]  # nine (width, height), of yolov4-tiny six; network pixels, by area
+    size: int | tuple[int, int]  # network input it is evaluated at: the side of a square, or (height, width)
     fit: Literal["stretch", "letterbox"]
     detector: DetectorConfig
     notes: Mapping[str, str] = field(default_factory=dict)  # where it comes from: data fingerprint, search, uid ...
@@ -50,12 +55,18 @@ class DetectorInfo:
     def __post_init__(self) -> None:
         if not self.class_names:
             raise ValueError("class_names: expected at least one class, got none")
-        if len(self.anchors) != 9 or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
-            raise ValueError(f"anchors: expected nine pairs of width and height above 0, got {self.anchors!r}")
-        if self.size < 32 or self.size % 32:
-            raise ValueError(f"size: expected a multiple of 32, got {self.size!r}")
+        number = scales.number_of_anchors(scales.BY_VARIANT[self.detector.variant])
+        if len(self.anchors) != number or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
+            raise ValueError(f"anchors: expected {number} pairs of width and height above 0, got {self.anchors!r}")
+        if min(self.shape) < 32 or any(side % 32 for side in self.shape):
+            raise ValueError(f"size: expected multiples of 32, got {self.size!r}")
         if self.fit not in ("stretch", "letterbox"):
             raise ValueError(f"fit: expected 'stretch' or 'letterbox', got {self.fit!r}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the network input, pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ def read_info(path: Path) -> DetectorInfo:
         return DetectorInfo(
             class_names=tuple(str(name) for name in plain["class_names"]),
             anchors=tuple((float(w), float(h)) for w, h in plain["anchors"]),
-            size=int(plain["size"]),
+            size=_size(plain["size"]),
             fit=plain["fit"],
             detector=DetectorConfig(**plain["detector"]),
             notes={str(key): str(value) for key, value in plain["notes"].items()},
@@ -130,6 +141,13 @@ def read_info(path: Path) -> DetectorInfo:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: {INFO_MEMBER} is damaged: {error}") from error
+
+
+def _size(plain: Any) -> int | tuple[int, int]:
+    if isinstance(plain, list):
+        height, width = plain
+        return int(height), int(width)
+    return int(plain)
 
 
 def read_weights(path: Path) -> Weights:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from data.config import require
 
+Variant = Literal["yolov4", "yolov4-tiny"]
 Activation = Literal["mish", "leaky"]
 Shortcut = Literal["add", "per_feature", "per_channel"]
 ShortcutNormalization = Literal["relu", "softmax"]
@@ -29,10 +30,11 @@ def require_word(value: object, name: str, kind: Any) -> None:
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """The network. 1.0/1.0 with the defaults is Darknet's cfg/yolov4.cfg."""
+    """The network. 1.0/1.0 with the defaults is Darknet's cfg/yolov4.cfg; YOLOV4_TINY is cfg/yolov4-tiny.cfg."""
 
+    variant: Variant = "yolov4"
     width: float = 1.0  # multiplies every channel count but the output maps'
-    depth: float = 1.0  # multiplies the residual units of each stage, at least one stays
+    depth: float = 1.0  # multiplies the residual units of each stage, at least one stays; yolov4-tiny has none
     backbone_activation: Activation = "mish"
     neck_activation: Activation = "leaky"  # of neck and heads
     sam: bool = False  # modified spatial attention: a point-wise gate in each head
@@ -44,11 +46,12 @@ class DetectorConfig:
     )
     dropblock_size: int = 7  # side of a block in cells, odd; clamped to the map
     # Grid sensitivity (Darknet's scale_x_y) by stride: tensors, used in training and inference alike.
-    scale_xy_8: float = 1.2
+    scale_xy_8: float = 1.2  # yolov4-tiny has no such map
     scale_xy_16: float = 1.1
     scale_xy_32: float = 1.05
 
     def __post_init__(self) -> None:
+        require_word(self.variant, "detector.variant", Variant)
         require(0 < self.width <= 4, "detector.width", "above 0, at most 4", self.width)
         require(0 < self.depth <= 4, "detector.depth", "above 0, at most 4", self.depth)
         for name in ("backbone_activation", "neck_activation"):
@@ -63,11 +66,21 @@ class DetectorConfig:
         for stride in (8, 16, 32):
             value = getattr(self, f"scale_xy_{stride}")
             require(1 <= value <= 2, f"detector.scale_xy_{stride}", "1 to 2", value)
+        if self.variant == "yolov4-tiny":
+            for name, value in NOT_IN_TINY.items():
+                expected = f"{value!r}, as yolov4-tiny has no other"
+                require(getattr(self, name) == value, f"detector.{name}", expected, getattr(self, name))
 
     @property
-    def scale_xy(self) -> tuple[float, float, float]:
-        """Grid sensitivity in the order of the outputs: strides 8, 16, 32."""
-        return (self.scale_xy_8, self.scale_xy_16, self.scale_xy_32)
+    def scale_xy(self) -> tuple[float, ...]:
+        """Grid sensitivity in the order of the outputs: strides 8, 16, 32; of yolov4-tiny 16, 32."""
+        of_all = (self.scale_xy_8, self.scale_xy_16, self.scale_xy_32)
+        return of_all[1:] if self.variant == "yolov4-tiny" else of_all
+
+
+# What yolov4-tiny has no layers for, and the values that say so.
+NOT_IN_TINY = {"depth": 1.0, "sam": False, "shortcut": "add", "dropblock_place": "none"}
+YOLOV4_TINY = DetectorConfig(variant="yolov4-tiny", backbone_activation="leaky", scale_xy_16=1.05)
 
 
 @dataclass(frozen=True)
@@ -187,6 +200,7 @@ class TrainConfig:
 
 STRUCTURAL = frozenset(
     {
+        "detector.variant",
         "detector.width",
         "detector.depth",
         "detector.backbone_activation",

@@ -12,11 +12,10 @@ from typing import Any
 from keras import ops
 
 from model import scales
+from model.scales import ANCHORS_PER_SCALE
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
-STRIDES = (8, 16, 32)
-ANCHORS_PER_STRIDE = 3
 # exp() of the raw size is bounded so that a wild head gives a huge box instead of an infinity; Darknet
 # has no bound, and no trained head comes near this one (a box 22,000 times its anchor).
 MAX_LOG_SIZE = 10.0
@@ -24,9 +23,9 @@ MAX_LOG_SIZE = 10.0
 
 def split_map(raw: Tensor) -> Tensor:
     """A raw map [b, gh, gw, 3*(5+c)] as [b, gh, gw, 3, 5+c], float32."""
-    channels = raw.shape[-1] // ANCHORS_PER_STRIDE
+    channels = raw.shape[-1] // ANCHORS_PER_SCALE
     height, width = ops.shape(raw)[1], ops.shape(raw)[2]
-    return ops.cast(ops.reshape(raw, (-1, height, width, ANCHORS_PER_STRIDE, channels)), "float32")
+    return ops.cast(ops.reshape(raw, (-1, height, width, ANCHORS_PER_SCALE, channels)), "float32")
 
 
 def centre_and_size(raw_xywh: Tensor, cell_xy: Tensor, anchors: Tensor, stride: int, scale_xy: Tensor) -> Tensor:
@@ -62,9 +61,9 @@ def boxes(raw_maps: Sequence[Tensor], anchors: Tensor, scale_xy: Tensor) -> tupl
     for k, (raw, scale) in enumerate(zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True)):
         split = split_map(raw)
         num_classes = split.shape[-1] - 5
-        first = scale.mask[0]  # a scale's anchors stand side by side
-        per_map = map_boxes(split, anchors[first : first + ANCHORS_PER_STRIDE], scale.stride, scale_xy[k])
-        candidates = ops.shape(split)[1] * ops.shape(split)[2] * ANCHORS_PER_STRIDE
+        own = anchors[scale.mask[0] : scale.mask[-1] + 1]  # a scale's anchors stand side by side
+        per_map = map_boxes(split, own, scale.stride, scale_xy[k])
+        candidates = ops.shape(split)[1] * ops.shape(split)[2] * ANCHORS_PER_SCALE
         found.append(ops.reshape(per_map, (-1, candidates, 4)))
         objectness.append(ops.reshape(ops.sigmoid(split[..., 4]), (-1, candidates)))
         classes.append(ops.reshape(ops.sigmoid(split[..., 5:]), (-1, candidates, num_classes)))

@@ -4,10 +4,10 @@ from typing import Any
 
 from model import layers, scaling
 from model.config import DetectorConfig
+from model.scales import ANCHORS_PER_SCALE
 
 Tensor = Any
 
-ANCHORS_PER_STRIDE = 3
 FILTERS = {8: 256, 16: 512, 32: 1024}  # of the 3x3 convolution at width 1
 
 
@@ -20,5 +20,5 @@ def prediction_map(x: Tensor, stride: int, num_classes: int, config: DetectorCon
     """Raw outputs [b, gh, gw, 3 * (5 + classes)], anchor-major: tx, ty, tw, th, to, then a logit per class."""
     filters = scaling.scaled_channels(FILTERS[stride], config.width)
     x = layers.convolution(x, filters, 3, kind=config.neck_activation, name=f"head{stride}")
-    outputs = ANCHORS_PER_STRIDE * (5 + num_classes)
+    outputs = ANCHORS_PER_SCALE * (5 + num_classes)
     return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))

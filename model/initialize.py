@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model import decode
+from model.scales import ANCHORS_PER_SCALE
 
 # Fresh output maps begin at the base rates, as in RetinaNet (arXiv 1708.02002, 3.3 and 4.1; not in Darknet): objectness
 # 0.01, each class 1 in c, and kernels a tenth of He's. Otherwise the first hundreds of steps only learn those
@@ -47,13 +47,13 @@ def for_anchors(bias: NDArray[np.float32], old: NDArray[np.float32], new: NDArra
     w = anchor * exp(tw), so tw grows by log(old / new); exact as long as no raw value meets decode.MAX_LOG_SIZE.
     """
     moved = bias.copy()
-    moved.reshape((decode.ANCHORS_PER_STRIDE, -1))[:, 2:4] += np.log(old / new)
+    moved.reshape((ANCHORS_PER_SCALE, -1))[:, 2:4] += np.log(old / new)
     return moved
 
 
 def without_classes(output: NDArray[np.float32], num_classes: int) -> NDArray[np.float32]:
     """An output map's kernel [1, 1, c, n] or bias [n] for another set of classes: its boxes and objectness, and NaN."""
-    by_anchor = output.reshape((*output.shape[:-1], decode.ANCHORS_PER_STRIDE, -1))
+    by_anchor = output.reshape((*output.shape[:-1], ANCHORS_PER_SCALE, -1))
     other = np.full((*by_anchor.shape[:-1], 5 + num_classes), np.nan, np.float32)
     other[..., :5] = by_anchor[..., :5]
     return other.reshape((*output.shape[:-1], -1))
@@ -71,7 +71,7 @@ def _fresh(variable: keras.Variable, seed: int, layer: str, is_output: bool) -> 
         return np.ones(shape, np.float32)
     fresh = np.zeros(shape, np.float32)
     if is_output:
-        by_anchor = fresh.reshape(decode.ANCHORS_PER_STRIDE, -1)  # a view: [3, 5 + classes]
+        by_anchor = fresh.reshape(ANCHORS_PER_SCALE, -1)  # a view: [3, 5 + classes]
         by_anchor[:, 4] = _logit(OBJECTNESS_PRIOR)
         by_anchor[:, 5:] = _logit(1.0 / max(by_anchor.shape[1] - 5, 2))
     return fresh

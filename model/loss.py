@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from model import assign, box_loss, decode
+from model import assign, box_loss, decode, scales
 from model.config import LossConfig
 
 Tensor = Any
@@ -59,32 +59,33 @@ def detection_loss(
     """The weighted terms "box", "objectness", "class" and their sum "total", each a scalar.
 
     raw_maps: three of [b, gh, gw, 3*(5+c)]; boxes: [b, m, 4] xyxy network pixels; classes: [b, m], a row
-    of class -1 is padding; anchors: [9, 2] network pixels; scale_xy: [3].
+    of class -1 is padding; anchors: [9, 2] network pixels; scale_xy: [3]. Of yolov4-tiny: two, [6, 2] and [2].
     """
     splits = [decode.split_map(raw) for raw in raw_maps]
     grids = [(split.shape[1], split.shape[2]) for split in splits]
     num_classes = splits[0].shape[-1] - 5
+    of_maps = scales.of_maps(len(raw_maps))
     found = assign.assign(
         boxes,
         classes,
         anchors,
         settings.iou_threshold,
         num_classes=num_classes,
-        strides=decode.STRIDES,
+        found=of_maps,
         grids=grids,
     )
     valid = ops.cast(classes >= 0, "float32")
     # Padding becomes a unit box before any division (a masked NaN still poisons the gradient).
     truths = ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0]))
     box_term = objectness_term = class_term = 0.0
-    for k, (split, stride) in enumerate(zip(splits, decode.STRIDES, strict=True)):
+    for k, (split, scale) in enumerate(zip(splits, of_maps, strict=True)):
         of_stride = slice(3 * k, 3 * k + 3)
         terms = _stride_terms(
             split,
             truths,
             valid,
-            anchors[of_stride],
-            stride,
+            anchors[scale.mask[0] : scale.mask[-1] + 1],
+            scale.stride,
             scale_xy[k],
             found.positive[..., of_stride],
             found.weight[..., of_stride],

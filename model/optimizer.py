@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from model.checkpoint import BACKBONE_LAYERS
+
 Tensor = Any
 
 DECAYED = ("kernel", "shortcut_weights")  # variables that take weight decay, by name
-BACKBONE = "backbone_"  # first part of the names of the backbone's layers
 
 
 class Pace(NamedTuple):
@@ -40,7 +41,7 @@ class MomentumSGD:
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
-        keys = [(not v.path.startswith(BACKBONE), v.name not in DECAYED) for v in variables]
+        keys = [(not v.path.startswith(BACKBONE_LAYERS), v.name not in DECAYED) for v in variables]
         groups = {key: [v for v, its in zip(variables, keys, strict=True) if its == key] for key in sorted(set(keys))}
         self._groups = list(groups.values())
         self._of_backbone = [not elsewhere for elsewhere, _ in groups]

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model import backbone, decode, initialize, train
+from model import backbone, initialize, train
+from model.checkpoint import BACKBONE_LAYERS
 from model.config import DetectorConfig, Place
 from model.dropblock import DropBlock
 from model.normalization import DEFAULT_MOMENTUM, BatchNorm
@@ -23,8 +24,7 @@ Tensor = Any
 BatchAt = Callable[[int], tuple[NDArray[np.uint8], NDArray[np.float32]]]
 LabelledPictures = Iterable[tuple[NDArray[np.uint8], NDArray[np.int32]]]
 
-ROLE = "backbone"  # the note of a checkpoint of which the backbone alone is trained
-PREFIX = "backbone_"  # of the backbone's layers
+TAPS = (8, 16, 32)  # strides of the maps that the backbone hands on
 DROPBLOCK_RAMP = 0.85  # share of the run over which the rate grows from 0 (Darknet)
 _DRAWS = 1_000_003  # key of DropBlock's draws, beside those of weights (by layer)
 
@@ -49,7 +49,7 @@ class Pretraining:
         taps = backbone.cspdarknet53(images, replace(config, dropblock_place=place))
         pooled = [keras.layers.GlobalAveragePooling2D()(tap) for tap in taps]
         # Names of their own: fresh weights are drawn by seed and name, and Keras would count names up.
-        names = [f"classifier{stride}" for stride in decode.STRIDES]
+        names = [f"classifier{stride}" for stride in TAPS]
         scores = [keras.layers.Dense(num_classes, name=n)(x) for n, x in zip(names, pooled, strict=True)]
         self.model = keras.Model(images, scores)
         self._seed = seed
@@ -119,6 +119,6 @@ class Pretraining:
         return {
             f"{layer.name}/{variable.name}": np.asarray(variable.value)
             for layer in self.model.layers
-            if layer.name.startswith(PREFIX)
+            if layer.name.startswith(BACKBONE_LAYERS)
             for variable in layer.weights
         }

@@ -225,14 +225,14 @@ def _save(
     path: Path, done: Classified, detector: DetectorConfig, config: PretrainConfig, found: Material, seed: int
 ) -> None:
     """A detector with this backbone and everything else fresh."""
-    from model import checkpoint, initialize, pretrain
+    from model import checkpoint, initialize
     from model import detector as network
 
     names = found.train.class_names
     model = network.build(detector, len(names))
     initialize.initialize(model, seed, done.weights)
     notes = {
-        "role": pretrain.ROLE,
+        "role": checkpoint.BACKBONE_ROLE,
         "data_fingerprint": found.fingerprint,
         "pretrained": f"{config.steps} steps of {config.batch} at {config.size}, seed {seed}",
         "accuracy": ", ".join(f"{share:.4f}" for share in done.accuracy),

@@ -10,16 +10,12 @@ import keras
 
 from model import layers, scaling
 from model.config import DetectorConfig
-from model.head import ANCHORS_PER_STRIDE, output_name
+from model.head import output_name
+from model.scales import ANCHORS_PER_SCALE
 
 Tensor = Any
 
-STRIDES = (16, 32)
-# Stride 16 has anchors 1, 2, 3 and stride 32 has 3, 4, 5 (model/scales.py), so anchor 0 answers for nothing: an old
-# quirk of the cfg, and what its weights were trained with.
-ANCHORS = ((10.0, 14.0), (23.0, 27.0), (37.0, 58.0), (81.0, 82.0), (135.0, 169.0), (344.0, 319.0))
 BLOCKS = (64, 128, 256)
-RELEASED = DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05)
 
 
 @keras.saving.register_keras_serializable("yolov4")
@@ -36,27 +32,12 @@ class SecondHalf(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no ty
         return (*input_shape[:-1], channels - channels // 2)
 
 
-def check_tiny(config: DetectorConfig) -> None:
-    """ValueError for settings that this network has no place for."""
-    for name, value, released in (
-        ("depth", config.depth, 1.0),
-        ("sam", config.sam, False),
-        ("shortcut", config.shortcut, "add"),
-        ("dropblock_place", config.dropblock_place, "none"),
-    ):
-        if value != released:
-            raise ValueError(f"detector.{name}: expected {released!r}, as yolov4-tiny has no other, got {value!r}")
-
-
 def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
-    """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32. RELEASED is the cfg's.
+    """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32 (see model/detector.build).
 
     Outputs raw maps of strides 16 and 32, each [b, h / stride, w / stride, 3 * (5 + num_classes)].
     Kernels are zero until an initializer or a file fills them.
     """
-    if num_classes < 1:
-        raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
-    check_tiny(config)
     images = keras.Input((None, None, 3), name="images")
     x = _convolution(images, 32, 3, config, "tiny_stem1", stride=2)
     x = _convolution(x, 64, 3, config, "tiny_stem2", stride=2)
@@ -84,7 +65,7 @@ def _neck(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: st
 def _head(x: Tensor, stride: int, filters: int, num_classes: int, config: DetectorConfig) -> Tensor:
     """Raw outputs [b, gh, gw, 3 * (5 + classes)], as those of model/head."""
     x = _neck(x, filters, 3, config, f"head{stride}")
-    outputs = ANCHORS_PER_STRIDE * (5 + num_classes)
+    outputs = ANCHORS_PER_SCALE * (5 + num_classes)
     return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))
 
 

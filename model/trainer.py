@@ -15,10 +15,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model import adversarial, decode, detector, loss, state
-from model.batch_pass import BatchPasses, named, scale_xy
+from model.batch_pass import BatchPasses, Given, loss_settings, named, scale_xy
 from model.config import DetectorConfig, SatGoal, TrainConfig
 from model.initialize import initialize
-from model.loss import LossSettings
 from model.optimizer import Adam, MomentumSGD, Pace
 
 Tensor = Any
@@ -93,7 +92,7 @@ class Trainer:
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor, chance: Tensor) -> Tensor:
         self.traces += 1
         value = named(settings)
-        done = self.passes.run(images, boxes, classes, value, chance, self.loss_scale[0])
+        done = self.passes.run(Given(images, boxes, classes, value, chance, self.loss_scale[0]))
         pace = Pace(*(value[name] for name in Pace._fields))
         norm = self._scaled_update(done.gradients, pace) if self.scales else self.optimizer.apply(done.gradients, pace)
         return tf.concat([done.terms, [norm]], axis=0)
@@ -118,8 +117,8 @@ class Trainer:
         if self.sat_goal == "truth":
 
             def truth(raw_maps: Sequence[Tensor]) -> Tensor:
-                terms = LossSettings(*(value[name] for name in LossSettings._fields))
-                found = loss.detection_loss(raw_maps, boxes, classes, tf.constant(self.anchors), scale_xy(value), terms)
+                sensitivity, terms = scale_xy(value, len(raw_maps)), loss_settings(value)
+                found = loss.detection_loss(raw_maps, boxes, classes, tf.constant(self.anchors), sensitivity, terms)
                 return found["total"]
 
         return adversarial.perturb(

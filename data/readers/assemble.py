@@ -15,8 +15,6 @@ from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
 from data.readers.folder import File
 
-_READ_BYTES = 1 << 20  # of a picture at a time
-
 Box = tuple[float, float, float, float]
 
 
@@ -29,11 +27,16 @@ def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
     """The picture's size and orientation, or None and a problem when it cannot be read."""
     name = str(picture.place)
     try:
-        return picture_frame(picture.path)
+        frame = picture_frame(picture.path)
     except TruncatedPictureError:
         problems.append(Problem("truncated_picture", name, "expected a whole picture, got a file that was cut short"))
     except PictureError as error:
         problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
+    else:
+        if frame.stretched:
+            detail = "16 bits of which only {} to {} are in use: stretched to 0 to 255".format(*frame.stretched)
+            problems.append(Problem("narrow_range", name, detail))
+        return frame
     return None
 
 
@@ -125,6 +128,7 @@ def make_example(picture: File, frame: Frame, boxes: Sequence[Box], classes: Seq
         height=frame.height,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
         classes=np.array(classes, dtype=np.int32),
+        digest=frame.digest,
     )
 
 
@@ -163,18 +167,8 @@ def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Seq
             total.update(json.dumps([split, relative(example.path, root), example.width, example.height]).encode())
             total.update(example.boxes.astype("<f4").tobytes())
             total.update(example.classes.astype("<i4").tobytes())
-            total.update(_picture_digest(example.path))
+            total.update(example.digest or b"")
     return total.hexdigest()
-
-
-def _picture_digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        digest.update(str(size).encode())
-        while part := file.read(_READ_BYTES):
-            digest.update(part)
-    return digest.digest()
 
 
 def _spell(box: Box) -> str:

@@ -9,8 +9,8 @@ those it is seen with: then the boxes are turned with the picture as its EXIF sa
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from data.example import SPLITS, Dataset, DatasetError, Example, Problem
-from data.readers import assemble, coco_file
+from data.example import Dataset, DatasetError, Example, Problem
+from data.readers import assemble, coco_file, ownership
 from data.readers.assemble import Labelled
 from data.readers.coco_file import Picture
 from data.readers.folder import File, Folder
@@ -82,17 +82,10 @@ def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found, pr
 
 
 def _each_once(found: _Found, problems: list[Problem]) -> _Found:
-    """A picture in several splits stays in the one that is scored last, so that nothing scored was trained on."""
-    owner: dict[PurePosixPath, str] = {}
-    kept: _Found = {}
-    for split in reversed(SPLITS):
-        for place, member in found.get(split, {}).items():
-            first = owner.setdefault(place, split)
-            if first == split:
-                kept.setdefault(split, {})[place] = member
-            else:
-                problems.append(Problem("in_two_splits", str(place), f"in {split} and {first}; left in {first}"))
-    return {split: kept[split] for split in SPLITS if split in kept}
+    """Each picture in one split."""
+    pictures = {split: [picture for picture, _ in members.values()] for split, members in found.items()}
+    kept = ownership.each_once(pictures, problems)
+    return {split: {file.place: found[split][file.place] for file in files} for split, files in kept.items()}
 
 
 def _examples(
@@ -116,7 +109,7 @@ def _examples(
 
 
 def _name_unlisted(folder: Folder, found: _Found, problems: list[Problem]) -> None:
-    named = {place for members in found.values() for place in members}
+    named = {picture.original for members in found.values() for picture, _ in members.values()}
     for picture in folder.pictures:
-        if picture.place not in named:
+        if picture.original not in named:
             problems.append(Problem("unlisted_picture", str(picture.place), "in no JSON file; not used"))

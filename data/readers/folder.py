@@ -6,7 +6,7 @@ Unicode's composed form: an archive made on macOS spells an accented letter with
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from typing import Any
 from data.example import DatasetError, Problem
 from data.pictures import is_picture
 from data.readers import joining
+from data.readers.joining import Key, Namesakes
 from data.readers.split_names import split_of
 
 _SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
@@ -25,15 +26,19 @@ _LOOK_AT_MOST = (
 
 @dataclass(frozen=True)
 class File:
-    """place: from the data set's root, with forward slashes."""
+    """place: from the data set's root, with forward slashes. original: the file itself, where links are followed."""
 
     path: Path
     place: PurePosixPath
+    original: Path
 
     @property
     def suffix(self) -> str:
         """In lower case."""
         return self.place.suffix.lower()
+
+
+_NONE: Namesakes[File] = Namesakes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,32 +58,35 @@ class Folder:
     def picture(self, name: str, near: PurePosixPath | None = None, split: str | None = None) -> File | None:
         """The picture that a label means by this name or path; the stem will do where the name is not found.
 
-        Of several, those in a folder of this split; of these the one whose folders agree with the name's last ones, or
-        else the one nearest to the folder `near`.
-        None where there is none, or no way to choose.
+        Of several, the one whose folders agree with the name's last ones; else one in a folder of this split; else the
+        one nearest to the folder `near`. None where there is none, or no way to choose.
         """
+        return self._named(name).best(joining.parts(name)[:-1], near, split)
+
+    def knows(self, name: str) -> bool:
+        """Whether a picture has this name, or several have."""
+        return bool(self._named(name).files)
+
+    def _named(self, name: str) -> Namesakes[File]:
         parts = joining.parts(name)
         if not parts:
-            return None
+            return _NONE
         last = PurePosixPath(parts[-1])
         stem = last.stem if is_picture(Path(last)) else last.name
-        found = (
+        return (
             self._pictures_by_name.get(last.name)
             or self._pictures_by_stem.get(stem)
-            or self._pictures_by_folded_stem.get(stem.casefold(), [])
+            or self._pictures_by_folded_stem.get(stem.casefold(), _NONE)
         )
-        if split is not None and len(found) > 1:
-            found = [file for file in found if split_of(file.place) == split] or found
-        return joining.best(found, parts[:-1], near)
 
-    def pictures_of_stem(self, stem: str) -> list[File]:
+    def pictures_of_stem(self, stem: str) -> Sequence[File]:
         """All pictures of this stem."""
-        return self._pictures_by_stem.get(joining.composed(stem), [])
+        return self._pictures_by_stem.get(joining.composed(stem), _NONE).files
 
     def label(self, picture: File, suffix: str) -> File | None:
         """The label file with the picture's stem: the nearest one of this ending."""
-        found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), [])
-        return joining.best(found, (), picture.place.parent)
+        found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), _NONE)
+        return found.best((), picture.place.parent, split_of(picture.place))
 
     @cached_property
     def by_place(self) -> Mapping[PurePosixPath, File]:
@@ -86,26 +94,27 @@ class Folder:
         return {file.place: file for file in (*self.others, *self.pictures)}
 
     @cached_property
-    def _pictures_by_name(self) -> Mapping[str, list[File]]:
-        return _grouped((joining.composed(file.place.name), file) for file in self.pictures)
+    def _pictures_by_name(self) -> Mapping[str, Namesakes[File]]:
+        return _namesakes((joining.composed(file.place.name), file) for file in self.pictures)
 
     @cached_property
-    def _pictures_by_stem(self) -> Mapping[str, list[File]]:
-        return _grouped((joining.composed(file.place.stem), file) for file in self.pictures)
+    def _pictures_by_stem(self) -> Mapping[str, Namesakes[File]]:
+        return _namesakes((joining.composed(file.place.stem), file) for file in self.pictures)
 
     @cached_property
-    def _pictures_by_folded_stem(self) -> Mapping[str, list[File]]:
-        return _grouped((joining.composed(file.place.stem).casefold(), file) for file in self.pictures)
+    def _pictures_by_folded_stem(self) -> Mapping[str, Namesakes[File]]:
+        return _namesakes((joining.composed(file.place.stem).casefold(), file) for file in self.pictures)
 
     @cached_property
-    def _others_by_stem(self) -> Mapping[tuple[str, str], list[File]]:
-        return _grouped(((joining.composed(file.place.stem), file.suffix), file) for file in self.others)
+    def _others_by_stem(self) -> Mapping[tuple[str, str], Namesakes[File]]:
+        return _namesakes(((joining.composed(file.place.stem), file.suffix), file) for file in self.others)
 
 
 def walk(root: Path) -> Folder:
     """The files under root; DatasetError when it is no folder, or holds no picture.
 
-    Links to folders are followed once: neither to a folder that was walked already nor to one that holds the data set.
+    A link to a folder is followed, once, where the walk would not come to its files otherwise: outside of root, or
+    hidden in it. One to a folder that holds the data set, or itself, is not.
     """
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing there"
@@ -132,9 +141,9 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[File]:
     """Every regular file, with folders depth first; hidden ones (.git, macOS' ._ files) are none of a data set's."""
     true_root = root.resolve()
     walked = {true_root}
-    waiting = [PurePosixPath()]
+    waiting = [(PurePosixPath(), true_root)]
     while waiting:
-        place = waiting.pop()
+        place, true_folder = waiting.pop()
         try:
             with os.scandir(root / place) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
@@ -143,7 +152,7 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[File]:
             continue
         folders = []
         for entry in found:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
+            if _is_hidden(entry.name):
                 continue
             inside = place / entry.name
             try:
@@ -151,27 +160,36 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[File]:
             except OSError as error:  # a link to itself, say
                 problems.append(Problem("link_loop", str(inside), f"cannot be followed: {error.strerror}"))
                 continue
+            # Only links are resolved: it takes a question to the disk for every folder on the way.
+            original = (root / inside).resolve() if entry.is_symlink() else true_folder / entry.name
             if is_file:
-                yield File(root / inside, inside)
-            elif is_dir and (not entry.is_symlink() or _leads_on(root / inside, inside, true_root, walked, problems)):
-                folders.append(inside)
+                yield File(root / inside, inside, original)
+            elif is_dir and (
+                not entry.is_symlink() or _leads_on(inside, original, true_folder, true_root, walked, problems)
+            ):
+                folders.append((inside, original))
         waiting += reversed(folders)  # the first by name is walked first: of two links to one folder it is the one
 
 
-def _leads_on(link: Path, place: PurePosixPath, true_root: Path, walked: set[Path], problems: list[Problem]) -> bool:
-    """Whether a link to a folder leads to files that are not found otherwise; a loop joins the problems."""
-    target = link.resolve()
-    if true_root.is_relative_to(target) or link.parent.resolve().is_relative_to(target):
+def _leads_on(
+    place: PurePosixPath, target: Path, true_folder: Path, true_root: Path, walked: set[Path], problems: list[Problem]
+) -> bool:
+    """Whether a link to a folder leads to files that the walk would not come to; a loop joins the problems."""
+    if true_root.is_relative_to(target) or true_folder.is_relative_to(target):
         problems.append(Problem("link_loop", str(place), "a link to a folder that it lies in; not followed"))
         return False
-    if target.is_relative_to(true_root) or target in walked:
+    inside = target.is_relative_to(true_root) and not any(map(_is_hidden, target.relative_to(true_root).parts))
+    if inside or target in walked:
+        problems.append(Problem("repeated_link", str(place), "a link to a folder that is read anyway; not followed"))
         return False
     walked.add(target)
     return True
 
 
-def _grouped(pairs: Iterable[tuple[Any, File]]) -> dict[Any, list[File]]:
-    groups: dict[Any, list[File]] = {}
-    for key, file in pairs:
-        groups.setdefault(key, []).append(file)
-    return groups
+def _is_hidden(name: str) -> bool:
+    """Whether files of this name, or in a folder of it, are none of a data set's: .git, macOS' ._ files."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _namesakes(pairs: Iterable[tuple[Key, File]]) -> dict[Key, Namesakes[File]]:
+    return {key: Namesakes(files) for key, files in joining.grouped(pairs).items()}

@@ -1,9 +1,12 @@
 """What a name of another machine means here: its parts, and which of several files of that name fits it best."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from data.readers.split_names import split_of
 
 
 class _HasPlace(Protocol):
@@ -12,8 +15,9 @@ class _HasPlace(Protocol):
 
 
 Placed = TypeVar("Placed", bound=_HasPlace)
+Key = TypeVar("Key", bound=Hashable)
 
-COMPARE_AT_MOST = 256  # files of one name; of more, only one in the expected folder is found
+COMPARE_AT_MOST = 32  # files of one name: frames of a thousand films may all be called 00001
 
 
 def parts(name: str) -> list[str]:
@@ -26,21 +30,58 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def best(found: Sequence[Placed], folders: Sequence[str], near: PurePosixPath | None) -> Placed | None:
-    """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess."""
-    if len(found) < 2:
-        return found[0] if found else None
-    if len(found) > COMPARE_AT_MOST:
-        found = [file for file in found if file.place.parent == near]
-    scores = [_fit(file.place.parent.parts, folders, near.parts if near else ()) for file in found]
-    fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
-    return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
+class Namesakes(Generic[Placed]):
+    """The files of one name, in all folders."""
+
+    def __init__(self, files: Sequence[Placed] = ()) -> None:
+        self.files = files
+
+    def best(self, folders: Sequence[str], near: PurePosixPath | None, split: str | None = None) -> Placed | None:
+        """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess.
+
+        Folders count that agree with the last ones of a name's `folders`; then one of the split; then those that lie
+        on the way to `near`.
+        """
+        if len(self.files) < 2:
+            return self.files[0] if self.files else None
+        near_parts = near.parts if near else ()
+        found = self.files
+        if len(found) > COMPARE_AT_MOST:
+            found = self._likely([*folders[-1:], *near_parts], near)
+        scores = [
+            (
+                _common(file.place.parts[-2::-1], folders[::-1]),
+                split is not None and split_of(file.place) == split,
+                _common(file.place.parts[:-1], near_parts) + _common(file.place.parts[-2::-1], near_parts[::-1]),
+            )
+            for file in found
+        ]
+        fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
+        return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
+
+    def _likely(self, folders: Iterable[str], near: PurePosixPath | None) -> list[Placed]:
+        """Those in `near` itself, and those in folders of these names that few lie in."""
+        groups = [self._by_folder.get(folder, []) for folder in folders]
+        few = [self._in_folder.get(near, []) if near else [], *(g for g in groups if len(g) <= COMPARE_AT_MOST)]
+        return list({file.place: file for group in few for file in group}.values())
+
+    @cached_property
+    def _in_folder(self) -> Mapping[PurePosixPath, list[Placed]]:
+        """A folder -> those right in it."""
+        return grouped((file.place.parent, file) for file in self.files)
+
+    @cached_property
+    def _by_folder(self) -> Mapping[str, list[Placed]]:
+        """The name of a folder -> those that lie in one of that name, however deep."""
+        return grouped((folder, file) for file in self.files for folder in set(file.place.parts[:-1]))
 
 
-def _fit(parts: Sequence[str], folders: Sequence[str], near: Sequence[str]) -> tuple[int, int]:
-    """How many last folders agree with the name's; then how many first and last ones with those of `near`."""
-    named = _common(parts[::-1], folders[::-1])
-    return named, _common(parts, near) + _common(parts[::-1], near[::-1])
+def grouped(pairs: Iterable[tuple[Key, Placed]]) -> dict[Key, list[Placed]]:
+    """Key -> what has it."""
+    groups: dict[Key, list[Placed]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
-from data.readers import assemble, voc_lists, voc_objects
+from data.readers import assemble, ownership, voc_lists, voc_objects
 from data.readers.assemble import Labelled
 from data.readers.folder import File, Folder
 from data.readers.split_names import split_of
@@ -21,9 +21,7 @@ _HEAD = 4096  # bytes, in which an annotation shows its kind
 
 def joins(folder: Folder) -> bool:
     """Whether one of the annotations belongs to one of the pictures."""
-    return any(
-        folder.picture(file.place.stem, file.place.parent) and _is_annotation(file) for file in folder.of_kind(".xml")
-    )
+    return any(_picture_of(folder, file) is not None and _is_annotation(file) for file in folder.of_kind(".xml"))
 
 
 def read(folder: Folder) -> Dataset:
@@ -36,11 +34,11 @@ def read(folder: Folder) -> Dataset:
             tuple(problems),
         )
     listed = voc_lists.splits(folder, problems)
-    splits = listed or _splits_of_folders(folder, annotations)
+    splits = listed or ownership.each_once(_splits_of_folders(folder, annotations), problems)
     found = {split: _read_split(folder, pictures, annotations, problems) for split, pictures in splits.items()}
-    used = {picture.place for pictures in splits.values() for picture in pictures}
+    used = {picture.original for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:
-        if picture.place not in used:
+        if picture.original not in used:
             taken = _taken_stem(folder, picture, annotations)
             what = f"in no list of {'/'.join(voc_lists.LISTS)}" if listed else "in no folder of a split"
             problems.append(taken or Problem("unlisted_picture", str(picture.place), f"{what}; not used"))
@@ -48,6 +46,10 @@ def read(folder: Folder) -> Dataset:
     numbers = {name: number for number, name in enumerate(class_names)}
     examples = {split: _examples(members, numbers) for split, members in found.items()}
     return assemble.finish(folder.root, "voc", class_names, examples, problems)
+
+
+def _picture_of(folder: Folder, annotation: File) -> File | None:
+    return folder.picture(annotation.place.stem, annotation.place.parent, split_of(annotation.place))
 
 
 def _is_annotation(file: File) -> bool:
@@ -65,7 +67,7 @@ def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath,
     """Place of a picture -> its annotation."""
     found: dict[PurePosixPath, File] = {}
     for file in folder.of_kind(".xml"):
-        picture = folder.picture(file.place.stem, file.place.parent)
+        picture = _picture_of(folder, file)
         if not _is_annotation(file):
             continue
         if picture is None:

@@ -1,6 +1,6 @@
 """The text files of a Pascal VOC data set: ImageSets/Main, which pictures are in which split, and CVAT's label map."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import text
@@ -21,12 +21,12 @@ def splits(folder: Folder, problems: list[Problem]) -> dict[str, list[File]]:
     if stands_in:
         named["train"] = [file for file in files if file.place.stem.lower() == "trainval"]
     found: dict[str, list[File]] = {}
-    owner: dict[PurePosixPath, str] = {}
+    owner: dict[Path, str] = {}
     for split in reversed(SPLITS):  # a name in two lists stays in the one that is scored
         for file in named[split]:
             pictures = found.setdefault(split, [])
-            for picture in _listed(folder, file, problems):
-                first = owner.setdefault(picture.place, split)
+            for picture in _listed(folder, file, split, problems):
+                first = owner.setdefault(picture.original, split)
                 if first == split:
                     pictures.append(picture)
                 elif not stands_in or split != "train":
@@ -35,7 +35,7 @@ def splits(folder: Folder, problems: list[Problem]) -> dict[str, list[File]]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
-def _listed(folder: Folder, file: File, problems: list[Problem]) -> list[File]:
+def _listed(folder: Folder, file: File, split: str, problems: list[Problem]) -> list[File]:
     """The pictures of a list, each once; a line without one joins the problems."""
     try:
         lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
@@ -45,9 +45,9 @@ def _listed(folder: Folder, file: File, problems: list[Problem]) -> list[File]:
     found: dict[PurePosixPath, File] = {}
     for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
         name, _, flag = line.rpartition(" ")
-        picture = folder.picture(line, home)
+        picture = folder.picture(line, home, split)
         if picture is None and flag in _FLAGS:
-            picture = folder.picture(name, home)
+            picture = folder.picture(name, home, split)
         if picture is None:
             place = home / "Annotations" / f"{line}.xml"
             detail = f"no picture '{line[:80]}', which {file.place} lists; skipped"

@@ -90,7 +90,7 @@ def _label_of(folder: Folder, picture: File) -> File | None:
     if label is None or _is_special(label):
         return None
     # A picture without labels must not take those of another split's picture of the same name.
-    nearest = folder.picture(label.place.stem, label.place.parent)
+    nearest = folder.picture(label.place.stem, label.place.parent, split_of(label.place))
     return label if _same_split(label, picture) and nearest in (None, picture) else None
 
 
@@ -111,7 +111,7 @@ def _name_orphans(folder: Folder, used: set[PurePosixPath], problems: list[Probl
     for file in folder.of_kind(".txt"):
         if file.place in used or file.place.parent not in folders or _is_special(file):
             continue
-        picture = folder.picture(file.place.stem, file.place.parent)
+        picture = folder.picture(file.place.stem, file.place.parent, split_of(file.place))
         if picture and _same_split(file, picture):
             continue  # a picture in no split, which is named itself
         if yolo_labels.looks_like_labels(file, or_empty=True):

@@ -16,7 +16,7 @@ def of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Pro
         for name in FOLDER_NAMES[split]:
             file = folder.by_place.get(place / f"{name}.txt")
             if file is not None and _lists_pictures(folder, file):
-                return read(folder, file, problems)
+                return read(folder, file, split, problems)
     return {}
 
 
@@ -26,18 +26,18 @@ def _lists_pictures(folder: Folder, file: File) -> bool:
         content = text.decode(text.read_bytes(file.path, text.MAX_LIST_BYTES))[0]
     except text.TextError:
         return False
-    return any(folder.picture(line, file.place.parent) for line in content.splitlines()[:100])
+    return any(folder.knows(line) for line in content.splitlines()[:100])
 
 
-def read(folder: Folder, file: File, problems: list[Problem]) -> Pictures:
-    """The pictures of a list, joined by their names; a line without one joins the problems."""
+def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pictures:
+    """The pictures of a split's list, joined by their names; a line without one joins the problems."""
     try:
         lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
     except text.TextError as error:
         raise DatasetError(f"{file.path}: expected a list of pictures: {error}", tuple(problems)) from error
     pictures: Pictures = {}
     for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
-        picture = folder.picture(line, file.place.parent)
+        picture = folder.picture(line, file.place.parent, split)
         if picture is None:
             detail = f"'{line[:80]}': no picture of this name, or several; skipped"
             problems.append(Problem("missing_picture", str(file.place), detail))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
-from data.readers import yolo_lists
+from data.readers import ownership, yolo_lists
 from data.readers.folder import File, Folder
 from data.readers.split_names import FOLDER_NAMES, split_of
 from data.readers.yolo_config import Config
@@ -40,8 +40,9 @@ def find(folder: Folder, config: Config | None, problems: list[Problem]) -> dict
     if "train" not in found:
         rest = {place: file for place, file in beside.get(None, {}).items() if not _is_in(place, found)}
         found |= {"train": rest} if rest else {}
+    used = {picture.original for pictures in found.values() for picture in pictures.values()}
     for picture in folder.pictures:
-        if not _is_in(picture.place, found):
+        if picture.original not in used:
             problems.append(Problem("unlisted_picture", str(picture.place), "in no split; not used"))
     return _each_once(folder, found, problems)
 
@@ -100,7 +101,7 @@ def _named_list(
             return _missing(config, split, path, "does not exist", "a list of pictures", problems)
         file = min(same, key=lambda other: (len(other.place.parts), other.place.parts))
         mended.append(f"{split}: {path} -> {file.place}")
-    return yolo_lists.read(folder, file, problems) or _refuse_empty(file.path, split, problems)
+    return yolo_lists.read(folder, file, split, problems) or _refuse_empty(file.path, split, problems)
 
 
 def _missing(config: Config, split: str, named: str, wrong: str, expected: str, problems: list[Problem]) -> Pictures:
@@ -155,24 +156,13 @@ def _common_folder(pictures: Pictures) -> str:
 
 
 def _each_once(folder: Folder, found: Mapping[str, Pictures], problems: list[Problem]) -> dict[str, list[File]]:
-    """The pictures by split, each in one: the one that is scored last, so that nothing scored was trained on."""
-    owner: dict[Path, str] = {}
-    kept: dict[str, list[File]] = {}
-    for split in reversed(SPLITS):
-        if split not in found:
-            continue
-        kept[split] = []
-        for picture in found[split].values():
-            first = owner.setdefault(picture.path.resolve(), split)
-            if first == split:
-                kept[split].append(picture)
-            else:
-                detail = f"in {split} and {first}; left in {first}"
-                problems.append(Problem("in_two_splits", str(picture.place), detail))
-        if not kept[split]:
+    """The pictures by split, each in one; DatasetError where that leaves a split without any."""
+    kept = ownership.each_once({split: pictures.values() for split, pictures in found.items()}, problems)
+    for split in SPLITS:
+        if split in found and split not in kept:
             raise DatasetError(
                 f"{folder.root}: split '{split}': expected pictures of its own, got only such as are in other splits "
                 "too",
                 tuple(problems),
             )
-    return {split: kept[split] for split in SPLITS if split in kept}
+    return kept

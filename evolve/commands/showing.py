@@ -78,8 +78,13 @@ def winner(arguments: Namespace) -> int:
             f"evolve: {arguments.directory}: expected a search with a winner, it has none yet (it is {state.phase})"
         )
         return 1
-    winners.read(path)  # nobody gets a file that training would refuse
-    text = path.read_text(encoding="utf-8")
+    found = winners.read(path)  # nobody gets a file that training would refuse
+    if arguments.format == "darknet":
+        from evolve import winner_cfg
+
+        text, use = winner_cfg.render(found), "train it with Darknet: darknet detector train obj.data"
+    else:
+        text, use = path.read_text(encoding="utf-8"), f"train it with: {program()} train"
     out: Path | None = arguments.out
     if out is None:
         say(text.rstrip())
@@ -89,7 +94,7 @@ def winner(arguments: Namespace) -> int:
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winners.nms_line(tuning.post)}")
-    say(f"written to {out}; train it with: {program()} train {out} --data DIR --out DIR")
+    say(f"written to {out}; {use} {out}" + ("" if arguments.format == "darknet" else " --data DIR --out DIR"))
     return 0
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.commands.weights import Weights
+from model.config import Variant
 from model.darknet import source
-from model.darknet.source import Source, Variant
+from model.darknet.source import Source
 from model.darknet.weights import WeightsError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def find(path: Path, variant: Variant | None, num_classes: int | None, names: tu
     own = found.class_names if beside or len(found.class_names) != len(COCO_NAMES) else COCO_NAMES
     return Weights(
         path,
-        found.variant,
+        found.config.variant,
         names or own,
         found.height,
         found.width,
@@ -54,12 +55,11 @@ def find(path: Path, variant: Variant | None, num_classes: int | None, names: tu
 
 
 def _network(path: Path, found: Source) -> "Network":
-    from model import checkpoint, detector, tiny
+    from model import checkpoint, detector
     from model.network import KerasNetwork
 
-    build = detector.build if found.variant == "yolov4" else tiny.build_tiny
-    model = build(found.config, len(found.class_names))
+    model = detector.build(found.config, len(found.class_names))
     done = checkpoint.transfer(model, found.loaded.weights)
     if done.left:
         raise WeightsError(f"{path}: expected weights for all layers, got none for {done.left[0]}")
-    return KerasNetwork(model, found.anchors, found.config.scale_xy[-len(model.outputs) :])
+    return KerasNetwork(model, found.anchors, found.config.scale_xy)

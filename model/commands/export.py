@@ -182,7 +182,6 @@ def _write_darknet(path: Path, model: Any, card: "Card", weights: "Weights") -> 
         height=card.height,
         width=card.width,
         fit=card.fit,
-        variant=weights.variant,
     )
     return find(path).load().maps
 

@@ -7,14 +7,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from model.config import NmsKind, PostConfig
+from model.config import NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
     from model.commands.weights import Weights
 
-VARIANTS = ("yolov4", "yolov4-tiny")
+VARIANTS = get_args(Variant)
 LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than there is
 
 
@@ -67,7 +67,7 @@ def read_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
-def add_size(command: argparse.ArgumentParser, default: str) -> None:
+def add_size(command: argparse._ActionsContainer, default: str) -> None:
     """--size."""
     help_ = f"input in pixels: 416, or height x width such as 320x512 (default: {default})"
     command.add_argument("--size", type=read_size, metavar="S", help=help_)

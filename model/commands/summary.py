@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 
 from model.commands.shared import VARIANTS, add_size, finish, load_keras, print_json, say
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig
 
 DEFAULT_SIZE = (416, 416)
 PRESETS = ("darknet", "paper")  # model/presets.NAMES, which loads YAML
@@ -36,11 +36,10 @@ def run(options: argparse.Namespace) -> int:
     size = options.size or DEFAULT_SIZE
     config = _config(options)
     load_keras()
-    from model import detector, tiny
+    from model import detector
     from model.summary import summarize
 
-    build = detector.build if options.variant == "yolov4" else tiny.build_tiny
-    found = summarize(build(config, options.classes), size)
+    found = summarize(detector.build(config, options.classes), size)
     if options.json:
         print_json(
             {
@@ -72,6 +71,4 @@ def _config(options: argparse.Namespace) -> DetectorConfig:
         return replace(presets.detector_config(options.preset), width=options.width, depth=options.depth)
     if options.preset != "darknet":
         raise ValueError(f"--preset: expected darknet, as yolov4-tiny has no other, got {options.preset}")
-    from model.darknet.source import RELEASED
-
-    return replace(RELEASED["yolov4-tiny"], width=options.width, depth=options.depth)
+    return replace(YOLOV4_TINY, width=options.width, depth=options.depth)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.config import Fit
-from model.config import DetectorConfig, NmsKind, PostConfig
-from model.darknet.source import Variant
+from model.config import DetectorConfig, NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
     from model.export.card import Card
@@ -130,15 +129,13 @@ def _checkpoint(path: Path) -> Weights:
         from model.network import KerasNetwork
 
         model, known = checkpoint.load_detector(path)
-        return KerasNetwork(model, known.anchors, known.detector.scale_xy[-len(model.outputs) :])
+        return KerasNetwork(model, known.anchors, known.detector.scale_xy)
 
-    variant: Variant = "yolov4" if len(info.anchors) == 9 else "yolov4-tiny"
     return Weights(
         path,
-        variant,
+        info.detector.variant,
         info.class_names,
-        info.size,
-        info.size,
+        *info.shape,
         info.fit,
         load,
         nms=info.post.nms if info.post else PostConfig.nms,

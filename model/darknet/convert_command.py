@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from model.commands.shared import checked_size, finish, load_keras, print_json, say
+from model.commands.shared import add_size, finish, load_keras, print_json, say
 from model.commands.weights import read_names
 
 FORMS = "a .weights file and a .keras file, either way round"
@@ -25,7 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     of_weights.add_argument(
         "--names", type=Path, metavar="FILE", help="class names, one a line; of another number: fresh output maps"
     )
-    of_weights.add_argument("--size", type=int, help="side of the input in pixels (default: the cfg's, or 416)")
+    add_size(of_weights, "the cfg's, or 416")
     of_weights.add_argument("--seed", type=int, default=0, help="of layers that the file does not give (default 0)")
     finish(command, run)
 
@@ -65,12 +65,8 @@ def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
         cfg_path=cfg_path,
         num_classes=options.classes,
         class_names=read_names(options.names) if options.names else None,
-        size=checked_size(options.size) if options.size is not None else None,
+        size=options.size,
     )
-    if found.variant != "yolov4":
-        raise ValueError(f"{options.source}: expected weights of yolov4, got those of {found.variant}")
-    if found.height != found.width:
-        raise ValueError(f"{options.source}: expected a square input, got {found.width}x{found.height}; say --size")
     names = found.class_names
     if options.names is None and cfg_path is None and len(names) == len(COCO_NAMES):
         names = COCO_NAMES  # as predict and evaluate take it
@@ -81,7 +77,7 @@ def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
     info = checkpoint.DetectorInfo(
         class_names=names,
         anchors=found.anchors,
-        size=found.width,
+        size=found.width if found.height == found.width else (found.height, found.width),
         fit=found.fit,
         detector=found.config,
         notes={"source": options.source.name, "darknet_seen": str(found.loaded.seen)},
@@ -99,7 +95,7 @@ def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
 
 def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
     from model import checkpoint
-    from model.darknet import source, target
+    from model.darknet import target, topology
 
     for name in ("cfg", "classes", "names", "size"):
         if getattr(options, name) is not None:
@@ -111,12 +107,12 @@ def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
         checkpoint.read_weights(options.source),
         info.class_names,
         info.anchors,
-        height=info.size,
-        width=info.size,
+        height=info.shape[0],
+        width=info.shape[1],
         fit=info.fit,
-        settings=_length(len(info.class_names), info.size),
+        settings=_length(len(info.class_names), max(info.shape)),
     )
-    sections = source.sections_of("yolov4", info.detector, len(info.class_names))
+    sections = topology.sections(info.detector, len(info.class_names))
     return {
         "files": [str(path) for path in files],
         "classes": len(info.class_names),

@@ -26,7 +26,6 @@ FOREIGN = {"groups": "1", "dilation": "1", "antialiasing": "0", "new_coords": "0
 class Described:
     """What a cfg says of its detector."""
 
-    variant: Literal["yolov4", "yolov4-tiny"]
     config: DetectorConfig
     num_classes: int
     anchors: tuple[tuple[float, float], ...]
@@ -38,8 +37,7 @@ class Described:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The network in Darknet's order."""
-        make = topology.sections if self.variant == "yolov4" else topology.tiny_sections
-        return make(self.config, self.num_classes)
+        return topology.sections(self.config, self.num_classes)
 
 
 def describe(cfg: Cfg) -> Described:
@@ -50,8 +48,7 @@ def describe(cfg: Cfg) -> Described:
             raise CfgError(f"{cfg.name}: expected [yolo] sections, got none")
         num_classes = _same(cfg, yolos, "classes")
         anchors = _anchors(cfg, yolos)
-        tiny = len(yolos) == 2
-        config = _config(cfg, yolos, tiny)
+        config = _config(cfg, yolos)
         height, width = (_side(cfg, key) for key in ("height", "width"))
         letterbox = cfg.net.get("letter_box", "0") not in ("0", "")
         names = _class_names(cfg, num_classes)
@@ -62,7 +59,6 @@ def describe(cfg: Cfg) -> Described:
     except (ValueError, TypeError, OverflowError) as error:
         raise CfgError(f"{cfg.name}: it is no cfg of yolov4: {str(error)[:200]}") from error
     described = Described(
-        "yolov4-tiny" if tiny else "yolov4",
         config,
         num_classes,
         anchors,
@@ -75,7 +71,7 @@ def describe(cfg: Cfg) -> Described:
     return described
 
 
-def _config(cfg: Cfg, yolos: Sequence[Keys], tiny: bool) -> DetectorConfig:
+def _config(cfg: Cfg, yolos: Sequence[Keys]) -> DetectorConfig:
     if "detector" in cfg.about:
         try:
             return DetectorConfig(**cfg.about["detector"])
@@ -89,9 +85,9 @@ def _config(cfg: Cfg, yolos: Sequence[Keys], tiny: bool) -> DetectorConfig:
         "backbone_activation": convolutions[0].get("activation"),
         "neck_activation": convolutions[-2].get("activation"),
     }
-    if tiny:
+    if len(yolos) == 2:
         width = _widest(cfg, 512)
-        return DetectorConfig(**common, width=width, scale_xy_32=scales[0], scale_xy_16=scales[1])
+        return DetectorConfig("yolov4-tiny", **common, width=width, scale_xy_32=scales[0], scale_xy_16=scales[1])
     shortcut = next((keys for kind, keys in cfg.sections if kind == "shortcut"), {})
     weighted = shortcut.get("weights_type", "none") != "none"
     dropouts = [keys for kind, keys in cfg.sections if kind == "dropout"]

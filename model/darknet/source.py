@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig, Variant
 from model.darknet import cfg, convert, recognize, topology, weights
 from model.darknet.convert import Loaded
 from model.darknet.plan import Section
 from model.darknet.weights import WeightsError
 
-Variant = Literal["yolov4", "yolov4-tiny"]
-
 RELEASED: dict[Variant, DetectorConfig] = {
     "yolov4": DetectorConfig(),
-    "yolov4-tiny": DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05),
+    "yolov4-tiny": YOLOV4_TINY,
 }
 ANCHORS: dict[Variant, tuple[tuple[float, float], ...]] = {
     "yolov4": ((12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)),
@@ -30,7 +28,6 @@ SIZE = 416  # where no cfg names one
 class Source:
     """A network with the weights that a file gave for it; loaded.left names the layers that it did not."""
 
-    variant: Variant
     config: DetectorConfig
     class_names: tuple[str, ...]
     anchors: tuple[tuple[float, float], ...]
@@ -42,7 +39,7 @@ class Source:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The network in Darknet's order."""
-        return sections_of(self.variant, self.config, len(self.class_names))
+        return topology.sections(self.config, len(self.class_names))
 
 
 def cfg_beside(path: Path) -> Path | None:
@@ -59,30 +56,33 @@ def read(
     config: DetectorConfig | None = None,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
-    size: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Source:
     """The detector in a .weights file; WeightsError, CfgError or ValueError where the parts do not fit.
 
     What the cfg says, the file must be. Without a cfg it is the released network of the variant, which like the class
     count then follows from the file's length, or `config`. num_classes: of the file. class_names: of the detector;
-    where there are more or fewer than the file has classes, its output maps are left out.
+    where there are more or fewer than the file has classes, its output maps are left out. size: height and width of
+    the input, instead of the cfg's.
     """
     if cfg_path is not None:
         return _by_cfg(path, recognize.describe(cfg.read(cfg_path)), cfg_path, num_classes, class_names, size)
     weights.open_file(path)  # what is no .weights file at all is said once
-    variants: tuple[Variant, ...] = ("yolov4",) if config else ("yolov4", "yolov4-tiny")
+    if config is not None:
+        networks: tuple[DetectorConfig, ...] = (config,)
+    else:
+        networks = tuple(RELEASED.values()) if variant is None else (RELEASED[variant],)
     tried: list[str] = []
-    for name in (variant,) if variant else variants:
-        network = config or RELEASED[name]
+    for network in networks:
         try:
-            loaded = _load(path, name, network, num_classes)
+            loaded = _load(path, network, num_classes)
         except WeightsError as error:
             tried.append(str(error).removeprefix(f"{path}: "))
             continue
         names = _names(class_names, num_classes or loaded.num_classes, path)
-        loaded = convert.for_classes(loaded, sections_of(name, network, len(names)), len(names))
-        side = size or SIZE
-        return Source(name, network, names, ANCHORS[name], side, side, "stretch", loaded)
+        loaded = convert.for_classes(loaded, topology.sections(network, len(names)), len(names))
+        height, width = size or (SIZE, SIZE)
+        return Source(network, names, ANCHORS[network.variant], height, width, "stretch", loaded)
     raise WeightsError(f"{path}: {'; and of yolov4-tiny: '.join(tried)}")
 
 
@@ -92,37 +92,29 @@ def _by_cfg(
     cfg_path: Path,
     num_classes: int | None,
     class_names: Sequence[str] | None,
-    size: int | None,
+    size: tuple[int, int] | None,
 ) -> Source:
     if num_classes is not None and num_classes != described.num_classes:
         raise ValueError(f"{cfg_path}: expected {num_classes} classes, got {described.num_classes}")
-    loaded = _load(path, described.variant, described.config, described.num_classes)
+    loaded = _load(path, described.config, described.num_classes)
     names = _names(class_names or described.class_names, described.num_classes, path)
-    loaded = convert.for_classes(loaded, sections_of(described.variant, described.config, len(names)), len(names))
+    loaded = convert.for_classes(loaded, topology.sections(described.config, len(names)), len(names))
     return Source(
-        described.variant,
         described.config,
         names,
         described.anchors,
-        size or described.height,
-        size or described.width,
+        *(size or (described.height, described.width)),
         described.fit,
         loaded,
     )
 
 
-def _load(path: Path, variant: Variant, config: DetectorConfig, num_classes: int | None) -> Loaded:
+def _load(path: Path, config: DetectorConfig, num_classes: int | None) -> Loaded:
     """The file as the whole or the first layers of the network, or of the released one of that width and depth."""
-    networks = [sections_of(variant, config, num_classes or 1)]
+    networks = [topology.sections(config, num_classes or 1)]
     if topology.released(config) != config:
-        networks.append(sections_of(variant, topology.released(config), num_classes or 1))
+        networks.append(topology.sections(topology.released(config), num_classes or 1))
     return convert.read(path, *networks, num_classes=num_classes)
-
-
-def sections_of(variant: Variant, config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
-    """That network in Darknet's order."""
-    make = topology.sections if variant == "yolov4" else topology.tiny_sections
-    return make(config, num_classes)
 
 
 def _names(given: Sequence[str] | None, num_classes: int | None, path: Path) -> tuple[str, ...]:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import DetectorConfig
-from model.darknet import cfg, convert
-from model.darknet.source import Variant, sections_of
+from model.darknet import cfg, convert, topology
 
 
 def write(
@@ -26,7 +25,6 @@ def write(
     height: int,
     width: int,
     fit: Literal["stretch", "letterbox"] = "stretch",
-    variant: Variant = "yolov4",
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Path, ...]:
     """Write the three files; their paths.
@@ -38,11 +36,11 @@ def write(
     if path.suffix != ".weights":
         raise ValueError(f"{path}: expected a name that ends in .weights")
     names = _lines(class_names)
-    text = render(config, class_names, anchors, height=height, width=width, fit=fit, variant=variant, settings=settings)
+    text = render(config, class_names, anchors, height=height, width=width, fit=fit, settings=settings)
     described, listed = path.with_suffix(".cfg"), path.with_suffix(".names")
     _check_free(described, lambda old: old.startswith(cfg.ABOUT))
     _check_free(listed, lambda old: old == names)
-    convert.write(path, sections_of(variant, config, len(class_names)), given)
+    convert.write(path, topology.sections(config, len(class_names)), given)
     _replace(described, text)
     _replace(listed, names)
     return path, described, listed
@@ -56,7 +54,6 @@ def render(
     height: int,
     width: int,
     fit: Literal["stretch", "letterbox"] = "stretch",
-    variant: Variant = "yolov4",
     settings: Mapping[str, Any] | None = None,
 ) -> str:
     """The text of the cfg alone, for a training with Darknet itself; as `write`."""
@@ -65,7 +62,7 @@ def render(
             f"detector.shortcut_gain: expected 1, as Darknet has no key for it, got {config.shortcut_gain}"
         )
     return cfg.render(
-        sections_of(variant, config, len(class_names)),
+        topology.sections(config, len(class_names)),
         height=height,
         width=width,
         anchors=anchors,

@@ -17,7 +17,11 @@ TINY_BLOCKS = (64, 128, 256)  # of yolov4-tiny's three CSP blocks
 
 
 def sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
-    """yolov4 with that configuration: 162 sections as released (cfg/yolov4.cfg)."""
+    """The network of that configuration; yolov4 as released has 162 sections (cfg/yolov4.cfg)."""
+    if num_classes < 1:
+        raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
+    if config.variant == "yolov4-tiny":
+        return _tiny_sections(config, num_classes)
     network = _YoloV4(config, num_classes)
     top, taps = network.backbone()
     network.heads(network.pyramid(top), *taps)
@@ -33,8 +37,6 @@ class _YoloV4:
     """Puts yolov4's sections together; numbers in comments are those of the released cfg."""
 
     def __init__(self, config: DetectorConfig, num_classes: int) -> None:
-        if num_classes < 1:
-            raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
         self.config = config
         self.num_classes = num_classes
         self.plan = Plan()
@@ -137,14 +139,13 @@ class _YoloV4:
     def _head(self, stride: int, filters: int) -> None:
         self._convolution(f"head{stride}", filters, 3, activation=self.config.neck_activation)
         self.plan.output(f"head{stride}_output", scales.ANCHORS_PER_SCALE * (5 + self.num_classes))
-        number = (8, 16, 32).index(stride)
-        self.plan.yolo(f"yolo{stride}", scales.YOLOV4[number].mask, self.num_classes, 9, self.config.scale_xy[number])
+        number = [scale.stride for scale in scales.YOLOV4].index(stride)
+        mask, anchors = scales.YOLOV4[number].mask, scales.number_of_anchors(scales.YOLOV4)
+        self.plan.yolo(f"yolo{stride}", mask, self.num_classes, anchors, self.config.scale_xy[number])
 
 
-def tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
+def _tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
     """yolov4-tiny: 38 sections as released (cfg/yolov4-tiny.cfg); stride 32 comes first in the file."""
-    if num_classes < 1:
-        raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
     plan = Plan()
 
     def convolution(name: str, filters: int, kernel: int, stride: int = 1, *, neck: bool = False) -> int:
@@ -156,7 +157,7 @@ def tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ..
         convolution(f"head{stride}", filters, 3, neck=True)
         plan.output(f"head{stride}_output", scales.ANCHORS_PER_SCALE * (5 + num_classes))
         mask = next(scale.mask for scale in scales.TINY if scale.stride == stride)
-        plan.yolo(f"yolo{stride}", mask, num_classes, 6, scale_xy)
+        plan.yolo(f"yolo{stride}", mask, num_classes, scales.number_of_anchors(scales.TINY), scale_xy)
 
     convolution("tiny_stem1", 32, 3, 2)
     convolution("tiny_stem2", 64, 3, 2)

@@ -51,7 +51,7 @@ changes = st.builds(
 @given(changes, st.sampled_from(["stretch", "letterbox"]))
 def test_a_kept_box_is_where_its_pixels_are(change: Change, fit) -> None:
     image = bright_rectangle(90, 70, (30, 25, 70, 60))
-    where = augment.place(augment.region(change, 90, 70, fit), change.flip, 128)
+    where = augment.place(augment.region(change, 90, 70, 128, fit), change.flip, 128)
     where, painted = paint(image, where)
     boxes, keep = augment.apply_to_boxes(np.array([[30.0, 25, 70, 60]]), np.array([where]), 0.0)
     if keep[0]:
@@ -73,7 +73,9 @@ def test_a_kept_box_of_a_mosaic_is_where_its_pixels_are(four, cut_x, cut_y, to_c
     canvas, painted = np.zeros((128, 128, 3), dtype=np.uint8), np.zeros((128, 128), dtype=int)
     for number, change in enumerate(four):
         image = bright_rectangle(90, 70, (30, 25, 70, 60) if number == quadrant else (0, 0, 0, 0))
-        where = mosaic.place_quadrant(drawn, number, change, augment.region(change, 90, 70, "stretch"), 90, 70, 128)
+        where = mosaic.place_quadrant(
+            drawn, number, change, augment.region(change, 90, 70, 128, "stretch"), 90, 70, 128
+        )
         where, window = paint(image, where)
         canvas[where.top : where.bottom, where.left : where.right] = window
         painted[where.top : where.bottom, where.left : where.right] += 1
@@ -115,7 +117,7 @@ def test_padding_never_lies_next_to_the_cross(quadrant: int, flip: bool, to_cros
     # 10 to 25 px of padding on every side of a 100 px picture, a different width each
     change = Change(-0.1, -0.15, -0.2, -0.25, flip=flip, hue=0, saturation=1, exposure=1)
     drawn = Mosaic(0.4, 0.6, (0, 0, 0), (to_cross,) * 4)
-    crop = augment.region(change, 100, 100, "stretch")
+    crop = augment.region(change, 100, 100, 100, "stretch")
     where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, 100)
     assert seen_edges(where, 100) == pytest.approx((40, 60))
 
@@ -125,7 +127,7 @@ def test_padding_never_lies_next_to_the_cross(quadrant: int, flip: bool, to_cros
 def test_the_cross_of_an_input_that_is_no_square(quadrant: int, to_cross: bool) -> None:
     change = Change(-0.1, -0.15, -0.2, -0.25, flip=False, hue=0, saturation=1, exposure=1)
     drawn = Mosaic(0.25, 0.5, (0, 0, 0), (to_cross,) * 4)
-    crop = augment.region(change, 100, 100, "stretch")
+    crop = augment.region(change, 100, 100, 100, "stretch")
     where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, (60, 120))
     assert seen_edges(where, 100) == pytest.approx((30, 30))  # 0.25 of 120, 0.5 of 60
     assert (where.right - where.left, where.bottom - where.top) == (30 if quadrant % 2 == 0 else 90, 30)
@@ -135,7 +137,7 @@ def test_the_cross_of_an_input_that_is_no_square(quadrant: int, to_cross: bool) 
 @pytest.mark.parametrize("quadrant", range(4))
 def test_a_crop_pushed_to_the_cross_ends_with_the_picture(quadrant: int, flip: bool) -> None:
     change = Change(0.1, 0.15, 0.2, 0.25, flip=flip, hue=0, saturation=1, exposure=1)  # a crop inside the picture
-    crop = augment.region(change, 100, 100, "stretch")
+    crop = augment.region(change, 100, 100, 100, "stretch")
     pushed, left_alone = (
         mosaic.place_quadrant(Mosaic(0.4, 0.6, (0, 0, 0), (to_cross,) * 4), quadrant, change, crop, 100, 100, 100)
         for to_cross in (True, False)
@@ -149,7 +151,7 @@ def test_a_crop_pushed_to_the_cross_ends_with_the_picture(quadrant: int, flip: b
 def test_pushed_to_the_cross_the_pictures_meet_there(quadrant: int, flip: bool) -> None:
     change = Change(-0.2, -0.2, -0.1, -0.3, flip=flip, hue=0, saturation=1, exposure=1)
     drawn = Mosaic(0.5, 0.5, (0, 0, 0), (True,) * 4)
-    crop = augment.region(change, 100, 100, "stretch")
+    crop = augment.region(change, 100, 100, 100, "stretch")
     where = mosaic.place_quadrant(drawn, quadrant, change, crop, 100, 100, 100)
     image = np.full((100, 100, 3), 255, dtype=np.uint8)
     _, window = paint(image, where)
@@ -225,7 +227,9 @@ def test_exposure_and_saturation() -> None:
 @pytest.mark.parametrize("resize", [0.5, 1.5])
 def test_resize_scales_the_region_about_its_middle(fit, resize: float) -> None:
     change = Change(0.1, 0.2, -0.1, 0, flip=False, hue=0, saturation=1, exposure=1)
-    still, grown = (augment.region(one, 90, 60, fit) for one in (change, dataclasses.replace(change, resize=resize)))
+    still, grown = (
+        augment.region(one, 90, 60, 96, fit) for one in (change, dataclasses.replace(change, resize=resize))
+    )
     for low, high in ((0, 2), (1, 3)):
         assert grown[high] - grown[low] == pytest.approx(resize * (still[high] - still[low]))
         assert grown[high] + grown[low] == pytest.approx(still[high] + still[low])
@@ -274,9 +278,25 @@ def test_snapping_moves_edges_by_less_than_a_pixel(
         np.testing.assert_allclose(ends, [patch.target[at], patch.target[at + 2]], atol=0.51 + 1.01 * abs(scale))
 
 
+@pytest.mark.parametrize(
+    ("size", "region"),
+    [
+        (96, (0, -15, 90, 75)),  # 90 x 60 in a square: 30 are missing in height
+        ((96, 192), (-15, 0, 105, 60)),  # twice as wide as high: 120 x 60
+        ((192, 96), (0, -60, 90, 120)),  # twice as high as wide: 90 x 180
+        ((64, 96), (0, 0, 90, 60)),  # 3 to 2, as the picture
+    ],
+)
+def test_a_letterboxed_picture_keeps_its_aspect_ratio_in_an_input_of_any(size, region) -> None:
+    found = augment.region(PLAIN, 90, 60, size, "letterbox")
+    assert found == pytest.approx(region)
+    where = augment.place(found, False, size)
+    assert where.scale_x == pytest.approx(where.scale_y)
+
+
 def test_without_a_change_the_picture_is_what_a_resize_makes_of_it() -> None:
     image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
-    where = augment.place(augment.region(PLAIN, 90, 70, "stretch"), False, (35, 60))
+    where = augment.place(augment.region(PLAIN, 90, 70, (35, 60), "stretch"), False, (35, 60))
     snapped, painted = paint(image, where)
     assert snapped == pytest.approx(where)
     np.testing.assert_array_equal(painted, cv2.resize(image, (60, 35)))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data import store
+from data import read, store
 from data.cache import SharedCache, Wanted
 from data.config import AugmentConfig
 from data.example import Example
@@ -63,9 +63,9 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     read: list[Path] = []
     real = store.PictureStore._load
 
-    def counted(self: store.PictureStore, path: Path) -> StoredPicture:
+    def counted(self: store.PictureStore, path: Path, digest: bytes | None) -> StoredPicture:
         read.append(path)
-        return real(self, path)
+        return real(self, path, digest)
 
     monkeypatch.setattr(store.PictureStore, "_load", counted)
     return read
@@ -275,3 +275,18 @@ def test_splits_whose_files_have_the_same_names_and_sizes_do_not_share_pictures(
         shared = SharedCache.of("the data set", split, environment)
         (seen,) = Pipeline(examples, store_side=32, shared=shared).evaluation(size=32, fit="stretch", batch=3)
         assert np.unique(seen.images).tolist() == [level]
+
+
+def test_a_picture_that_changed_after_it_was_read_never_gets_in(tmp_path: Path, make_yolo) -> None:
+    labels = {f"{number}": "0 .5 .5 .5 .5\n" for number in range(6)}
+    root = make_yolo(tmp_path / "set", dict.fromkeys(("train", "val", "test"), labels))
+    for number in range(6):
+        write_noise(root / "train" / "images" / f"{number}.png", 2 * number)
+    dataset = read.load(root)
+    shared = SharedCache(dataset.fingerprint, tmp_path / "cache", AMPLE)
+    write_noise(root / "train" / "images" / "3.png", 20)  # of the same size
+    with pytest.raises(ValueError, match=r"3\.png: expected the file that was read with its boxes"):
+        batches(Pipeline(dataset.splits["train"], store_side=80, shared=shared))
+    write_noise(root / "train" / "images" / "3.png", 2 * 3)  # as it was
+    again, alone = (Pipeline(dataset.splits["train"], store_side=80, shared=cache) for cache in (shared, None))
+    assert same(batches(again), batches(alone))

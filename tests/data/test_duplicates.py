@@ -100,6 +100,15 @@ def test_bccd_has_its_two_boxes_and_nothing_else() -> None:
     ]
 
 
+def test_copies_of_16_bits_are_found(tmp_path: Path) -> None:
+    narrow = [7000 + cv2.cvtColor(blobs(seed), cv2.COLOR_BGR2GRAY).astype(np.uint16) * 2 for seed in range(3)]
+    train = [example(tmp_path / f"{seed}.png", image) for seed, image in enumerate(narrow)]
+    copy = example(tmp_path / "copy.tif", narrow[1] + 300)
+    assert [
+        (p.example.path.name, p.other.path.name) for p in duplicates.across_splits({"train": train, "val": [copy]})
+    ] == [("1.png", "copy.tif")]
+
+
 def test_check_lists_them(tmp_path: Path, make_yolo: Make) -> None:
     good = "0 .5 .5 .5 .5\n"
     root = make_yolo(tmp_path, {"train": {"a": good}, "val": {"b": good}, "test": {"c": good}})

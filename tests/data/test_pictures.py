@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.pictures import PictureError, TruncatedPictureError, picture_size, pictures_in, read_picture
+from data.pictures import PictureError, TruncatedPictureError, picture_frame, picture_size, pictures_in, read_picture
 
 
 def write(path: Path, image: np.ndarray) -> Path:
@@ -148,3 +148,50 @@ def test_a_palette_is_expanded(tmp_path: Path) -> None:
 def test_of_16_bits_the_high_ones_stay(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"x{suffix}", np.array([[0, 0x0180, 0x7F00, 0xFF00, 0xFFFF]], dtype=np.uint16))
     np.testing.assert_allclose(read_picture(path)[0, :, 0], [0, 1, 127, 255, 255], atol=1)
+
+
+THERMAL = np.linspace(7000, 9000, 30 * 40).reshape(30, 40).round().astype(np.uint16)  # a warm body at 14 bits
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_narrow_range_of_16_bits_is_stretched(tmp_path: Path, suffix: str) -> None:
+    # Their high bytes are 27 to 35: nine shades would be left of two thousand.
+    path = write(tmp_path / f"x{suffix}", THERMAL)
+    image = read_picture(path)[:, :, 0]
+    np.testing.assert_allclose(image, (THERMAL.astype(float) - 7000) / 2000 * 255, atol=0.51)
+    assert picture_frame(path).stretched == (7000, 9000)
+
+
+def test_dead_pixels_do_not_stretch_the_range(tmp_path: Path) -> None:
+    image = np.tile(THERMAL, (10, 10))  # 120,000 pixels, of which 12 may be dead at each end
+    image[0, :12], image[1, :12] = 0, 65535
+    path = write(tmp_path / "x.png", image)
+    assert picture_frame(path).stretched == (7000, 9000)
+    assert (read_picture(path)[0, :12] == 0).all()
+    assert (read_picture(path)[1, :12] == 255).all()
+
+
+def test_colours_of_16_bits_are_stretched_alike(tmp_path: Path) -> None:
+    colours = np.zeros((20, 20, 3), np.uint16)
+    colours[:10], colours[10:] = (1000, 2000, 3000), (2000, 1000, 5000)  # blue, green, red
+    image = read_picture(write(tmp_path / "x.png", colours))
+    # 1000 becomes 0 and 5000 becomes 255: 64 for each thousand between
+    assert image[0, 0].tolist() == [128, 64, 0]
+    assert image[-1, 0].tolist() == [255, 0, 64]
+
+
+@pytest.mark.parametrize("image", [np.full((9, 9), 8000, np.uint16), (THERMAL - 7000) * 20])
+def test_one_shade_and_a_wide_range_keep_their_high_bytes(tmp_path: Path, image: np.ndarray) -> None:
+    path = write(tmp_path / "x.png", image)
+    np.testing.assert_array_equal(read_picture(path)[:, :, 0], image >> 8)
+    assert picture_frame(path).stretched is None
+
+
+def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.png", NOISE)
+    digest = picture_frame(path).digest
+    np.testing.assert_array_equal(read_picture(path, digest), NOISE[:, :, ::-1])
+    write(path, NOISE[::-1])  # as large, and in the same moment of a file system's clock
+    with pytest.raises(PictureError, match=r"x\.png: expected the file that was read with its boxes, got one that"):
+        read_picture(path, digest)
+    assert picture_frame(path).digest != digest

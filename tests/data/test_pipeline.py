@@ -147,6 +147,18 @@ def test_boxes_beyond_the_most_are_shuffled_cut_and_counted(examples: list[Examp
     np.testing.assert_allclose(made.boxes[0, :, 0], made.classes[0] * 2 * 96 / 90, rtol=1e-5)
 
 
+def test_the_first_batch_with_too_many_boxes_is_told(examples: list[Example], caplog: pytest.LogCaptureFixture) -> None:
+    row = np.array([[x, 10, x + 4, 20] for x in range(0, 40, 10)], dtype=np.float32)
+    four = [Example(examples[0].path, 90, 70, row, np.zeros(4, dtype=np.int32))]
+    pipeline = Pipeline(four, store_side=90)
+    batch(pipeline, augment=AugmentConfig(jitter=0, mosaic_prob=0))
+    assert caplog.messages == []  # 4 of 8
+    for step in range(3):  # mosaics of four
+        batch(pipeline, augment=AugmentConfig(jitter=0.4, mosaic_prob=1, min_visible_share=0), step=step, batch=64)
+    (message,) = caplog.messages
+    assert "expected at most 8 boxes in a training picture (input.max_boxes), got more" in message
+
+
 def test_evaluation_gives_every_picture_once_and_the_way_back(examples: list[Example]) -> None:
     pipeline = Pipeline(examples, store_side=45)
     seen = []
@@ -174,7 +186,7 @@ def test_training_shapes_change_with_the_period_only() -> None:
 def test_the_store_stays_within_its_bytes() -> None:
     reads: list[str] = []
 
-    def read(path: Path) -> np.ndarray:
+    def read(path: Path, _: bytes | None) -> np.ndarray:
         reads.append(path.name)
         return np.zeros((10, 10, 3), dtype=np.uint8)
 

@@ -96,9 +96,12 @@ def test_no_training_split(tmp_path: Path, make_yolo: Make) -> None:
     assert "expected a train split" in sentence(make_yolo(tmp_path, {"val": {"a": GOOD}}))
 
 
-def test_a_missing_test_split_is_cut_from_train_and_told(tmp_path: Path, make_yolo: Make) -> None:
+def test_a_missing_test_split_is_cut_from_train_and_told(tmp_path: Path, make_yolo: Make, make_picture: Make) -> None:
     train = {f"t{i}": GOOD for i in range(10)}
-    dataset = read.load(make_yolo(tmp_path, {"train": train, "val": {"v": GOOD}}))
+    root = make_yolo(tmp_path, {"train": train, "val": {"v": GOOD}})
+    for number, name in enumerate(train):
+        make_picture(root / "train" / "images" / f"{name}.png", value=20 * number)
+    dataset = read.load(root)
     assert {split: len(examples) for split, examples in dataset.splits.items()} == {"train": 8, "val": 1, "test": 2}
     assert [(p.kind, p.detail) for p in dataset.problems] == [
         ("split_cut", "no test split: 2 of 10 training pictures, by seed 0")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data import synthetic
-from evolve import objective, task
+from evolve import objective, starting_weights, task
 from evolve.trial import TrialDiverged, TrialSpec
 from evolve.trial_config import TrialConfig
 from model.config import DetectorConfig
@@ -160,8 +160,8 @@ def test_output_maps_are_taken_over_for_the_same_classes_alone(warm, tmp_path):
     written = tmp_path / "detector.keras"
     list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
     trained = warm.weights()
-    same = objective.base_weights(written, warm.class_names, warm.anchors)
-    other = objective.base_weights(written, list(reversed(warm.class_names)), warm.anchors)
+    same = starting_weights.base_weights(written, warm.class_names, warm.anchors)
+    other = starting_weights.base_weights(written, list(reversed(warm.class_names)), warm.anchors)
     assert same.keys() == other.keys() == trained.keys()
     for name, value in trained.items():
         np.testing.assert_array_equal(same[name], value, err_msg=name)
@@ -178,7 +178,7 @@ def test_other_classes_start_fresh_by_the_seed(warm, tmp_path):
     written = tmp_path / "detector.keras"
     list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
     trainer = warm._trainer
-    other = objective.base_weights(written, list(reversed(warm.class_names)), warm.anchors)
+    other = starting_weights.base_weights(written, list(reversed(warm.class_names)), warm.anchors)
     starts = []
     for seed in (1, 2, 1):
         assert trainer.reset(seed, other) == ()
@@ -196,7 +196,9 @@ def test_taken_over_output_maps_show_the_same_boxes_with_other_anchors(warm, tmp
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     before = trainer.forward(images, (1.2, 1.1, 1.05)).boxes
     old = trainer.anchors
-    trainer.reset(0, objective.base_weights(written, warm.class_names, [(w * 1.5, h * 0.8) for w, h in warm.anchors]))
+    trainer.reset(
+        0, starting_weights.base_weights(written, warm.class_names, [(w * 1.5, h * 0.8) for w, h in warm.anchors])
+    )
     trainer.anchors = old * np.asarray([1.5, 0.8], np.float32)
     try:
         from model import decode
@@ -213,7 +215,7 @@ def test_weights_that_hold_no_number_are_refused(warm, tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint, "read_weights", lambda _: {"head8_conv/kernel": np.asarray([np.nan])})
     with pytest.raises(ValueError, match="head8_conv/kernel: expected finite numbers"):
-        objective.base_weights(tmp_path / "x.keras", warm.class_names, warm.anchors)
+        starting_weights.base_weights(tmp_path / "x.keras", warm.class_names, warm.anchors)
 
 
 def test_a_pretrained_backbone_gives_nothing_else(warm, tmp_path):
@@ -224,23 +226,23 @@ def test_a_pretrained_backbone_gives_nothing_else(warm, tmp_path):
         list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
     finally:
         warm.notes = notes
-    taken = objective.base_weights(written, warm.class_names, warm.anchors)
+    taken = starting_weights.base_weights(written, warm.class_names, warm.anchors)
     assert taken
     assert all(name.startswith("backbone_") for name in taken)
 
 
 def test_the_shipped_base_gives_all_but_the_classes():
-    base = objective.base_weights(task.EMBEDDED_BASE, [str(digit) for digit in range(10)], [(8.0, 8.0)] * 9)
+    base = starting_weights.base_weights(task.EMBEDDED_BASE, [str(digit) for digit in range(10)], [(8.0, 8.0)] * 9)
     fresh = {name: np.isnan(value).mean() for name, value in base.items() if np.isnan(value).any()}
     assert set(fresh) == {f"head{stride}_output/{name}" for stride in (8, 16, 32) for name in ("kernel", "bias")}
     assert set(fresh.values()) == {10 / 15}
     assert any(name.startswith("backbone_") for name in base)
     assert any(name.startswith("neck_") for name in base)
     assert task.EMBEDDED_BASE.stat().st_size < 8_000_000
-    described = objective.describe_weights(task.EMBEDDED_BASE, DetectorConfig(width=0.125, depth=0.34), ["0"])
+    described = starting_weights.describe_weights(task.EMBEDDED_BASE, DetectorConfig(width=0.125, depth=0.34), ["0"])
     assert described["taken_over"] == "all but the classes in the output maps"
-    with pytest.raises(ValueError, match=r"detector\.width 1, got 0\.125"):
-        objective.describe_weights(task.EMBEDDED_BASE, DetectorConfig(), ["0"])
+    with pytest.raises(ValueError, match=r"detector\.width 1.0, got 0\.125"):
+        starting_weights.describe_weights(task.EMBEDDED_BASE, DetectorConfig(), ["0"])
 
 
 def test_another_seed_is_another_training(warm):
@@ -269,3 +271,39 @@ def test_changed_data_is_refused_by_fingerprint(data):
 def test_a_structural_setting_traces_anew(warm):
     list(warm(_spec()))
     assert sum(m.traces for m in warm(_spec(train__batch=2))) > 0
+
+
+def test_yolov4_tiny_trains_and_is_kept(tmp_path):
+    """The same loop with two output maps: pieces equal the whole, techniques without a network of their own are on."""
+    root = tmp_path / "set"
+    synthetic.write(root, seed=3, size=64, images={"train": 12, "val": 6, "test": 6}, digits="target")
+    described = objective.describe_data(root, size=32, fit="stretch", variant="yolov4-tiny")
+    assert described["anchors"][0] == [1.0, 1.0]
+    assert len(described["anchors"]) == 6
+    rest = {address: value for address, value in SMALL.items() if not address.startswith("detector.")}
+    network = {"detector.variant": "yolov4-tiny", "detector.width": 0.125, "detector.backbone_activation": "leaky"}
+    train = objective.detection_objective(
+        data=str(root),
+        class_names=described["class_names"],
+        anchors=described["anchors"],
+        fingerprint=described["fingerprint"],
+    )
+    spec = TrialSpec(
+        "tiny", {**rest, **network, "optimizer.ema_decay": 0.0}, seed=5, stop_step=6, checkpoint=tmp_path / "tiny.keras"
+    )
+    whole = list(train(spec))
+    assert set(whole[-1].scores) == {"val/map50_95", "val/map50", "val/map75"}
+    weights = train.weights()
+    half = replace(spec, stop_step=3, state_dir=tmp_path, checkpoint=None, evaluate_splits=())
+    assert len(list(train(half))) > 0
+    assert list(train(replace(spec, start_step=3, state_dir=tmp_path)))[-1].scores == whole[-1].scores
+    for name, value in train.weights().items():
+        np.testing.assert_array_equal(value, weights[name], err_msg=name)
+    taken = starting_weights.base_weights(tmp_path / "tiny.keras", described["class_names"], described["anchors"])
+    assert taken.keys() == weights.keys()
+    for name, value in taken.items():
+        np.testing.assert_array_equal(value, weights[name], err_msg=name)
+    with pytest.raises(
+        ValueError, match=r"expected weights of a network with detector\.variant yolov4, got yolov4-tiny"
+    ):
+        starting_weights.describe_weights(tmp_path / "tiny.keras", DetectorConfig(width=0.125), ("one",))

@@ -12,6 +12,7 @@ from evolve.genetics import seeding
 from evolve.genetics import space as spaces
 from evolve.genetics.operators import mutate
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
+from model.config import YOLOV4_TINY
 
 SPACES = sorted(task.SPACES.glob("*.yaml"))
 
@@ -62,7 +63,7 @@ def test_the_released_network_is_the_variant() -> None:
     assert released["detector.sam"] is False
     assert released["detector.shortcut"] == "add"
     assert (released["detector.width"], released["detector.depth"]) == (1.0, 1.0)
-    with pytest.raises(task.InputError, match="--variant: expected one of yolov4, got 'v9'"):
+    with pytest.raises(task.InputError, match="--variant: expected one of yolov4, yolov4-tiny, got 'v9'"):
         task.variant_settings("v9")
 
 
@@ -97,6 +98,17 @@ def test_weights_of_another_network_are_seen_setting_by_setting() -> None:
 def with_settings(**wanted: object) -> spaces.SearchSpace:
     request = task.TaskRequest(**wanted)  # type: ignore[arg-type]
     return task._with_settings(spaces.load(task.EMBEDDED_SPACE), request)
+
+
+def test_yolov4_tiny_is_a_network_of_the_same_spaces() -> None:
+    space = with_settings(variant="yolov4-tiny", settings={"detector.width": "0.25"})
+    detector = TrialConfig.from_settings(settings_of(space, space.defaults())).detector
+    assert detector == replace(YOLOV4_TINY, width=0.25)
+    assert not {"regularization.dropblock_rate", "detector.scale_xy_8"} & set(space.genes)
+    assert "augment.mosaic_prob" in space.genes  # what has nothing to do with the network is searched as ever
+    assert with_settings(variant="yolov4-tiny", preset="darknet").trial["detector.backbone_activation"] == "leaky"
+    with pytest.raises(task.InputError, match="--preset: expected darknet, as yolov4-tiny has no other, got 'paper'"):
+        with_settings(variant="yolov4-tiny", preset="paper")
 
 
 def test_no_gene_is_searched_whose_technique_is_off() -> None:

@@ -6,7 +6,14 @@ import pytest
 
 HERE = Path(__file__).parent
 # numpy and the standard library are enough for these; a new file counts as one that needs the network
-LIGHT = {"test_average_precision.py", "test_evaluate.py", "test_predict.py", "test_presets.py", "test_schedule.py"}
+LIGHT = {
+    "test_average_precision.py",
+    "test_evaluate.py",
+    "test_predict.py",
+    "test_presets.py",
+    "test_scales.py",
+    "test_schedule.py",
+}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

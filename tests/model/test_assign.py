@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from model import assign
+from model import assign, scales
 
 RELEASED = np.asarray(
     [(12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)], np.float32
@@ -60,7 +60,7 @@ def _assign(boxes, classes, num_classes=3):
         RELEASED,
         0.213,
         num_classes=num_classes,
-        strides=(8, 16, 32),
+        found=scales.YOLOV4,
         grids=[(8, 8), (4, 4), (2, 2)],
     )
 
@@ -85,3 +85,34 @@ def test_truths_on_one_anchor_share_its_weight_and_both_classes():
     targets = ops.convert_to_numpy(found.class_targets)[0]
     assert targets[0, 4].tolist() == [1, 0, 1]
     assert targets[2, 0].tolist() == [0, 1, 0]  # alone in its cell
+
+
+TINY = np.asarray([[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]], np.float32)  # cfg/yolov4-tiny.cfg
+
+
+@pytest.mark.parametrize(
+    ("box", "answers"),
+    [
+        # In the cfg stride 16 has mask=1,2,3 and stride 32 mask=3,4,5: answers 0 to 2 and 3 to 5.
+        ([100, 100, 123, 127], [0]),  # anchor 1
+        ([100, 100, 181, 182], [2, 3]),  # anchor 3, on both maps
+        ([40, 40, 384, 359], [5]),  # anchor 5
+        ([100, 100, 110, 114], [0]),  # anchor 0 answers nowhere: the next best, 1, does
+    ],
+)
+def test_answers_of_yolov4_tiny(box, answers):
+    found = assign.assign(
+        np.asarray([[box]], np.float32),
+        np.asarray([[0]], np.int32),
+        TINY,
+        1.0,
+        num_classes=2,
+        found=scales.TINY,
+        grids=[(26, 26), (13, 13)],
+    )
+    positive = ops.convert_to_numpy(found.positive)[0, 0]
+    assert np.flatnonzero(positive).tolist() == answers
+    np.testing.assert_array_equal(ops.convert_to_numpy(found.weight)[0, 0], positive)  # nobody else on that anchor
+    centre = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
+    assert ops.convert_to_numpy(found.columns)[0, 0].tolist() == [centre[0] // 16, centre[0] // 32]
+    assert ops.convert_to_numpy(found.rows)[0, 0].tolist() == [centre[1] // 16, centre[1] // 32]

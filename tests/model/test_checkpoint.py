@@ -194,7 +194,7 @@ def test_an_archive_of_keras_alone_is_not_ours(model: keras.Model, tmp_path: Pat
     ("changes", "words"),
     [
         ({"format": 2}, "expected checkpoint format 1, got 2"),
-        ({"anchors": [[1, 2]]}, "anchors: expected nine pairs"),
+        ({"anchors": [[1, 2]]}, "anchors: expected 9 pairs"),
         ({"class_names": None}, "class_names"),
         ({"class_names": ["one"]}, "do not fit, such as head"),
         ({"detector": {"width": 0.05, "depth": 0.1, "wings": 2}}, "wings"),

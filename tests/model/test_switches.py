@@ -66,7 +66,7 @@ def step(config: DetectorConfig, rate: float = 0.0, *, large: bool = False) -> S
     inside = keras.Model(model.inputs, [layer.output for layer in model.layers])
     with tf.GradientTape() as tape:
         outputs = dict(zip(names, inside([images], training=True), strict=True))
-        maps = [outputs[f"head{stride}_output"] for stride in decode.STRIDES]
+        maps = [outputs[f"head{stride}_output"] for stride in (8, 16, 32)]
         losses = loss.detection_loss(
             maps, boxes, labels, ANCHORS, tf.constant(config.scale_xy), loss.settings(LossConfig())
         )
@@ -224,7 +224,7 @@ def test_kinds_and_normalizations_of_shortcuts_differ_only_once_their_weights_mo
 def maps(seed: int = 0) -> list[NDArray[np.float32]]:
     """Raw output maps of two pictures of 64 px."""
     rng = np.random.default_rng(seed)
-    return [rng.normal(0, 1, (2, 64 // s, 64 // s, 3 * (5 + CLASSES))).astype(np.float32) for s in decode.STRIDES]
+    return [rng.normal(0, 1, (2, 64 // s, 64 // s, 3 * (5 + CLASSES))).astype(np.float32) for s in (8, 16, 32)]
 
 
 def terms(

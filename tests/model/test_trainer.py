@@ -239,3 +239,34 @@ def test_which_steps_are_adversarial_is_drawn_by_seed_and_step() -> None:
     assert drawn == [train.is_adversarial(0, step, its) for step in range(1, 1001)]
     assert drawn != [train.is_adversarial(1, step, its) for step in range(1, 1001)]
     assert not any(train.is_adversarial(0, step, config()) for step in range(1, 100))
+
+
+def test_yolov4_tiny_learns_by_the_same_step():
+    its = config(
+        detector__variant="yolov4-tiny",
+        detector__width=0.125,
+        detector__depth=1.0,
+        detector__sam=False,
+        detector__shortcut="add",
+        detector__dropblock_place="none",
+        regularization__cmbn=True,
+    )
+    trainer = Trainer(its.detector, CLASSES, [(1, 1), *ANCHORS[1:6]], train=its.train)
+    trainer.reset(3)
+    losses = [trainer.step(Pictures(), train.settings_vector(step, its))[0] for step in range(1, 81)]
+    assert losses[-1] < losses[0] / 3
+    assert trainer.traces == 1
+    assert trainer.forward(Pictures().images, its.detector.scale_xy).boxes.shape == (BATCH, 3 * (4 * 4 + 2 * 2), 4)
+    trainer.reset(3)
+    before = trainer.weights()
+    frozen = train.settings_vector(1, config(optimizer__freeze_share=1.0, optimizer__learning_rate=0.1))
+    trainer.step(Pictures(), frozen, attacked=True)
+    # running statistics move all the same
+    names = {name for name in moved_weights(before, trainer.weights()) if "moving" not in name}
+    assert names
+    assert all(name.startswith(("neck_", "head")) for name in names)
+
+
+def moved_weights(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> set[str]:
+    """Names of the weights that differ."""
+    return {name for name in first if not np.array_equal(first[name], second[name])}

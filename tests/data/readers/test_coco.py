@@ -139,6 +139,7 @@ def test_a_segmentation_is_used_only_without_a_box(tmp_path: Path, make_coco: Ma
         (lambda d: d["annotations"][0].update(bbox=[1, 2, 0, 4]), "zero_area_box"),
         (lambda d: d["annotations"][0].update(bbox=[30, 12, -20, 6]), "inverted_box"),
         (lambda d: d["annotations"][0].update(bbox=[50, 2, 3, 4]), "box_outside_picture"),
+        (lambda d: d["annotations"][0].update(bbox=[-9, 2, 20, 4]), "clipped_box"),
         (lambda d: d["annotations"].append(d["annotations"][0]), "duplicate_box"),
         (lambda d: d["annotations"][0].update(category_id=[1]), "class_out_of_range"),
         (lambda d: d["annotations"][0].update(category_id=4), "class_out_of_range"),

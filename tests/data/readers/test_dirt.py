@@ -151,13 +151,26 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["voc", "yolo"])
+@pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("what", KINDS)
 def test_pictures_of_all_kinds(tmp_path: Path, kind: str, what: str) -> None:
     name, content = KINDS[what]
+    if kind == "coco" and what == "bytes of no encoding":
+        pytest.skip("JSON is text: it cannot name such a file")
     dataset = read.load(data_set(tmp_path, kind, content, BOX, (40, 30), name))
     assert dataset.problems == ()
     assert_on_its_pixels(dataset.splits["train"][0])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_thermal_picture_of_16_bits_is_stretched_and_told(tmp_path: Path, kind: str) -> None:
+    warm = 7000 + stored()[:, :, 0].astype(np.uint16) * 8  # 7160 to 8840: as a camera of 14 bits writes a scene
+    dataset = read.load(data_set(tmp_path, kind, encoded(".png", warm), BOX, (40, 30), "a.png"))
+    assert_on_its_pixels(dataset.splits["train"][0])
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("narrow_range", f"{split}/a.png") for split in ("train", "val", "test")
+    ]
+    assert "7160 to 8840" in dataset.problems[0].detail
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -190,6 +203,18 @@ def test_fractions_are_kept(tmp_path: Path, kind: str) -> None:
     box = (4.125, 8.0625, 20.75, 14.3)
     (example,) = read.load(data_set(tmp_path, kind, encoded(), box, (40, 30), "a.jpg")).splits["train"]
     np.testing.assert_allclose(example.boxes, [box], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_class_names_with_spaces(tmp_path: Path, kind: str) -> None:
+    root = data_set(tmp_path, kind, encoded(), BOX, (40, 30), "a.jpg")
+    for file in root.rglob("*"):
+        if file.suffix in (".xml", ".json") or file.name == "classes.txt":
+            file.write_text(file.read_text().replace("dog", "traffic light (red)"))
+    dataset = read.load(root)
+    assert dataset.class_names == ("traffic light (red)",)
+    assert dataset.splits["val"][0].classes.tolist() == [0]
+    assert dataset.problems == ()
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -4,7 +4,7 @@ import cProfile
 import os
 import pstats
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -68,6 +68,40 @@ def test_the_nearest_of_several(tmp_path: Path, near: str, expected: str | None)
     assert str(getattr(folder.picture("1.jpg", split="val"), "place", None)) == "images/val/1.jpg"
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "expected"),
+    [
+        ("1.jpg", "val", "valid/images/1.jpg"),
+        ("/home/x/images/1.jpg", "val", "valid/images/1.jpg"),  # its folder is that of both
+        ("train/images/1.jpg", "val", "train/images/1.jpg"),  # the name itself says more
+        ("1.jpg", None, None),
+    ],
+)
+def test_the_split_decides_where_the_name_does_not(
+    tmp_path: Path, name: str, split: str | None, expected: str | None
+) -> None:
+    folder = made(tmp_path, "train/images/1.jpg", "valid/images/1.jpg")
+    found = folder.picture(name, PurePosixPath("lists"), split)
+    assert (str(found.place) if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "near", "expected"),
+    [
+        ("film77/001.jpg", "", "images/film77/001.jpg"),
+        ("/elsewhere/film77/001.jpg", "", "images/film77/001.jpg"),
+        ("001", "Annotations/film77", "images/film77/001.jpg"),
+        ("001.jpg", "", "001.jpg"),
+        ("001.jpg", "elsewhere", None),
+        ("film500/001.jpg", "elsewhere", None),
+    ],
+)
+def test_a_frame_of_many_films_is_found_by_its_film(tmp_path: Path, name: str, near: str, expected: str | None) -> None:
+    folder = made(tmp_path, "001.jpg", *(f"images/film{i}/001.jpg" for i in range(300)))
+    found = folder.picture(name, PurePosixPath(near))
+    assert (str(found.place) if found else None) == expected
+
+
 def test_letters_of_two_signs_are_those_of_one(tmp_path: Path) -> None:
     apart, composed = unicodedata.normalize("NFD", "größe 강아지"), unicodedata.normalize("NFC", "größe 강아지")
     folder = made(tmp_path, f"{apart}.jpg")
@@ -112,7 +146,10 @@ def test_a_linked_folder_elsewhere_is_read_once(tmp_path: Path, make_yolo: Make)
     ]
     dataset = read.load(root)
     assert {split: len(examples) for split, examples in dataset.splits.items()} == {"train": 1, "val": 1, "test": 1}
-    assert [(p.kind, p.file) for p in dataset.problems] == [("link_loop", "train/loop")]
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("repeated_link", "valid again"),
+        ("link_loop", "train/loop"),
+    ]
 
 
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
@@ -159,30 +196,36 @@ def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
         folders.walk(tmp_path)
 
 
-def calls(root: Path) -> int:
+def calls(root: Path, expected: int) -> int:
     """How many function calls the reading of this folder takes: a measure of work that no busy machine changes."""
     profile = cProfile.Profile()
-    profile.runcall(read.load_as_it_is, root)
+    dataset = profile.runcall(read.load_as_it_is, root)
+    assert [len(examples) for examples in dataset.splits.values()] == [expected]
+    assert dataset.problems == ()
     return pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo", "list"])
+@pytest.mark.parametrize("films", [False, True])  # as many folders as pictures in each, with the same names
 def test_work_grows_with_the_number_of_files_and_not_with_its_square(
-    tmp_path: Path, make_picture: Callable[..., None], xml: Callable[..., str], kind: str
+    tmp_path: Path, make_picture: Callable[..., None], xml: Callable[..., str], kind: str, films: bool
 ) -> None:
     counted = {}
-    for number in (50, 400):
+    for number in (200, 1600):
         root = tmp_path / f"{number}"
-        make_picture(root / "images" / "0000.png")
-        for i in range(1, number):
-            os.link(root / "images" / "0000.png", root / "images" / f"{i:04d}.png")
-        write_labels(root, kind, number, xml(("dog", 1, 1, 9, 9)))
-        counted[number] = calls(root)
-    assert counted[400] < 8.8 * counted[50]
+        side = round(number**0.5)
+        names = [f"film{i // side}/{i % side:04d}" if films else f"{i:04d}" for i in range(number)]
+        make_picture(tmp_path / "one.png")
+        for name in names:
+            (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(tmp_path / "one.png", root / "images" / f"{name}.png")
+        write_labels(root, kind, names, xml(("dog", 1, 1, 9, 9)))
+        counted[number] = calls(root, number)
+    assert counted[1600] < 8.8 * counted[200]
 
 
-def write_labels(root: Path, kind: str, number: int, xml: str) -> None:
-    names = [f"{i:04d}" for i in range(number)]
+def write_labels(root: Path, kind: str, names: Sequence[str], xml: str) -> None:
+    number = len(names)
     if kind == "coco":
         images = ",".join(f'{{"id": {i}, "file_name": "{name}.png"}}' for i, name in enumerate(names))
         boxes = ",".join(f'{{"image_id": {i}, "category_id": 1, "bbox": [1, 1, 9, 9]}}' for i in range(number))
@@ -192,6 +235,7 @@ def write_labels(root: Path, kind: str, number: int, xml: str) -> None:
     labels = root / ("Annotations" if kind == "voc" else "labels")
     labels.mkdir()
     for name in names:
+        (labels / name).parent.mkdir(exist_ok=True)
         (labels / f"{name}.{'xml' if kind == 'voc' else 'txt'}").write_text(xml if kind == "voc" else GOOD)
     if kind != "voc":
         (root / "classes.txt").write_text("cat\ndog\n")

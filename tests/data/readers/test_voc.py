@@ -174,6 +174,21 @@ def test_lists_with_suffixes_paths_flags_and_crlf(tmp_path: Path, make_voc: Make
     assert dataset.problems == ()
 
 
+def test_a_list_means_the_pictures_in_its_splits_folder(tmp_path: Path, make_picture: Callable[..., None], xml) -> None:
+    for number, split in enumerate(("train", "val", "test"), start=1):
+        make_picture(tmp_path / split / "1.jpg", value=number * 50)
+        (tmp_path / split / "1.xml").write_text(xml(("dog", number, 1, 9, 9)))
+        (tmp_path / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ImageSets" / "Main" / f"{split}.txt").write_text("1\n")
+    dataset = read.load(tmp_path)
+    assert dataset.problems == ()
+    assert {split: [float(e.boxes[0, 0]) for e in found] for split, found in dataset.splits.items()} == {
+        "train": [1],
+        "val": [2],
+        "test": [3],
+    }
+
+
 def test_an_annotation_without_objects_is_a_true_negative(tmp_path: Path, make_voc: Make, xml) -> None:
     dataset = read.load(make_voc(tmp_path, annotations(xml, b=xml()), LISTS))
     assert [len(e.boxes) for e in dataset.splits["train"]] == [2, 0]

@@ -238,6 +238,27 @@ def test_darknet_with_lists_of_another_machine(tmp_path: Path, make_picture: Cal
     ]
 
 
+@pytest.mark.parametrize("line", ["1.jpg\n", "/content/images/1.jpg\n", "D:\\set\\1.jpg\n"])
+@pytest.mark.parametrize("described", [False, True])
+def test_a_list_means_the_pictures_in_its_splits_folder(
+    tmp_path: Path, make_picture: Callable[..., None], line: str, described: bool
+) -> None:
+    (tmp_path / "labels").mkdir()
+    for number, split in enumerate(("train", "valid", "test")):
+        make_picture(tmp_path / split / "images" / "1.jpg")
+        (tmp_path / split / "images" / "1.txt").write_text(f"{number} .5 .5 .5 .2\n")
+        (tmp_path / f"{split}.txt").write_text(line)
+    lists = "train: train.txt\nval: valid.txt\ntest: test.txt\n" if described else ""
+    (tmp_path / "data.yaml").write_text(f"names: [cat, dog, cow]\n{lists}")
+    dataset = read_folder(tmp_path)
+    assert dataset.problems == ()
+    assert {split: [e.classes.tolist() for e in found] for split, found in dataset.splits.items()} == {
+        "train": [[0]],
+        "val": [[1]],
+        "test": [[2]],
+    }
+
+
 def test_a_list_of_ghosts_and_of_pictures_that_one_name_cannot_tell_apart(
     tmp_path: Path, make_picture: Callable[..., None]
 ) -> None:

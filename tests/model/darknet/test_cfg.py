@@ -45,7 +45,7 @@ def test_what_is_written_is_recognized(config: DetectorConfig) -> None:
     assert text.isascii()
     found = recognize.describe(cfg.parse(text))
     assert found.config == config
-    assert (found.variant, found.num_classes, found.height, found.width) == ("yolov4", 3, 320, 512)
+    assert (found.config.variant, found.num_classes, found.height, found.width) == ("yolov4", 3, 320, 512)
     assert found.class_names == ("ring", "häkchen", "dot # 3")
     assert found.anchors == ANCHORS
     assert found.fit == "letterbox"
@@ -62,13 +62,13 @@ def test_without_our_comment_a_cfg_is_guessed_and_compared() -> None:
     half = recognize.describe(cfg.parse(rendered(DetectorConfig(width=0.5, depth=0.5))))
     assert half.sections == topology.sections(DetectorConfig(width=0.5, depth=0.5), 3)
     tiny = cfg.render(
-        topology.tiny_sections(source.RELEASED["yolov4-tiny"], 80),
+        topology.sections(source.RELEASED["yolov4-tiny"], 80),
         height=416,
         width=416,
         anchors=source.ANCHORS["yolov4-tiny"],
     )
     found = recognize.describe(cfg.parse(tiny))
-    assert (found.variant, found.config, found.num_classes) == ("yolov4-tiny", source.RELEASED["yolov4-tiny"], 80)
+    assert (found.config, found.num_classes) == (source.RELEASED["yolov4-tiny"], 80)
 
 
 def test_places_are_counted_from_the_section_itself() -> None:

@@ -1,5 +1,6 @@
 """Our networks against what OpenCV's Darknet importer computes from the files that we write (golden/make.py)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from model import detector, tiny
-from model.config import DetectorConfig
-from model.darknet import convert, source, topology
+from model.config import YOLOV4_TINY, DetectorConfig
+from model.darknet import convert, topology
 from model.summary import summarize
 
 
@@ -35,8 +36,8 @@ def test_names_and_shapes_are_those_of_the_network(config: DetectorConfig) -> No
 
 @pytest.mark.parametrize("width", [1.0, 0.3])
 def test_names_and_shapes_are_those_of_yolov4_tiny(width: float) -> None:
-    config = DetectorConfig(backbone_activation="leaky", width=width)
-    _compare_names(tiny.build_tiny(config, 3), topology.tiny_sections(config, 3))
+    config = replace(YOLOV4_TINY, width=width)
+    _compare_names(detector.build(config, 3), topology.sections(config, 3))
 
 
 def _compare_names(model: keras.Model, sections: Any) -> None:
@@ -48,28 +49,23 @@ def _compare_names(model: keras.Model, sections: Any) -> None:
 
 
 def test_yolov4_tiny_is_the_released_network() -> None:
-    found = summarize(tiny.build_tiny(tiny.RELEASED, 80), 416)
+    found = summarize(detector.build(YOLOV4_TINY, 80), 416)
     # parameters, convolutions and BFLOPs as Darknet prints them for cfg/yolov4-tiny.cfg
     assert (found.trainable, found.convolutions) == (6_056_606, 21)
     assert found.bflops == pytest.approx(6.910, abs=5e-4)
     assert found.outputs == ((26, 26, 255), (13, 13, 255))
     assert found.total == found.trainable + 2 * 3104  # 18 normalized convolutions, 3104 channels in all
-    assert source.RELEASED["yolov4-tiny"] == tiny.RELEASED
-    assert source.ANCHORS["yolov4-tiny"] == tiny.ANCHORS
 
 
 @pytest.mark.parametrize(
-    "config",
-    [
-        DetectorConfig(depth=0.5),
-        DetectorConfig(sam=True),
-        DetectorConfig(shortcut="per_feature"),
-        DetectorConfig(dropblock_place="neck"),
-    ],
+    "other",
+    [{"depth": 0.5}, {"sam": True}, {"shortcut": "per_feature"}, {"dropblock_place": "neck"}],
 )
-def test_yolov4_tiny_refuses_what_it_has_no_place_for(config: DetectorConfig) -> None:
-    with pytest.raises(ValueError, match=r"detector\.\w+: expected .*, as yolov4-tiny has no other, got"):
-        tiny.build_tiny(config, 80)
+def test_yolov4_tiny_refuses_what_it_has_no_place_for(other: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match=rf"detector\.{next(iter(other))}: expected .*, as yolov4-tiny has no other, got"
+    ):
+        replace(YOLOV4_TINY, **other)
 
 
 def test_a_second_half_is_the_second_half() -> None:

@@ -39,13 +39,13 @@ def test_three_files_hold_a_detector(tmp_path: Path, given: dict[str, np.ndarray
 
 
 def test_the_variant_follows_from_the_length(tmp_path: Path) -> None:
-    sections = topology.tiny_sections(source.RELEASED["yolov4-tiny"], 2)
+    sections = topology.sections(source.RELEASED["yolov4-tiny"], 2)
     path = tmp_path / "tiny.weights"
     zeros = {p.name: np.zeros(convert.keras_shape(p), np.float32) for s in sections for p in s.stored}
     convert.write(path, sections, zeros)
-    found = source.read(path, size=320)
-    assert (found.variant, found.class_names) == ("yolov4-tiny", ("class 0", "class 1"))
-    assert (found.height, found.width, found.fit) == (320, 320, "stretch")
+    found = source.read(path, size=(320, 512))
+    assert (found.config.variant, found.class_names) == ("yolov4-tiny", ("class 0", "class 1"))
+    assert (found.height, found.width, found.fit) == (320, 512, "stretch")
     assert found.anchors == source.ANCHORS["yolov4-tiny"]
     assert found.sections == sections
     with path.open("ab") as file:

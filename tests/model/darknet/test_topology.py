@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import topology
 from model.darknet.matching import count_floats
 from model.darknet.plan import Section
 
-TINY = DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05)
 HEADER = 20
 
 
@@ -42,7 +41,7 @@ def test_floats_and_bytes_of_the_partial_files() -> None:
     assert size(sections[:137]) == 170_038_676  # yolov4.conv.137
     assert count_floats(sections[:105]) == 26_652_512
     assert size(sections[:105]) == 106_610_068  # csdarknet53-omega.conv.105
-    tiny = topology.tiny_sections(TINY, 80)
+    tiny = topology.sections(YOLOV4_TINY, 80)
     assert size(tiny) == 24_251_276  # yolov4-tiny.weights
     assert count_floats(tiny[:29]) == 4_947_424  # yolov4-tiny.conv.29
 
@@ -50,7 +49,7 @@ def test_floats_and_bytes_of_the_partial_files() -> None:
 def test_kinds_of_sections() -> None:
     kinds = Counter(section.kind for section in topology.sections(DetectorConfig(), 80))
     assert kinds == {"convolutional": 110, "route": 21, "shortcut": 23, "maxpool": 3, "upsample": 2, "yolo": 3}
-    tiny = Counter(section.kind for section in topology.tiny_sections(TINY, 80))
+    tiny = Counter(section.kind for section in topology.sections(YOLOV4_TINY, 80))
     assert tiny["convolutional"] == 21
     assert tiny["yolo"] == 2
 
@@ -101,10 +100,10 @@ def test_every_layer_is_as_in_the_released_cfgs(golden: Path) -> None:
         else:
             list(expected.values())[-1].append(text)
     assert [line(section) for section in topology.sections(DetectorConfig(), 80)] == expected["yolov4"]
-    assert [line(section) for section in topology.tiny_sections(TINY, 80)] == expected["yolov4-tiny"]
+    assert [line(section) for section in topology.sections(YOLOV4_TINY, 80)] == expected["yolov4-tiny"]
 
 
 def test_no_network_without_classes() -> None:
-    for make in (topology.sections, topology.tiny_sections):
+    for config in (DetectorConfig(), YOLOV4_TINY):
         with pytest.raises(ValueError, match="num_classes: expected at least 1, got 0"):
-            make(DetectorConfig(), 0)
+            topology.sections(config, 0)

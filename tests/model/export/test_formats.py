@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model import predict, tiny
-from model.config import PostConfig
+from model import detector, predict
+from model.config import YOLOV4_TINY, PostConfig
+from model.darknet.source import ANCHORS
 from model.export import graph, saved_model, tflite
 from model.export import onnx as onnx_format
 from model.export.card import KEY, OUTPUTS, Card, ExportError, Output
@@ -92,8 +93,8 @@ def test_opencv_runs_the_onnx_file(
 ) -> None:
     path, told = written("onnx", "maps"), card()
     if of == "tiny":
-        path, told = tmp_path / "tiny.onnx", card(anchors=tiny.ANCHORS, scale_xy=(1.05, 1.05))
-        model = fill(tiny.build_tiny(replace(tiny.RELEASED, width=0.125), 3))
+        path, told = tmp_path / "tiny.onnx", card(anchors=ANCHORS["yolov4-tiny"], scale_xy=(1.05, 1.05))
+        model = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3))
         onnx_format.write(path, model, told)
     network = cv2.dnn.readNetFromONNX(str(path))
     network.setInput(picture, "images")
@@ -105,8 +106,8 @@ def test_opencv_runs_the_onnx_file(
 def test_tiny_goes_out_too(
     card: Cards, fill: Callable[[keras.Model], keras.Model], picture: Images, tmp_path: Path
 ) -> None:
-    model = fill(tiny.build_tiny(replace(tiny.RELEASED, width=0.125), 3))
-    of_tiny = card(anchors=tiny.ANCHORS, scale_xy=(1.05, 1.05))
+    model = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3))
+    of_tiny = card(anchors=ANCHORS["yolov4-tiny"], scale_xy=(1.05, 1.05))
     tflite.write(tmp_path / "tiny.tflite", model, of_tiny)
     network = ExportedNetwork("tiny", *tflite.open_file(tmp_path / "tiny.tflite"))
     expected = KerasNetwork(model, of_tiny.anchors, of_tiny.scale_xy)

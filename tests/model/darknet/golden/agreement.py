@@ -8,19 +8,14 @@ import pytest
 from cases import SAMPLE, SEED, Case
 from seeded import picture, places, weights
 
-from model import detector, normalization, tiny
-from model.config import DetectorConfig
+from model import detector, normalization
 
 OPENCV_EPSILON = 1e-6  # of batch normalization in OpenCV's importer; Darknet's and ours is 1e-5
 
 
-def build(variant: str, config: DetectorConfig, num_classes: int) -> keras.Model:
-    return (detector.build if variant == "yolov4" else tiny.build_tiny)(config, num_classes)
-
-
 def filled(case: Case) -> keras.Model:
     """The network of a case with its seeded weights."""
-    model = build(case.variant, case.config, case.num_classes)
+    model = detector.build(case.config, case.num_classes)
     given = weights(case.sections, SEED)
     for layer in model.layers:
         for variable in layer.weights:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import topology
 from model.darknet.plan import Section
 
@@ -19,7 +19,6 @@ class Case:
     """One network; sizes are (height, width) of its inputs."""
 
     name: str
-    variant: str
     config: DetectorConfig
     num_classes: int
     sizes: tuple[tuple[int, int], ...]
@@ -27,22 +26,19 @@ class Case:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The network in Darknet's order."""
-        make = topology.sections if self.variant == "yolov4" else topology.tiny_sections
-        return make(self.config, self.num_classes)
+        return topology.sections(self.config, self.num_classes)
 
 
 SMALL = DetectorConfig(width=0.125, depth=0.34)
-TINY = DetectorConfig(backbone_activation="leaky", scale_xy_16=1.05)
 CASES = (
-    Case("full", "yolov4", DetectorConfig(), 80, ((416, 416), (320, 512))),
-    Case("tiny", "yolov4-tiny", TINY, 80, ((416, 416), (320, 512))),
-    Case("small", "yolov4", SMALL, 3, ((96, 160),)),
+    Case("full", DetectorConfig(), 80, ((416, 416), (320, 512))),
+    Case("tiny", YOLOV4_TINY, 80, ((416, 416), (320, 512))),
+    Case("small", SMALL, 3, ((96, 160),)),
     Case(
         "small_dropblock",
-        "yolov4",
         DetectorConfig(width=0.125, depth=0.34, neck_activation="mish", dropblock_place="both"),
         2,
         ((96, 96),),
     ),
-    Case("narrow_tiny", "yolov4-tiny", DetectorConfig(backbone_activation="leaky", width=0.25), 1, ((96, 160),)),
+    Case("narrow_tiny", DetectorConfig("yolov4-tiny", backbone_activation="leaky", width=0.25), 1, ((96, 160),)),
 )

@@ -32,7 +32,7 @@ def heads(case: Case, size: tuple[int, int], folder: Path, given: Path | None) -
         sections,
         height=size[0],
         width=size[1],
-        anchors=ANCHORS[case.variant],
+        anchors=ANCHORS[case.config.variant],
         settings={"regularization.cmbn": True, "optimizer.freeze_share": 0.1},
         about={"class_names": [f"class {number}" for number in range(case.num_classes)]},
     )

@@ -1,0 +1,77 @@
+"""Data sets made of links: pictures in a pool, folders in a store."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data import read
+from data.example import Dataset
+
+FORMATS = ("coco", "voc", "yolo")
+
+
+@pytest.fixture
+def label(xml: Callable[..., str]) -> Callable[[str, Path, str], None]:
+    """Writes the labels of a split folder's picture, in a format."""
+
+    def write(kind: str, folder: Path, stem: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if kind == "yolo":
+            (folder / f"{stem}.txt").write_text("0 .5 .5 .5 .2\n")
+        elif kind == "voc":
+            (folder / f"{stem}.xml").write_text(xml(("dog", 10, 12, 30, 18)))
+        else:
+            file = folder / "labels.json"
+            empty: dict[str, list[dict[str, object]]] = {"images": [], "annotations": []}
+            document = json.loads(file.read_text()) if file.exists() else empty
+            document["images"].append({"id": stem, "file_name": f"{stem}.png"})
+            document["annotations"].append({"image_id": stem, "category_id": 1, "bbox": [10, 12, 20, 6]})
+            file.write_text(json.dumps(document | {"categories": [{"id": 1, "name": "dog"}]}))
+
+    return write
+
+
+def stems(dataset: Dataset) -> dict[str, list[str]]:
+    return {split: [example.path.stem for example in examples] for split, examples in dataset.splits.items()}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_splits_made_of_links_to_a_pool(tmp_path: Path, make_picture, label, kind: str) -> None:
+    for number, stem in enumerate("abc"):
+        make_picture(tmp_path / "pool" / f"{stem}.png", value=80 * number)
+    for split, stem, pooled in (("train", "a", "a"), ("train", "b2", "b"), ("val", "b", "b"), ("test", "c", "c")):
+        label(kind, tmp_path / split, stem)
+        (tmp_path / split / f"{stem}.png").symlink_to(tmp_path / "pool" / f"{pooled}.png")
+    dataset = read.load(tmp_path, kind)
+    # b2 of train is the picture of b in val under another name; those of the pool are all in use
+    assert stems(dataset) == {"train": ["a"], "val": ["b"], "test": ["c"]}
+    problems = [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"]
+    assert problems == [("in_two_splits", "train/b2.png")]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("store", ["mine/.store", "elsewhere"])
+def test_splits_that_are_links_to_a_store(tmp_path: Path, make_picture, label, kind: str, store: str) -> None:
+    root = tmp_path / "mine"
+    root.mkdir()
+    for number, (split, stem) in enumerate((("train", "a"), ("val", "b"), ("test", "c"))):
+        make_picture(tmp_path / store / split / f"{stem}.png", value=80 * number)
+        label(kind, tmp_path / store / split, stem)
+        (root / split).symlink_to(tmp_path / store / split, target_is_directory=True)
+    dataset = read.load(root)
+    assert dataset.format == kind
+    assert stems(dataset) == {"train": ["a"], "val": ["b"], "test": ["c"]}
+    assert {p.kind for p in dataset.problems} <= {"missing_class_names"}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_second_name_of_a_folder_is_told(tmp_path: Path, make_picture, label, kind: str) -> None:
+    for number in range(4):
+        make_picture(tmp_path / "train" / f"{number}.png", value=60 * number)
+        label(kind, tmp_path / "train", f"{number}")
+    (tmp_path / "val").symlink_to("train", target_is_directory=True)
+    dataset = read.load_as_it_is(tmp_path)
+    assert stems(dataset) == {"train": ["0", "1", "2", "3"]}
+    assert [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"] == [("repeated_link", "val")]
