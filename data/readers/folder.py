@@ -83,6 +83,10 @@ class Folder:
         """All pictures of this stem."""
         return self._pictures_by_stem.get(joining.composed(stem), _NONE).files
 
+    def twins(self, picture: File) -> Sequence[File]:
+        """The pictures of the same stem in the same folder, this one too."""
+        return self._pictures_by_stem[joining.composed(picture.place.stem)].right_in(picture.place.parent)
+
     def label(self, picture: File, suffix: str) -> File | None:
         """The label file with the picture's stem: the nearest one of this ending."""
         found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), _NONE)

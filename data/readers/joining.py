@@ -47,7 +47,7 @@ class Namesakes(Generic[Placed]):
         near_parts = near.parts if near else ()
         found = self.files
         if len(found) > COMPARE_AT_MOST:
-            found = self._likely([*folders[-1:], *near_parts], near)
+            found = self._likely([*folders, *near_parts], near)
         scores = [
             (
                 _common(file.place.parts[-2::-1], folders[::-1]),
@@ -59,10 +59,14 @@ class Namesakes(Generic[Placed]):
         fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
         return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
 
+    def right_in(self, folder: PurePosixPath) -> Sequence[Placed]:
+        """Those that lie in this folder itself."""
+        return self._in_folder.get(folder, ())
+
     def _likely(self, folders: Iterable[str], near: PurePosixPath | None) -> list[Placed]:
         """Those in `near` itself, and those in folders of these names that few lie in."""
         groups = [self._by_folder.get(folder, []) for folder in folders]
-        few = [self._in_folder.get(near, []) if near else [], *(g for g in groups if len(g) <= COMPARE_AT_MOST)]
+        few = [self.right_in(near) if near else (), *(g for g in groups if len(g) <= COMPARE_AT_MOST)]
         return list({file.place: file for group in few for file in group}.values())
 
     @cached_property

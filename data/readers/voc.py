@@ -99,8 +99,8 @@ def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]
 
 def _taken_stem(folder: Folder, picture: File, annotations: Mapping[PurePosixPath, File]) -> Problem | None:
     """The problem of a picture whose annotation belongs to another one of the same name beside it; None of others."""
-    for other in folder.pictures_of_stem(picture.place.stem):
-        if other.place.parent == picture.place.parent and other.place in annotations and picture != other:
+    for other in folder.twins(picture):
+        if other.place in annotations and picture != other:
             detail = f"{other.place.name} has the same annotation; not used"
             return Problem("duplicate_stem", str(picture.place), detail)
     return None

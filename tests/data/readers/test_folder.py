@@ -90,6 +90,7 @@ def test_the_split_decides_where_the_name_does_not(
     [
         ("film77/001.jpg", "", "images/film77/001.jpg"),
         ("/elsewhere/film77/001.jpg", "", "images/film77/001.jpg"),
+        ("D:\\film77\\front\\002.jpg", "", "film77/front/002.jpg"),
         ("001", "Annotations/film77", "images/film77/001.jpg"),
         ("001.jpg", "", "001.jpg"),
         ("001.jpg", "elsewhere", None),
@@ -97,7 +98,8 @@ def test_the_split_decides_where_the_name_does_not(
     ],
 )
 def test_a_frame_of_many_films_is_found_by_its_film(tmp_path: Path, name: str, near: str, expected: str | None) -> None:
-    folder = made(tmp_path, "001.jpg", *(f"images/film{i}/001.jpg" for i in range(300)))
+    films = [place for i in range(300) for place in (f"images/film{i}/001.jpg", f"film{i}/front/002.jpg")]
+    folder = made(tmp_path, "001.jpg", *films)
     found = folder.picture(name, PurePosixPath(near))
     assert (str(found.place) if found else None) == expected
 
@@ -222,6 +224,21 @@ def test_work_grows_with_the_number_of_files_and_not_with_its_square(
         write_labels(root, kind, names, xml(("dog", 1, 1, 9, 9)))
         counted[number] = calls(root, number)
     assert counted[1600] < 8.8 * counted[200]
+
+
+def test_so_does_the_work_with_pictures_that_nobody_lists(tmp_path: Path, make_voc: Make, xml) -> None:
+    counted = {}
+    for number in (10, 40):  # films of as many frames
+        root = make_voc(tmp_path / f"{number}", dict.fromkeys("ab", xml(("dog", 1, 1, 9, 9))), {"train": "a\nb\n"})
+        for i in range(number**2):
+            frame = root / "films" / f"{i // number}" / f"{i % number}.jpg"
+            frame.parent.mkdir(parents=True, exist_ok=True)
+            os.link(root / "JPEGImages" / "a.jpg", frame)
+        profile = cProfile.Profile()
+        dataset = profile.runcall(read.load_as_it_is, root)
+        assert [p.kind for p in dataset.problems] == ["unlisted_picture"] * number**2
+        counted[number] = pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
+    assert counted[40] < 17 * counted[10]
 
 
 def write_labels(root: Path, kind: str, names: Sequence[str], xml: str) -> None:
