@@ -100,9 +100,15 @@ def _search(command: argparse.ArgumentParser) -> None:
     recipe = command.add_argument_group("the search")
     recipe.add_argument("--recipe", metavar="NAME", help="fast (rungs, the default) or seed (all at full budget)")
     recipe.add_argument("--population", type=_count, metavar="N", help="individuals of the first generation")
+    recipe.add_argument(
+        "--seeding", metavar="S", help="beside the defaults in it: random (default), or defaults for mutants of them"
+    )
     recipe.add_argument("--elites", type=_count, metavar="N", help="the best that are kept and have children")
     recipe.add_argument("--children", type=_count, metavar="N", help="children of each elite")
     recipe.add_argument("--generations", type=_count_or_none, metavar="N", help="child generations after the first")
+    recipe.add_argument(
+        "--candidates", type=_count, metavar="M", help="the best that are trained again, to choose the winner"
+    )
     recipe.add_argument("--seed", type=_count_or_none, default=0, metavar="S", help="equal seeds, equal searches (0)")
     machine = command.add_argument_group("where it runs")
     machine.add_argument("--workers", type=_count, metavar="N", help="trials at once (one a core, or one a GPU)")
@@ -137,7 +143,7 @@ def _train(command: argparse.ArgumentParser) -> None:
 
 def _replay(command: argparse.ArgumentParser) -> None:
     _directory(command, required=True)
-    command.add_argument("uid", metavar="UID", help="the individual, such as g001-042")
+    command.add_argument("uid", metavar="UID", help="the individual, such as g001-042, or a confirmation of one")
     command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
     _same_weights(command)
     _json(command)

@@ -1,32 +1,50 @@
-"""The confirm stage: is the winner really better than the defaults, or was it luck?
+"""The confirm stage: which of the best is the winner, and is it really better than the defaults, or was it luck?
 
-The best of hundreds of noisy scores is too high on average. So winner and defaults are trained again at
-full budget with fresh seeds, the same ones for both, and scored on the test split, which the search never saw.
+The best of hundreds of noisy scores is too high on average. So the best few are trained again at full budget with
+fresh seeds, the same ones for all, and their validation scores choose the winner (candidates.py). Then winner and
+defaults are trained with other fresh seeds, the same ones for both, and scored on the test split: no other run sees it,
+and no run of the verdict has chosen anything. One candidate needs no choice: then only the verdict's runs are made.
 Confirmations are runs of the same individuals, outside fitness and selection. The winner's first one also tunes
 NMS, on validation, for whoever uses the winner; all scores here have the same fixed NMS nevertheless.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from evolve import interval
+from evolve import candidates
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, is_result, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
-from evolve.genetics.genome import Genome
+from evolve.genetics.genome import DEFAULTS, Genome
 from evolve.records.journal import Entry
 from evolve.records.recorder import Recorder
-from evolve.records.state import Confirmation, SearchState
+from evolve.records.state import CANDIDATE, SearchState
 from evolve.task import Task
 from evolve.trial import Failure, Measurement, TrialSpec
 
-DEFAULTS = "g000-000"
-METRIC = "map50_95"
+WINNER, OTHERS = "winner", "defaults"  # roles of the verdict's runs
 _CONFIRM_STREAM = 0xC0F1  # first part of the key, where trials have their generation; two parts, where they have three
+
+
+@dataclass(frozen=True)
+class Run:
+    """One confirmation: who is trained again, what for, and with which of the fresh seeds."""
+
+    individual: str
+    role: str
+    place: int  # of the seed among those of its purpose
+    seed: int
+
+    @property
+    def uid(self) -> str:
+        """g001-042/choice-seed-0 or g001-042/test-seed-0."""
+        purpose = "choice" if self.role == CANDIDATE else "test"
+        return f"{self.individual}/{purpose}-seed-{self.place}"
 
 
 def seeds(search_seed: int, count: int, taken: frozenset[int]) -> list[int]:
@@ -48,136 +66,122 @@ def split_of(data: dict[str, object]) -> str:
     return "test" if isinstance(images, dict) and images.get("test") else "val"
 
 
-def uid_of(individual: str, place: int) -> str:
-    """The name of a confirmation."""
-    return f"{individual}/test-seed-{place}"
+def choosing(state: SearchState) -> list[Run]:
+    """The runs that choose the winner, seed by seed; none where there is one candidate."""
+    among = candidates.candidates(state)
+    fresh = _fresh(state)[1]
+    every = [Run(uid, CANDIDATE, place, seed) for place, seed in enumerate(fresh) for uid in among]
+    return every if len(among) > 1 else []
+
+
+def judging(state: SearchState, winner: str) -> list[Run]:
+    """The runs of the verdict, the winner's and the defaults' in turn."""
+    roles = {winner: WINNER} if winner == DEFAULTS else {winner: WINNER, DEFAULTS: OTHERS}
+    fresh = _fresh(state)[0]
+    return [Run(uid, role, place, seed) for place, seed in enumerate(fresh) for uid, role in roles.items()]
+
+
+def _fresh(state: SearchState) -> tuple[list[int], list[int]]:
+    """The seeds of the verdict, and those of the choice."""
+    count = int(str(state.recipe["confirm_seeds"]))
+    found = seeds(state.seed, 2 * count, frozenset(record.seed for record in state.individuals.values()))
+    return found[:count], found[count:]
 
 
 class Plan:
-    """The confirmations of a search's winner and its defaults: which are still to run, and running them."""
+    """The confirmations of a search that has nothing more to breed: which are still to run, and running them."""
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder) -> None:
         self._task, self._directory, self._recorder = task, directory, recorder
 
-    def leases(self, winner: str) -> list[Lease]:
-        """Those that the journal has no result of, the winner's and the defaults' in turn."""
-        state = self._recorder.state
-        count = int(str(state.recipe["confirm_seeds"]))
-        taken = frozenset(record.seed for record in state.individuals.values())
-        return [
-            Lease(self._spec(winner, individual, place, seed), attempt=1 + self._lost(uid_of(individual, place)))
-            for place, seed in enumerate(seeds(state.seed, count, taken))
-            for individual in dict.fromkeys((winner, DEFAULTS))
-            if uid_of(individual, place) not in state.confirmations
-        ]
+    @property
+    def pending(self) -> bool:
+        """Whether anything is still to be trained."""
+        return bool(self._left(choosing(self._state)) or self._left(self._judging()))
 
-    def run(self, winner: str, executor: Executor, tick: Callable[[], None]) -> None:
+    def run(self, executor: Executor, tick: Callable[[], None]) -> None:
+        """Train what is left of both stages; between them the winner is chosen, and that is journalled."""
+        self._train(choosing(self._state), executor, tick)
+        self.settle()
+        self._train(self._judging(), executor, tick)
+
+    def settle(self) -> str:
+        """The winner; from now on the journal says so."""
+        if self._state.choice is None and (found := candidates.choose(self._state)) is not None:
+            payload = {"candidates": found.candidates, "noise": found.noise, "spread": found.spread}
+            self._recorder.append("candidate_chosen", found.uid, **payload)
+        return candidates.winner(self._state)
+
+    @property
+    def _state(self) -> SearchState:
+        return self._recorder.state
+
+    def _judging(self) -> list[Run]:
+        return judging(self._state, candidates.winner(self._state))
+
+    def _left(self, runs: Iterable[Run]) -> list[Run]:
+        """Those that the journal has no result of."""
+        return [run for run in runs if run.uid not in self._state.confirmations]
+
+    def _train(self, runs: Iterable[Run], executor: Executor, tick: Callable[[], None]) -> None:
         """Run those that are left in parallel, and journal each result or failure."""
-        waiting = deque(self.leases(winner))
-        for event in dispatch(executor, waiting):
-            if isinstance(event, Measured) and is_result(event):
-                self._record(winner, event.lease.spec, event.measurement)
-            elif isinstance(event, Ended) and not self._known(event.lease.spec.uid):
-                failure = event.failure or Failure("crashed", "ended without its last measurement")
+        left = {run.uid: run for run in self._left(runs)}
+        waiting = deque(Lease(self._spec(run), attempt=1 + self._lost(uid)) for uid, run in left.items())
+        spent: dict[str, dict[int, Mapping[str, float]]] = {
+            uid: {} for uid in left
+        }  # step -> seconds since the one before
+        for event in dispatch(executor, waiting) if waiting else ():
+            if isinstance(event, Measured):
+                uid, measurement = event.lease.spec.uid, event.measurement
+                spent[uid][measurement.step] = measurement.seconds
+                if is_result(event):
+                    self._record(left[uid], measurement, _total(spent[uid].values()))
+            elif isinstance(event, Ended) and event.lease.spec.uid not in self._state.confirmations:
                 uid = event.lease.spec.uid
-                if may_retry(failure, self._lost(uid)):
-                    attempt, step = event.lease.attempt, event.lease.spec.stop_step
-                    self._recorder.append("attempt_lost", uid, attempt=attempt, stop_step=step, reason=failure.reason)
-                    waiting.appendleft(next_attempt(event.lease))
-                else:
-                    self._record(winner, event.lease.spec, failure)
+                self._ended_early(left[uid], event, waiting, _total(spent[uid].values()))
             tick()
 
+    def _ended_early(self, run: Run, event: Ended, waiting: deque[Lease], seconds: Mapping[str, float]) -> None:
+        """The run is over without its result: try again, or it has failed."""
+        failure = event.failure or Failure("crashed", "ended without its last measurement")
+        if not may_retry(failure, self._lost(run.uid)):
+            self._record(run, failure, seconds)
+            return
+        attempt, step = event.lease.attempt, event.lease.spec.stop_step
+        self._recorder.append("attempt_lost", run.uid, attempt=attempt, stop_step=step, reason=failure.reason)
+        waiting.appendleft(next_attempt(event.lease))
+
     def _lost(self, uid: str) -> int:
-        return self._recorder.state.lost.get((uid, self._task.steps), 0)
+        return self._state.lost.get((uid, self._task.steps), 0)
 
-    def _known(self, uid: str) -> bool:
-        return uid in self._recorder.state.confirmations
-
-    def _spec(self, winner: str, individual: str, place: int, seed: int) -> TrialSpec:
-        """One confirmation; the winner's first also tunes NMS, on the candidates of its own validation pictures."""
-        record = self._recorder.state.individuals[individual]
-        uid = uid_of(individual, place)
-        split = split_of(self._recorder.state.data)
+    def _spec(self, run: Run) -> TrialSpec:
+        """One confirmation; the winner's first also tunes NMS, on what it finds on its own validation pictures."""
+        splits = ("val",) if run.role == CANDIDATE else ("val", split_of(self._state.data))
         return TrialSpec(
-            uid=uid,
-            config=self._task.config_of(Genome(record.genome)),
-            seed=seed,
+            uid=run.uid,
+            config=self._task.config_of(Genome(self._state.individuals[run.individual].genome)),
+            seed=run.seed,
             stop_step=self._task.steps,
-            evaluate_splits=("val",) if split == "val" else ("val", split),
-            state_dir=storage.state_dir(self._directory, uid),
-            tune_post=self._task.space.fitness if individual == winner and place == 0 else {},
+            evaluate_splits=tuple(dict.fromkeys(splits)),
+            state_dir=storage.state_dir(self._directory, run.uid),
+            tune_post=self._task.space.fitness if (run.role, run.place) == (WINNER, 0) else {},
         )
 
-    def _record(self, winner: str, spec: TrialSpec, result: Measurement | Failure) -> None:
-        individual = spec.uid.partition("/")[0]
-        role = "winner" if individual == winner else "defaults"
-        payload: dict[str, object] = {"role": role, "individual": individual, "seed": spec.seed}
+    def _record(self, run: Run, result: Measurement | Failure, seconds: Mapping[str, float]) -> None:
+        payload: dict[str, object] = {"role": run.role, "individual": run.individual, "seed": run.seed}
+        payload["seconds"] = dict(seconds)
         if isinstance(result, Failure):
-            payload |= {"scores": {}, "seconds": {}, "reason": result.reason, "traceback": result.traceback}
+            payload |= {"scores": {}, "reason": result.reason, "traceback": result.traceback}
         else:
-            plain = measurement_to_plain(result)
-            payload |= {"scores": plain["scores"], "seconds": plain["seconds"], "reason": None}
+            payload |= {"scores": measurement_to_plain(result)["scores"], "reason": None}
             payload |= {} if result.post is None else {"post": result.post}
-        self._recorder.ensure(Entry("confirm_measured", spec.uid, payload))
-        storage.drop(self._directory, spec.uid)
+        self._recorder.ensure(Entry("confirm_measured", run.uid, payload))
+        storage.drop(self._directory, run.uid)
 
 
-def runs_of(state: SearchState, individual: str) -> list[Confirmation]:
-    """The individual's confirmations, by seed's place."""
-    found = [one for one in state.confirmations.values() if one.individual == individual]
-    return sorted(found, key=lambda one: one.uid)
-
-
-def conclude(state: SearchState, winner: str) -> dict[str, object]:
-    """What the confirmations say: the payload of winner_chosen."""
-    split = split_of(state.data)
-    ours, others = _scores(state, winner, split), _scores(state, DEFAULTS, split)
-    confirmed, defaults = interval.summarize(ours), interval.summarize(others)
-    gain = None if winner == DEFAULTS else interval.compare(ours, others)
-    return {
-        "split": split,
-        "confirmed": None if confirmed is None else confirmed.to_plain(),
-        "defaults": None if defaults is None else defaults.to_plain(),
-        "gain": None if gain is None else gain.to_plain(),
-        "verdict": verdict(winner, gain, split, list(state.confirmations.values())),
-    }
-
-
-def verdict(winner: str, gain: interval.Gain | None, split: str, confirmations: Iterable[Confirmation]) -> str:
-    """One plain sentence on winner and defaults, and on the runs of theirs that failed."""
-    runs = [one for one in confirmations if one.individual in (winner, DEFAULTS)]
-    ended = [one for one in runs if _metric(split) in one.scores]
-    failed = [one for one in runs if one not in ended]
-    failing = ""
-    if failed:
-        reason = failed[0].reason or f"it has no score {_metric(split)}"
-        failing = f"; {len(failed)} of {len(runs)} runs failed: {failed[0].uid}: {reason}"
-    if winner == DEFAULTS:
-        none = "no other set of hyperparameters scored higher"
-        return f"the winner is the defaults themselves ({DEFAULTS}): {none}{failing}"
-    if gain is None:
-        return f"not confirmed: fewer than two runs of winner or defaults came to an end{failing}"
-    where = "on the test split" if split == "test" else "on the validation split only (the data set has no test split)"
-    low, high = gain.interval
-    ours = sum(one.individual == winner for one in ended)
-    others = len(ended) - ours
-    seeds = f"{ours} seeds" if ours == others else f"{ours} seeds of the winner and {others} of the defaults"
-    numbers = f"{gain.mean:+.3f} AP50:95, 95 % interval {low:+.3f} to {high:+.3f}"
-    known = f"probability of a gain {gain.probability:.3f}, {seeds}, {where}{failing}"
-    if high < 0:
-        return f"worse than the defaults: {numbers}, {known}"
-    if low <= 0:
-        return f"no better than the defaults within the noise: {numbers}, {known}"
-    if any(one.individual == winner for one in failed):  # the runs that ended are no fair sample of it
-        return f"not confirmed: {numbers} against the defaults where the winner came to an end, {known}"
-    return f"beats the defaults by {numbers}, {known}"
-
-
-def _scores(state: SearchState, individual: str, split: str) -> list[float]:
-    name = _metric(split)
-    return [one.scores[name] for one in runs_of(state, individual) if name in one.scores]
-
-
-def _metric(split: str) -> str:
-    return f"{split}/{METRIC}"
+def _total(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for seconds in pieces:
+        for kind, number in seconds.items():
+            total[kind] = total.get(kind, 0.0) + number
+    return total

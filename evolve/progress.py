@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -150,7 +150,8 @@ def summary(state: SearchState, now: float) -> str:
     """The state in one line: generation, trials, best fitness, worker use, time left."""
     counts = state.counts
     best = state.best
-    confirming = f", confirming {len(state.confirmations)}" if state.confirmations else ""
+    done = len(state.confirmations)
+    confirming = f", confirming {done} of {forecast.confirmations(state)}" if done else ""
     left = forecast.eta_seconds(state)
     parts = [
         f"generation {state.generation} of {state.generations}{confirming}",
@@ -212,6 +213,17 @@ def _confirmed(event: Event, state: SearchState) -> str:
     return f"{event.uid} ({one.role}): {scores}"
 
 
+def _chosen(event: Event, state: SearchState) -> str:
+    standings = [] if state.choice is None else state.choice.candidates
+    means = ", ".join(f"{one['uid']} {_mean(one)}" for one in standings)
+    return f"{event.uid} chosen of {len(standings)} candidates; validation means with fresh seeds: {means}"
+
+
+def _mean(standing: Mapping[str, object]) -> str:
+    mean, failed = standing["mean"], standing["failed"]
+    return ("none" if mean is None else f"{mean:.4f}") + (f" ({failed} failed)" if failed else "")
+
+
 _LINES: dict[str, Callable[[Event, SearchState], str]] = {
     "generation_opened": lambda event, state: (
         f"generation {event.payload['generation']} of {state.generations}: {event.payload['population']} individuals"
@@ -222,6 +234,7 @@ _LINES: dict[str, Callable[[Event, SearchState], str]] = {
     "attempt_lost": lambda event, _state: f"{event.uid} lost its worker and is tried again: {event.payload['reason']}",
     "generation_closed": _closed,
     "confirm_measured": _confirmed,
+    "candidate_chosen": _chosen,
     "search_resumed": lambda _event, state: f"resumed: {len(state.individuals)} individuals in the journal",
     "search_failed": lambda event, _state: f"search failed: {event.payload['reason']}",
 }

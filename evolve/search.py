@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from evolve import confirm, unchanged, versions, winner
+from evolve import confirm, unchanged, verdict, versions, winner
 from evolve.execution.attempt import write_durably
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
@@ -157,12 +157,13 @@ def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> Sea
 
         try:
             trials.replay()
-            if trials.pending or (trials.winner and confirmations.leases(trials.winner)):
+            if trials.pending or (trials.best is not None and confirmations.pending):
                 executor = stack.enter_context(make_executor(recorder.state.search_id))
                 trials.train(executor, means.clock, tick)
-                if trials.winner is not None:
-                    confirmations.run(trials.winner, executor, tick)
-            _conclude(trials, task, directory, recorder)
+                if trials.best is not None:
+                    confirmations.run(executor, tick)
+            chosen = None if trials.best is None else confirmations.settle()
+            _conclude(chosen, trials.reason, task, directory, recorder)
         except KeyboardInterrupt as interruption:
             means.display.interrupted(directory)
             recorder.append("search_interrupted", reason=str(interruption) or "Ctrl-C")
@@ -175,19 +176,19 @@ def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> Sea
     return recorder.state
 
 
-def _conclude(trials: Trials, task: Task, directory: Path, recorder: Recorder) -> None:
-    """Write what people take away, then that the search is over."""
+def _conclude(chosen: str | None, reason: str, task: Task, directory: Path, recorder: Recorder) -> None:
+    """Write what people take away, then that the search is over, and why."""
     state = recorder.state
-    if trials.winner is None:
-        recorder.append("search_failed", reason=f"{trials.reason}: {commonest_failure(state)}")
+    if chosen is None:
+        recorder.append("search_failed", reason=f"{reason}: {commonest_failure(state)}")
         lineage.write(directory, state)
         return
-    if state.outcome is None or state.outcome.uid != trials.winner:
-        recorder.append("winner_chosen", trials.winner, **confirm.conclude(state, trials.winner))
+    if state.outcome is None or state.outcome.uid != chosen:
+        recorder.append("winner_chosen", chosen, **verdict.conclude(state, chosen))
     winner.write(directory / winner.WINNER_FILE, winner.content(state, task))
     lineage.write(directory, state)
     if state.outcome is not None:
-        recorder.append("search_finished", verdict=state.outcome.verdict, reason=trials.reason)
+        recorder.append("search_finished", verdict=state.outcome.verdict, reason=reason)
 
 
 def commonest_failure(state: SearchState) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evolve import confirm, fitness
+from evolve import candidates, confirm, fitness
 from evolve.execution.dispatch import dispatch, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics import recipe as recipes
@@ -82,18 +82,26 @@ def with_winners_data(task: Task, winner: Winner) -> Task:
 
 
 def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Replayed:
-    """Train one individual of a search again from step 0, and compare its score."""
+    """Train one individual of a search, or one of its confirmations, again from step 0, and compare its score.
+
+    Of a confirmation that is fitness on validation: the test split is not read again.
+    """
     record, step = record_of(state, uid), last_step(state, uid)
-    spec = TrialSpec(uid, task.config_of(Genome(record.genome)), record.seed, step)
+    run = state.confirmations.get(uid)
+    seed = record.seed if run is None else run.seed
+    spec = TrialSpec(uid, task.config_of(Genome(record.genome)), seed, step)
     measured, failure = run_one(executor, spec)
     repeated = None
     if failure is None:
         repeated = fitness.score(measured[-1].scores, task.space.fitness)
-    return Replayed(uid, step, record.rungs.get(step), repeated, failure)
+    journalled = record.rungs.get(step) if run is None else candidates.fitness_of(state, run)
+    return Replayed(uid, step, journalled, repeated, failure)
 
 
 def record_of(state: SearchState, uid: str) -> IndividualRecord:
-    """The individual of this uid; JournalError when there is none."""
+    """The individual of this uid, or of this confirmation; JournalError when there is none."""
+    if uid in state.confirmations:
+        return state.individuals[state.confirmations[uid].individual]
     if uid not in state.individuals:
         known = f"{next(iter(state.individuals), 'none')} to {next(reversed(state.individuals), 'none')}"
         raise JournalError(f"{uid}: expected the uid of an individual of search {state.search_id} ({known})")
@@ -101,7 +109,9 @@ def record_of(state: SearchState, uid: str) -> IndividualRecord:
 
 
 def last_step(state: SearchState, uid: str) -> int:
-    """The last step the individual's trial reached, or the one on the way to which it failed."""
+    """The last step the individual's trial reached, or the one on the way to which it failed; a confirmation's end."""
+    if uid in state.confirmations:
+        return state.steps
     record = record_of(state, uid)
     reached = max(record.rungs, default=0)
     if record.reason is not None:

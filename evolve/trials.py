@@ -31,7 +31,7 @@ class Trials:
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder, recipe: Recipe) -> None:
         state = recorder.state
-        self.winner: str | None = None
+        self.best: str | None = None  # by fitness, once the search has ended; the confirm stage chooses the winner
         self.reason = ""  # why the search ended
         self._task, self._directory, self._recorder = task, directory, recorder
         self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
@@ -147,7 +147,7 @@ class Trials:
             elif isinstance(decision, Stopped):
                 storage.drop(self._directory, decision.uid)
             elif isinstance(decision, SearchEnded):
-                self.winner, self.reason = decision.winner, decision.reason
+                self.best, self.reason = decision.winner, decision.reason
 
     def _lease(self, assigned: Assigned) -> Lease:
         individual = self._strategy.individuals[assigned.uid]

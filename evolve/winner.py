@@ -7,11 +7,11 @@ from typing import cast
 
 import yaml
 
-from evolve import confirm
+from evolve import candidates, verdict
 from evolve.execution.attempt import write_durably
-from evolve.genetics.genome import Genome
+from evolve.genetics.genome import DEFAULTS, Genome
 from evolve.genetics.plain import named, read_file
-from evolve.records.state import SearchState
+from evolve.records.state import Confirmation, SearchState
 from evolve.task import Task
 from evolve.terminal import program
 from evolve.trial import Setting, TunedPost, Value
@@ -70,8 +70,10 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
             "fitness": {"value": record.fitness, "seed": record.seed, "scores": record.scores.get(state.steps, {})},
             "split": state.outcome.split,
             "winner": {**(state.outcome.confirmed or {}), "runs": _runs(state, record.uid)},
-            "defaults": {**(state.outcome.defaults or {}), "runs": _runs(state, confirm.DEFAULTS)},
+            "defaults": {**(state.outcome.defaults or {}), "runs": _runs(state, DEFAULTS)},
             "gain": state.outcome.gain,
+            **_validation(state),
+            **_choice(state),
         },
         "threads": state.threads,
         "versions": dict(state.versions),
@@ -147,10 +149,29 @@ def _count(value: object, name: str, least: int) -> int:
 
 
 def _runs(state: SearchState, individual: str) -> list[dict[str, object]]:
-    return [
-        {"seed": one.seed, "scores": one.scores, **({} if one.reason is None else {"failed": one.reason})}
-        for one in confirm.runs_of(state, individual)
-    ]
+    return [_run(one) for one in verdict.runs_of(state, individual)]
+
+
+def _run(one: Confirmation) -> dict[str, object]:
+    return {"seed": one.seed, "scores": one.scores, **({} if one.reason is None else {"failed": one.reason})}
+
+
+def _validation(state: SearchState) -> dict[str, object]:
+    """The same runs on validation; not in searches of earlier versions."""
+    validation = None if state.outcome is None else state.outcome.validation
+    return {} if validation is None else {"validation": validation}
+
+
+def _choice(state: SearchState) -> dict[str, object]:
+    """How the candidates stood when the winner was chosen, best first, with the runs that chose."""
+    if state.choice is None:
+        return {}
+    return {
+        "candidates": [
+            {**one, "runs": [_run(run) for run in candidates.runs_of(state, str(one["uid"]))]}
+            for one in state.choice.candidates
+        ]
+    }
 
 
 class _NoAliases(yaml.SafeDumper):

@@ -6,22 +6,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
-from evolve import confirm, progress, search, task, winner
+from evolve import progress, search, task, winner
 from evolve.commands import places
 from evolve.execution import resources
 from evolve.execution.executor import Executor
 from evolve.genetics import recipe as recipes
+from evolve.genetics import seeding
+from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
 from evolve.records import forecast
 from evolve.records.journal import JournalError
-from evolve.records.state import SearchState
+from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
 from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
 from evolve.trial import GpuNotUsable, ObjectiveFactory
 
-RECIPE_FLAGS = ("population", "elites", "children", "generations")
+RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
 NO_TRACKING = "none"
 
 
@@ -190,14 +193,25 @@ def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
     total = forecast.planned_steps(recipe, prepared.steps)
     where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
+    first = "the defaults and mutants of them" if recipe.seeding == seeding.MUTANTS else "the defaults and random ones"
     return [
-        f"recipe: {recipe.name}: {recipe.population} individuals, the best {recipe.elites} kept, {recipe.children} "
-        f"mutants of each, {recipe.generations} child generations: "
+        f"recipe: {recipe.name}: {recipe.population} individuals ({first}), the best {recipe.elites} kept, "
+        f"{recipe.children} mutants of each, {recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
-        f"genes: {len(prepared.space.genes)}; steps in all: at most {total}, "
-        f"with {recipe.confirm_seeds} fresh seeds for winner and defaults",
+        f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
+        _confirming(recipe, prepared.steps),
         f"workers: {machine.workers} ({where})",
     ]
+
+
+def _confirming(recipe: Recipe, steps: int) -> str:
+    """What is trained again at the end, and what it costs."""
+    count, seeds = forecast.trainings(recipe), recipe.confirm_seeds
+    who = f"winner and defaults with {seeds} fresh seeds for the verdict"
+    if recipe.candidates > 1:
+        choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"
+        who = f"{choice}, then winner and defaults with {seeds} others for the verdict"
+    return f"confirmed at the end, by {count} full trainings ({count * steps} of the steps): {who}"
 
 
 def _means(prepared: Task, machine: Machine, tracked: "_Tracked") -> search.Means:
@@ -293,18 +307,34 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     if state.phase == "failed" or state.outcome is None:
         complain(f"evolve: search failed: {state.reason}")
         return 1
-    for part in outcome_tables(state):
+    for part in (*candidate_tables(state), *outcome_tables(state)):
         say(f"\n{part}")
     path = directory / winner.WINNER_FILE
     data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}"
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
-    say(f"winner: {path}")
+    say(f"winner: {path}{_in_words(state.outcome)}")
     say("dashboard: make dashboard")
     by_hand = f"{program()} train {path}{data} --out {directory / 'final'}"
     say(f"final training: {'make train, or: ' if places.is_latest(directory) else ''}{by_hand}")
     return 0
+
+
+def _in_words(outcome: Outcome) -> str:
+    """What a winner is that did not come out above the defaults."""
+    if outcome.gain is None or float(str(outcome.gain["mean"])) > 0:
+        return ""
+    return " (the best that was found; the defaults have the better mean)"
+
+
+def candidate_tables(state: SearchState) -> list[str]:
+    """The candidates as they stood when the winner was chosen; none where there was no choice."""
+    if state.choice is None:
+        return []
+    keys = ("uid", "fitness", "mean", "shrunk", "seeds", "failed")
+    head: list[object] = ["candidate", "fitness in the search", "with fresh seeds", "shrunk mean", "seeds", "failed"]
+    return [table([head, *[[one[key] for key in keys] for one in state.choice.candidates]])]
 
 
 def outcome_tables(state: SearchState) -> list[str]:
@@ -312,12 +342,15 @@ def outcome_tables(state: SearchState) -> list[str]:
     outcome = state.outcome
     if outcome is None:
         return []
-    ours, defaults = state.individuals[outcome.uid], state.individuals[confirm.DEFAULTS]
+    ours, defaults = state.individuals[outcome.uid], state.individuals[DEFAULTS]
     scores: list[list[object]] = [["", f"winner {ours.uid}", f"defaults {defaults.uid}"]]
     scores.append(["fitness in the search", ours.fitness, defaults.fitness])
     counts = [str(one["seeds"]) for one in (outcome.confirmed, outcome.defaults) if one is not None]
     label = f"{outcome.split} AP50:95, {' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
     scores.append([label, _mean(outcome.confirmed), _mean(outcome.defaults)])
+    if outcome.validation is not None and outcome.split != "val":
+        both = [cast(Mapping[str, object] | None, outcome.validation[name]) for name in ("winner", "defaults")]
+        scores.append(["val AP50:95, the same runs", *map(_mean, both)])
     genes: list[list[object]] = [["gene", "winner", "defaults"]]
     genes += [
         [gene, short(value), short(defaults.genome[gene])]

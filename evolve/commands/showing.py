@@ -20,12 +20,16 @@ def status(arguments: Namespace) -> int:
     if arguments.json:
         say(json.dumps(plain))
         return 0
-    left, standing = plain["eta_seconds"], cast(dict[str, int], plain["trials"])
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in standing.items())
+    left, trials = plain["eta_seconds"], cast(dict[str, int], plain["trials"])
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in trials.items())
     best = state.best
     say(f"search {state.search_id} (recipe {state.recipe_name}): {plain['state']}")
     say(f"generation {state.generation} of {state.generations}; trials: {counts}")
     say("best: none yet" if best is None else f"best: {best.uid} with fitness {best.fitness:.4f}")
+    if state.confirmations:
+        runs = cast(dict[str, int], plain["confirmations"])
+        of = "" if state.outcome is not None else f" of at most {runs['planned']}"
+        say(f"confirmations: {runs['done']}{of} done, {runs['failed']} failed")
     spent = ", ".join(f"{name} {duration(seconds)}" for name, seconds in sorted(state.worker_seconds().items()))
     say(f"worker time: {spent}")
     ends = f", about {duration(left)} left" if isinstance(left, float) else ""
@@ -33,6 +37,7 @@ def status(arguments: Namespace) -> int:
     if state.reason:
         say(f"reason: {state.reason}")
     if state.outcome is not None:
+        say(f"winner: {state.outcome.uid}")
         say(f"verdict: {state.outcome.verdict}")
     if plain["state"] == "interrupted":
         say(f"go on with: {program()} resume {arguments.directory}")

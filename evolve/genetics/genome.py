@@ -63,7 +63,7 @@ class Individual:
 
     uid: str
     genome: Genome
-    parents: tuple[str, ...]  # uids; empty in the first generation
+    parents: tuple[str, ...]  # uids; of the first generation only mutants of the defaults have one
     generation: int
     slot: int
     operator: str  # "defaults", "random", or a name in operators.MUTATIONS
@@ -73,6 +73,9 @@ class Individual:
 def uid_of(generation: int, slot: int) -> str:
     """The individual's name in its search: g001-042."""
     return f"g{generation:03d}-{slot:03d}"
+
+
+DEFAULTS = uid_of(0, 0)  # the space's defaults are the first individual of every search
 
 
 def generator(seed: int, generation: int, slot: int) -> np.random.Generator:

@@ -3,6 +3,7 @@
 Mutation works in [0, 1] after each gene's transform, so that one strength fits all genes.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.trial import Value
 
+MUTATION = "gaussian"  # of MUTATIONS, the one that children are bred by
+BREEDING_TRIES = 1000  # draws for one child before its space counts as exhausted
 SMALLEST_STRENGTH = 1e-3  # smaller steps drown in the noise of a training, and in 12 digits
 
 
@@ -80,3 +83,24 @@ def reflect(place: float) -> float:
 
 
 MUTATIONS: dict[str, Mutation] = {"gaussian": mutate}
+
+
+def new_child(
+    uid: str,
+    parent: Genome,
+    space: SearchSpace,
+    rng: np.random.Generator,
+    seen: Collection[Genome],
+    *,
+    rate: float,
+    strength: float,
+) -> Genome:
+    """A child of the parent (`uid` names it) whose genome is not among the seen, drawn again until it is new."""
+    for _ in range(BREEDING_TRIES):
+        genome = MUTATIONS[MUTATION](parent, space, rng, rate=rate, strength=strength)
+        if genome not in seen:
+            return genome
+    raise SpaceExhausted(
+        f"search space {space.name!r}: expected a new child of {uid} in {BREEDING_TRIES} draws, "
+        "got only genomes that have been there"
+    )

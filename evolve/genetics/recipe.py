@@ -10,11 +10,11 @@ from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
-from evolve.genetics import fidelity
+from evolve.genetics import fidelity, seeding
 from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, fraction, mapping, named, number, read_file, whole
 
-COUNTS = ("population", "elites", "children", "generations", "confirm_seeds")
+COUNTS = ("population", "elites", "children", "generations", "candidates", "confirm_seeds")
 LEAST = {"generations": 0, "confirm_seeds": 2}  # of the others 1; one seed alone has no spread to compare with
 
 
@@ -27,17 +27,20 @@ class Recipe:
     elites: int = 10  # parents of each child generation
     children: int = 10  # of each elite
     generations: int = 2  # child generations after the first
+    seeding: str = seeding.RANDOM  # of the first generation beside the defaults: a name of seeding.SEEDINGS
     rungs: tuple[Fraction, ...] = (Fraction(1),)  # shares of the full budget, rising; the last is 1
     keep: Fraction = Fraction(1)  # share of those that entered a rung that go on from it, rounded up
     mutation_rate: float = 0.5  # chance of each gene to change
     mutation_strength: float = 0.2  # standard deviation of a change, in the gene's [0, 1]
-    confirm_seeds: int = 3  # fresh seeds for the winner and the defaults
+    candidates: int = 1  # the best ones that compete for the win with fresh seeds; 1 as in journals that do not say
+    confirm_seeds: int = 3  # fresh seeds of each candidate, and again for the verdict on winner and defaults
 
     def __post_init__(self) -> None:
         with named(f"recipe {self.name!r}"):
             for name in COUNTS:
                 _require(getattr(self, name) >= LEAST.get(name, 1), name, f"at least {LEAST.get(name, 1)}", self)
             _require(self.elites <= self.population, "elites", f"at most population={self.population}", self)
+            _require(self.seeding in seeding.SEEDINGS, "seeding", f"one of {', '.join(seeding.SEEDINGS)}", self)
             rising = all(low < high for low, high in zip((Fraction(0), *self.rungs), self.rungs, strict=False))
             _require(rising, "rungs", "shares above 0, rising", self)
             _require(bool(self.rungs) and self.rungs[-1] == 1, "rungs", "1 as the last share", self)
@@ -105,9 +108,9 @@ def _value(key: str, value: object) -> object:
         if not isinstance(value, list | tuple):
             raise ValueError(f"expected rungs to be a list of shares, got {value!r}")
         return tuple(fraction(share, "each of the rungs") for share in value)
-    if key == "name":
+    if key in ("name", "seeding"):
         if not isinstance(value, str):
-            raise ValueError(f"expected name to be a word, got {value!r}")
+            raise ValueError(f"expected {key} to be a word, got {value!r}")
         return value
     return number(value, key)
 

@@ -1,40 +1,32 @@
-"""Seeding: the first generation, the space's defaults and random genomes beside them."""
+"""Seeding: the first generation, the space's defaults and what is beside them: random genomes, or mutants of them.
+
+`random` looks everywhere, `defaults` near what is known to work: the second alternative of the recipe that this search
+is after.
+"""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from evolve.genetics.genome import Genome, Individual, generator, trial_seed, uid_of
-from evolve.genetics.recipe import Recipe
+from evolve.genetics import operators
+from evolve.genetics.genome import DEFAULTS, Genome, Individual, generator, trial_seed, uid_of
 from evolve.genetics.space import SearchSpace
 
-
-def first_generation(space: SearchSpace, recipe: Recipe, seed: int) -> list[Individual]:
-    """Slot 0 is the defaults, the others are uniform in [0, 1] of each gene; no genome is there twice."""
-    size = space.size()
-    if size is not None and size < recipe.population:
-        raise ValueError(
-            f"search space {space.name!r}: expected at least as many different genomes as the population of "
-            f"{recipe.population}, got {size}"
-        )
-    seen: set[Genome] = set()
-    individuals = []
-    for slot in range(recipe.population):
-        genome = space.defaults() if slot == 0 else _unseen(space, generator(seed, 0, slot), seen)
-        seen.add(genome)
-        individuals.append(
-            Individual(
-                uid=uid_of(0, slot),
-                genome=genome,
-                parents=(),
-                generation=0,
-                slot=slot,
-                operator="defaults" if slot == 0 else "random",
-                seed=trial_seed(seed, 0, slot),
-            )
-        )
-    return individuals
+if TYPE_CHECKING:
+    from evolve.genetics.recipe import Recipe  # which asks here what seedings there are
 
 
-def _unseen(space: SearchSpace, rng: np.random.Generator, seen: set[Genome]) -> Genome:
+class Seeding(Protocol):
+    """Makes a genome for the first generation that is not among the seen ones."""
+
+    def __call__(
+        self, space: SearchSpace, recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome], /
+    ) -> Genome: ...
+
+
+def at_random(space: SearchSpace, _recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
+    """Uniform in [0, 1] of each gene."""
     while True:  # ends: the space holds more genomes than have been seen, and each can be drawn
         units = rng.random(len(space.genes))
         genome = Genome(
@@ -45,3 +37,42 @@ def _unseen(space: SearchSpace, rng: np.random.Generator, seen: set[Genome]) -> 
         )
         if genome not in seen:
             return genome
+
+
+def near_defaults(space: SearchSpace, recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
+    """A mutant of the defaults, as children of elites are bred; SpaceExhausted when there is no new one."""
+    rate, strength = recipe.mutation_rate, recipe.mutation_strength
+    return operators.new_child(DEFAULTS, space.defaults(), space, rng, seen, rate=rate, strength=strength)
+
+
+RANDOM, MUTANTS = "random", "defaults"
+SEEDINGS: dict[str, Seeding] = {RANDOM: at_random, MUTANTS: near_defaults}
+
+
+def first_generation(space: SearchSpace, recipe: "Recipe", seed: int) -> list[Individual]:
+    """Slot 0 is the defaults, the others are as the recipe's seeding makes them; no genome is there twice."""
+    size = space.size()
+    if size is not None and size < recipe.population:
+        raise ValueError(
+            f"search space {space.name!r}: expected at least as many different genomes as the population of "
+            f"{recipe.population}, got {size}"
+        )
+    defaults = Individual(DEFAULTS, space.defaults(), (), 0, 0, "defaults", trial_seed(seed, 0, 0))
+    individuals, seen = [defaults], {defaults.genome}
+    make = SEEDINGS[recipe.seeding]
+    mutants = recipe.seeding == MUTANTS
+    for slot in range(1, recipe.population):
+        genome = make(space, recipe, generator(seed, 0, slot), seen)
+        seen.add(genome)
+        individuals.append(
+            Individual(
+                uid=uid_of(0, slot),
+                genome=genome,
+                parents=(DEFAULTS,) if mutants else (),
+                generation=0,
+                slot=slot,
+                operator=operators.MUTATION if mutants else RANDOM,
+                seed=trial_seed(seed, 0, slot),
+            )
+        )
+    return individuals

@@ -15,9 +15,6 @@ from evolve.genetics.genome import Genome, Individual, generator, trial_seed, ui
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 
-MUTATION = "gaussian"
-BREEDING_TRIES = 1000  # draws for one child before its space counts as exhausted
-
 
 @dataclass(frozen=True)
 class GenerationOpened:
@@ -56,7 +53,7 @@ class GenerationClosed:
 
 @dataclass(frozen=True)
 class SearchEnded:
-    """Nothing more is to be trained. The winner is None when no individual reached its full budget."""
+    """Nothing more is bred. The winner by fitness is None when no individual reached its full budget."""
 
     winner: str | None
     reason: str
@@ -192,29 +189,22 @@ class Strategy:
                     parents=(parent,),
                     generation=generation,
                     slot=slot,
-                    operator=MUTATION,
+                    operator=operators.MUTATION,
                     seed=trial_seed(self._seed, generation, slot),
                 )
             )
         return children
 
     def _child(self, parent: str, generation: int, slot: int, seen: set[Genome]) -> Genome:
-        """A child whose genome is new, drawn again from the same generator until it is."""
-        rng = generator(self._seed, generation, slot)
-        mutate = operators.MUTATIONS[MUTATION]
-        for _ in range(BREEDING_TRIES):
-            genome = mutate(
-                self._individuals[parent].genome,
-                self._space,
-                rng,
-                rate=self._recipe.mutation_rate,
-                strength=self._recipe.mutation_strength,
-            )
-            if genome not in seen:
-                return genome
-        raise operators.SpaceExhausted(
-            f"search space {self._space.name!r}: expected a new child of {parent} in {BREEDING_TRIES} draws, "
-            "got only genomes that have been there"
+        """A child whose genome is new."""
+        return operators.new_child(
+            parent,
+            self._individuals[parent].genome,
+            self._space,
+            generator(self._seed, generation, slot),
+            seen,
+            rate=self._recipe.mutation_rate,
+            strength=self._recipe.mutation_strength,
         )
 
     def _end(self, reason: str) -> None:

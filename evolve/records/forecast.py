@@ -1,19 +1,37 @@
 """How much of a search is still to be trained, and how long that takes at the pace seen so far."""
 
 import math
+from dataclasses import replace
 
 from evolve.genetics import recipe as recipes
+from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
 from evolve.records.state import SearchState
 
-CONFIRMED = 2  # individuals that are trained again at the end: the winner and the defaults
+JUDGED = 2  # individuals that are trained for the verdict: the winner and the defaults
 
 
 def planned_steps(recipe: Recipe, steps: int) -> int:
     """Optimizer steps of a whole search when no trial fails, its confirmations included."""
     children = recipe.elites * recipe.children
     generations = generation_steps(recipe, recipe.population, steps)
-    return generations + recipe.generations * generation_steps(recipe, children, steps) + _confirming(recipe, steps)
+    return generations + recipe.generations * generation_steps(recipe, children, steps) + trainings(recipe) * steps
+
+
+def trainings(recipe: Recipe) -> int:
+    """Full trainings of the confirm stage: of the candidates, where there are several, then of winner and defaults."""
+    return (JUDGED + (recipe.candidates if recipe.candidates > 1 else 0)) * recipe.confirm_seeds
+
+
+def confirmations(state: SearchState) -> int:
+    """Trainings of the confirm stage, at most: of those made before a search was extended some may serve again."""
+    if state.outcome is not None:
+        return len(state.confirmations)
+    recipe = recipes.parse(state.recipe)
+    if recipe.generations in state.closed:
+        found = sum(record.uid != DEFAULTS for record in state.ranking)  # it may be fewer than are wanted
+        recipe = replace(recipe, candidates=max(1, min(recipe.candidates, found)))
+    return max(state.confirmed_before + trainings(recipe), len(state.confirmations))
 
 
 def generation_steps(recipe: Recipe, population: int, steps: int) -> int:
@@ -42,8 +60,7 @@ def remaining_steps(state: SearchState) -> int:
         population = recipe.population if generation == 0 else recipe.elites * recipe.children
         done = sum(one.trained_steps for one in state.individuals.values() if one.generation == generation)
         left += max(0, generation_steps(recipe, population, state.steps) - done)
-    done = state.steps * len(state.confirmations)
-    return left + max(0, _confirming(recipe, state.steps) - done)
+    return left + state.steps * (confirmations(state) - len(state.confirmations))
 
 
 def eta_seconds(state: SearchState) -> float | None:
@@ -54,7 +71,3 @@ def eta_seconds(state: SearchState) -> float | None:
     spent = sum(record.seconds for record in state.individuals.values())
     spent += sum(sum(one.seconds.values()) for one in state.confirmations.values())
     return remaining_steps(state) * spent / trained / max(1, state.workers)
-
-
-def _confirming(recipe: Recipe, steps: int) -> int:
-    return CONFIRMED * recipe.confirm_seeds * steps

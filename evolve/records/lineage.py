@@ -30,7 +30,13 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
         "generation": state.generation,
         "generations": state.generations,
         "trials": counts,
+        "confirmations": {
+            "planned": forecast.confirmations(state),
+            "done": sum(one.reason is None for one in state.confirmations.values()),
+            "failed": sum(one.reason is not None for one in state.confirmations.values()),
+        },
         "best": None if best is None else {"uid": best.uid, "fitness": best.fitness, "genome": best.genome},
+        "winner": None if state.outcome is None else state.outcome.uid,
         "worker_seconds": state.worker_seconds(until),
         "elapsed_seconds": state.elapsed_seconds(until),
         "eta_seconds": forecast.eta_seconds(state) if running else None,
@@ -131,6 +137,8 @@ def _winner(state: SearchState) -> dict[str, object] | None:
         "defaults": outcome.defaults,
         "gain": outcome.gain,
         "split": outcome.split,
+        "validation": outcome.validation,
+        "candidates": [] if state.choice is None else state.choice.candidates,
         "verdict": outcome.verdict,
         "post": None if tuning is None else tuning.post,
     }

@@ -13,7 +13,7 @@ import numpy as np
 from evolve.records.board import Board, Number, RunWrite
 from evolve.records.board import milliseconds as _ms
 from evolve.records.journal import Event
-from evolve.records.state import IndividualRecord, SearchState, begin
+from evolve.records.state import CANDIDATE, IndividualRecord, SearchState, begin
 from evolve.trial import TrialStatus
 
 TRACEBACK_CHARACTERS = 6000  # MLflow cuts tags at 8,000 without a word; the end of a traceback says most
@@ -174,8 +174,18 @@ def _generation_closed(board: Board, state: SearchState, event: Event) -> None:
 def _confirm_measured(board: Board, state: SearchState, event: Event) -> None:
     plain, now = event.payload, _ms(event.time)
     last = str(event.uid).rpartition("-")[2]  # "g001-042/test-seed-2": the third of its seeds
-    scores = {f"confirm/{plain['role']}/{name}": value for name, value in _floats(plain["scores"]).items()}
+    who = f"candidates/{plain['individual']}" if plain["role"] == CANDIDATE else str(plain["role"])
+    scores = {f"confirm/{who}/{name}": value for name, value in _floats(plain["scores"]).items()}
     _add(board.search(state), scores, int(last) if last.isdigit() else 0, now)
+
+
+def _candidate_chosen(board: Board, state: SearchState, event: Event) -> None:
+    run, now = board.search(state), _ms(event.time)
+    standings = [] if state.choice is None else state.choice.candidates
+    run.tags["evolve.candidates"] = ",".join(f"{state.search_id}/{one['uid']}" for one in standings)  # best first
+    for one in standings:
+        numbers = _floats({name: one[name] for name in ("fitness", "mean", "shrunk")})
+        _add(run, {f"confirm/candidates/{one['uid']}/{name}": value for name, value in numbers.items()}, 0, now)
 
 
 def _winner_chosen(board: Board, state: SearchState, event: Event) -> None:
@@ -242,6 +252,7 @@ _HANDLERS: dict[str, Callable[[Board, SearchState, Event], None]] = {
     "trial_failed": _trial_failed,
     "generation_closed": _generation_closed,
     "confirm_measured": _confirm_measured,
+    "candidate_chosen": _candidate_chosen,
     "winner_chosen": _winner_chosen,
     "search_interrupted": _search_interrupted,
     "search_resumed": _search_resumed,

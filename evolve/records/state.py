@@ -8,6 +8,7 @@ from evolve.records.journal import Event, JournalError
 from evolve.trial import TrialStatus, TunedPost, Value
 
 Plain = dict[str, object]
+CANDIDATE = "candidate"  # role of a confirmation that only chooses
 
 
 @dataclass
@@ -44,16 +45,26 @@ class IndividualRecord:
 
 @dataclass
 class Confirmation:
-    """One retraining with a fresh seed: of the winner or of the defaults."""
+    """One retraining with a fresh seed: of a candidate to choose the winner, of winner or defaults for the verdict."""
 
-    uid: str  # "g001-042/test-seed-0"
-    role: str  # "winner" or "defaults"
+    uid: str  # "g001-042/choice-seed-0"; "g001-042/test-seed-0"
+    role: str  # "candidate"; "winner" or "defaults"
     individual: str
     seed: int
     scores: dict[str, float]  # empty when it failed
     reason: str | None
     seconds: dict[str, float]
     post: TunedPost | None = None  # NMS tuned on validation; of the winner's first one
+
+
+@dataclass
+class Choice:
+    """Which candidate was chosen, and from what."""
+
+    uid: str
+    candidates: list[Plain]  # best first: uid, fitness, mean and shrunk (null without a run), seeds, failed
+    noise: float | None  # standard deviation of fitness between runs of one candidate
+    spread: float | None  # the same between the candidates' true means
 
 
 @dataclass
@@ -66,6 +77,7 @@ class Outcome:
     defaults: Plain | None
     gain: Plain | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
     verdict: str
+    validation: Plain | None = None  # summaries by "winner" and "defaults" on validation, of the same runs
 
 
 @dataclass
@@ -90,7 +102,9 @@ class SearchState:
     individuals: dict[str, IndividualRecord] = field(default_factory=dict)
     closed: dict[int, tuple[str, ...]] = field(default_factory=dict)  # generation -> its elites, best first
     confirmations: dict[str, Confirmation] = field(default_factory=dict)
+    confirmed_before: int = 0  # confirmations there were when a finished search was extended
     lost: dict[tuple[str, int], int] = field(default_factory=dict)  # uid, stop_step -> attempts whose worker died
+    choice: Choice | None = None  # None also where there was one candidate: it needs no choice
     outcome: Outcome | None = None
     started_at: float = 0.0
     last_at: float = 0.0
@@ -107,8 +121,13 @@ class SearchState:
     @property
     def best(self) -> IndividualRecord | None:
         """The best finished individual, ties by uid; None before the first."""
+        return next(iter(self.ranking), None)
+
+    @property
+    def ranking(self) -> list[IndividualRecord]:
+        """The individuals that reached the full budget, by fitness, best first, ties by uid."""
         done = [record for record in self.individuals.values() if record.fitness is not None]
-        return min(done, key=lambda record: (-(record.fitness or 0.0), record.uid), default=None)
+        return sorted(done, key=lambda record: (-(record.fitness or 0.0), record.uid))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -292,6 +311,16 @@ def _confirm_measured(state: SearchState, event: Event) -> None:
     )
 
 
+def _candidate_chosen(state: SearchState, event: Event) -> None:
+    plain = event.payload
+    state.choice = Choice(
+        uid=str(event.uid),
+        candidates=[dict(_mapping(one)) for one in cast(list[object], plain["candidates"])],
+        noise=cast(float | None, plain["noise"]),
+        spread=cast(float | None, plain["spread"]),
+    )
+
+
 def _winner_chosen(state: SearchState, event: Event) -> None:
     plain = event.payload
     state.outcome = Outcome(
@@ -301,6 +330,7 @@ def _winner_chosen(state: SearchState, event: Event) -> None:
         defaults=cast(Plain | None, plain["defaults"]),
         gain=cast(Plain | None, plain["gain"]),
         verdict=str(plain["verdict"]),
+        validation=cast(Plain | None, plain.get("validation")),  # not in journals of earlier versions
     )
 
 
@@ -314,7 +344,8 @@ def _search_resumed(state: SearchState, event: Event) -> None:
     generations = _int(event.payload.get("generations", state.generations))
     if generations != state.generations:
         state.recipe = {**state.recipe, "generations": generations}
-        state.outcome = None  # the search goes on beyond the end it had
+        state.confirmed_before = len(state.confirmations)
+        state.choice = state.outcome = None  # the search goes on beyond the end it had
     _nobody_runs(state)
 
 
@@ -349,6 +380,7 @@ _HANDLERS = {
     "trial_failed": _trial_failed,
     "generation_closed": _generation_closed,
     "confirm_measured": _confirm_measured,
+    "candidate_chosen": _candidate_chosen,
     "winner_chosen": _winner_chosen,
     "search_resumed": _search_resumed,
     "search_interrupted": _search_interrupted,

@@ -16,7 +16,7 @@ def test_the_recipes_there_are() -> None:
     assert recipes.names() == ["fast", "seed"]
     for recipe in (fast, seed):
         assert (recipe.population, recipe.elites, recipe.children, recipe.generations) == (100, 10, 10, 2)
-        assert recipe.confirm_seeds == 3
+        assert (recipe.candidates, recipe.confirm_seeds, recipe.seeding) == (5, 3, "random")
     assert fast.rungs == (Fraction(1, 9), Fraction(1, 3), Fraction(1))
     assert fast.keep == Fraction(1, 3)
     assert seed.rungs == (Fraction(1),)
@@ -72,6 +72,13 @@ def test_plain_values_make_the_same_recipe(name: str) -> None:
         ("fast", {"mutation_rate": 0}, "recipe 'fast': expected mutation_rate to be above 0, at most 1"),
         ("fast", {"mutation_strength": 0}, "recipe 'fast': expected mutation_strength to be 0.001 to 1"),
         ("fast", {"mutation_strength": "big"}, "recipe 'fast': expected mutation_strength to be a finite number"),
+        ("fast", {"candidates": 0}, "recipe 'fast': expected candidates to be at least 1, got candidates=0"),
+        (
+            "fast",
+            {"seeding": "best"},
+            "recipe 'fast': expected seeding to be one of random, defaults, got seeding=best",
+        ),
+        ("fast", {"seeding": 3}, "recipe 'fast': expected seeding to be a word, got 3"),
         ("fast", {"confirm_seeds": 1}, "recipe 'fast': expected confirm_seeds to be at least 2, got confirm_seeds=1"),
     ],
 )

@@ -31,6 +31,52 @@ def test_slot_0_is_the_defaults_the_others_are_random_and_inside(seed: int, popu
             domain.to_unit(individual.genome[gene])  # refuses a value outside
 
 
+@given(st.integers(0, 2**63), st.integers(1, 40), st.floats(0.1, 1.0), st.floats(0.01, 1.0))
+def test_seeded_by_defaults_the_others_are_mutants_of_them(
+    seed: int, population: int, rate: float, strength: float
+) -> None:
+    recipe = Recipe(
+        "r", population=population, elites=1, seeding="defaults", mutation_rate=rate, mutation_strength=strength
+    )
+    individuals = seeding.first_generation(SPACE, recipe, seed)
+    defaults, mutants = individuals[0], individuals[1:]
+    assert (defaults.genome, defaults.operator, defaults.parents) == (SPACE.defaults(), "defaults", ())
+    assert len({individual.genome for individual in individuals}) == population
+    for slot, individual in enumerate(mutants, start=1):
+        assert (individual.operator, individual.parents) == ("gaussian", ("g000-000",))
+        assert (individual.generation, individual.slot, individual.uid) == (0, slot, f"g000-{slot:03d}")
+        assert individual.seed == trial_seed(seed, 0, slot)
+        for gene, domain in SPACE.genes.items():
+            domain.to_unit(individual.genome[gene])  # refuses a value outside
+    assert seeding.first_generation(SPACE, recipe, seed) == individuals
+
+
+def test_mutants_of_the_defaults_are_as_near_as_the_recipe_says() -> None:
+    """Of 1000 mutants with a rate of 0.4 and a strength of 0.05; the defaults are six strengths from the bounds."""
+    space = SearchSpace("s", {"a": Linear(0, 10, 3), "b": Linear(0, 1, 0.5)})
+    recipe = Recipe("r", population=1001, elites=1, seeding="defaults", mutation_rate=0.4, mutation_strength=0.05)
+    mutants = seeding.first_generation(space, recipe, 0)[1:]
+    moves = [(float(one.genome["a"]) - 3.0) / 10.0 for one in mutants if one.genome["a"] != 3]
+    # 0.4, and half of those for whom neither gene was drawn: 0.6 x 0.6 / 2 = 0.18; error sqrt(0.58 x 0.42 / 1000)
+    assert len(moves) / 1000 == pytest.approx(0.58, abs=0.05)
+    assert statistics.mean(moves) == pytest.approx(0.0, abs=0.01)
+    assert statistics.stdev(moves) == pytest.approx(0.05, abs=0.006)
+
+
+def test_a_space_without_so_many_mutants_is_refused() -> None:
+    space = SearchSpace("two", {"c": Choice(("x", "y"), "x"), "d": Choice(("x", "y"), "x")})
+    recipe = Recipe("r", population=4, elites=1, seeding="defaults", mutation_rate=1.0)  # always changes both
+    with pytest.raises(ValueError, match="search space 'two': expected a new child of g000-000 in 1000 draws"):
+        seeding.first_generation(space, recipe, 0)
+
+
+def test_the_seedings_are_those_of_the_recipe() -> None:
+    assert set(seeding.SEEDINGS) == {"random", "defaults"}
+    assert Recipe("r").seeding == "random"
+    for name in seeding.SEEDINGS:
+        assert len(seeding.first_generation(SPACE, Recipe("r", population=3, elites=1, seeding=name), 0)) == 3
+
+
 def test_a_seed_gives_the_same_generation_and_a_smaller_one_is_its_beginning() -> None:
     def genomes(seed: int, population: int) -> list[object]:
         recipe = Recipe("r", population=population, elites=1)

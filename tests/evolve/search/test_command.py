@@ -106,10 +106,32 @@ def test_final_training(simulated: Any, capsys: pytest.CaptureFixture[str]) -> N
 def test_dry_run_starts_nothing(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--dry-run", *SHAPE]) == 0
     said = capsys.readouterr().out
-    # 6 x 10 steps, then ceil(6/3) = 2 x 20 and 2 x 60; 4 x 10 and 2 x 20 and 2 x 60; 6 confirmations of 90
-    assert "at most 960" in said
+    # 6 x 10 steps, then ceil(6/3) = 2 x 20 and 2 x 60; 4 x 10 and 2 x 20 and 2 x 60: 420, and confirmations of 90:
+    # 5 candidates x 3 seeds, winner and defaults x 3
+    assert "steps in all: at most 2310" in said
+    assert "21 full trainings (1890 of the steps): the best 5 with 3 fresh seeds to choose the winner, then" in said
+    assert main(["search", "--dry-run", "--candidates", "1", *SHAPE]) == 0
+    said = capsys.readouterr().out
+    assert "steps in all: at most 960" in said
+    assert "by 6 full trainings (540 of the steps): winner and defaults with 3 fresh seeds for the verdict" in said
     assert "10 trials compared at steps 10, 30, 90" in said
     assert not Path("runs").exists()
+
+
+def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--seeding", "defaults", "--out", "s", *SHAPE]) == 0
+    assert "6 individuals (the defaults and mutants of them), the best 2 kept" in capsys.readouterr().out
+    assert main(["lineage", "s", "--json"]) == 0
+    first = [one for one in json.loads(capsys.readouterr().out)["individuals"] if one["generation"] == 0]
+    assert [one["parents"] for one in first] == [[], *[["g000-000"]] * 5]
+    assert [one["operator"] for one in first] == ["defaults", *["gaussian"] * 5]
+    assert main(["lineage", "s", "--trial", "g000-003"]) == 0
+    assert "->" in capsys.readouterr().out  # the genes that it has otherwise than the defaults
+    assert main(["resume", "s", "--generations", "2"]) == 0  # decides the first generation again, and equally
+    assert main(["replay", "s", "g000-001"]) == 0
+    capsys.readouterr()
+    assert main(["search", "--out", "r", *SHAPE]) == 0
+    assert "6 individuals (the defaults and random ones)" in capsys.readouterr().out
 
 
 def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFixture[str], undisturbed: Any) -> None:
@@ -310,6 +332,8 @@ def test_when_all_trials_fail(
 REFUSED = [
     (["search", "--population", "5", "--elites", "9"], "elites"),
     (["search", "--population", "0"], "--population: expected a whole number of at least 1, got 0"),
+    (["search", "--seeding", "elites"], "expected seeding to be one of random, defaults, got seeding=elites"),
+    (["search", "--candidates", "0"], "--candidates: expected a whole number of at least 1, got 0"),
     (["search", "--recipe", "nope"], "expected one of fast, seed, got 'nope'"),
     (["search", "--set", "loss.box_weight"], "--set loss.box_weight: expected gene=value"),
     (["search", "--address", "auto"], "--workers"),

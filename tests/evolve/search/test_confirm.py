@@ -1,14 +1,17 @@
 """Confirmations: their seeds, their sentences, and that they run side by side and once."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from evolve import confirm, interval, search
+from evolve import confirm, interval, search, verdict
 from evolve.execution.dispatch import POLL_SECONDS
 from evolve.genetics.genome import trial_seed
 from evolve.records.state import Confirmation
+from evolve.simulated import simulated_objective
+from evolve.trial import Measurement
 
 House = Any
 
@@ -56,36 +59,36 @@ def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
     ],
 )
 def test_the_verdict_is_one_plain_sentence(found: interval.Gain, begins: str) -> None:
-    sentence = confirm.verdict("g001-003", found, "test", runs())
+    sentence = verdict.sentence("g001-003", found, "test", runs())
     assert sentence.startswith(begins)
     assert sentence.endswith("3 seeds, on the test split")
 
 
 def test_verdicts_of_their_own() -> None:
-    assert "is the defaults themselves" in confirm.verdict("g000-000", None, "test", runs()[:3])
-    assert "validation split only" in confirm.verdict("g001-003", gain(0.1, 0.2), "val", runs())
-    assert "not confirmed" in confirm.verdict("g001-003", None, "test", runs()[::3])
+    assert "is the defaults themselves" in verdict.sentence("g000-000", None, "test", runs()[:3])
+    assert "validation split only" in verdict.sentence("g001-003", gain(0.1, 0.2), "val", runs())
+    assert "not confirmed" in verdict.sentence("g001-003", None, "test", runs()[::3])
 
 
 def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> None:
     failed = "; 1 of 6 runs failed: g001-003/test-seed-1: the box loss is nan at step 4"
     for found in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
-        sentence = confirm.verdict("g001-003", found, "test", runs("g001-003/test-seed-1"))
+        sentence = verdict.sentence("g001-003", found, "test", runs("g001-003/test-seed-1"))
         assert sentence.endswith(failed)
         assert "beats" not in sentence
         if found is not None:
             assert "2 seeds of the winner and 3 of the defaults" in sentence
-    assert confirm.verdict("g001-003", gain(0.01, 0.05), "test", runs("g001-003/test-seed-1")).startswith(
+    assert verdict.sentence("g001-003", gain(0.01, 0.05), "test", runs("g001-003/test-seed-1")).startswith(
         "not confirmed: +0.030"
     )
-    theirs = confirm.verdict("g001-003", gain(0.01, 0.05), "test", runs("g000-000/test-seed-0"))
+    theirs = verdict.sentence("g001-003", gain(0.01, 0.05), "test", runs("g000-000/test-seed-0"))
     assert theirs.startswith("beats the defaults by +0.030")
     assert "3 seeds of the winner and 2 of the defaults" in theirs
     assert "; 1 of 6 runs failed: g000-000/test-seed-0" in theirs
-    own = confirm.verdict("g000-000", None, "test", runs("g000-000/test-seed-0")[:3])
+    own = verdict.sentence("g000-000", None, "test", runs("g000-000/test-seed-0")[:3])
     assert own.endswith("; 1 of 3 runs failed: g000-000/test-seed-0: the box loss is nan at step 4")
     # a run that ended without the score that is compared has failed too
-    assert "6 of 6 runs failed: g000-000/test-seed-0: it has no score val/map50_95" in confirm.verdict(
+    assert "6 of 6 runs failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
         "g001-003", None, "val", [replace(one, scores={"test/map50_95": 0.5}) for one in runs()]
     )
 
@@ -95,21 +98,20 @@ def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: Ho
     watched = house.watched(before=specs.append)
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
     assert state.outcome is not None
-    confirmations = [spec for spec in specs if "/" in spec.uid]
+    verdicts = [spec for spec in specs if "/test-seed-" in spec.uid]
     by_individual = {
-        uid: [spec.seed for spec in confirmations if spec.uid.startswith(uid)]
-        for uid in (state.outcome.uid, "g000-000")
+        uid: [spec.seed for spec in verdicts if spec.uid.startswith(uid)] for uid in (state.outcome.uid, "g000-000")
     }
     assert by_individual[state.outcome.uid] == by_individual["g000-000"]
-    assert len(confirmations) == 6
-    assert {(spec.start_step, spec.stop_step, spec.evaluate_splits) for spec in confirmations} == {
-        (0, 90, ("val", "test"))
-    }
-    assert all(spec.evaluate_splits == ("val",) for spec in specs if "/" not in spec.uid)  # the search never sees it
-    assert not {spec.seed for spec in confirmations} & {one.seed for one in state.individuals.values()}
+    assert len(verdicts) == 6
+    assert {(spec.start_step, spec.stop_step, spec.evaluate_splits) for spec in verdicts} == {(0, 90, ("val", "test"))}
+    assert not {one.seed for one in state.confirmations.values()} & {one.seed for one in state.individuals.values()}
     mean = sum(one.scores["test/map50_95"] for one in state.confirmations.values() if one.role == "winner") / 3
     assert state.outcome.confirmed is not None
     assert state.outcome.confirmed["mean"] == pytest.approx(mean)
+    assert state.outcome.validation is not None
+    mean = sum(one.scores["val/map50_95"] for one in state.confirmations.values() if one.role == "defaults") / 3
+    assert state.outcome.validation["defaults"]["mean"] == pytest.approx(mean)  # type: ignore[index]
 
 
 def test_without_a_test_split_it_says_so(house: House) -> None:
@@ -138,6 +140,28 @@ def test_the_defaults_can_win(house: House) -> None:
     assert state.outcome.gain is None
     assert state.outcome.confirmed == state.outcome.defaults
     assert "the defaults themselves" in state.outcome.verdict
+
+
+@pytest.mark.parametrize("found", [gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01)])
+def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats_them(found: interval.Gain) -> None:
+    lower = [
+        replace(one, scores={**one.scores, "val/map50_95": 0.4}) if one.role == "winner" else one for one in runs()
+    ]
+    sentence = verdict.sentence("g001-003", found, "test", lower)
+    assert sentence.endswith("; the defaults' validation mean is higher: 0.5000 against 0.4000")
+    assert sentence.startswith("worse than the defaults" if found.interval[1] < 0 else "no better than the defaults")
+    assert "validation mean" not in verdict.sentence("g001-003", found, "val", lower)  # there it is the verdict itself
+
+
+def test_a_confirmations_seconds_are_all_of_its_measurements(house: House) -> None:
+    def spending(spec: Any) -> Iterator[Measurement]:
+        for one in simulated_objective()(spec):
+            yield replace(one, seconds={"train": 1.0, **({"evaluate": 2.0} if one.step == spec.stop_step else {})})
+
+    watched = house.watched(spending)
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
+    # two measurements each, at half and at the end of the schedule
+    assert all(one.seconds == {"train": 2.0, "evaluate": 2.0} for one in state.confirmations.values())
 
 
 def test_polling_leaves_room_for_ctrl_c() -> None:

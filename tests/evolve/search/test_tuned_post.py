@@ -133,7 +133,7 @@ def test_it_is_said_in_one_line_and_shown_outside(
     line = "NMS: diou at 0.55, beta 0.8, tuned on validation: 0.2600 there instead of 0.2500"
     assert searching._report(state, directory, searching._Tracked(None)) == 0  # type: ignore[arg-type]
     assert len([one for one in capsys.readouterr().out.splitlines() if one.startswith(line)]) == 1
-    options = type("Options", (), {"directory": directory, "out": house.path / "w.yaml"})
+    options = type("Options", (), {"directory": directory, "out": house.path / "w.yaml", "format": "yaml"})
     assert showing.winner(options) == 0  # type: ignore[arg-type]
     assert line in capsys.readouterr().out
     kept: TunedPost = {"settings": {"nms": "plain", "nms_iou": 0.5}, "fixed": POST["fixed"], "tuned": POST["fixed"]}
