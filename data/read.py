@@ -63,8 +63,8 @@ def _detect(folder: Folder) -> str:
     found = [name for name, reader in READERS.items() if reader.joins(folder)]
     if len(found) > 1:
         raise DatasetError(
-            f"{folder.root}: expected labels of one format, got {' and '.join(found)} labels for its pictures: point "
-            "to a folder that holds one (`python -m data check DIR --format ...` tells what each would read)",
+            f"{folder.root}: expected labels of one format, got {' and '.join(found)} labels for its pictures: choose "
+            "one with --format (`python -m data check DIR --format ...` tells what each would read)",
             folder.problems,
         )
     if found:

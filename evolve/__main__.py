@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
 def _search(command: argparse.ArgumentParser) -> None:
     data = command.add_argument_group("data and model")
     data.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set: Pascal VOC, COCO, YOLO or Darknet")
+    _format(data)
     data.add_argument("--space", type=Path, metavar="FILE", help="the genes and what all trials share (YAML)")
     data.add_argument(
         "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
@@ -135,6 +136,7 @@ def _resume(command: argparse.ArgumentParser) -> None:
 def _train(command: argparse.ArgumentParser) -> None:
     command.add_argument("winner", type=Path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
     command.add_argument("--data", type=Path, metavar="DIR", help="the data set (the one of the search)")
+    _format(command)
     command.add_argument("--weights", metavar="FILE", help="the checkpoint to start from, or none (as in the search)")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the detector")
     command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
@@ -147,6 +149,10 @@ def _replay(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
     _same_weights(command)
     _json(command)
+
+
+def _format(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="read as this instead of the detected one")
 
 
 def _same_weights(command: argparse.ArgumentParser) -> None:

@@ -39,9 +39,12 @@ STORE_FACTOR = 1.5
 TUNED_ON = "val"  # the split of NMS tuning, as of fitness
 
 
-def describe_data(root: Path, *, size: int, fit: Fit, variant: Variant = "yolov4") -> dict[str, Any]:
+def describe_data(
+    root: Path, *, size: int, fit: Fit, variant: Variant = "yolov4", format: str | None = None
+) -> dict[str, Any]:
     """What a search must know of a data set, as plain values; raises the reader's error when it is unusable.
 
+    format: voc, coco or yolo; None is the one that is found.
     Returns path, format, fingerprint, class_names, anchors (network pixels at `size`, all of the variant's), images
     and boxes by split, and the problems found, by kind.
     """
@@ -50,7 +53,7 @@ def describe_data(root: Path, *, size: int, fit: Fit, variant: Variant = "yolov4
     from data import anchors, read
     from model import scales
 
-    dataset = read.load(root)
+    dataset = read.load(root, format)
     of_variant = scales.BY_VARIANT[variant]
     used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.places(of_variant)))
     chosen = scales.with_unused(used, of_variant)
@@ -84,6 +87,7 @@ def detection_objective(
     class_names: Sequence[str],
     anchors: Sequence[Sequence[float]],
     fingerprint: str,
+    format: str | None = None,
     weights: str | None = None,
     weights_fingerprint: str | None = None,
     threads: int = 1,
@@ -112,7 +116,7 @@ def detection_objective(
     from data import read
 
     cv2.setNumThreads(threads)
-    dataset = read.load(Path(data))
+    dataset = read.load(Path(data), format)
     if dataset.fingerprint != fingerprint:
         raise ValueError(f"{data}: the data set changed: expected fingerprint {fingerprint}, got {dataset.fingerprint}")
     if weights is not None and weights_fingerprint not in (None, starting_weights.fingerprint(Path(weights))):

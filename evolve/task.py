@@ -52,6 +52,7 @@ class TaskRequest:
     """What the command line asked for; None means not said."""
 
     data: Path | None = None  # None: the embedded data set
+    format: str | None = None  # of the data: voc, coco or yolo; None: the one that is found
     space: Path | None = None
     variant: str | None = None  # a released network, of VARIANTS
     preset: str | None = None  # published settings, of search_spaces/presets
@@ -92,8 +93,12 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     check_space(space.name, space.trial, {gene: _extremes(domain) for gene, domain in space.genes.items()})
     base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
     _weights(request, base, ())  # refused before any data is drawn or read
+    if request.data is None and request.format is not None:
+        raise InputError(f"--format {request.format}: expected --data beside it")
     root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
-    description = describe_data(root, size=base.train.size, fit=base.input.fit, variant=base.detector.variant)
+    description = describe_data(
+        root, size=base.train.size, fit=base.input.fit, variant=base.detector.variant, format=request.format
+    )
     description["embedded"] = request.data is None
     description |= _weights(request, base, description["class_names"])
     schedule = _schedule(space, base, len(description["class_names"]), request)
@@ -106,6 +111,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "class_names": description["class_names"],
             "anchors": description["anchors"],
             "fingerprint": description["fingerprint"],
+            "format": description["format"],
             "weights": description["weights"],
             "weights_fingerprint": description["weights_fingerprint"],
             "threads": threads,

@@ -62,6 +62,7 @@ def new(arguments: Namespace) -> int:
     machine = machine_for(arguments)
     request = TaskRequest(
         data=arguments.data,
+        format=arguments.format,
         space=arguments.space,
         variant=arguments.variant,
         preset=arguments.preset,
@@ -282,6 +283,7 @@ def _request_as_before(state: SearchState, directory: Path, data: Path | None, w
     known = plain["data"]
     return TaskRequest(
         data=data or (None if known is None else Path(str(known))),
+        format=None if known is None else _text(state.data.get("format")),
         space=directory / search.SPACE_FILE,
         weights=weights_as_before(state.data, weights),
         size=_whole(plain["size"]),

@@ -75,10 +75,13 @@ def _machine(cpu: bool) -> searching.Machine:
 def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> Task:
     """The objective on the data set and from the weights given, else on those the winner was found on."""
     data: Path | None = arguments.data
+    kind: str | None = arguments.format
     if data is None and not winner.data.get("embedded"):
         data = Path(str(winner.data.get("path")))
+        kind = kind or str(winner.data.get("format"))
     request = TaskRequest(
         data=data,
+        format=kind,
         weights=searching.weights_as_before(winner.data, arguments.weights),
         size=int(str(winner.config["train.size"])),
         settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},

@@ -40,6 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = subparsers.add_parser("evaluate", help="average precision of a detector on a data set")
     add_weights(command)
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder")
+    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="read as this instead of the detected one")
     command.add_argument("--split", choices=("train", "val", "test"), default="val")
     add_size(command, "the file's")
     command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     fit = options.fit or weights.fit
     from data import read
 
-    dataset = read.load(options.data, strict=False)
+    dataset = read.load(options.data, options.format, strict=False)
     examples = examples_of(dataset, options.split, weights.class_names)
     tell_problems(dataset)
     load_keras()

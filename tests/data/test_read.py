@@ -55,7 +55,7 @@ def test_a_format_without_labels_for_the_pictures_is_no_candidate(tmp_path: Path
 def test_two_formats_are_named_and_one_can_be_chosen(tmp_path: Path, make_yolo: Make, xml) -> None:
     root = make_yolo(tmp_path, SPLITS)
     (root / "train" / "labels" / "a.xml").write_text(xml(("dog", 1, 1, 9, 9)))
-    assert "got voc and yolo labels for its pictures: point to a folder that holds one (`python -m" in sentence(root)
+    assert "got voc and yolo labels for its pictures: choose one with --format (`python -m data" in sentence(root)
     assert read.load(root, "yolo").format == "yolo"
 
 
