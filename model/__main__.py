@@ -5,6 +5,7 @@ and letterbox only. What can be wrong is looked at before TensorFlow loads.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,9 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         result: int = options.run(options)
+        sys.stdout.flush()
         return result
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # whoever read stdout has enough, as `head` does; Python would complain again when it closes it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if options.debug:
             raise

@@ -11,6 +11,7 @@ from model.predict import Detections
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 GOLDEN = 0.618  # share of the colour circle between classes, so that neighbours differ most
 ONE_PIXEL_LINE = 300  # pixels of the picture's longer side for each pixel of a line
+SMALL_LABEL = 0.3  # scale of the font in pictures below that
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -21,11 +22,12 @@ def draw(picture: Pixels, found: Detections, class_names: Sequence[str]) -> Pixe
     canvas = np.ascontiguousarray(picture).copy()
     thickness = max(1, round(max(canvas.shape[:2]) / ONE_PIXEL_LINE))
     rows = list(zip(found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True))
-    for box, number, score in reversed(rows):
+    for box, number, _ in reversed(rows):
         left, top, right, bottom = (round(edge) for edge in box)
-        colour = class_colour(number)
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
-        _label(canvas, f"{_spelled(class_names[number])} {score:.2f}", left, top, colour, thickness)
+        cv2.rectangle(canvas, (left, top), (right, bottom), class_colour(number), thickness)
+    for box, number, score in reversed(rows):  # after all boxes, whose lines would cross them out
+        text = f"{_spelled(class_names[number])} {score:.2f}"
+        _label(canvas, text, round(box[0]), round(box[1]), class_colour(number), thickness)
     return canvas
 
 
@@ -38,7 +40,8 @@ def class_colour(number: int) -> Colour:
 
 def _label(canvas: Pixels, text: str, left: int, top: int, colour: Colour, thickness: int) -> None:
     """Text on a filled ground above the box, or inside where there is no room above."""
-    scale = 0.35 + 0.15 * thickness
+    # in a small picture a label of full size would hide what it names
+    scale = 0.35 + 0.15 * thickness if max(canvas.shape[:2]) >= ONE_PIXEL_LINE else SMALL_LABEL
     (width, height), below = cv2.getTextSize(text, FONT, scale, thickness)
     full = height + below + 2
     bottom = top if top >= full else min(top + full, canvas.shape[0])

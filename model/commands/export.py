@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     run_file = _write(options, network.model, card, weights)
     differences = compare(network.model, card, run_file, options.dtype)
     size = _bytes(options.out)
+    notes = notes_of(options.to, card)
     if options.json:
         print_json(
             {
@@ -68,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
                 "input": [1, height, width, 3],
                 "outputs": {name: list(shape) for name, shape in card.shapes().items()},
                 "largest_difference": differences,
+                "notes": notes,
             }
         )
         return 0
@@ -76,7 +78,19 @@ def run(options: argparse.Namespace) -> int:
     for name, shape in card.shapes().items():
         told = f"differs by at most {differences[name]:.1e} from the network's on one picture"
         say(f"output  {name} {'x'.join(map(str, shape))}  {told}")
+    for note in notes:
+        say(f"note    {note}")
     return 0
+
+
+def notes_of(kind: str, card: "Card") -> list[str]:
+    """What people must know who run the file elsewhere."""
+    if kind == "onnx" and card.output == "detections":
+        return [
+            "onnxruntime runs it; OpenCV's DNN does not run a graph with NMS inside (tried: 4.10 and 5.0): "
+            "for OpenCV export with --decode or raw maps"
+        ]
+    return []
 
 
 def compare(model: Any, card: "Card", run_file: Any, dtype: str) -> dict[str, float]:

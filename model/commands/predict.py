@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
     # Every picture is opened before TensorFlow is, so that a wrong name shows at once.
     sources = images.check(paths, size if weights.fixed_size or options.size else None)
     targets = drawing_targets(paths, options.out)
-    load_keras()
+    if options.weights.suffix != ".onnx":  # whose runtime needs no TensorFlow: seconds less to wait
+        load_keras()
     network = weights.load()
     documents = []
     for source in progress(sources, len(sources), "looking at pictures", lines=not options.json):

@@ -1,6 +1,9 @@
 """`predict` on folders, patterns and arrays, its raw heads, and what it draws."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -118,6 +121,25 @@ def test_boxes_are_drawn_where_they_are() -> None:
     assert not drawn[60:80, 40:100].any()  # the inside is left alone
     assert drawn[28:38, 20:60].any()  # the label above it
     assert drawing.class_colour(0) != drawing.class_colour(1)
+
+
+def test_a_box_does_not_cross_out_the_label_of_another() -> None:
+    # The better box comes last and its left edge runs down through the other one's label.
+    boxes = np.array([[60, 20, 200, 280], [20, 100, 180, 200]], np.float32)
+    found = Detections(boxes, np.array([1, 0], np.int32), np.array([0.9, 0.5], np.float32))
+    drawn = drawing.draw(np.zeros((300, 300, 3), np.uint8), found, ("long name", "b"))
+    line = list(drawing.class_colour(1))
+    assert drawn[150, 60].tolist() == line
+    assert line not in drawn[90:99, 60].tolist()
+
+
+def test_who_stops_reading_is_told_nothing(weights: Path, folder: Path) -> None:
+    command_line = [sys.executable, "-m", "model", "predict", str(folder), "--weights", str(weights)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        ended = subprocess.run(command_line, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 def test_a_label_without_room_above_lies_inside() -> None:

@@ -34,19 +34,12 @@ Cards = Callable[..., Card]
 Images = NDArray[np.float32]
 
 
-def needs(kind: str) -> None:
-    if kind == "onnx":
-        for package in ("onnx", "onnxruntime", "tf2onnx"):
-            pytest.importorskip(package, reason="needs the extra 'export'")
-
-
 @pytest.fixture(scope="module")
 def written(model: keras.Model, card: Cards, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Output], Path]:
     """Writes a file of a format once."""
     folder = tmp_path_factory.mktemp("exports")
 
     def write(kind: str, output: Output) -> Path:
-        needs(kind)
         writer, suffix = FORMATS[kind]
         path: Path = folder / f"{output}{suffix}" if suffix else folder / f"{output}_{kind}"
         if not path.exists():
@@ -173,7 +166,6 @@ def test_files_of_others_are_told(written: Callable[[str, Output], Path], tmp_pa
     stranger.write_bytes(written("tflite", "maps").read_bytes().replace(b"detector.json", b"detective.jsn"))
     with pytest.raises(ExportError, match=r"expected a TFLite file of this project, got one without detector.json"):
         tflite.open_file(stranger)
-    needs("onnx")
     import onnx
 
     path = written("onnx", "maps")
