@@ -63,6 +63,20 @@ class Folder:
         """
         return self._named(name).best(joining.parts(name)[:-1], near, split)
 
+    def listed(self, name: str, home: PurePosixPath, split: str) -> File | None:
+        """The picture that a split's list in the folder `home` means by this name.
+
+        As `picture`, but that nearness counts before the split: a copy of the data set in another format, beside it,
+        has folders of splits too. A list that lies among another split's pictures does not mean these.
+        """
+        at_home = split_of(home / "_") in (None, split)
+        return self._named(name).best(joining.parts(name)[:-1], home, split, near_first=at_home)
+
+    def right_in(self, folder: PurePosixPath, name: str) -> File | None:
+        """The first picture of this name, or stem, in this folder itself; None where the name tells of folders."""
+        found = self._named(name).right_in(folder) if len(joining.parts(name)) == 1 else ()
+        return found[0] if found else None
+
     def knows(self, name: str) -> bool:
         """Whether a picture has this name, or several have."""
         return bool(self._named(name).files)

@@ -36,11 +36,18 @@ class Namesakes(Generic[Placed]):
     def __init__(self, files: Sequence[Placed] = ()) -> None:
         self.files = files
 
-    def best(self, folders: Sequence[str], near: PurePosixPath | None, split: str | None = None) -> Placed | None:
+    def best(
+        self,
+        folders: Sequence[str],
+        near: PurePosixPath | None,
+        split: str | None = None,
+        *,
+        near_first: bool = False,
+    ) -> Placed | None:
         """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess.
 
         Folders count that agree with the last ones of a name's `folders`; then one of the split; then those that lie
-        on the way to `near`.
+        on the way to `near`. near_first: these two the other way round.
         """
         if len(self.files) < 2:
             return self.files[0] if self.files else None
@@ -48,14 +55,12 @@ class Namesakes(Generic[Placed]):
         found = self.files
         if len(found) > COMPARE_AT_MOST:
             found = self._likely([*folders, *near_parts], near)
-        scores = [
-            (
-                _common(file.place.parts[-2::-1], folders[::-1]),
-                split is not None and split_of(file.place) == split,
-                _common(file.place.parts[:-1], near_parts) + _common(file.place.parts[-2::-1], near_parts[::-1]),
-            )
-            for file in found
-        ]
+        scores = []
+        for file in found:
+            agreeing = _common(file.place.parts[-2::-1], folders[::-1])
+            in_split = split is not None and split_of(file.place) == split
+            nearness = _common(file.place.parts[:-1], near_parts) + _common(file.place.parts[-2::-1], near_parts[::-1])
+            scores.append((agreeing, nearness, in_split) if near_first else (agreeing, in_split, nearness))
         fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
         return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
 

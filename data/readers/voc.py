@@ -49,12 +49,14 @@ def read(folder: Folder) -> Dataset:
 
 
 def _picture_of(folder: Folder, annotation: File) -> File | None:
-    return folder.picture(annotation.place.stem, annotation.place.parent, split_of(annotation.place))
+    stem, home = annotation.place.stem, annotation.place.parent
+    beside = folder.right_in(home.with_name(voc_lists.PICTURES), stem) if home.name == voc_lists.ANNOTATIONS else None
+    return beside or folder.picture(stem, home, split_of(annotation.place))
 
 
 def _is_annotation(file: File) -> bool:
     """Whether an XML is Pascal VOC's, by its first element, or by where it lies should it be broken."""
-    if file.place.parent.name == "Annotations":
+    if file.place.parent.name == voc_lists.ANNOTATIONS:
         return True
     try:
         with file.path.open("rb") as opened:

@@ -8,6 +8,7 @@ from data.readers.folder import File, Folder
 from data.readers.split_names import FOLDER_NAMES
 
 LISTS = ("ImageSets", "Main")
+ANNOTATIONS, PICTURES = "Annotations", "JPEGImages"  # beside ImageSets: the names that the format gives
 LABEL_MAP = "labelmap.txt"  # a line `name:colour:parts:actions` a class, which keeps the classes' order
 
 _FLAGS = ("1", "-1", "0")  # the second column of VOC's lists for one class
@@ -45,17 +46,21 @@ def _listed(folder: Folder, file: File, split: str, problems: list[Problem]) -> 
     found: dict[PurePosixPath, File] = {}
     for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
         name, _, flag = line.rpartition(" ")
-        picture = folder.picture(line, home, split)
+        picture = _picture(folder, line, home, split)
         if picture is None and flag in _FLAGS:
-            picture = folder.picture(name, home, split)
+            picture = _picture(folder, name, home, split)
         if picture is None:
-            place = home / "Annotations" / f"{line}.xml"
+            place = home / ANNOTATIONS / f"{line}.xml"
             detail = f"no picture '{line[:80]}', which {file.place} lists; skipped"
             if place not in folder.by_place:  # else the annotation itself was named already
                 problems.append(Problem("missing_picture", str(place), detail))
         else:
             found[picture.place] = picture
     return list(found.values())
+
+
+def _picture(folder: Folder, name: str, home: PurePosixPath, split: str) -> File | None:
+    return folder.right_in(home / PICTURES, name) or folder.listed(name, home, split)
 
 
 def label_map(file: File, problems: list[Problem]) -> list[str]:

@@ -37,7 +37,7 @@ def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pic
         raise DatasetError(f"{file.path}: expected a list of pictures: {error}", tuple(problems)) from error
     pictures: Pictures = {}
     for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
-        picture = folder.picture(line, file.place.parent, split)
+        picture = folder.listed(line, file.place.parent, split)
         if picture is None:
             detail = f"'{line[:80]}': no picture of this name, or several; skipped"
             problems.append(Problem("missing_picture", str(file.place), detail))

@@ -260,3 +260,23 @@ def test_rotated_boxes_are_refused(tmp_path: Path, make_voc: Make, xml) -> None:
     text = xml(("dog", 1, 1, 9, 9)).replace("bndbox", "robndbox")
     dataset = read.load(make_voc(tmp_path, annotations(xml, a=text), LISTS), strict=False)
     assert [p.kind for p in dataset.problems] == ["broken_annotation"]
+
+
+@pytest.mark.parametrize("home", ["VOC2007", ""])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_lists_mean_the_pictures_beside_them_and_not_a_converted_copy(
+    tmp_path: Path, make_voc: Make, make_picture: Callable[..., None], xml, home: str, labelled: bool
+) -> None:
+    root = make_voc(tmp_path / home, annotations(xml), LISTS)
+    for split, text in LISTS.items():
+        for stem in text.split():
+            place = tmp_path / "yolo" / "images" / split / stem
+            make_picture(place.with_suffix(".jpg"), value=10)
+            if labelled:
+                place.with_suffix(".xml").write_text(xml(("cow", 1, 1, 9, 9)))
+    dataset = read.load(tmp_path, "voc")
+    for split, text in LISTS.items():
+        pictures = [root / "JPEGImages" / f"{stem}.jpg" for stem in text.split()]
+        assert [example.path for example in dataset.splits[split]] == pictures
+    assert dataset.class_names == ("cat", "dog")
+    assert {p.kind for p in dataset.problems} == {"unlisted_picture"}

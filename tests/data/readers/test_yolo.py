@@ -396,3 +396,34 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 
 def test_merge_keys_are_refused(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
     with pytest.raises(DatasetError, match="expected no merge keys"):
         read.load(make_yolo(tmp_path, SPLITS, MERGES + "names: [cat, dog]\n"))
+
+
+def test_a_list_means_the_pictures_beside_it_and_not_a_copy_in_its_splits_folder(
+    tmp_path: Path, make_picture: Callable[..., None]
+) -> None:
+    home = tmp_path / "darknet"
+    flat(home, "ab", make_picture, "pictures")
+    (home / "obj.data").write_text("classes=2\ntrain=train.txt\nvalid=valid.txt\nnames=obj.names\n")
+    (home / "obj.names").write_text("cat\ndog\n")
+    for split, name, stem in (("train", "train", "a"), ("val", "valid", "b")):
+        make_picture(tmp_path / "copy" / "images" / split / f"{stem}.jpg", value=10)
+        (home / f"{name}.txt").write_text(f"/elsewhere/{stem}.jpg\n")
+    dataset = read.load_as_it_is(tmp_path, "yolo")
+    assert {split: [e.path.parent.name for e in found] for split, found in dataset.splits.items()} == {
+        "train": ["pictures"],
+        "val": ["pictures"],
+    }
+    assert boxed(dataset) == 2
+
+
+def test_a_list_in_another_splits_folder_means_its_own_split(tmp_path: Path, make_picture: Callable[..., None]) -> None:
+    for split in ("train", "val"):
+        make_picture(tmp_path / split / "1.jpg", value=20 + 50 * (split == "val"))
+        (tmp_path / split / "1.txt").write_text(GOOD)
+        (tmp_path / "train" / f"{split}.txt").write_text("1.jpg\n")
+    (tmp_path / "data.yaml").write_text("names: [cat, dog]\ntrain: train/train.txt\nval: train/val.txt\n")
+    dataset = read.load_as_it_is(tmp_path)
+    assert {split: [e.path.parent.name for e in found] for split, found in dataset.splits.items()} == {
+        "train": ["train"],
+        "val": ["val"],
+    }
