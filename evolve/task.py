@@ -16,7 +16,7 @@ from evolve.starting_weights import describe_weights, has_plain_sums, unlike_wei
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 from model import presets
-from model.config import YOLOV4_TINY, DetectorConfig
+from model.config import NOT_IN_TINY, YOLOV4_TINY, DetectorConfig
 
 SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 EMBEDDED_SPACE = SPACES / "embedded.yaml"
@@ -135,6 +135,9 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
         raise InputError(f"--steps: expected at least 1, got {request.steps}")
     if request.variant is not None:
         space = _with_values(space, variant_settings(request.variant))
+        if request.variant == "yolov4-tiny":
+            for name, only in NOT_IN_TINY.items():
+                space = space.with_gene_fixed(f"detector.{name}", only)
     if request.preset is not None:
         values = preset_settings(request.preset)
         if space.trial.get("detector.variant") == "yolov4-tiny":
@@ -265,7 +268,7 @@ def _notes(
         + ("" if steps == schedule else f", the first {request.share:.0%} of a schedule of {schedule}"),
     ]
     notes += [f"data: {count} x {kind} (see `python -m data check`)" for kind, count in description["problems"].items()]
-    if request.data is not None and not request.gpu and request.space is None:
+    if request.data is not None and not request.gpu and request.space is None and request.variant is None:
         notes.append("no GPU in use: a small model is searched, because the full one takes over 10 s a step on a CPU")
     missing = techniques.off(base.settings())
     notes.append(

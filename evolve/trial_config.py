@@ -115,9 +115,10 @@ def check_space(name: str, trial: Mapping[str, Setting], genes: Mapping[str, lis
     both = sorted(set(trial) & set(genes))
     if both:
         raise ValueError(f"{name}: '{both[0]}' is both a gene and a fixed trial setting; expected one of the two")
+    no_genes = {"train.steps": "the budget", "detector.variant": "the network, which the anchors belong to,"}
     for address in genes:
-        if address == "train.steps":
-            raise ValueError(f"{name}: gene 'train.steps': the budget is no gene; expected it under trial:")
+        if address in no_genes:
+            raise ValueError(f"{name}: gene '{address}': {no_genes[address]} is no gene; expected it under trial:")
     try:
         base = TrialConfig.from_settings(trial).settings()
     except ValueError as error:

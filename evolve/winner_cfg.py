@@ -1,10 +1,8 @@
 """A winner as Darknet's .cfg: its network and every setting that Darknet has a key for; the rest stands in comments."""
 
-from collections.abc import Sequence
-from typing import cast
-
 from evolve.trial_config import TrialConfig, post_config
 from evolve.winner import Winner, WinnerError
+from model import scales
 from model.darknet import target
 
 
@@ -14,13 +12,16 @@ def render(winner: Winner) -> str:
     names, anchors = winner.data.get("class_names"), winner.data.get("anchors")
     if not isinstance(names, list) or not isinstance(anchors, list):
         raise WinnerError(f"data: expected class_names and anchors as lists, got {names!r} and {anchors!r}")
+    number = scales.number_of_anchors(scales.BY_VARIANT[config.detector.variant])
+    if len(anchors) != number or not all(isinstance(pair, list) and len(pair) == 2 for pair in anchors):
+        raise WinnerError(f"data: anchors: expected {number} pairs for {config.detector.variant}, got {anchors!r}")
     post = {f"post.{name}": value for name, value in winner.post.items()}
-    post_config(winner.post)
     try:
+        post_config(winner.post)
         return target.render(
             config.detector,
             [str(name) for name in names],
-            [(float(width), float(height)) for width, height in cast(Sequence[Sequence[float]], anchors)],
+            [(float(width), float(height)) for width, height in anchors],
             height=config.train.size,
             width=config.train.size,
             fit=config.input.fit,

@@ -144,10 +144,10 @@ def read_info(path: Path) -> DetectorInfo:
 
 
 def _size(plain: Any) -> int | tuple[int, int]:
-    if isinstance(plain, list):
-        height, width = plain
-        return int(height), int(width)
-    return int(plain)
+    sides = plain if isinstance(plain, list) else [plain]
+    if len(sides) > 2 or not sides or not all(type(side) is int for side in sides):
+        raise ValueError(f"size: expected a side or height and width, got {plain!r}")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def read_weights(path: Path) -> Weights:

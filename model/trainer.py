@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model import adversarial, decode, detector, loss, state
+from model import adversarial, decode, detector, loss, scales, state
 from model.batch_pass import BatchPasses, Given, loss_settings, named, scale_xy
 from model.config import DetectorConfig, SatGoal, TrainConfig
 from model.initialize import initialize
@@ -64,6 +64,9 @@ class Trainer:
         self.config = config
         self.class_names = tuple(class_names)
         self.anchors = np.asarray(anchors, np.float32)
+        number = scales.number_of_anchors(scales.BY_VARIANT[config.variant])
+        if self.anchors.shape != (number, 2):
+            raise ValueError(f"anchors: expected {number} pairs for {config.variant}, got shape {self.anchors.shape}")
         self.sat_goal = sat_goal
         self.model = _build(config, len(self.class_names), train.precision)
         self.optimizer = make_optimizer(self.model.trainable_variables)

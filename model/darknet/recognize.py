@@ -74,7 +74,8 @@ def describe(cfg: Cfg) -> Described:
 def _config(cfg: Cfg, yolos: Sequence[Keys]) -> DetectorConfig:
     if "detector" in cfg.about:
         try:
-            return DetectorConfig(**cfg.about["detector"])
+            variant = "yolov4-tiny" if len(yolos) == 2 else "yolov4"  # where our comment is of before it said so
+            return DetectorConfig(**{"variant": variant, **cfg.about["detector"]})
         except (TypeError, ValueError) as error:
             raise CfgError(f"{cfg.name}: its configuration is damaged: {error}") from error
     convolutions = [keys for kind, keys in cfg.sections if kind == "convolutional"]

@@ -37,6 +37,13 @@ FIXED: dict[str, Any] = {
     "regularization.dropblock_ramp_share": 0.85,
     "train.size_period": 10,
 }
+# What Darknet has nothing of, with the value that means so.
+WITHOUT_KEY: dict[str, Any] = {
+    "post.nms_iou": PostConfig.nms_iou,
+    "regularization.sat_goal": "empty",
+    "train.final_size_share": 0.0,
+    "train.precision": "float32",
+}
 DRAWN = {"augment.flip_prob", "augment.mosaic_prob", "augment.mixup_prob", "regularization.sat_prob"}  # with p = 0.5
 
 
@@ -113,6 +120,7 @@ def yolo_options(settings: Mapping[str, Any], *, last: bool) -> Options:
         ("cls_normalizer", "1"),
         ("max_delta", number(MAX_DELTA)),
         *_nms(value),
+        *([("max", number(settings["input.max_boxes"]))] if "input.max_boxes" in settings else []),
         *([("random", number(_random_factor(value)))] if last else []),
     ]
 
@@ -156,7 +164,14 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
     for address, fixed in FIXED.items():
         if address in settings and value[address] != fixed:
             yield f"{address} {value[address]}: no key; Darknet has {fixed}"
-    for address in sorted(settings.keys() & DRAWN):
+    mixup = value["augment.mixup_prob"] > 0 and not _has_mosaic(value, letterbox)
+    attack = value["regularization.sat_norm"] == "raw"
+    told = (
+        DRAWN
+        - ({"augment.mixup_prob"} if not mixup else set())
+        - ({"regularization.sat_prob"} if not attack else set())
+    )
+    for address in sorted(settings.keys() & told):
         if value[address] not in (0, 0.5):
             yield f"{address} {value[address]}: no key; Darknet draws with 0.5"
     if value["augment.mosaic_prob"] > 0 and letterbox:
@@ -164,11 +179,15 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
     if value["augment.mixup_prob"] > 0 and _has_mosaic(value, letterbox):
         yield "augment.mixup_prob: left out, as Darknet has one of mosaic and mixup"
     if value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] != "raw":
-        yield f"regularization.sat_norm '{value['regularization.sat_norm']}': no key; adversarial_lr is the raw form"
+        norm = value["regularization.sat_norm"]
+        yield f"regularization.sat_prob: SAT is left out, as adversarial_lr is its raw form and this is '{norm}'"
     if value["optimizer.cycles"] > 1 and value["optimizer.cycle_factor"] != round(value["optimizer.cycle_factor"]):
         yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
     if "loss.box_weight" in settings:
         weight = value["loss.box_weight"]
         yield f"loss.box_weight {weight}: Darknet's gradients scale otherwise; iou_normalizer is its own"
+    for address, plain in WITHOUT_KEY.items():
+        if settings.get(address, plain) != plain:
+            yield f"{address} {settings[address]}: no key"
     if "optimizer.max_gradient_norm" in settings:
         yield f"optimizer.max_gradient_norm {value['optimizer.max_gradient_norm']}: Darknet bounds each delta instead"

@@ -40,7 +40,7 @@ class Card:
     def __post_init__(self) -> None:
         require(bool(self.class_names), "class_names", "at least one class", self.class_names)
         found = scales.of_maps(len(self.scale_xy))
-        number = 1 + max(place for scale in found for place in scale.mask)
+        number = scales.number_of_anchors(found)
         require(len(self.anchors) == number, "anchors", f"{number} pairs", len(self.anchors))
         require(all(len(a) == 2 and min(a) > 0 for a in self.anchors), "anchors", "sizes above 0", self.anchors)
         for side in (self.height, self.width):

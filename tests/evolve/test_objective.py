@@ -303,6 +303,15 @@ def test_yolov4_tiny_trains_and_is_kept(tmp_path):
     assert taken.keys() == weights.keys()
     for name, value in taken.items():
         np.testing.assert_array_equal(value, weights[name], err_msg=name)
+    # Anchors of its own and other classes: each map's sizes move by the anchors of its mask (1 to 3, and 3 to 5).
+    wider = [[w * (2.0 + k), h] for k, (w, h) in enumerate(described["anchors"])]
+    moved = starting_weights.base_weights(tmp_path / "tiny.keras", ["other"], wider)
+    for stride, mask in ((16, (1, 2, 3)), (32, (3, 4, 5))):
+        bias, old = (found[f"head{stride}_output/bias"].reshape(3, -1) for found in (moved, weights))
+        assert bias.shape == (3, 6)
+        np.testing.assert_allclose(bias[:, 2] - old[:, 2], [-np.log(2.0 + k) for k in mask], rtol=1e-5)
+        np.testing.assert_array_equal(bias[:, [0, 1, 3, 4]], old[:, [0, 1, 3, 4]])
+        assert np.isnan(bias[:, 5]).all()
     with pytest.raises(
         ValueError, match=r"expected weights of a network with detector\.variant yolov4, got yolov4-tiny"
     ):

@@ -107,6 +107,8 @@ def test_yolov4_tiny_is_a_network_of_the_same_spaces() -> None:
     assert not {"regularization.dropblock_rate", "detector.scale_xy_8"} & set(space.genes)
     assert "augment.mosaic_prob" in space.genes  # what has nothing to do with the network is searched as ever
     assert with_settings(variant="yolov4-tiny", preset="darknet").trial["detector.backbone_activation"] == "leaky"
+    with pytest.raises(ValueError, match=r"gene 'detector\.variant': the network, .* is no gene"):
+        check_space("mine", {}, {"detector.variant": ["yolov4", "yolov4-tiny"]})
     with pytest.raises(task.InputError, match="--preset: expected darknet, as yolov4-tiny has no other, got 'paper'"):
         with_settings(variant="yolov4-tiny", preset="paper")
 

@@ -48,7 +48,24 @@ def test_numbers_stand_under_darknets_keys() -> None:
 def test_a_winner_of_yolov4_tiny() -> None:
     tiny = replace(winner(), config=TrialConfig(detector=YOLOV4_TINY).settings())
     tiny = replace(tiny, data={"class_names": ["ring"], "anchors": [[1.0, 1.0], *ANCHORS[:5]]})
-    assert recognize.describe(cfg.parse(winner_cfg.render(tiny))).config == YOLOV4_TINY
+    text = "".join(line for line in winner_cfg.render(tiny).splitlines(True) if not line.startswith("# yolov4-evolve"))
+    found = recognize.describe(cfg.parse(text))  # from the keys alone
+    assert found.config == YOLOV4_TINY
+    assert found.anchors == ((1.0, 1.0), *((w, h) for w, h in ANCHORS[:5]))
+
+
+def test_what_darknet_has_no_key_for_is_told() -> None:
+    changes = {"input.max_boxes": 90, "regularization.sat_prob": 0.3, "train.final_size_share": 0.15}
+    text = winner_cfg.render(replace(winner(**changes), post={"nms": "diou", "nms_iou": 0.6, "nms_beta": 0.5}))
+    assert text.count("\nmax=90\n") == 3  # of each [yolo]
+    assert text.count("\nbeta_nms=0.5\n") == 3
+    for note in (
+        "# post.nms_iou 0.6: no key",
+        "# train.final_size_share 0.15: no key",
+        "# regularization.sat_prob: SAT is left out",
+    ):
+        assert note in text
+    assert "Darknet draws with 0.5" not in text.split("sat_prob")[1].splitlines()[0]
 
 
 def test_what_darknet_cannot_be_told_is_refused() -> None:
@@ -57,5 +74,7 @@ def test_what_darknet_cannot_be_told_is_refused() -> None:
         WinnerError, match=r"--format darknet: detector\.shortcut_gain: expected 1, as Darknet has no key"
     ):
         winner_cfg.render(mean)
+    with pytest.raises(WinnerError, match="data: anchors: expected 9 pairs for yolov4, got"):
+        winner_cfg.render(replace(winner(), data={"class_names": ["ring"], "anchors": ANCHORS[:6]}))
     with pytest.raises(WinnerError, match="data: expected class_names and anchors as lists, got None and None"):
         winner_cfg.render(replace(winner(), data={}))

@@ -86,6 +86,15 @@ def test_the_empty_loss_by_hand():
     assert float(adversarial.empty_loss([tf.constant(m) for m in maps], ANCHORS)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_empty_loss_of_yolov4_tiny_by_hand():
+    # 32 x 32 px: 4 + 1 cells, all raw values 0, no class counts: softplus(0) times sqrt(w * h) / 32, at most 1, of
+    # anchors 1 to 3 (23 x 27, the others larger than the picture) and 3 to 5 (all larger)
+    anchors = np.asarray([(10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)], np.float32)
+    maps = [tf.zeros((1, 32 // s, 32 // s, 3 * 7)) for s in (16, 32)]
+    expected = 0.693147 * (4 * (np.sqrt(23 * 27) / 32 + 2) + 3)
+    assert float(adversarial.empty_loss(maps, anchors)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_three_steps_by_hand():
     # one pixel of (0.6, 0.0, 0.8), norm 1; a 1x1 convolution with weights (3, 0, -4): the gradient of its output
     images = tf.constant([[[[0.6, 0.0, 0.8]]]])

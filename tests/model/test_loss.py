@@ -14,6 +14,9 @@ ANCHORS = np.asarray(
     [(12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)], np.float32
 )
 SCALE = np.asarray([1.2, 1.1, 1.05], np.float32)
+YOLOV4 = (ANCHORS, ((8, (0, 1, 2)), (16, (3, 4, 5)), (32, (6, 7, 8))), SCALE)  # strides and masks of cfg/yolov4.cfg
+TINY_ANCHORS = np.asarray([(10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)], np.float32)
+TINY = (TINY_ANCHORS, ((16, (1, 2, 3)), (32, (3, 4, 5))), np.asarray([1.05, 1.2], np.float32))  # cfg/yolov4-tiny.cfg
 
 
 def _xyxy(cx, cy, w, h):
@@ -42,11 +45,9 @@ def _settings(**changed):
     return loss.LossSettings(**{k: tf.constant(v, tf.float32) for k, v in (value | changed).items()})
 
 
-def _maps(seed, classes=3, batch=2, scale=1.0):
+def _maps(seed, classes=3, batch=2, scale=1.0, strides=(8, 16, 32)):
     rng = np.random.default_rng(seed)
-    return [
-        (scale * rng.normal(size=(batch, 64 // s, 64 // s, 3 * (5 + classes)))).astype(np.float32) for s in (8, 16, 32)
-    ]
+    return [(scale * rng.normal(size=(batch, 64 // s, 64 // s, 3 * (5 + classes)))).astype(np.float32) for s in strides]
 
 
 def _sigmoid(x):
@@ -69,30 +70,36 @@ def _slow_box(kind, t, predicted, box, cell, anchor, scale, stride):
     return (2 - w * h / 64**2) * sum(errors) / 2
 
 
-def _slow_loss(maps, boxes, classes, value):
-    """Darknet's yolo_layer.c read as a loop over images, scales and truths, in float64."""
+def _slow_loss(maps, boxes, classes, value, network=YOLOV4):
+    """Darknet's yolo_layer.c read as a loop over images, scales and truths, in float64.
+
+    An anchor that is on no mask has no part in it, not even in who is best (docs/yolov4.md).
+    """
+    anchors, scales, scale_xy = network
+    used = sorted({n for _, mask in scales for n in mask})
     box_term = objectness = class_term = 0.0
     for b in range(len(boxes)):
         truths = [(box, c) for box, c in zip(boxes[b], classes[b], strict=True) if c >= 0]
         answers = {}
         for box, c in truths:
             w, h = box[2] - box[0], box[3] - box[1]
-            overlap = [min(w, a[0]) * min(h, a[1]) for a in ANCHORS]
-            ious = [o / (w * h + a[0] * a[1] - o) for o, a in zip(overlap, ANCHORS, strict=True)]
-            for n in range(9):
-                if n == int(np.argmax(ious)) or ious[n] > value["iou_threshold"]:
-                    s = (8, 16, 32)[n // 3]
-                    cell = (n // 3, int((box[1] + box[3]) / 2 // s), int((box[0] + box[2]) / 2 // s), n % 3)
-                    answers.setdefault(cell, []).append((box, c))
-        for k, s in enumerate((8, 16, 32)):
+            overlap = [min(w, a[0]) * min(h, a[1]) for a in anchors]
+            ious = [o / (w * h + a[0] * a[1] - o) for o, a in zip(overlap, anchors, strict=True)]
+            best = max(used, key=lambda n: ious[n])
+            for k, (s, mask) in enumerate(scales):
+                for a, n in enumerate(mask):
+                    if n == best or ious[n] > value["iou_threshold"]:
+                        cell = (k, int((box[1] + box[3]) / 2 // s), int((box[0] + box[2]) / 2 // s), a)
+                        answers.setdefault(cell, []).append((box, c))
+        for k, (s, mask) in enumerate(scales):
             raw = maps[k][b].reshape(64 // s, 64 // s, 3, -1).astype(np.float64)
             for j in range(64 // s):
                 for i in range(64 // s):
                     for a in range(3):
                         t = raw[j, i, a]
-                        cx = s * (i + SCALE[k] * _sigmoid(t[0]) - (SCALE[k] - 1) / 2)
-                        cy = s * (j + SCALE[k] * _sigmoid(t[1]) - (SCALE[k] - 1) / 2)
-                        w, h = ANCHORS[3 * k + a] * np.exp(t[2:4])
+                        cx = s * (i + scale_xy[k] * _sigmoid(t[0]) - (scale_xy[k] - 1) / 2)
+                        cy = s * (j + scale_xy[k] * _sigmoid(t[1]) - (scale_xy[k] - 1) / 2)
+                        w, h = anchors[mask[a]] * np.exp(t[2:4])
                         predicted = _xyxy(cx, cy, w, h)
                         mine = answers.get((k, j, i, a), [])
                         if mine:
@@ -100,7 +107,7 @@ def _slow_loss(maps, boxes, classes, value):
                             hot = np.zeros(len(t) - 5)
                             for box, c in mine:
                                 one = _slow_box(
-                                    value["box"], t, predicted, box, (i, j), ANCHORS[3 * k + a], SCALE[k], s
+                                    value["box"], t, predicted, box, (i, j), anchors[mask[a]], scale_xy[k], s
                                 )
                                 box_term += one / len(mine)
                                 hot[c] = 1
@@ -117,6 +124,7 @@ def _slow_loss(maps, boxes, classes, value):
     return {"box": box_term / len(boxes), "objectness": objectness / len(boxes), "class": class_term / len(boxes)}
 
 
+@pytest.mark.parametrize("network", [YOLOV4, TINY], ids=["yolov4", "yolov4-tiny"])
 @pytest.mark.parametrize(
     "changed",
     [
@@ -130,18 +138,19 @@ def _slow_loss(maps, boxes, classes, value):
         {"box": "mse", "iou_threshold": 0.3},
     ],
 )
-def test_the_loss_is_that_of_a_slow_loop_over_cells(changed):
+def test_the_loss_is_that_of_a_slow_loop_over_cells(changed, network):
     boxes = np.zeros((2, 4, 4), np.float32)
     classes = np.full((2, 4), -1, np.int32)
     boxes[0, :3] = [[10, 10, 60, 60], [11, 11, 61, 61], [2, 30, 14, 46]]
     classes[0, :3] = [0, 2, 1]
     boxes[1, 1] = [20, 5, 40, 41]  # padding before it
     classes[1, 1] = 2
-    maps = _maps(7)
+    anchors, scales, scale_xy = network
+    maps = _maps(7, strides=[stride for stride, _ in scales])
     plain = {"iou_threshold": 0.213, "ignore_threshold": 0.7, "label_smoothing": 0.0, "objectness_gamma": 0.0}
     value = {"box": "ciou", **plain, **changed}
-    expected = _slow_loss(maps, boxes, classes, value)
-    found = loss.detection_loss([tf.constant(m) for m in maps], boxes, classes, ANCHORS, SCALE, _settings(**changed))
+    expected = _slow_loss(maps, boxes, classes, value, network)
+    found = loss.detection_loss([tf.constant(m) for m in maps], boxes, classes, anchors, scale_xy, _settings(**changed))
     for name, number in expected.items():
         assert float(found[name]) == pytest.approx(number, rel=2e-5), name
     assert float(found["total"]) == pytest.approx(sum(expected.values()), rel=2e-5)

@@ -267,6 +267,11 @@ def test_yolov4_tiny_learns_by_the_same_step():
     assert all(name.startswith(("neck_", "head")) for name in names)
 
 
+def test_anchors_of_the_other_variant_are_refused():
+    with pytest.raises(ValueError, match=r"anchors: expected 9 pairs for yolov4, got shape \(6, 2\)"):
+        Trainer(config().detector, CLASSES, ANCHORS[:6], train=config().train)
+
+
 def moved_weights(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> set[str]:
     """Names of the weights that differ."""
     return {name for name in first if not np.array_equal(first[name], second[name])}

@@ -123,7 +123,7 @@ def test_what_has_no_key_gets_a_note() -> None:
     assert found == [
         "augment.cutmix_prob 0.3",
         "augment.mosaic_prob 1.0",
-        "regularization.sat_norm 'sign'",
+        "regularization.sat_prob",
         "optimizer.cycle_factor 1.5",
         "loss.box_weight 4.0",
     ]
