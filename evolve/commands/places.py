@@ -62,6 +62,12 @@ def is_latest(directory: Path) -> bool:
     return LATEST.resolve() == directory.resolve()
 
 
+def format_flag(state: SearchState) -> str:
+    """The --format that the search was told, for a command that reads the same data set; empty where it was not."""
+    told = state.request.get("format")
+    return "" if told is None else f" --format {told}"
+
+
 def shown(path: Path) -> Path:
     """A path as a person would type it from here."""
     here = Path.cwd()

@@ -266,6 +266,7 @@ def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None)
     """What a resume needs to prepare the same task; the space lies in the search directory."""
     return {
         "data": None if request.data is None else str(request.data.resolve()),
+        "format": request.format,
         "size": request.size,
         "batch": request.batch,
         "steps": request.steps,
@@ -312,7 +313,7 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     for part in (*candidate_tables(state), *outcome_tables(state)):
         say(f"\n{part}")
     path = directory / winner.WINNER_FILE
-    data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}"
+    data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}{places.format_flag(state)}"
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")

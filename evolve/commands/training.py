@@ -76,9 +76,11 @@ def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> T
     """The objective on the data set and from the weights given, else on those the winner was found on."""
     data: Path | None = arguments.data
     kind: str | None = arguments.format
-    if data is None and not winner.data.get("embedded"):
-        data = Path(str(winner.data.get("path")))
-        kind = kind or str(winner.data.get("format"))
+    if not winner.data.get("embedded"):
+        path, found = Path(str(winner.data.get("path"))), winner.data.get("format")
+        data = data or path
+        if kind is None and found is not None and data.resolve() == path.resolve():
+            kind = str(found)
     request = TaskRequest(
         data=data,
         format=kind,
@@ -131,8 +133,10 @@ def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Meas
 
 def _say_next(prepared: Task, spec: TrialSpec) -> None:
     split = spec.evaluate_splits[-1]
-    data = prepared.description["path"]
-    say(f"evaluate: {python()} -m model evaluate --weights {spec.checkpoint} --data {data} --split {split}")
+    data = f"--data {prepared.description['path']}"
+    if not prepared.description["embedded"]:
+        data += f" --format {prepared.description['format']}"  # there may be labels of others beside it
+    say(f"evaluate: {python()} -m model evaluate --weights {spec.checkpoint} {data} --split {split}")
     say(f"predict: {python()} -m model predict IMAGE --weights {spec.checkpoint}")
 
 

@@ -1,5 +1,9 @@
-"""A search of a data set that has labels of two formats: the one that was named is read, by trials too."""
+"""A search of a data set that has labels of two formats: the one that was named is read, by trials too.
 
+The commands read the real data set here; what their trials train is simulated.
+"""
+
+import shlex
 from pathlib import Path
 
 import cv2
@@ -8,7 +12,11 @@ import pytest
 
 from data.example import DatasetError
 from evolve import task
+from evolve.__main__ import main
+from evolve.commands import searching
+from evolve.execution.local_executor import LocalExecutor
 from evolve.task import InputError, TaskRequest
+from evolve.trial import ObjectiveFactory
 
 XML = (
     "<annotation><object><name>dog</name><bndbox>"
@@ -43,3 +51,67 @@ def test_without_a_format_the_two_are_named(two_formats: Path) -> None:
 def test_a_format_needs_data() -> None:
     with pytest.raises(InputError, match="--format voc: expected --data beside it"):
         task.prepare(TaskRequest(format="voc"))
+
+
+@pytest.fixture
+def factories(monkeypatch: pytest.MonkeyPatch) -> list[ObjectiveFactory]:
+    """What trials are made by, in the order of the commands; in its place they are simulated."""
+    given: list[ObjectiveFactory] = []
+
+    def executor(_machine: object, factory: ObjectiveFactory, _search_id: str | None = None) -> LocalExecutor:
+        given.append(factory)
+        return LocalExecutor(ObjectiveFactory("evolve.simulated:simulated_objective", {}))
+
+    monkeypatch.setattr(searching.Machine, "executor", executor)
+    return given
+
+
+def search_of(data: Path) -> list[str]:
+    """A search of the data set in a folder s beside, as words of the command."""
+    shape = "--population 4 --elites 1 --children 1 --generations 0 --candidates 1 --recipe seed"
+    return ["search", "--data", str(data), *f"--cpu --steps 90 --weights none --tracking-uri none {shape}".split()]
+
+
+def test_every_command_that_is_printed_reads_the_named_format(
+    two_formats: Path,
+    factories: list[ObjectiveFactory],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+    assert main([*search_of(two_formats), "--format", "yolo", "--out", "s"]) == 0
+    [line] = [one for one in capsys.readouterr().out.splitlines() if one.startswith("final training: ")]
+    assert f"--data {two_formats} --format yolo --out " in line
+    assert main(["resume", "s", "--generations", "1"]) == 0
+    assert main(["replay", "s", "g000-001"]) == 0
+    capsys.readouterr()
+    assert main(["train", *shlex.split(line.partition("evolve train ")[2]), "--cpu"]) == 0
+    said = capsys.readouterr().out
+    assert f"--data {two_formats} --format yolo --split test" in said
+    # the data set's own place is enough, too; another place is another data set, of which the file knows nothing
+    assert main(["train", "s/winner.yaml", "--data", f"{two_formats}/train/..", "--out", "o", "--cpu"]) == 0
+    assert {factory.arguments["format"] for factory in factories} == {"yolo"}
+    assert len(factories) == 5
+    two_formats.rename(two_formats.with_name("moved"))
+    moved = str(two_formats.with_name("moved"))
+    assert main(["train", "s/winner.yaml", "--data", moved, "--out", "p", "--cpu"]) == 2
+    assert "choose one with --format" in capsys.readouterr().err
+    assert main(["winner", "s", "--out", "w.yaml"]) == 0
+    assert "w.yaml --data DIR --format yolo --out DIR" in capsys.readouterr().out
+
+
+def test_a_format_that_nobody_named_is_not_printed_for_training(
+    two_formats: Path,
+    factories: list[ObjectiveFactory],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for path in two_formats.glob("*/*.xml"):
+        path.unlink()
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+    assert main([*search_of(two_formats), "--out", "s"]) == 0
+    assert main(["winner", "s", "--out", "w.yaml"]) == 0
+    assert "--format" not in capsys.readouterr().out
+    assert factories[0].arguments["format"] == "yolo"
