@@ -25,7 +25,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "missing_annotation": ("skipped", "label the picture; one without objects needs an annotation without any"),
     "missing_picture": ("skipped", "add the picture, or delete its label"),
     "orphan_annotation": ("skipped", "correct image_id, or delete the annotation"),
-    "repeated_link": ("skipped", "nothing, or copy the folder if it is to be another split"),
+    "repeated_link": ("skipped", "nothing, or copy what it leads to if it is to be another split"),
     "unlisted_picture": ("skipped", "add it to a split, or leave it out"),
     "unreadable_folder": ("skipped", "allow its reading"),
     "zero_area_box": ("skipped", _REDRAW),

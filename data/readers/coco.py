@@ -82,9 +82,15 @@ def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found, pr
 
 
 def _each_once(found: _Found, problems: list[Problem]) -> _Found:
-    """Each picture in one split."""
+    """Each picture in one split, under one name."""
     pictures = {split: [picture for picture, _ in members.values()] for split, members in found.items()}
-    kept = ownership.each_once(pictures, problems)
+    boxed = {
+        place
+        for members in found.values()
+        for place, (_, entries) in members.items()
+        if any(entry.boxes for _, entry in entries)
+    }
+    kept = ownership.each_once(pictures, lambda picture: picture.place in boxed, problems)
     return {split: {file.place: found[split][file.place] for file in files} for split, files in kept.items()}
 
 

@@ -34,7 +34,14 @@ def read(folder: Folder) -> Dataset:
             tuple(problems),
         )
     listed = voc_lists.splits(folder, problems)
-    splits = listed or ownership.each_once(_splits_of_folders(folder, annotations), problems)
+
+    def is_labelled(picture: File) -> bool:
+        return picture.place in annotations
+
+    if listed:
+        splits = {split: ownership.under_one_name(found, is_labelled, problems) for split, found in listed.items()}
+    else:
+        splits = ownership.each_once(_splits_of_folders(folder, annotations), is_labelled, problems)
     found = {split: _read_split(folder, pictures, annotations, problems) for split, pictures in splits.items()}
     used = {picture.original for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:

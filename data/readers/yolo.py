@@ -27,7 +27,7 @@ def read(folder: Folder) -> Dataset:
     problems = list(folder.problems)
     source = yolo_config.find(folder)
     config = yolo_config.read(folder, source, problems) if source else None
-    splits = yolo_splits.find(folder, config, problems)
+    splits = yolo_splits.find(folder, config, lambda picture: _label_of(folder, picture) is not None, problems)
     num_classes = len(config.class_names) if config else None
     used: set[PurePosixPath] = set()
     examples = {split: _examples(folder, pictures, num_classes, used, problems) for split, pictures in splits.items()}

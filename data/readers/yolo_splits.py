@@ -6,7 +6,7 @@ taken at its word it could name another data set's pictures.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
@@ -18,7 +18,9 @@ from data.readers.yolo_lists import Pictures
 from data.readers.yolo_names import spell
 
 
-def find(folder: Folder, config: Config | None, problems: list[Problem]) -> dict[str, list[File]]:
+def find(
+    folder: Folder, config: Config | None, is_labelled: Callable[[File], bool], problems: list[Problem]
+) -> dict[str, list[File]]:
     """Split -> its pictures by place, each in one split; a picture in none joins the problems."""
     home = config.source.place.parent if config else PurePosixPath()
     found: dict[str, Pictures] = {}
@@ -44,7 +46,7 @@ def find(folder: Folder, config: Config | None, problems: list[Problem]) -> dict
     for picture in folder.pictures:
         if picture.original not in used:
             problems.append(Problem("unlisted_picture", str(picture.place), "in no split; not used"))
-    return _each_once(folder, found, problems)
+    return _each_once(folder, found, is_labelled, problems)
 
 
 def _is_in(place: PurePosixPath, found: Mapping[str, Pictures]) -> bool:
@@ -155,9 +157,12 @@ def _common_folder(pictures: Pictures) -> str:
     return Path(os.path.commonpath([place.parent for place in pictures])).as_posix()
 
 
-def _each_once(folder: Folder, found: Mapping[str, Pictures], problems: list[Problem]) -> dict[str, list[File]]:
+def _each_once(
+    folder: Folder, found: Mapping[str, Pictures], is_labelled: Callable[[File], bool], problems: list[Problem]
+) -> dict[str, list[File]]:
     """The pictures by split, each in one; DatasetError where that leaves a split without any."""
-    kept = ownership.each_once({split: pictures.values() for split, pictures in found.items()}, problems)
+    pictures_of = {split: pictures.values() for split, pictures in found.items()}
+    kept = ownership.each_once(pictures_of, is_labelled, problems)
     for split in SPLITS:
         if split in found and split not in kept:
             raise DatasetError(

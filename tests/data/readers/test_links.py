@@ -75,3 +75,57 @@ def test_a_second_name_of_a_folder_is_told(tmp_path: Path, make_picture, label, 
     dataset = read.load_as_it_is(tmp_path)
     assert stems(dataset) == {"train": ["0", "1", "2", "3"]}
     assert [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"] == [("repeated_link", "val")]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_two_names_for_one_file_in_a_split_are_one_picture(tmp_path: Path, make_picture, label, kind: str) -> None:
+    for number, stem in enumerate("abc"):
+        make_picture(tmp_path / "train" / f"{stem}.png", value=60 * number)
+        label(kind, tmp_path / "train", stem)
+    (tmp_path / "train" / "again.png").symlink_to("a.png")
+    label(kind, tmp_path / "train", "again")
+    dataset = read.load_as_it_is(tmp_path, kind)
+    assert stems(dataset) == {"train": ["a", "b", "c"]}
+    problems = [p for p in dataset.problems if p.kind != "missing_class_names"]
+    assert [(p.kind, p.file) for p in problems] == [("repeated_link", "train/again.png")]
+    assert problems[0].detail == "another name of train/a.png; not used"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_of_two_names_the_one_with_labels_is_used(tmp_path: Path, make_picture, label, kind: str) -> None:
+    for number, stem in enumerate("ab"):
+        make_picture(tmp_path / "camera" / f"{stem}.png", value=60 * number)
+        label(kind, tmp_path / "links", f"film_{stem}")
+        (tmp_path / "links" / f"film_{stem}.png").symlink_to(tmp_path / "camera" / f"{stem}.png")
+    dataset = read.load_as_it_is(tmp_path, kind)
+    assert stems(dataset) == {"train": ["film_a", "film_b"]}
+    assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1]
+    problems = [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"]
+    # COCO takes what its JSON lists, and that names the links alone
+    told = [("repeated_link", f"camera/{stem}.png") for stem in "ab"] if kind != "coco" else []
+    assert problems == told
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_link_into_a_folder_that_another_link_leads_to(tmp_path: Path, make_picture, label, kind: str) -> None:
+    root, store = tmp_path / "mine", tmp_path / "elsewhere"
+    root.mkdir()
+    for number, place in enumerate(("sub/1", "sub/2", "3")):
+        make_picture(store / f"{place}.png", value=60 * number)
+        label(kind, (store / place).parent, (store / place).name)
+    (root / "a").symlink_to(store, target_is_directory=True)
+    (root / "b").symlink_to(store / "sub", target_is_directory=True)
+    dataset = read.load_as_it_is(root, kind)
+    assert sorted(stems(dataset)["train"]) == ["1", "2", "3"]
+    assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1, 1]
+    problems = sorted((p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names")
+    assert problems == [("repeated_link", "b/1.png"), ("repeated_link", "b/2.png")]
+
+
+def test_a_list_that_names_a_picture_twice(tmp_path: Path, make_voc, xml) -> None:
+    good = xml(("dog", 10, 12, 30, 18))
+    root = make_voc(tmp_path, dict.fromkeys("abcd", good), {"train": "link\na\nb\n", "val": "c\n", "test": "d\n"})
+    (root / "JPEGImages" / "link.jpg").symlink_to("a.jpg")
+    dataset = read.load(root)
+    assert stems(dataset)["train"] == ["a", "b"]  # the one that has an XML
+    assert [(p.kind, p.file) for p in dataset.problems] == [("repeated_link", "JPEGImages/link.jpg")]
