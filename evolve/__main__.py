@@ -102,7 +102,9 @@ def _search(command: argparse.ArgumentParser) -> None:
     recipe.add_argument("--recipe", metavar="NAME", help="fast (rungs, the default) or seed (all at full budget)")
     recipe.add_argument("--population", type=_count, metavar="N", help="individuals of the first generation")
     recipe.add_argument(
-        "--seeding", metavar="S", help="beside the defaults in it: random (default), or defaults for mutants of them"
+        "--seeding",
+        choices=("random", "defaults"),
+        help="beside the defaults in it: random ones (the default), or mutants of the defaults",
     )
     recipe.add_argument("--elites", type=_count, metavar="N", help="the best that are kept and have children")
     recipe.add_argument("--children", type=_count, metavar="N", help="children of each elite")

@@ -15,6 +15,7 @@ from evolve.execution.executor import Executor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics.genome import DEFAULTS
+from evolve.genetics.operators import SpaceExhausted
 from evolve.genetics.recipe import Recipe
 from evolve.records import forecast
 from evolve.records.journal import JournalError
@@ -76,6 +77,7 @@ def new(arguments: Namespace) -> int:
     )
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
+    _check_first_generation(recipe, prepared, arguments.seed)
     note = places.note_on_latest()
     if note is not None:
         say(f"note: {note}")
@@ -186,6 +188,16 @@ def machine_as_before(state: SearchState, workers: int | None = None, address: s
 def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
     overrides = {name: getattr(arguments, name) for name in RECIPE_FLAGS}
     return recipes.load(arguments.recipe or prepared.space.recipe, overrides)
+
+
+def _check_first_generation(recipe: Recipe, prepared: Task, seed: int) -> None:
+    """InputError when the space holds no such first generation: no resume of such a search could go on."""
+    try:
+        seeding.first_generation(prepared.space, recipe, seed)
+    except SpaceExhausted as error:
+        raise InputError(f"{error}; expected a smaller --population, or --seeding {seeding.RANDOM}") from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evolve.__main__ import parser
 from evolve.genetics import seeding
 from evolve.genetics.genome import trial_seed
 from evolve.genetics.recipe import Recipe
@@ -72,6 +73,8 @@ def test_a_space_without_so_many_mutants_is_refused() -> None:
 
 def test_the_seedings_are_those_of_the_recipe() -> None:
     assert set(seeding.SEEDINGS) == {"random", "defaults"}
+    for name in seeding.SEEDINGS:  # the command knows them without loading any
+        assert parser().parse_args(["search", "--seeding", name]).seeding == name
     assert Recipe("r").seeding == "random"
     for name in seeding.SEEDINGS:
         assert len(seeding.first_generation(SPACE, Recipe("r", population=3, elites=1, seeding=name), 0)) == 3

@@ -134,6 +134,30 @@ def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[s
     assert "6 individuals (the defaults and random ones)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        # an integer of 64 values, a step of 0.05 of them: 50 mutants of the one in the middle are not found
+        (["--seeding", "defaults"], "in 1000 draws, got only genomes that have been there; expected a smaller --popul"),
+        (["--population", "65"], "expected at least as many different genomes as the population of 65, got 64"),
+    ],
+)
+def test_a_first_generation_that_cannot_be_made_is_refused_before_anything_is_written(
+    words: list[str], complaint: str, more: list[str], simulated: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gene = "{scale: integer, low: 1, high: 64, default: 32}"
+    recipe = "{population: 50, elites: 2, children: 2, generations: 1, mutation_strength: 0.05}"
+    Path("small.yaml").write_text(
+        f"name: small\ngenes:\n  train.subdivisions: {gene}\ntrial: {{train.steps: 90}}\nrecipe: {recipe}\n"
+    )
+    assert main(["search", "--space", "small.yaml", "--out", "s", *words, *more]) == 2
+    said = capsys.readouterr()
+    assert complaint in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert not Path("s").exists()
+
+
 def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFixture[str], undisturbed: Any) -> None:
     from evolve.records.journal import Entry, Journal, events
 
@@ -332,7 +356,7 @@ def test_when_all_trials_fail(
 REFUSED = [
     (["search", "--population", "5", "--elites", "9"], "elites"),
     (["search", "--population", "0"], "--population: expected a whole number of at least 1, got 0"),
-    (["search", "--seeding", "elites"], "expected seeding to be one of random, defaults, got seeding=elites"),
+    (["search", "--seeding", "elites"], "argument --seeding: invalid choice: 'elites'"),
     (["search", "--candidates", "0"], "--candidates: expected a whole number of at least 1, got 0"),
     (["search", "--recipe", "nope"], "expected one of fast, seed, got 'nope'"),
     (["search", "--set", "loss.box_weight"], "--set loss.box_weight: expected gene=value"),
