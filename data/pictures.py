@@ -5,8 +5,8 @@ that were drawn on the stored picture. Grey and palettes become three channels.
 
 16 bits a channel become 8: the high ones, unless a picture fills so little of their range that these would leave a few
 shades of it. Thermal cameras write 12 or 14 bits into 16, and a scene may take up a hundredth of them. Such a picture's
-own range is stretched to 0..255, all channels alike; of its pixels a ten thousandth may lie beyond each end, for dead
-ones.
+own range is stretched to 0..255, all channels alike; of its pixels a ten thousandth may lie beyond each end, four at
+most: as many may be dead, and more are a small warm body far away.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MAX_PIXELS = 200_000_000
 MAX_BYTES = 1 << 30
 
 NARROW = 1 << 14  # of 65536 shades: what a thermal camera of 14 bits can fill at most
-_DEAD_PIXELS = 1e-4  # share of the pixels
+_DEAD_SHARE, _DEAD_AT_MOST = 1e-4, 4  # of the pixels
 
 
 class PictureError(ValueError):
@@ -145,7 +145,8 @@ def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int
     counts = np.zeros(1 << 16, np.int64)
     for row in image:  # row by row: counting takes eight bytes a value
         counts += np.bincount(row.ravel(), minlength=1 << 16)
-    darker, dead = counts.cumsum(), int(image.size * _DEAD_PIXELS)
+    channels = image[0, 0].size
+    darker, dead = counts.cumsum(), min(int(image.size // channels * _DEAD_SHARE), _DEAD_AT_MOST) * channels
     low, high = (int(np.searchsorted(darker, count)) for count in (dead + 1, image.size - dead))
     values = np.arange(1 << 16)
     if not 0 < high - low < NARROW:

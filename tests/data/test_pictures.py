@@ -163,12 +163,25 @@ def test_a_narrow_range_of_16_bits_is_stretched(tmp_path: Path, suffix: str) -> 
 
 
 def test_dead_pixels_do_not_stretch_the_range(tmp_path: Path) -> None:
-    image = np.tile(THERMAL, (10, 10))  # 120,000 pixels, of which 12 may be dead at each end
-    image[0, :12], image[1, :12] = 0, 65535
+    image = np.tile(THERMAL, (10, 10))  # 120,000 pixels, of which 4 may be dead at each end
+    image[0, :4], image[1, :4] = 0, 65535
     path = write(tmp_path / "x.png", image)
     assert picture_frame(path).stretched == (7000, 9000)
-    assert (read_picture(path)[0, :12] == 0).all()
-    assert (read_picture(path)[1, :12] == 255).all()
+    assert (read_picture(path)[0, :4] == 0).all()
+    assert (read_picture(path)[1, :4] == 255).all()
+
+
+def test_a_small_hot_target_keeps_its_shades(tmp_path: Path) -> None:
+    image = (7000 + np.arange(480 * 640).reshape(480, 640) % 3).astype(np.uint16)  # a background of three shades
+    image[100:105, 200:205] = 9000 + np.arange(25).reshape(5, 5) * 10
+    path = write(tmp_path / "x.png", image)
+    low, high = picture_frame(path).stretched or (0, 0)
+    # at least 21 of its 25 pixels, 9000 to 9200, count: the background stays dark, and the target has its shades
+    assert (low, high) == (7000, 9200)
+    grey = read_picture(path)[:, :, 0]
+    assert grey[0, :3].max() == 0
+    target = 255 * (image[100:105, 200:205].astype(float) - 7000) / 2200
+    np.testing.assert_allclose(grey[100:105, 200:205], np.minimum(target, 255), atol=0.51)
 
 
 def test_colours_of_16_bits_are_stretched_alike(tmp_path: Path) -> None:
