@@ -337,8 +337,8 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
 
 
 def _in_words(outcome: Outcome) -> str:
-    """What a winner is that did not come out above the defaults."""
-    if outcome.gain is None or float(str(outcome.gain["mean"])) > 0:
+    """What a winner is that came out below the defaults."""
+    if outcome.gain is None or float(str(outcome.gain["mean"])) >= 0:
         return ""
     return " (the best that was found; the defaults have the better mean)"
 

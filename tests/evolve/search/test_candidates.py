@@ -309,7 +309,11 @@ def test_a_winner_below_the_defaults_is_called_what_it_is(
     undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = undisturbed.journal.parent
-    for mean, words in ((0.01, ""), (-0.01, " (the best that was found; the defaults have the better mean)")):
+    for mean, words in (
+        (0.01, ""),
+        (0.0, ""),
+        (-0.01, " (the best that was found; the defaults have the better mean)"),
+    ):
         gain = {**undisturbed.state.outcome.gain, "mean": mean}
         state = replace(undisturbed.state, outcome=replace(undisturbed.state.outcome, gain=gain))
         assert searching._report(state, directory, searching._Tracked(None)) == 0  # type: ignore[arg-type]
