@@ -8,6 +8,7 @@ from evolve.genetics.genome import DEFAULTS
 from evolve.records.state import CANDIDATE, Confirmation, SearchState
 
 METRIC = "map50_95"
+DIGITS = 4  # of validation means, as they are compared and printed
 
 
 def runs_of(state: SearchState, individual: str) -> list[Confirmation]:
@@ -66,13 +67,13 @@ def sentence(winner: str, gain: interval.Gain | None, split: str, confirmations:
 
 
 def _on_validation(winner: str, runs: Iterable[Confirmation]) -> str:
-    """Words for a validation mean of the defaults that is above the winner's; none where it is not."""
+    """Words for a validation mean of the defaults that is above the winner's as printed; none where it is not."""
     listed = list(runs)
     ours = interval.summarize(_scores([one for one in listed if one.individual == winner], "val"))
     others = interval.summarize(_scores([one for one in listed if one.individual == DEFAULTS], "val"))
-    if ours is None or others is None or others.mean <= ours.mean:
+    if ours is None or others is None or round(others.mean, DIGITS) <= round(ours.mean, DIGITS):
         return ""
-    return f"; the defaults' validation mean is higher: {others.mean:.4f} against {ours.mean:.4f}"
+    return f"; the defaults' validation mean is higher: {others.mean:.{DIGITS}f} against {ours.mean:.{DIGITS}f}"
 
 
 def _summary(runs: Iterable[Confirmation], split: str) -> dict[str, object] | None:

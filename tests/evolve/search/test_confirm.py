@@ -153,6 +153,17 @@ def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats
     assert "validation mean" not in verdict.sentence("g001-003", found, "val", lower)  # there it is the verdict itself
 
 
+def test_a_validation_mean_that_is_higher_by_less_than_is_printed_is_no_disagreement() -> None:
+    for more, agree in ((1e-7, True), (4e-5, True), (6e-5, False), (1e-3, False)):
+        scored = [
+            replace(one, scores={**one.scores, "val/map50_95": 0.5 + more}) if one.role == "defaults" else one
+            for one in runs()
+        ]
+        sentence = verdict.sentence("g001-003", gain(0.01, 0.05), "test", scored)
+        assert sentence.startswith("beats the defaults by" if agree else "no better than the defaults, as validation")
+        assert ("validation mean is higher" in sentence) is not agree
+
+
 def test_a_confirmations_seconds_are_all_of_its_measurements(house: House) -> None:
     def spending(spec: Any) -> Iterator[Measurement]:
         for one in simulated_objective()(spec):
