@@ -25,13 +25,17 @@ def trainings(recipe: Recipe) -> int:
 
 def confirmations(state: SearchState) -> int:
     """Trainings of the confirm stage, at most: of those made before a search was extended some may serve again."""
-    if state.outcome is not None:
+    if state.outcome is not None or state.phase == "failed":
         return len(state.confirmations)
     recipe = recipes.parse(state.recipe)
+    wanted = trainings(recipe)
     if recipe.generations in state.closed:
         found = sum(record.uid != DEFAULTS for record in state.ranking)  # it may be fewer than are wanted
-        recipe = replace(recipe, candidates=max(1, min(recipe.candidates, found)))
-    return max(state.confirmed_before + trainings(recipe), len(state.confirmations))
+        if found:
+            wanted = trainings(replace(recipe, candidates=min(recipe.candidates, found)))
+        else:  # the defaults alone, or nobody at all
+            wanted = len(state.ranking) * recipe.confirm_seeds
+    return max(state.confirmed_before + wanted, len(state.confirmations))
 
 
 def generation_steps(recipe: Recipe, population: int, steps: int) -> int:

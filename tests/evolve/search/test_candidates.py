@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve import candidates, progress, search
+from evolve import candidates, confirm, progress, search
 from evolve.candidates import choose
 from evolve.commands import searching, showing
 from evolve.execution.local_executor import LocalExecutor
@@ -30,7 +30,7 @@ FITNESS = {"g000-000": 0.9, "g000-001": 0.4, "g000-002": 0.5, "g001-000": 0.45} 
 
 def state_of(wanted: int, runs: dict[str, list[float | None]], fitness: dict[str, float] = FITNESS) -> SearchState:
     """A search that is over, and the runs that choose: uid -> scores by seed, None for a failed one."""
-    recipe = {"name": "fast", "candidates": wanted}
+    recipe = {"name": "fast", "candidates": wanted, "generations": 2, "confirm_seeds": 3}
     space = {"fitness": {"val/map50_95": 1.0}}
     state = SearchState("s", 0, 90, "fast", recipe, space, {}, {}, {}, 1, {}, 1)
     for uid, value in fitness.items():
@@ -270,6 +270,18 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
     assert forecast.confirmations(fold(whole[:5])) == 21
     more = replace(state, recipe={**state.recipe, "candidates": 1})
     assert forecast.confirmations(more) == 6
+
+
+def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
+    state = state_of(5, {}, {"g000-000": 0.9})  # nothing else came to an end: the defaults are the winner
+    state.closed = dict.fromkeys(range(state.generations + 1), ("g000-000",))
+    assert len(confirm.choosing(state)) + len(confirm.judging(state, candidates.winner(state))) == 3
+    assert forecast.confirmations(state) == 3
+    nobody = replace(state, individuals={})
+    assert forecast.confirmations(nobody) == 0
+    failed = replace(state_of(5, {}, {}), phase="failed")
+    assert forecast.confirmations(failed) == 0
+    assert forecast.confirmations(replace(state, phase="interrupted")) == 3
 
 
 def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]) -> None:
