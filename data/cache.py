@@ -76,7 +76,7 @@ class SharedCache:
             max_bytes = round(float(gigabytes or DEFAULT_GIGABYTES) * 1e9)
         except (ValueError, OverflowError):
             raise ValueError(f"{GIGABYTES_VARIABLE}: expected a number of gigabytes, got {gigabytes!r}") from None
-        return cls(f"{fingerprint}/{split}", _folder(environment), max_bytes)
+        return cls(f"{fingerprint}/{split}", folder_of(environment), max_bytes)
 
     def open(self, wanted: Sequence[Wanted], side: int) -> "Entry | None":
         """The entry of these pictures, or None where there can be none, with the reason in the log."""
@@ -172,7 +172,8 @@ class Entry:
         return StoredPicture(np.asarray(image).reshape(one.height, one.width, 3), (red, green, blue), (width, height))
 
 
-def _folder(environment: Mapping[str, str]) -> Path | None:
+def folder_of(environment: Mapping[str, str]) -> Path | None:
+    """Where this machine keeps things; None where it keeps none."""
     named = environment.get(FOLDER_VARIABLE, "")
     if named.lower() == "off":
         return None

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from data import chance, duplicates
+from data import alike, chance, duplicates
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 
 CUT_SHARE = 0.15  # of the training pictures, for each missing split
@@ -60,7 +60,7 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
 def _cut(train: Sequence[Example], counts: dict[str, int], seed: int) -> tuple[dict[str, list[int]], str]:
     """(split -> indices of its pictures, what became of the copies, in words)."""
     with_boxes = {index for index, example in enumerate(train) if len(example.boxes)}
-    families, compared = duplicates.families(train)
+    families, compared = alike.families(train)
     beyond = "" if compared else "; only equal files were kept together, the pictures are too many to compare"
     equal = families if not compared else duplicates.equal_files(train)
     for kept in (families, equal, []):
