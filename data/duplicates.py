@@ -121,15 +121,26 @@ def _thumbnails(examples: Sequence[Example]) -> list[NDArray[np.uint8]]:
 
 
 def thumbnail(example: Example) -> NDArray[np.uint8]:
-    """The picture in grey, [SIDE, SIDE]; all 0 where the file cannot be decoded any more."""
+    """The picture in grey, [SIDE, SIDE]; all 0 where the file cannot be decoded any more.
+
+    OSError where it cannot be read at all.
+    """
     content = example.path.read_bytes()
+    try:
+        return _decoded(content, example)
+    except (pictures.PictureError, cv2.error):  # it changed since its boxes were read: whoever trains on it is told
+        return np.zeros((SIDE, SIDE), np.uint8)
+
+
+def _decoded(content: bytes, example: Example) -> NDArray[np.uint8]:
+    """PictureError where that is impossible."""
     if headers.png_bits(content) == 16 or content[:2] in (b"II", b"MM"):  # a TIFF can have 16 bits too
         return _small(cv2.cvtColor(pictures.read_picture(example.path), cv2.COLOR_RGB2GRAY))
     shorter = min(example.width, example.height)
     factor = next(factor for factor in _REDUCED if shorter >= factor * 2 * SIDE or factor == 1)
     image = cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        return np.zeros((SIDE, SIDE), np.uint8)
+        raise pictures.PictureError(f"{example.path}: expected a picture, got a file that OpenCV cannot decode")
     return _small(orientation.turned_image(image, headers.orientation(content)))
 
 

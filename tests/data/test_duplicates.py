@@ -117,3 +117,13 @@ def test_check_lists_them(tmp_path: Path, make_yolo: Make) -> None:
     (problem,) = check.check(root).problems
     assert (problem.kind, problem.file) == ("near_duplicate", "train/images/a.png")
     assert problem.detail == "in train, nearly the same as val/images/b.png in val (1.000)"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "wide.png", "wide.tif", "a.jpg"])
+def test_what_cannot_be_decoded_any_more_is_black(tmp_path: Path, name: str) -> None:
+    image = blobs(0).astype(np.uint16) * 257 if name.startswith("wide") else blobs(0)
+    broken = example(tmp_path / name, image)
+    content = broken.path.read_bytes()
+    broken.path.write_bytes(content[:40])
+    assert not duplicates.thumbnail(broken).any()
+    assert duplicates.families([broken, example(tmp_path / "b.png", blobs(1))]) == ([], True)
