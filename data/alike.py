@@ -45,7 +45,8 @@ def families(
 
 
 def _name(digests: Sequence[bytes]) -> str:
-    total = hashlib.sha256(json.dumps([_VERSION, cv2.__version__, len(digests)]).encode())
+    how = [_VERSION, cv2.__version__, len(digests), *duplicates.SETTINGS]
+    total = hashlib.sha256(json.dumps(how).encode())
     for digest in digests:
         total.update(digest)
     return total.hexdigest()[:32]
@@ -55,7 +56,7 @@ def _read(file: Path, num_examples: int) -> list[list[int]] | None:
     """The families in this file, as duplicates.families orders them, or None."""
     try:
         found = json.loads(file.read_bytes())
-    except (OSError, ValueError):  # not there yet, or cut by a crash of the machine
+    except (OSError, ValueError, RecursionError):  # not there yet, cut by a crash of the machine, or another's
         return None
     if not isinstance(found, list) or not all(isinstance(family, list) and len(family) > 1 for family in found):
         return None
@@ -74,7 +75,7 @@ def _write(file: Path, found: Sequence[Sequence[int]]) -> None:
             with os.fdopen(handle, "w", encoding="utf-8") as opened:
                 json.dump(found, opened)
             Path(unfinished).replace(file)
-        except OSError:
+        except BaseException:
             Path(unfinished).unlink(missing_ok=True)
             raise
     except OSError as error:

@@ -33,7 +33,7 @@ FOLDER_VARIABLE = "YOLOV4_EVOLVE_CACHE"  # another folder, or "off"
 GIGABYTES_VARIABLE = "YOLOV4_EVOLVE_CACHE_GB"
 DEFAULT_GIGABYTES = 20.0
 
-_VERSION = 3  # one more whenever decoding, shrinking or the layout of these files changes
+_VERSION = 4  # one more whenever decoding, shrinking or the layout of these files changes
 _PIXELS, _RECORDS, _LOCK = "pixels", "records", "lock"
 _UNFINISHED = ".new"  # made under the lock: one that is there when the lock is taken was left by a killed process
 _SPARE_BYTES = 1 << 30  # left free on the disk

@@ -27,6 +27,15 @@ FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows no
 # Files in all that are compared with each other before a split is cut: two minutes of one core's time.
 MAX_BYTES = 10_000_000_000
 
+SETTINGS = (
+    SIDE,
+    MAX_DISTANCE,
+    MIN_CORRELATION,
+    MAX_PARTNERS,
+    FLAT,
+    MAX_BYTES,
+    pictures.NARROW,
+)  # what families hang on
 _ROWS = 64  # pictures compared with all others at a time: bounds the memory
 _REDUCED = {  # JPEG can be decoded at a part of its size, many times faster
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
@@ -73,13 +82,13 @@ def families(examples: Sequence[Example]) -> tuple[list[list[int]], bool]:
     """(the pictures that are the same or nearly so, by their indices, whether they were compared at all).
 
     A picture is of the family of whatever it is nearly the same as: the frames of a slow film are one. Of more than
-    MAX_BYTES only files with equal bytes are found.
+    MAX_BYTES only files with equal bytes are found. PictureError where a file is no longer the one that was read.
     """
     equal = equal_files(examples)
     firsts = sorted(set(range(len(examples))).difference(*(family[1:] for family in equal)))
     if sum(examples[index].path.stat().st_size for index in firsts) > MAX_BYTES:
         return equal, False
-    thumbnails = _thumbnails([examples[index] for index in firsts])
+    thumbnails = _thumbnails([examples[index] for index in firsts], unchanged=True)
     telling = [place for place, image in enumerate(thumbnails) if image.std() >= FLAT]
     pairs = _similar([thumbnails[place] for place in telling], range(len(telling)))
     links = [(firsts[telling[first]], firsts[telling[second]]) for first, second, _ in pairs]
@@ -115,17 +124,19 @@ def _joined(groups: Iterable[Sequence[int]]) -> list[list[int]]:
     return list(found.values())
 
 
-def _thumbnails(examples: Sequence[Example]) -> list[NDArray[np.uint8]]:
+def _thumbnails(examples: Sequence[Example], *, unchanged: bool = False) -> list[NDArray[np.uint8]]:
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(thumbnail, examples))
+        return list(pool.map(lambda example: thumbnail(example, unchanged=unchanged), examples))
 
 
-def thumbnail(example: Example) -> NDArray[np.uint8]:
+def thumbnail(example: Example, *, unchanged: bool = False) -> NDArray[np.uint8]:
     """The picture in grey, [SIDE, SIDE]; all 0 where the file cannot be decoded any more.
 
-    OSError where it cannot be read at all.
+    OSError where it cannot be read at all. unchanged: PictureError where it is not the file that the example tells of.
     """
     content = example.path.read_bytes()
+    if unchanged and example.digest is not None:
+        pictures.check_unchanged(example.path, content, example.digest)
     try:
         return _decoded(content, example)
     except (pictures.PictureError, cv2.error):  # it changed since its boxes were read: whoever trains on it is told

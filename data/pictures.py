@@ -72,9 +72,15 @@ def read_picture(path: Path, digest: bytes | None = None) -> NDArray[np.uint8]:
     digest: of the file as it was when its boxes were read; PictureError when it is another one now.
     """
     content = _read_bytes(path)
-    if digest not in (None, digest_of(content)):
-        raise PictureError(f"{path}: expected the file that was read with its boxes, got one that changed since")
+    if digest is not None:
+        check_unchanged(path, content, digest)
     return orientation.turned_image(_decode(content, path)[0], headers.orientation(content))
+
+
+def check_unchanged(path: Path, content: bytes, digest: bytes) -> None:
+    """PictureError where the file's content is no longer the one of this digest."""
+    if digest_of(content) != digest:
+        raise PictureError(f"{path}: expected the file that was read with its boxes, got one that changed since")
 
 
 def digest_of(content: bytes) -> bytes:
@@ -146,13 +152,14 @@ def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int
     for row in image:  # row by row: counting takes eight bytes a value
         counts += np.bincount(row.ravel(), minlength=1 << 16)
     channels = image[0, 0].size
-    darker, dead = counts.cumsum(), min(int(image.size // channels * _DEAD_SHARE), _DEAD_AT_MOST) * channels
-    low, high = (int(np.searchsorted(darker, count)) for count in (dead + 1, image.size - dead))
-    values = np.arange(1 << 16)
-    if not 0 < high - low < NARROW:
-        return (values >> 8).astype(np.uint8)[image], None
-    shades = ((values - low) * (255 / (high - low))).round().clip(0, 255)
-    return shades.astype(np.uint8)[image], (low, high)
+    darker, values = counts.cumsum(), np.arange(1 << 16)
+    share = int(image.size // channels * _DEAD_SHARE)
+    for dead in (min(share, _DEAD_AT_MOST) * channels, share * channels):
+        low, high = (int(np.searchsorted(darker, count)) for count in (dead + 1, image.size - dead))
+        if 0 < high - low < NARROW:
+            shades = ((values - low) * (255 / (high - low))).round().clip(0, 255)
+            return shades.astype(np.uint8)[image], (low, high)
+    return (values >> 8).astype(np.uint8)[image], None
 
 
 def _refuse_huge(size: tuple[int, int], path: Path) -> None:

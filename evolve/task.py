@@ -28,7 +28,12 @@ VARIANTS: Mapping[str, DetectorConfig] = {"yolov4": DetectorConfig(), "yolov4-ti
 ROOMS_OF_THE_SPACE = ("train", "augment", "optimizer", "input")
 # A switch with its fixed "off" -> genes that then do nothing.
 DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
-    ("detector.variant", "yolov4-tiny"): ("detector.scale_xy_8",),
+    ("detector.variant", "yolov4-tiny"): (
+        "detector.scale_xy_8",
+        "detector.shortcut_gain",
+        "detector.shortcut_normalization",
+        "detector.dropblock_size",
+    ),
     ("detector.dropblock_place", "none"): ("regularization.dropblock_rate", "regularization.dropblock_ramp_share"),
     ("regularization.dropblock_rate", 0.0): ("regularization.dropblock_ramp_share",),
     ("regularization.sat_prob", 0.0): ("regularization.sat_strength",),

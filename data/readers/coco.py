@@ -62,7 +62,8 @@ def read(folder: Folder) -> Dataset:
 
 
 def _picture_of(folder: Folder, file: File, name: str) -> File | None:
-    return folder.picture(name, file.place.parent, _split_of_file(file))
+    split = _split_of_file(file)
+    return folder.listed(name, file.place.parent, split) if split else folder.picture(name, file.place.parent)
 
 
 def _split_of_file(file: File) -> str | None:

@@ -47,7 +47,7 @@ class Namesakes(Generic[Placed]):
         """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess.
 
         Folders count that agree with the last ones of a name's `folders`; then one of the split; then those that lie
-        on the way to `near`. near_first: these two the other way round.
+        on the way to `near`. near_first: these two the other way round, after those of other splits are put last.
         """
         if len(self.files) < 2:
             return self.files[0] if self.files else None
@@ -58,9 +58,11 @@ class Namesakes(Generic[Placed]):
         scores = []
         for file in found:
             agreeing = _common(file.place.parts[-2::-1], folders[::-1])
-            in_split = split is not None and split_of(file.place) == split
+            its_split = split_of(file.place)
+            in_split = split is not None and its_split == split
             nearness = _common(file.place.parts[:-1], near_parts) + _common(file.place.parts[-2::-1], near_parts[::-1])
-            scores.append((agreeing, nearness, in_split) if near_first else (agreeing, in_split, nearness))
+            ranks = (its_split in (None, split), nearness, in_split) if near_first else (in_split, nearness)
+            scores.append((agreeing, *ranks))
         fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
         return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
 

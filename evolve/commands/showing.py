@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import cast
 
-from evolve.commands.places import format_flag, read_state
+from evolve.commands.places import read_state
 from evolve.records import lineage
 from evolve.records.journal import is_held
 from evolve.records.state import IndividualRecord, SearchState
@@ -94,7 +94,7 @@ def winner(arguments: Namespace) -> int:
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winners.nms_line(tuning.post)}")
-    others = "" if arguments.format == "darknet" else f" --data DIR{format_flag(state)} --out DIR"
+    others = "" if arguments.format == "darknet" else " --data DIR --out DIR"
     say(f"written to {out}; {use} {out}{others}")
     return 0
 

@@ -165,12 +165,13 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         if address in settings and value[address] != fixed:
             yield f"{address} {value[address]}: no key; Darknet has {fixed}"
     mixup = value["augment.mixup_prob"] > 0 and not _has_mosaic(value, letterbox)
-    attack = value["regularization.sat_norm"] == "raw"
-    told = (
-        DRAWN
-        - ({"augment.mixup_prob"} if not mixup else set())
-        - ({"regularization.sat_prob"} if not attack else set())
-    )
+    attack = value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] == "raw"
+    written = {
+        "augment.mixup_prob": mixup,
+        "augment.mosaic_prob": _has_mosaic(value, letterbox),
+        "regularization.sat_prob": attack,
+    }
+    told = {address for address in DRAWN if written.get(address, True)}
     for address in sorted(settings.keys() & told):
         if value[address] not in (0, 0.5):
             yield f"{address} {value[address]}: no key; Darknet draws with 0.5"
@@ -187,7 +188,7 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         weight = value["loss.box_weight"]
         yield f"loss.box_weight {weight}: Darknet's gradients scale otherwise; iou_normalizer is its own"
     for address, plain in WITHOUT_KEY.items():
-        if settings.get(address, plain) != plain:
+        if settings.get(address, plain) != plain and (attack or address != "regularization.sat_goal"):
             yield f"{address} {settings[address]}: no key"
     if "optimizer.max_gradient_norm" in settings:
         yield f"optimizer.max_gradient_norm {value['optimizer.max_gradient_norm']}: Darknet bounds each delta instead"

@@ -1,13 +1,12 @@
 """Families of pictures that are nearly the same, kept in the cache."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from data import alike, duplicates, read
+from data import alike, duplicates, pictures, read
 from data.example import Example
 
 ENVIRONMENT = "YOLOV4_EVOLVE_CACHE"
@@ -20,7 +19,7 @@ def examples(root: Path, make_picture: Make, values: list[int]) -> list[Example]
     for number, value in enumerate(values):
         path = root / f"{number}.png"
         make_picture(path, value=value)
-        digest = hashlib.sha256(path.read_bytes()).digest()
+        digest = pictures.digest_of(path.read_bytes())
         found.append(Example(path, 40, 30, np.zeros((0, 4), np.float32), np.zeros(0, np.int32), digest))
     return found
 
@@ -55,7 +54,9 @@ def test_they_are_found_once_and_anew_when_a_picture_changes(
     assert [path.suffix for path in (tmp_path / "cache" / "families").iterdir()] == [".json", ".json"]
 
 
-@pytest.mark.parametrize("content", ["", "[[0, 2", "{}", "[[0]]", "[[0, 9]]", "[[0, 1], [1, 2]]", '[["0", 1]]', "\xff"])
+@pytest.mark.parametrize(
+    "content", ["", "[[0, 2", "{}", "[[0]]", "[[0, 9]]", "[[0, 1], [1, 2]]", "[" * 200_000, '[["0", 1]]', "\xff"]
+)
 def test_a_broken_file_counts_as_none(tmp_path: Path, make_picture: Make, comparisons: list[int], content: str) -> None:
     where = {ENVIRONMENT: str(tmp_path / "cache")}
     found = examples(tmp_path / "pictures", make_picture, [10, 20, 10])
@@ -103,3 +104,26 @@ def test_a_cut_of_many_pictures_asks_the_cache(
     first, again = read.load(root), read.load(root)
     assert (first.fingerprint, first.problems) == (again.fingerprint, again.problems)
     assert comparisons == [alike.LEAST]
+
+
+def test_a_file_that_changed_since_it_was_read_is_told_and_nothing_is_kept(tmp_path: Path, make_picture: Make) -> None:
+    where = {ENVIRONMENT: str(tmp_path / "cache")}
+    found = examples(tmp_path / "pictures", make_picture, [10, 20, 10])
+    whole = found[1].path.read_bytes()
+    found[1].path.write_bytes(whole[:-30])  # as in the midst of being copied
+    with pytest.raises(pictures.PictureError, match=r"1\.png: expected the file that was read with its boxes"):
+        alike.families(found, where, least=2)
+    found[1].path.write_bytes(whole)
+    assert not (tmp_path / "cache" / "families").exists()
+    assert alike.families(found, where, least=2) == ([[0, 2]], True)
+
+
+def test_other_thresholds_are_another_comparison(
+    tmp_path: Path, make_picture: Make, comparisons: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = {ENVIRONMENT: str(tmp_path / "cache")}
+    found = examples(tmp_path / "pictures", make_picture, [10, 20, 10])
+    alike.families(found, where, least=2)
+    monkeypatch.setattr(duplicates, "SETTINGS", (*duplicates.SETTINGS[:-1], 1))
+    alike.families(found, where, least=2)
+    assert comparisons == [3, 3]

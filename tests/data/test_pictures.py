@@ -171,6 +171,12 @@ def test_dead_pixels_do_not_stretch_the_range(tmp_path: Path) -> None:
     assert (read_picture(path)[1, :4] == 255).all()
 
 
+def test_more_dead_pixels_do_not_either_where_the_rest_is_narrow(tmp_path: Path) -> None:
+    image = np.tile(THERMAL, (10, 10))  # 12 of 120,000 are a ten-thousandth
+    image[0, :11], image[1, :11] = 0, 65535
+    assert picture_frame(write(tmp_path / "x.png", image)).stretched == (7000, 9000)
+
+
 def test_a_small_hot_target_keeps_its_shades(tmp_path: Path) -> None:
     image = (7000 + np.arange(480 * 640).reshape(480, 640) % 3).astype(np.uint16)  # a background of three shades
     image[100:105, 200:205] = 9000 + np.arange(25).reshape(5, 5) * 10

@@ -10,6 +10,7 @@ from evolve import task, techniques
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics import space as spaces
+from evolve.genetics.domains import Choice
 from evolve.genetics.operators import mutate
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 from model.config import YOLOV4_TINY
@@ -107,6 +108,13 @@ def test_yolov4_tiny_is_a_network_of_the_same_spaces() -> None:
     assert not {"regularization.dropblock_rate", "detector.scale_xy_8"} & set(space.genes)
     assert "augment.mosaic_prob" in space.genes  # what has nothing to do with the network is searched as ever
     assert with_settings(variant="yolov4-tiny", preset="darknet").trial["detector.backbone_activation"] == "leaky"
+    own = spaces.load(task.EMBEDDED_SPACE)
+    choices = {"detector.sam": Choice((True, False), False), "detector.dropblock_size": Choice((3, 7), 7)}
+    genes = {**own.genes, **choices}
+    trial = {address: value for address, value in own.trial.items() if address not in choices}
+    fixed = task._with_settings(replace(own, genes=genes, trial=trial), task.TaskRequest(variant="yolov4-tiny"))
+    assert not set(choices) & set(fixed.genes)
+    assert fixed.trial["detector.sam"] is False
     with pytest.raises(ValueError, match=r"gene 'detector\.variant': the network, .* is no gene"):
         check_space("mine", {}, {"detector.variant": ["yolov4", "yolov4-tiny"]})
     with pytest.raises(task.InputError, match="--preset: expected darknet, as yolov4-tiny has no other, got 'paper'"):

@@ -64,6 +64,26 @@ def test_the_official_layout(tmp_path: Path, make_picture: Callable[..., None]) 
     assert dataset.problems == ()
 
 
+def test_a_json_means_the_pictures_beside_it_and_not_a_converted_copy(
+    tmp_path: Path, make_picture: Callable[..., None]
+) -> None:
+    (tmp_path / "coco" / "annotations").mkdir(parents=True)
+    for number, split in enumerate(("train", "val"), start=1):
+        make_picture(tmp_path / "coco" / "images" / f"{number}.jpg", value=30 * number)
+        make_picture(tmp_path / "yolo" / "images" / split / f"{number}.jpg", value=30 * number + 100)
+        document = {
+            "images": [{"id": 1, "file_name": f"{number}.jpg"}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}],
+            "categories": [{"id": 1, "name": "person"}],
+        }
+        (tmp_path / "coco" / "annotations" / f"{split}.json").write_text(json.dumps(document))
+    dataset = read.load_as_it_is(tmp_path, "coco")
+    assert {split: found[0].path.relative_to(tmp_path).parts[0] for split, found in dataset.splits.items()} == {
+        "train": "coco",
+        "val": "coco",
+    }
+
+
 def test_one_class_may_have_another_id_in_every_file(tmp_path: Path, make_coco: Make) -> None:
     root = make_coco(tmp_path, SPLITS)
     change(root, "valid", lambda d: d.update(categories=[{"id": 90, "name": "cat"}, {"id": 3, "name": "owl"}]))

@@ -416,6 +416,24 @@ def test_a_list_means_the_pictures_beside_it_and_not_a_copy_in_its_splits_folder
     assert boxed(dataset) == 2
 
 
+def test_a_list_does_not_mean_a_nearer_picture_of_another_split(
+    tmp_path: Path, make_picture: Callable[..., None]
+) -> None:
+    home = tmp_path / "home"
+    for place, value in (("home/train", 20), ("val", 70)):
+        make_picture(tmp_path / place / "1.jpg", value=value)
+        (tmp_path / place / "1.txt").write_text(GOOD)
+    (home / "obj.data").write_text("classes=2\ntrain=train.txt\nvalid=valid.txt\nnames=obj.names\n")
+    (home / "obj.names").write_text("cat\ndog\n")
+    for name in ("train", "valid"):
+        (home / f"{name}.txt").write_text("/elsewhere/1.jpg\n")
+    dataset = read.load_as_it_is(tmp_path, "yolo")
+    assert {split: [e.path.parent.name for e in found] for split, found in dataset.splits.items()} == {
+        "train": ["train"],
+        "val": ["val"],
+    }
+
+
 def test_a_list_in_another_splits_folder_means_its_own_split(tmp_path: Path, make_picture: Callable[..., None]) -> None:
     for split in ("train", "val"):
         make_picture(tmp_path / split / "1.jpg", value=20 + 50 * (split == "val"))

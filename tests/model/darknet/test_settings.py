@@ -82,6 +82,8 @@ def test_darknet_refuses_mosaic_beside_letterbox() -> None:
     assert found["letter_box"] == "1"
     assert "mosaic" not in found
     assert any("letter_box=1" in note for note in settings.notes({}, letterbox=True))
+    told = [note for note in settings.notes({"augment.mosaic_prob": 1.0}, letterbox=True) if "mosaic_prob" in note]
+    assert told == ["augment.mosaic_prob: left out, as Darknet refuses mosaic=1 beside letter_box=1"]
 
 
 @pytest.mark.parametrize(
@@ -128,3 +130,5 @@ def test_what_has_no_key_gets_a_note() -> None:
         "loss.box_weight 4.0",
     ]
     assert list(settings.notes({}, letterbox=False)) == []
+    without = {"regularization.sat_prob": 0.0, "regularization.sat_goal": "truth"}  # there is no attack to have a goal
+    assert list(settings.notes(without, letterbox=False)) == []

@@ -1,5 +1,8 @@
 """ONNX graphs that decode and suppress, of both variants: onnxruntime and OpenCV's DNN against the Keras model."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,3 +97,17 @@ def test_opencv_runs_no_suppression_as_the_note_says(case: Case, picture: Images
     assert "OpenCV" in note
     assert notes_of("onnx", told("candidates")) == []
     assert notes_of("tflite", told("detections")) == []
+
+
+def test_predict_needs_no_tensorflow_for_an_onnx_file(case: Case, tmp_path: Path) -> None:
+    _, _, written = case
+    path = tmp_path / "grey.png"
+    cv2.imwrite(str(path), np.full((40, 60, 3), 128, np.uint8))
+    program = (
+        "import sys; from model.__main__ import main\n"
+        f"code = main(['predict', {str(path)!r}, '--weights', {str(written('detections'))!r}, '--json'])\n"
+        "sys.exit(code or sorted({'tensorflow', 'keras'} & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)
