@@ -49,8 +49,15 @@ def written(model: keras.Model, card: Cards, tmp_path_factory: pytest.TempPathFa
     return write
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("output", OUTPUTS)
+# TFLite's converter takes 16 s a file: the whole graph in make test, its parts in make test-slow.
+CASES = [
+    pytest.param(kind, output, marks=pytest.mark.slow if kind == "tflite" and output != "detections" else ())
+    for kind in FORMATS
+    for output in OUTPUTS
+]
+
+
+@pytest.mark.parametrize(("kind", "output"), CASES)
 def test_a_file_gives_what_the_model_gives(
     kind: str, output: Output, model: keras.Model, card: Cards, picture: Images, written: Callable[[str, Output], Path]
 ) -> None:
@@ -111,6 +118,7 @@ def test_tiny_goes_out_too(
     np.testing.assert_allclose(here.boxes, there.boxes, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_float16_halves_a_tflite_file(
     model: keras.Model, card: Cards, picture: Images, written: Callable[[str, Output], Path], tmp_path: Path
 ) -> None:
