@@ -1,6 +1,5 @@
 """What is in a data set and what is wrong with it: one plain value, and a table of it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from data import duplicates, read
 from data.config import InputConfig
-from data.example import Dataset, DatasetError, Example, Problem
+from data.example import Dataset, DatasetError, Problem, relative
 from data.problems import KINDS, rank
 
 _FIRST_FILES = 3
@@ -65,17 +64,12 @@ def check(root: Path, format: str | None = None) -> Findings:
 def _crowded(dataset: Dataset) -> list[Problem]:
     """Training pictures of which not all boxes are learned at once. (Of a mosaic the pipeline tells it in the log.)"""
     most = InputConfig().max_boxes
+    told = "{} boxes, of which training takes {}"
     return [
-        Problem(
-            "crowded_picture", _name(dataset, example), f"{len(example.boxes)} boxes, of which training takes {most}"
-        )
+        Problem("crowded_picture", relative(example.path, dataset.root), told.format(len(example.boxes), most))
         for example in dataset.splits.get("train", ())
         if len(example.boxes) > most
     ]
-
-
-def _name(dataset: Dataset, example: Example) -> str:
-    return Path(os.path.relpath(example.path, dataset.root)).as_posix()
 
 
 def show(findings: Findings, console: Console) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import headers, orientation, pictures
-from data.example import SPLITS, Dataset, Example, Problem
+from data.example import SPLITS, Dataset, Example, Problem, relative
 
 SIDE = 32  # of a thumbnail
 MAX_DISTANCE = 10  # of 64 signs; unrelated pictures differ in half of them
@@ -27,15 +27,9 @@ FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows no
 # Files in all that are compared with each other before a split is cut: two minutes of one core's time.
 MAX_BYTES = 10_000_000_000
 
-SETTINGS = (
-    SIDE,
-    MAX_DISTANCE,
-    MIN_CORRELATION,
-    MAX_PARTNERS,
-    FLAT,
-    MAX_BYTES,
-    pictures.NARROW,
-)  # what families hang on
+# What families hang on.
+SETTINGS = (SIDE, MAX_DISTANCE, MIN_CORRELATION, MAX_PARTNERS, FLAT, MAX_BYTES, pictures.NARROW)
+
 _ROWS = 64  # pictures compared with all others at a time: bounds the memory
 _REDUCED = {  # JPEG can be decoded at a part of its size, many times faster
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
@@ -57,9 +51,7 @@ class Pair:
 
     def problem(self, dataset: Dataset) -> Problem:
         """The pair as `data check` lists it."""
-        name, other = (
-            str(os.path.relpath(each.path, dataset.root)).replace(os.sep, "/") for each in (self.example, self.other)
-        )
+        name, other = (relative(each.path, dataset.root) for each in (self.example, self.other))
         detail = f"in {self.split}, nearly the same as {other} in {self.other_split} ({self.correlation:.3f})"
         return Problem("near_duplicate", name, detail)
 

@@ -1,5 +1,6 @@
 """A labelled picture, and the data set that holds its splits."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Example:
             raise ValueError(
                 f"{self.path}: expected boxes [n, 4] and classes [n], got {self.boxes.shape} and {self.classes.shape}"
             )
+
+
+def relative(path: Path, root: Path) -> str:
+    """A file's name as problems show it: from the data set's root, with forward slashes."""
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 @dataclass(frozen=True)

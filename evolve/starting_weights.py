@@ -106,7 +106,7 @@ def base_weights(
     if taken == BACKBONE_ALONE:
         return {name: value for name, value in weights.items() if name.startswith(checkpoint.BACKBONE_LAYERS)}
     for scale in scales.BY_VARIANT[info.detector.variant]:
-        old, new = (np.asarray(sizes, np.float32)[list(scale.mask)] for sizes in (info.anchors, anchors))
+        old, new = (np.asarray(sizes, np.float32)[scale.anchors] for sizes in (info.anchors, anchors))
         bias = f"{head.output_name(scale.stride)}/bias"
         weights[bias] = for_anchors(weights[bias], old, new)
         if taken == ALL_BUT_CLASSES:

@@ -16,14 +16,13 @@ from evolve.starting_weights import describe_weights, has_plain_sums, unlike_wei
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 from model import presets
-from model.config import NOT_IN_TINY, YOLOV4_TINY, DetectorConfig
+from model.config import NOT_IN_TINY, RELEASED
 
 SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 EMBEDDED_SPACE = SPACES / "embedded.yaml"
 SMALL_SPACE = SPACES / "yolov4_small.yaml"
 FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
-VARIANTS: Mapping[str, DetectorConfig] = {"yolov4": DetectorConfig(), "yolov4-tiny": YOLOV4_TINY}  # as released
 # Rooms of which a preset leaves alone what a space has fixed.
 ROOMS_OF_THE_SPACE = ("train", "augment", "optimizer", "input")
 # A switch with its fixed "off" -> genes that then do nothing.
@@ -59,7 +58,7 @@ class TaskRequest:
     data: Path | None = None  # None: the embedded data set
     format: str | None = None  # of the data: voc, coco or yolo; None: the one that is found
     space: Path | None = None
-    variant: str | None = None  # a released network, of VARIANTS
+    variant: str | None = None  # a released network, of RELEASED
     preset: str | None = None  # published settings, of search_spaces/presets
     weights: str | None = None  # a checkpoint of ours, or "none"
     size: int | None = None
@@ -192,9 +191,9 @@ def _with_imported_sums(space: SearchSpace, request: TaskRequest) -> SearchSpace
 
 def variant_settings(name: str) -> dict[str, Setting]:
     """The network of a released cfg, by address: no SAM, no MiWRC, leaky neck."""
-    if name not in VARIANTS:
-        raise InputError(f"--variant: expected one of {', '.join(VARIANTS)}, got {name!r}")
-    released = TrialConfig(detector=VARIANTS[name]).settings()
+    if name not in RELEASED:
+        raise InputError(f"--variant: expected one of {', '.join(RELEASED)}, got {name!r}")
+    released = TrialConfig(detector=RELEASED[name]).settings()
     return {address: value for address, value in released.items() if address.startswith("detector.")}
 
 

@@ -106,7 +106,7 @@ install() {
     remember # before the long part: a setup that was cut off goes on with the same lock
     [ -t 1 ] || quiet=(--quiet --progress-bar off)
     # --compile: bytecode is written now even where PYTHONDONTWRITEBYTECODE is set (import tensorflow: 7 s, not 18 s)
-    "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --require-hashes --compile -r "$lock"
+    "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --require-hashes --no-deps --compile -r "$lock"
     # setuptools warns at every editable installation that a folder here shadows the package: that is what we want
     PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --no-deps --no-build-isolation --editable .
     wanted >"$stamp"

@@ -47,7 +47,7 @@ def empty_loss(raw_maps: Maps, anchors: Tensor) -> Tensor:
     total = 0.0
     for raw, scale in zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True):
         split = decode.split_map(raw)  # [b, gh, gw, 3, 5+c]
-        share = ops.stop_gradient(_share(split, anchors[scale.mask[0] : scale.mask[-1] + 1], scale.stride))
+        share = ops.stop_gradient(_share(split, anchors[scale.anchors], scale.stride))
         objectness, classes = split[..., 4], split[..., 5:]
         shown = ops.sigmoid(objectness)[..., None] * ops.sigmoid(classes) > SHOWN
         seen = ops.stop_gradient(ops.cast(shown, "float32"))

@@ -5,6 +5,7 @@ A field is structural (it shapes the graph) only if it is listed in STRUCTURAL; 
 one reaches the compiled train step as a tensor, so that changing it traces nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -81,6 +82,7 @@ class DetectorConfig:
 # What yolov4-tiny has no layers for, and the values that say so.
 NOT_IN_TINY = {"depth": 1.0, "sam": False, "shortcut": "add", "dropblock_place": "none"}
 YOLOV4_TINY = DetectorConfig(variant="yolov4-tiny", backbone_activation="leaky", scale_xy_16=1.05)
+RELEASED: Mapping[str, DetectorConfig] = {"yolov4": DetectorConfig(), "yolov4-tiny": YOLOV4_TINY}
 
 
 @dataclass(frozen=True)

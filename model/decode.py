@@ -61,8 +61,7 @@ def boxes(raw_maps: Sequence[Tensor], anchors: Tensor, scale_xy: Tensor) -> tupl
     for k, (raw, scale) in enumerate(zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True)):
         split = split_map(raw)
         num_classes = split.shape[-1] - 5
-        own = anchors[scale.mask[0] : scale.mask[-1] + 1]  # a scale's anchors stand side by side
-        per_map = map_boxes(split, own, scale.stride, scale_xy[k])
+        per_map = map_boxes(split, anchors[scale.anchors], scale.stride, scale_xy[k])
         candidates = ops.shape(split)[1] * ops.shape(split)[2] * ANCHORS_PER_SCALE
         found.append(ops.reshape(per_map, (-1, candidates, 4)))
         objectness.append(ops.reshape(ops.sigmoid(split[..., 4]), (-1, candidates)))

@@ -84,7 +84,7 @@ def detection_loss(
             split,
             truths,
             valid,
-            anchors[scale.mask[0] : scale.mask[-1] + 1],
+            anchors[scale.anchors],
             scale.stride,
             scale_xy[k],
             found.positive[..., of_stride],

@@ -15,6 +15,11 @@ class Scale(NamedTuple):
     mask: tuple[int, int, int]
 
     @property
+    def anchors(self) -> slice:
+        """Where its anchors stand among all: side by side."""
+        return slice(self.mask[0], self.mask[-1] + 1)
+
+    @property
     def name(self) -> str:
         """What its raw map is called in files."""
         return f"stride_{self.stride}"

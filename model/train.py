@@ -107,8 +107,35 @@ def train(
     Diverged at the first loss that is not finite. "data" is the time that a step waited for its batch; the time of a
     step that traced counts as "compile".
     """
+    steps = config.train.steps
+    seconds = {"data": 0.0, "train": 0.0, "compile": 0.0}
+    sums = np.zeros(len(LOSSES))
+    since, traces = 0, trainer.traces
     with contextlib.closing(ahead(batch_at, start_step, stop_step)) as batches:
-        yield from _train(trainer, batches, config, seed, start_step, stop_step, report_every, clock)
+        for step in range(start_step + 1, stop_step + 1):
+            begun = clock()
+            batch = next(batches)
+            fed = clock()
+            before = trainer.traces
+            values = trainer.step(
+                batch,
+                settings_vector(step, config),
+                chance=chance(seed, step),
+                attacked=is_adversarial(seed, step, config),
+            )
+            seconds["data"] += fed - begun
+            seconds["compile" if trainer.traces > before else "train"] += clock() - fed
+            if not np.all(np.isfinite(values)):
+                named = ", ".join(f"{name} {value:g}" for name, value in zip(LOSSES, values, strict=True))
+                raise Diverged(f"the loss is not finite at step {step} of {steps}: {named}")
+            sums += values
+            since += 1
+            if step % report_every == 0 or step == stop_step:
+                means = {name: float(total / since) for name, total in zip(LOSSES, sums, strict=True)}
+                yield Report(step, means, dict(seconds), trainer.traces - traces)
+                seconds = dict.fromkeys(seconds, 0.0)
+                sums[:] = 0.0
+                since, traces = 0, trainer.traces
 
 
 def ahead(make: Callable[[int], Made], start: int, stop: int) -> Generator[Made, None, None]:
@@ -122,43 +149,3 @@ def ahead(make: Callable[[int], Made], start: int, stop: int) -> Generator[Made,
             if k + 1 < stop:
                 coming = maker.submit(make, k + 1)
             yield made
-
-
-def _train(
-    trainer: Trainer,
-    batches: Iterator[Batch],
-    config: Settings,
-    seed: int,
-    start_step: int,
-    stop_step: int,
-    report_every: int,
-    clock: Callable[[], float],
-) -> Iterator[Report]:
-    steps = config.train.steps
-    seconds = {"data": 0.0, "train": 0.0, "compile": 0.0}
-    sums = np.zeros(len(LOSSES))
-    since, traces = 0, trainer.traces
-    for step in range(start_step + 1, stop_step + 1):
-        begun = clock()
-        batch = next(batches)
-        fed = clock()
-        before = trainer.traces
-        values = trainer.step(
-            batch,
-            settings_vector(step, config),
-            chance=chance(seed, step),
-            attacked=is_adversarial(seed, step, config),
-        )
-        seconds["data"] += fed - begun
-        seconds["compile" if trainer.traces > before else "train"] += clock() - fed
-        if not np.all(np.isfinite(values)):
-            named = ", ".join(f"{name} {value:g}" for name, value in zip(LOSSES, values, strict=True))
-            raise Diverged(f"the loss is not finite at step {step} of {steps}: {named}")
-        sums += values
-        since += 1
-        if step % report_every == 0 or step == stop_step:
-            means = {name: float(total / since) for name, total in zip(LOSSES, sums, strict=True)}
-            yield Report(step, means, dict(seconds), trainer.traces - traces)
-            seconds = dict.fromkeys(seconds, 0.0)
-            sums[:] = 0.0
-            since, traces = 0, trainer.traces

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from data import orientation
-from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.example import SPLITS, Dataset, DatasetError, Example, Problem, relative
 from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
 from data.readers.folder import File
 
 Box = tuple[float, float, float, float]
-
-
-def relative(path: Path, root: Path) -> str:
-    """The file's name as problems show it: from the data set's root, with forward slashes."""
-    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def frame_of(picture: File, problems: list[Problem]) -> Frame | None:

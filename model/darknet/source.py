@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model.config import YOLOV4_TINY, DetectorConfig, Variant
+from model.config import RELEASED, DetectorConfig, Variant
 from model.darknet import cfg, convert, recognize, topology, weights
 from model.darknet.convert import Loaded
 from model.darknet.plan import Section
 from model.darknet.weights import WeightsError
 
-RELEASED: dict[Variant, DetectorConfig] = {
-    "yolov4": DetectorConfig(),
-    "yolov4-tiny": YOLOV4_TINY,
-}
 ANCHORS: dict[Variant, tuple[tuple[float, float], ...]] = {
     "yolov4": ((12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)),
     "yolov4-tiny": ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)),

@@ -54,8 +54,9 @@ def test_a_format_needs_data() -> None:
 
 
 @pytest.fixture
-def factories(monkeypatch: pytest.MonkeyPatch) -> list[ObjectiveFactory]:
-    """What trials are made by, in the order of the commands; in its place they are simulated."""
+def factories(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> list[ObjectiveFactory]:
+    """What trials are made by, in the order of the commands, in a folder of their own; instead they are simulated."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
     given: list[ObjectiveFactory] = []
 
     def executor(_machine: object, factory: ObjectiveFactory, _search_id: str | None = None) -> LocalExecutor:
@@ -75,11 +76,8 @@ def search_of(data: Path) -> list[str]:
 def test_every_command_that_is_printed_reads_the_named_format(
     two_formats: Path,
     factories: list[ObjectiveFactory],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
     assert main([*search_of(two_formats), "--format", "yolo", "--out", "s"]) == 0
     [line] = [one for one in capsys.readouterr().out.splitlines() if one.startswith("final training: ")]
     assert f"--data {two_formats} --format yolo --out " in line
@@ -104,13 +102,10 @@ def test_every_command_that_is_printed_reads_the_named_format(
 def test_a_format_that_nobody_named_is_not_printed_for_training(
     two_formats: Path,
     factories: list[ObjectiveFactory],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for path in two_formats.glob("*/*.xml"):
         path.unlink()
-    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
     assert main([*search_of(two_formats), "--out", "s"]) == 0
     assert main(["winner", "s", "--out", "w.yaml"]) == 0
     assert "--format" not in capsys.readouterr().out

@@ -8,8 +8,8 @@ import pytest
 
 from model.commands import shared, weights
 from model.commands.darknet_weights import COCO_NAMES
-from model.config import PostConfig
-from model.darknet import source, topology
+from model.config import YOLOV4_TINY, PostConfig
+from model.darknet import topology
 from model.darknet.weights import WeightsError
 
 
@@ -43,7 +43,7 @@ def test_coco_names() -> None:
 
 def tiny_file(path: Path, num_classes: int, floats: int = 0) -> Path:
     """A .weights file of yolov4-tiny's length, all zeros, without taking the disk for them."""
-    sections = topology.sections(source.RELEASED["yolov4-tiny"], num_classes)
+    sections = topology.sections(YOLOV4_TINY, num_classes)
     count = sum(section.count for section in sections) + floats
     with path.open("wb") as file:
         file.write((0).to_bytes(4, "little") + (2).to_bytes(4, "little") + bytes(12))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import cfg, recognize, source, topology
 from model.darknet.cfg import CfgError
 
@@ -62,13 +62,13 @@ def test_without_our_comment_a_cfg_is_guessed_and_compared() -> None:
     half = recognize.describe(cfg.parse(rendered(DetectorConfig(width=0.5, depth=0.5))))
     assert half.sections == topology.sections(DetectorConfig(width=0.5, depth=0.5), 3)
     tiny = cfg.render(
-        topology.sections(source.RELEASED["yolov4-tiny"], 80),
+        topology.sections(YOLOV4_TINY, 80),
         height=416,
         width=416,
         anchors=source.ANCHORS["yolov4-tiny"],
     )
     found = recognize.describe(cfg.parse(tiny))
-    assert (found.config, found.num_classes) == (source.RELEASED["yolov4-tiny"], 80)
+    assert (found.config, found.num_classes) == (YOLOV4_TINY, 80)
 
 
 def test_places_are_counted_from_the_section_itself() -> None:

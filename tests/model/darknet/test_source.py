@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import cfg, convert, matching, source, target, topology
 from model.darknet.cfg import CfgError
 from model.darknet.weights import WeightsError
@@ -39,7 +39,7 @@ def test_three_files_hold_a_detector(tmp_path: Path, given: dict[str, np.ndarray
 
 
 def test_the_variant_follows_from_the_length(tmp_path: Path) -> None:
-    sections = topology.sections(source.RELEASED["yolov4-tiny"], 2)
+    sections = topology.sections(YOLOV4_TINY, 2)
     path = tmp_path / "tiny.weights"
     zeros = {p.name: np.zeros(convert.keras_shape(p), np.float32) for s in sections for p in s.stored}
     convert.write(path, sections, zeros)
