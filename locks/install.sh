@@ -105,6 +105,8 @@ install() {
     [ "$python" = "$venv/bin/python" ] || make_environment "$python"
     remember # before the long part: a setup that was cut off goes on with the same lock
     [ -t 1 ] || quiet=(--quiet --progress-bar off)
+    # --no-deps: the lock alone decides. pip before 24 resolves a requirement with an extra (coverage[toml]) past its pin,
+    # and fails as soon as a newer release is published; tests/test_locks.py proves that each lock is complete.
     # --compile: bytecode is written now even where PYTHONDONTWRITEBYTECODE is set (import tensorflow: 7 s, not 18 s)
     "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --require-hashes --no-deps --compile -r "$lock"
     # setuptools warns at every editable installation that a folder here shadows the package: that is what we want
