@@ -1,9 +1,8 @@
-"""The ground that everything stands on: make's targets, the locks, the installation, the arrows, light commands."""
+"""The ground that everything stands on: make's targets, the installation, the arrows, light commands."""
 
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +32,6 @@ def test_make_alone_lists_every_target_with_a_word_on_it() -> None:
     assert {"evolve", "test", "test-slow", "dashboard", "export", "train", "setup", "check", "smoke", "help"} <= set(
         listed
     )
-
-
-@pytest.mark.parametrize("lock", ["cpu.txt", "cuda.txt"])
-def test_a_lock_holds_exact_versions_with_hashes_and_no_address(lock: str) -> None:
-    text = (ROOT / "locks" / lock).read_text(encoding="utf-8")
-    assert not re.search(r"https?:|file:|--(extra-)?index-url|--find-links|--trusted-host|@ ", text)
-    lines = [line for line in text.replace("\\\n", " ").splitlines() if line and not line.lstrip().startswith("#")]
-    assert len(lines) > 100
-    for line in lines:
-        assert re.match(r"[A-Za-z0-9_.-]+(\[[a-z,-]+\])?==\S+ ", line), line
-        assert "--hash=sha256:" in line, line
-
-
-@pytest.mark.parametrize(("lock", "extras"), [("cpu.txt", ["dev"]), ("cuda.txt", ["dev", "cuda"])])
-def test_a_lock_has_everything_that_pyproject_asks_for(lock: str, extras: list[str]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    optional = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(one for extra in extras for one in optional[extra])]
-    own = [one for one in asked if one.startswith(f"{project['name']}[")]  # extras of ours that an extra names
-    asked = [one for one in asked if one not in own]
-    asked += [one for name in own for one in optional[name[name.index("[") + 1 : -1]]]
-    locked = {
-        name.lower() for name in re.findall(r"^([A-Za-z0-9_.-]+)", (ROOT / "locks" / lock).read_text(), re.MULTILINE)
-    }
-    wanted = {re.split(r"[\[<>=!~ ]", one)[0].lower() for one in asked}
-    assert wanted <= locked
-    assert ("nvidia-cudnn-cu12" in locked) == ("cuda" in extras)
 
 
 def test_the_arrows_between_the_rooms_hold() -> None:
