@@ -60,7 +60,7 @@ def _assign(boxes, classes, num_classes=3):
         RELEASED,
         0.213,
         num_classes=num_classes,
-        found=scales.YOLOV4,
+        maps=scales.YOLOV4,
         grids=[(8, 8), (4, 4), (2, 2)],
     )
 
@@ -107,7 +107,7 @@ def test_answers_of_yolov4_tiny(box, answers):
         TINY,
         1.0,
         num_classes=2,
-        found=scales.TINY,
+        maps=scales.TINY,
         grids=[(26, 26), (13, 13)],
     )
     positive = ops.convert_to_numpy(found.positive)[0, 0]

@@ -48,7 +48,7 @@ def test_there_and_back_is_the_same_file(files: Path, tmp_path: Path, capsys: py
     assert run(tmp_path / "mine.keras", tmp_path / "back.weights") == 0
     assert capsys.readouterr().out.endswith("back.names: 3 classes\n")
     assert files.read_bytes()[20:] == (tmp_path / "back.weights").read_bytes()[20:]
-    found = source.read(tmp_path / "back.weights", cfg_path=tmp_path / "back.cfg")
+    found = source.read(tmp_path / "back.weights")
     assert (found.config, found.class_names, found.anchors, found.fit) == (SMALL, NAMES, ANCHORS, "letterbox")
 
 
