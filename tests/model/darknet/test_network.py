@@ -39,7 +39,8 @@ def test_boxes_of_any_masks_agree_with_opencv(golden: Path, name: str, monkeypat
         boxes, objectness, _ = (np.asarray(x)[0] for x in boxes_of(raw, ANCHORS["yolov4-tiny"], (1.05, 1.05), maps))
         centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
         np.testing.assert_allclose(centres / (width, height), expected[:, :2], atol=1e-4)
-        np.testing.assert_allclose(sizes / (width, height), expected[:, 2:4], rtol=1e-3)
+        # an edge at 108 px is a float32 of steps of 1e-5 px: of a box thinner than 0.01 px little is left
+        np.testing.assert_allclose(sizes / (width, height), expected[:, 2:4], rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(objectness, expected[:, 4], atol=1e-3)
 
 
