@@ -110,6 +110,16 @@ def test_darknets_own_folders(where: str, tmp_path: Path, monkeypatch: pytest.Mo
     check_mine(look(Path("mine_best.weights")))
 
 
+def test_the_cfg_lies_above_the_backup_as_in_darknets_readme(tmp_path: Path) -> None:
+    # build/darknet/x64: yolo-obj.cfg, data/obj.names, backup/yolo-obj_final.weights
+    path = weights_of(tmp_path / "x64" / "backup" / "mine_final.weights")
+    cfg_of(tmp_path / "x64" / "mine.cfg")
+    names_of(tmp_path / "x64" / "data" / "obj.names", "pot", "pan")
+    check_mine(look(path))
+    other = weights_of(tmp_path / "x64" / "photos" / "mine_final.weights", 2, YOLOV4_TINY)
+    assert look(other).cfg_path is None  # of folders with other names the one above is nobody's
+
+
 def test_names_of_a_data_file_called_after_the_weights(tmp_path: Path) -> None:
     path = weights_of(tmp_path / "mine_best.weights")
     cfg_of(tmp_path / "mine.cfg")
