@@ -90,7 +90,10 @@ def _search(command: argparse.ArgumentParser) -> None:
         "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
     )
     data.add_argument("--preset", metavar="P", help="published values as defaults: darknet (the cfg) or paper (all on)")
-    data.add_argument("--weights", metavar="FILE", help="the checkpoint every trial starts from, or none")
+    data.add_argument(
+        "--weights", metavar="FILE", help="every trial starts from it: a checkpoint, Darknet's .weights, or none"
+    )
+    _cfg(data)
     data.add_argument("--size", type=_count, metavar="S", help="side of the network's input, a multiple of 32")
     data.add_argument("--batch", type=_count, metavar="B", help="pictures a step")
     data.add_argument("--steps", type=_count, metavar="N", help="length of a trial's schedule, optimizer steps")
@@ -139,7 +142,10 @@ def _train(command: argparse.ArgumentParser) -> None:
     command.add_argument("winner", type=Path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
     command.add_argument("--data", type=Path, metavar="DIR", help="the data set (the one of the search)")
     _format(command)
-    command.add_argument("--weights", metavar="FILE", help="the checkpoint to start from, or none (as in the search)")
+    command.add_argument(
+        "--weights", metavar="FILE", help="a checkpoint or Darknet's .weights to start from, or none (as in the search)"
+    )
+    _cfg(command)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the detector")
     command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
     command.add_argument("--cpu", action="store_true", help="leave GPUs alone")
@@ -158,7 +164,14 @@ def _format(command: argparse._ActionsContainer) -> None:
 
 
 def _same_weights(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--weights", metavar="FILE", help="where the same checkpoint lies now")
+    command.add_argument("--weights", metavar="FILE", help="where the same weights lie now")
+    _cfg(command)
+
+
+def _cfg(command: argparse._ActionsContainer) -> None:
+    command.add_argument(
+        "--cfg", type=Path, metavar="FILE", help="of Darknet's .weights: its cfg (the one of its name beside it)"
+    )
 
 
 def _directory(command: argparse.ArgumentParser, required: bool = False) -> None:

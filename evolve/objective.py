@@ -16,7 +16,7 @@ from data.config import Fit
 from evolve import fitness, starting_weights
 from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec, TunedPost, Value
 from evolve.trial_config import STRUCTURAL, TrialConfig, post_config
-from model.config import Variant
+from model.config import DetectorConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,12 +40,12 @@ TUNED_ON = "val"  # the split of NMS tuning, as of fitness
 
 
 def describe_data(
-    root: Path, *, size: int, fit: Fit, variant: Variant = "yolov4", format: str | None = None
+    root: Path, *, size: int, fit: Fit, detector: DetectorConfig | None = None, format: str | None = None
 ) -> dict[str, Any]:
     """What a search must know of a data set, as plain values; raises the reader's error when it is unusable.
 
     format: voc, coco or yolo; None is the one that is found.
-    Returns path, format, fingerprint, class_names, anchors (network pixels at `size`, all of the variant's), images
+    Returns path, format, fingerprint, class_names, anchors (network pixels at `size`, all of the detector's), images
     and boxes by split, and the problems found, by kind.
     """
     from collections import Counter
@@ -54,9 +54,9 @@ def describe_data(
     from model import scales
 
     dataset = read.load(root, format)
-    of_variant = scales.BY_VARIANT[variant]
-    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.places(of_variant)))
-    chosen = scales.with_unused(used, of_variant)
+    maps = scales.of_config(detector or DetectorConfig())
+    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.places(maps)))
+    chosen = scales.with_unused(used, maps)
     return {
         "path": str(root.resolve()),
         "format": dataset.format,
@@ -90,6 +90,8 @@ def detection_objective(
     format: str | None = None,
     weights: str | None = None,
     weights_fingerprint: str | None = None,
+    weights_cfg: str | None = None,
+    masks: Sequence[Sequence[int]] | None = None,
     threads: int = 1,
     gpu: bool = False,
     notes: Mapping[str, str] | None = None,
@@ -119,13 +121,18 @@ def detection_objective(
     dataset = read.load(Path(data), format)
     if dataset.fingerprint != fingerprint:
         raise ValueError(f"{data}: the data set changed: expected fingerprint {fingerprint}, got {dataset.fingerprint}")
-    if weights is not None and weights_fingerprint not in (None, starting_weights.fingerprint(Path(weights))):
-        raise ValueError(f"{weights}: the base weights changed: expected fingerprint {weights_fingerprint}")
+    sizes = [(float(w), float(h)) for w, h in anchors]
+    base = None
+    if weights is not None:
+        path, cfg = Path(weights), Path(weights_cfg) if weights_cfg else None
+        if weights_fingerprint not in (None, starting_weights.fingerprint(path, cfg)):
+            raise ValueError(f"{weights}: the base weights changed: expected fingerprint {weights_fingerprint}")
+        base = starting_weights.base_weights(path, class_names, sizes, masks, cfg)
     return DetectionObjective(
         dataset.splits,
         class_names,
-        [(float(w), float(h)) for w, h in anchors],
-        Path(weights) if weights else None,
+        sizes,
+        base,
         {"data_fingerprint": fingerprint, **(notes or {})},
     )
 
@@ -138,14 +145,14 @@ class DetectionObjective:
         splits: Mapping[str, tuple[Example, ...]],
         class_names: Sequence[str],
         anchors: Sequence[tuple[float, float]],
-        weights: Path | None,
+        base: Mapping[str, NDArray[np.float32]] | None,
         notes: Mapping[str, str],
     ) -> None:
         self.splits = splits
         self.class_names = tuple(class_names)
         self.anchors = tuple(anchors)
         self.notes = dict(notes)
-        self.base = starting_weights.base_weights(weights, class_names, anchors) if weights else None
+        self.base = base  # weights that every trial starts from, by "layer/weight" name
         self.optimizer: tuple[type[Adam], ...] = ()  # another than the trainer's own; for the shipped base alone
         self._structure: tuple[object, ...] | None = None
         self._trainer: Trainer | None = None

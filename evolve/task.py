@@ -12,11 +12,11 @@ from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.objective import describe_data, write_embedded_data
-from evolve.starting_weights import describe_weights, has_plain_sums, unlike_weights
+from evolve.starting_weights import describe_weights, look, unlike_weights
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
 from model import presets
-from model.config import NOT_IN_TINY, RELEASED
+from model.config import NOT_IN_TINY, RELEASED, RELEASED_MASKS
 
 SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 EMBEDDED_SPACE = SPACES / "embedded.yaml"
@@ -60,7 +60,8 @@ class TaskRequest:
     space: Path | None = None
     variant: str | None = None  # a released network, of RELEASED
     preset: str | None = None  # published settings, of search_spaces/presets
-    weights: str | None = None  # a checkpoint of ours, or "none"
+    weights: str | None = None  # a checkpoint of ours, a Darknet file, or "none"
+    cfg: Path | None = None  # of Darknet's weights, where it does not lie beside them
     size: int | None = None
     batch: int | None = None
     steps: int | None = None
@@ -101,7 +102,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
         raise InputError(f"--format {request.format}: expected --data beside it")
     root = request.data if request.data is not None else write_embedded_data(EMBEDDED_DATA)
     description = describe_data(
-        root, size=base.train.size, fit=base.input.fit, variant=base.detector.variant, format=request.format
+        root, size=base.train.size, fit=base.input.fit, detector=base.detector, format=request.format
     )
     description["embedded"] = request.data is None
     description |= _weights(request, base, description["class_names"])
@@ -118,6 +119,8 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "format": description["format"],
             "weights": description["weights"],
             "weights_fingerprint": description["weights_fingerprint"],
+            "weights_cfg": description["weights_cfg"],
+            "masks": base.detector.own_masks,
             "threads": threads,
             "gpu": request.gpu,
         },
@@ -163,7 +166,7 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
             known = ", ".join(sorted(space.genes))
             raise InputError(f"--set {address}={text}: no gene or trial setting of that name; the genes are {known}")
         space = space.with_gene_fixed(address, text)
-    return _with_imported_sums(_without_dead_genes(space), request)
+    return _as_in_the_weights(_without_dead_genes(space), request)
 
 
 def _without_dead_genes(space: SearchSpace) -> SearchSpace:
@@ -176,17 +179,30 @@ def _without_dead_genes(space: SearchSpace) -> SearchSpace:
     return space
 
 
-def _with_imported_sums(space: SearchSpace, request: TaskRequest) -> SearchSpace:
-    """MiWRC begins as the mean of its inputs: weights that were trained with plain sums get them as sums.
+def _as_in_the_weights(space: SearchSpace, request: TaskRequest) -> SearchSpace:
+    """The space with what the weights need to stay what they are, unless the user said otherwise.
 
-    That is a gain of 2 for the two inputs of a residual unit (docs/yolov4.md), unless the user said another.
+    MiWRC begins as the mean of its inputs: weights that were trained with plain sums get them as sums, by a gain of 2
+    for the two inputs of a residual unit (docs/yolov4.md). Anchors are dealt out to the output maps as in the weights:
+    with another number of them on a map, the weights of that map would be lost.
     """
-    weighted = space.trial.get("detector.shortcut", "add") != "add"
-    said = "detector.shortcut_gain" in {*space.trial, *space.genes}
-    path = Path(request.weights) if request.weights not in (None, "none") else None
-    if not weighted or said or path is None or not path.is_file() or not has_plain_sums(path):
+    path = _given_weights(request)
+    if path is None:
         return space
-    return space.with_gene_fixed("detector.shortcut_gain", 2.0)
+    detector, said = look(path, request.cfg).detector, {*space.trial, *space.genes}
+    weighted = space.trial.get("detector.shortcut", "add") != "add"
+    if weighted and detector.shortcut == "add" and "detector.shortcut_gain" not in said:
+        space = space.with_gene_fixed("detector.shortcut_gain", 2.0)
+    same = space.trial.get("detector.variant", "yolov4") == detector.variant  # others are refused later
+    if same and detector.masks != RELEASED_MASKS and "detector.masks" not in said:
+        space = space.with_gene_fixed("detector.masks", detector.masks)
+    return space
+
+
+def _given_weights(request: TaskRequest) -> Path | None:
+    """The file of --weights, where one is named that exists."""
+    path = Path(request.weights) if request.weights not in (None, "none") else None
+    return path.resolve() if path is not None and path.is_file() else None
 
 
 def variant_settings(name: str) -> dict[str, Setting]:
@@ -194,7 +210,9 @@ def variant_settings(name: str) -> dict[str, Setting]:
     if name not in RELEASED:
         raise InputError(f"--variant: expected one of {', '.join(RELEASED)}, got {name!r}")
     released = TrialConfig(detector=RELEASED[name]).settings()
-    return {address: value for address, value in released.items() if address.startswith("detector.")}
+    # Its masks are the default; unsaid, they follow those of the weights.
+    own = {address: value for address, value in released.items() if address.startswith("detector.")}
+    return {address: value for address, value in own.items() if address != "detector.masks"}
 
 
 def preset_settings(name: str) -> dict[str, Setting]:
@@ -228,17 +246,22 @@ def _extremes(domain: Domain) -> list[Setting]:
 
 def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]) -> dict[str, str | None]:
     """Where a trial starts from: a file, the shipped base where it is of the same network, or scratch."""
-    scratch: dict[str, str | None] = {"weights": None, "weights_fingerprint": None, "taken_over": None}
+    names = ("weights", "weights_fingerprint", "weights_cfg", "taken_over")
+    scratch: dict[str, str | None] = dict.fromkeys(names)
+    if request.cfg is not None and request.weights in (None, "none"):
+        raise InputError(f"--cfg {request.cfg}: expected --weights with a Darknet file beside it")
     if request.weights == "none":
         return scratch
     if request.weights is None:
         if unlike_weights(EMBEDDED_BASE, base.detector):
             return scratch
-        return {**describe_weights(EMBEDDED_BASE, base.detector, class_names)}
+        return describe_weights(EMBEDDED_BASE, base.detector, class_names)
     path = Path(request.weights)
     if not path.is_file():
-        raise InputError(f"--weights {path}: expected a checkpoint file (.keras) or 'none', got no such file")
-    return {**describe_weights(path.resolve(), base.detector, class_names)}
+        raise InputError(
+            f"--weights {path}: expected a checkpoint (.keras), a Darknet file (.weights) or 'none', got no such file"
+        )
+    return describe_weights(path.resolve(), base.detector, class_names, request.cfg)
 
 
 def _schedule(space: SearchSpace, base: TrialConfig, classes: int, request: TaskRequest) -> int:
@@ -287,7 +310,10 @@ def _notes(
         )
     else:
         notes.append(f"weights: from {Path(description['weights']).name}: {description['taken_over']}")
-        unlike = unlike_weights(Path(description["weights"]), base.detector)
+        weights = Path(description["weights"])
+        if note := look(weights, request.cfg).note:
+            notes.append(f"weights: {note}")
+        unlike = unlike_weights(weights, base.detector, request.cfg)
         if unlike:
             notes.append(f"weights: trained with other values of {', '.join(unlike)}; what they lack starts fresh")
         if base.detector.shortcut_gain != 1.0:

@@ -115,7 +115,11 @@ def check_space(name: str, trial: Mapping[str, Setting], genes: Mapping[str, lis
     both = sorted(set(trial) & set(genes))
     if both:
         raise ValueError(f"{name}: '{both[0]}' is both a gene and a fixed trial setting; expected one of the two")
-    no_genes = {"train.steps": "the budget", "detector.variant": "the network, which the anchors belong to,"}
+    no_genes = {
+        "train.steps": "the budget",
+        "detector.variant": "the network, which the anchors belong to,",
+        "detector.masks": "how anchors are dealt out to the output maps",
+    }
     for address in genes:
         if address in no_genes:
             raise ValueError(f"{name}: gene '{address}': {no_genes[address]} is no gene; expected it under trial:")

@@ -9,7 +9,7 @@ from evolve.records.state import SearchState
 from evolve.task import Task
 
 # Where things lie may change, what is in them may not.
-PLACES = frozenset({"path", "weights", "embedded"})
+PLACES = frozenset({"path", "weights", "weights_cfg", "embedded"})
 WEIGHTS = "weights_fingerprint"
 SAID = frozenset({"taken_over", "output_maps"})  # what follows from the weights, in words of some version
 

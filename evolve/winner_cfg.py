@@ -12,7 +12,7 @@ def render(winner: Winner) -> str:
     names, anchors = winner.data.get("class_names"), winner.data.get("anchors")
     if not isinstance(names, list) or not isinstance(anchors, list):
         raise WinnerError(f"data: expected class_names and anchors as lists, got {names!r} and {anchors!r}")
-    number = scales.number_of_anchors(scales.BY_VARIANT[config.detector.variant])
+    number = scales.number_of_anchors(scales.of_config(config.detector))
     if len(anchors) != number or not all(isinstance(pair, list) and len(pair) == 2 for pair in anchors):
         raise WinnerError(f"data: anchors: expected {number} pairs for {config.detector.variant}, got {anchors!r}")
     post = {f"post.{name}": value for name, value in winner.post.items()}

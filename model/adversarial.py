@@ -18,8 +18,9 @@ from typing import Any, get_args
 import tensorflow as tf
 from keras import ops
 
-from model import decode, scales
+from model import decode
 from model.config import SatNorm
+from model.scales import Scale
 
 Tensor = Any
 Maps = Sequence[Tensor]
@@ -36,18 +37,18 @@ def norm_index(norm: SatNorm) -> int:
     return NORMS.index(norm)
 
 
-def empty_loss(raw_maps: Maps, anchors: Tensor) -> Tensor:
-    """How far raw maps ([b, gh, gw, 3*(5+c)] each, any grid) are from "no object here": a sum, scalar.
+def empty_loss(raw_maps: Maps, anchors: Tensor, maps: Sequence[Scale]) -> Tensor:
+    """How far raw maps ([b, gh, gw, a*(5+c)] each, any grid) are from "no object here": a sum, scalar.
 
     softplus(objectness) at every anchor, and softplus(class) where objectness times class probability passes SHOWN,
-    each times sqrt(w * h) of the predicted box as a share of the picture, at most 1. anchors: [9, 2] network
-    pixels, of yolov4-tiny [6, 2].
+    each times sqrt(w * h) of the predicted box as a share of the picture, at most 1. anchors: all [n, 2], network
+    pixels; maps: the network's output maps.
     """
     anchors = ops.cast(anchors, "float32")
     total = 0.0
-    for raw, scale in zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True):
-        split = decode.split_map(raw)  # [b, gh, gw, 3, 5+c]
-        share = ops.stop_gradient(_share(split, anchors[scale.anchors], scale.stride))
+    for raw, scale in zip(raw_maps, maps, strict=True):
+        split = decode.split_map(raw, len(scale.mask))  # [b, gh, gw, a, 5+c]
+        share = ops.stop_gradient(_share(split, decode.anchors_of(anchors, scale), scale.stride))
         objectness, classes = split[..., 4], split[..., 5:]
         shown = ops.sigmoid(objectness)[..., None] * ops.sigmoid(classes) > SHOWN
         seen = ops.stop_gradient(ops.cast(shown, "float32"))
@@ -56,7 +57,7 @@ def empty_loss(raw_maps: Maps, anchors: Tensor) -> Tensor:
 
 
 def _share(split: Tensor, anchors: Tensor, stride: int) -> Tensor:
-    """sqrt(w * h) of the predicted boxes over that of the picture, at most 1: [b, gh, gw, 3]."""
+    """sqrt(w * h) of the predicted boxes over that of the picture, at most 1: [b, gh, gw, a]."""
     log_size = ops.clip(split[..., 2:4], -decode.MAX_LOG_SIZE, decode.MAX_LOG_SIZE)
     size = anchors * ops.exp(log_size)
     pixels = stride * stride * ops.cast(ops.shape(split)[1] * ops.shape(split)[2], "float32")
@@ -97,23 +98,25 @@ def perturb(
     images: Tensor,
     *,
     anchors: Tensor,
+    maps: Sequence[Scale],
     strength: Tensor,
     norm: Tensor,
     true_loss: Callable[[Maps], Tensor] | None = None,
 ) -> Tensor:
     """Stage 1 of SAT: images float32 [b, h, w, 3] in 0..1, changed against the network's own detections, in 0..1.
 
-    model(images, training=False) gives the raw maps, with nothing updated. anchors: [9, 2] network pixels; strength
-    and norm (a place in NORMS): scalars, tensors in a compiled step, so that neither traces anew; nor does a size of
-    the images. true_loss(raw_maps), a mean over the pictures as `loss.detection_loss` gives it, makes the goal
-    "truth"; without it the goal is "empty". No gradient flows through the result.
+    model(images, training=False) gives the raw maps, with nothing updated. anchors: all [n, 2], network pixels; maps:
+    the network's output maps; strength and norm (a place in NORMS): scalars, tensors in a compiled step, so that
+    neither traces anew; nor does a size of the images. true_loss(raw_maps), a mean over the pictures as
+    `loss.detection_loss` gives it, makes the goal "truth"; without it the goal is "empty". No gradient flows through
+    the result.
     """
     images = ops.stop_gradient(ops.convert_to_tensor(images, "float32"))
 
     def descended(pictures: Tensor) -> Tensor:
         raw_maps = model(pictures, training=False)
         if true_loss is None:
-            return empty_loss(raw_maps, anchors)
+            return empty_loss(raw_maps, anchors, maps)
         # Times the pictures, so that a picture's raw step does not depend on how many stand beside it.
         return -true_loss(raw_maps) * ops.cast(ops.shape(pictures)[0], "float32")
 

@@ -18,7 +18,7 @@ Tensor = Any
 class Assignment(NamedTuple):
     """Positives by truth slot and anchor.
 
-    An answer is an anchor on an output map, finest map first: n is 9, of yolov4-tiny 6.
+    An answer is an anchor on an output map, finest map first: n is 9, of yolov4-tiny 6, as released.
 
     positive: [b, m, n] 1.0 where the anchor answers for the truth, else 0.
     weight: [b, m, n] positive divided by the number of truths that share that anchor of that cell, so
@@ -56,13 +56,13 @@ def assign(
     iou_threshold: Tensor,
     *,
     num_classes: int,
-    found: Sequence[Scale],
+    maps: Sequence[Scale],
     grids: list[tuple[int, int]],
 ) -> Assignment:
     """Assign truths to anchors and cells.
 
     boxes: [b, m, 4] xyxy network pixels; classes: [b, m], -1 is padding; anchors: [n, 2] network pixels, all of the
-    network; found: its output maps; grids: (rows, columns) of each. An anchor that answers on no map takes no truth
+    network; maps: its output maps; grids: (rows, columns) of each. An anchor that answers on no map takes no truth
     from those that do (in Darknet's training of yolov4-tiny it does, and the truth is lost); one that answers on two
     answers on both.
     """
@@ -71,31 +71,35 @@ def assign(
     sizes = ops.where(valid[..., None] > 0, boxes[..., 2:] - boxes[..., :2], 1.0)
     sizes = ops.maximum(sizes, 1e-3)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    used = scales.places(found)
-    positive = positive_anchors(sizes, anchors[used.start : used.stop], iou_threshold) * valid[..., None]
-    by_map = [positive[..., scale.mask[0] - used.start : scale.mask[-1] - used.start + 1] for scale in found]
-    positive = ops.concatenate(by_map, axis=-1)
+    used = scales.places(maps)
+    positive = positive_anchors(sizes, ops.take(anchors, used, axis=0), iou_threshold) * valid[..., None]
+    answers = [used.index(place) for scale in maps for place in scale.mask]
+    positive = ops.take(positive, answers, axis=-1)
     columns, rows = [], []
-    for scale, (height, width) in zip(found, grids, strict=True):
+    for scale, (height, width) in zip(maps, grids, strict=True):
         cell = ops.cast(ops.floor(centres / scale.stride), "int32")
         columns.append(ops.clip(cell[..., 0], 0, width - 1))
         rows.append(ops.clip(cell[..., 1], 0, height - 1))
     column, row = ops.stack(columns, axis=-1), ops.stack(rows, axis=-1)
-    return _share(positive, classes, column, row, num_classes, len(found))
+    return _share(positive, classes, column, row, num_classes, [len(scale.mask) for scale in maps])
 
 
 def _share(
-    positive: Tensor, classes: Tensor, columns: Tensor, rows: Tensor, num_classes: int, num_strides: int
+    positive: Tensor, classes: Tensor, columns: Tensor, rows: Tensor, num_classes: int, anchors_of_maps: Sequence[int]
 ) -> Assignment:
-    """Find truths that meet on one anchor of one cell: they share its weight and its classes."""
+    """Find truths that meet on one anchor of one cell: they share its weight and its classes.
+
+    anchors_of_maps: how many anchors each output map has, in the order of the last axis of `positive`.
+    """
     one_hot = ops.one_hot(ops.maximum(classes, 0), num_classes, dtype="float32")
-    per_stride = positive.shape[-1] // num_strides
     counts, targets = [], []
-    for k in range(num_strides):
+    end = 0
+    for k, number in enumerate(anchors_of_maps):
+        begin, end = end, end + number
         same_column = columns[:, :, None, k] == columns[:, None, :, k]
         same_row = rows[:, :, None, k] == rows[:, None, :, k]
         same_cell = ops.cast(ops.logical_and(same_column, same_row), "float32")  # [b, m, m]
-        for a in range(k * per_stride, (k + 1) * per_stride):
+        for a in range(begin, end):
             meets = same_cell * positive[:, None, :, a]  # [b, m, m]: truth 2 answers on anchor a of truth 1's cell
             counts.append(ops.sum(meets, axis=-1))
             targets.append(ops.minimum(ops.matmul(meets, one_hot), 1.0))

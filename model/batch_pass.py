@@ -4,17 +4,18 @@ Weights stand still inside a batch, so mini-batches that go one by one hand on t
 their statistics (docs/decisions/0009).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from model import loss, scales
+from model import loss
 from model.dropblock import DropBlock
 from model.loss import LossSettings
 from model.normalization import BatchNorm, Statistics
 from model.optimizer import Adam, MomentumSGD, Pace
+from model.scales import Scale
 
 Tensor = Any
 LOSSES = ("total", "box", "objectness", "class", "gradient_norm")
@@ -54,17 +55,25 @@ class Pass(NamedTuple):
 
 
 class BatchPasses:
-    """A network with what its passes need: its layers that a step sets, the optimizer's order, the anchors [n, 2].
+    """A network with what its passes need: its layers that a step sets, the optimizer's order, anchors, output maps.
 
-    at_once mini-batches go through the network together; `passes` such groups make a batch.
+    anchors: [n, 2]. at_once mini-batches go through the network together; `passes` such groups make a batch.
     """
 
     def __init__(
-        self, model: keras.Model, optimizer: MomentumSGD | Adam, anchors: Any, *, at_once: int, passes: int
+        self,
+        model: keras.Model,
+        optimizer: MomentumSGD | Adam,
+        anchors: Any,
+        maps: Sequence[Scale],
+        *,
+        at_once: int,
+        passes: int,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.anchors = anchors
+        self.maps = tuple(maps)
         self.at_once = at_once
         self.passes = passes
         self.norms = [layer for layer in model.layers if isinstance(layer, BatchNorm)]
@@ -87,8 +96,9 @@ class BatchPasses:
                 given.boxes,
                 given.classes,
                 tf.constant(self.anchors),
-                scale_xy(given.value, len(raw_maps)),
+                scale_xy(given.value, self.maps),
                 loss_settings(given.value),
+                self.maps,
             )
             share = terms["total"] * (given.loss_scale / self.passes)
         gradients = tape.gradient(share, [v.value for v in self.optimizer.variables])
@@ -157,9 +167,9 @@ def named(settings: Tensor) -> dict[str, Tensor]:
     return dict(zip(SETTINGS, tf.unstack(settings, num=len(SETTINGS)), strict=True))
 
 
-def scale_xy(value: Mapping[str, Tensor], maps: int) -> Tensor:
+def scale_xy(value: Mapping[str, Tensor], maps: Sequence[Scale]) -> Tensor:
     """Grid sensitivity by output map, finest first: [maps]."""
-    return tf.stack([value[f"scale_xy_{scale.stride}"] for scale in scales.of_maps(maps)])
+    return tf.stack([value[f"scale_xy_{scale.stride}"] for scale in maps])
 
 
 def loss_settings(value: Mapping[str, Tensor]) -> LossSettings:

@@ -45,7 +45,7 @@ class DetectorInfo:
     """What a detector needs beside its weights to be of use."""
 
     class_names: tuple[str, ...]
-    anchors: tuple[tuple[float, float], ...]  # nine (width, height), of yolov4-tiny six; network pixels, by area
+    anchors: tuple[tuple[float, float], ...]  # nine (width, height), of yolov4-tiny six, as released; network pixels
     size: int | tuple[int, int]  # network input it is evaluated at: the side of a square, or (height, width)
     fit: Literal["stretch", "letterbox"]
     detector: DetectorConfig
@@ -55,8 +55,8 @@ class DetectorInfo:
     def __post_init__(self) -> None:
         if not self.class_names:
             raise ValueError("class_names: expected at least one class, got none")
-        number = scales.number_of_anchors(scales.BY_VARIANT[self.detector.variant])
-        if len(self.anchors) != number or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
+        number = scales.number_of_anchors(scales.of_config(self.detector))
+        if len(self.anchors) < number or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
             raise ValueError(f"anchors: expected {number} pairs of width and height above 0, got {self.anchors!r}")
         if min(self.shape) < 32 or any(side % 32 for side in self.shape):
             raise ValueError(f"size: expected multiples of 32, got {self.size!r}")

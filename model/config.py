@@ -24,6 +24,11 @@ SatNorm = Literal["sign", "l2", "raw"]
 NmsKind = Literal["plain", "diou"]
 
 
+RELEASED_MASKS = "released"
+NUM_MAPS: Mapping[str, int] = {"yolov4": 3, "yolov4-tiny": 2}
+MOST_ANCHORS = 100  # far above any cfg's; a mistyped number would ask for a huge table of anchors
+
+
 def require_word(value: object, name: str, kind: Any) -> None:
     """Raise a ValueError when the value is none of a Literal's words."""
     require(value in get_args(kind), name, " or ".join(map(repr, get_args(kind))), value)
@@ -34,6 +39,8 @@ class DetectorConfig:
     """The network. 1.0/1.0 with the defaults is Darknet's cfg/yolov4.cfg; YOLOV4_TINY is cfg/yolov4-tiny.cfg."""
 
     variant: Variant = "yolov4"
+    # Which anchors answer on which output map, finest map first, as Darknet's mask= lines: "0,1,2/3,4,5/6,7,8".
+    masks: str = RELEASED_MASKS  # "released": those of the variant's released cfg
     width: float = 1.0  # multiplies every channel count but the output maps'
     depth: float = 1.0  # multiplies the residual units of each stage, at least one stays; yolov4-tiny has none
     backbone_activation: Activation = "mish"
@@ -53,6 +60,7 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         require_word(self.variant, "detector.variant", Variant)
+        self._check_masks()
         require(0 < self.width <= 4, "detector.width", "above 0, at most 4", self.width)
         require(0 < self.depth <= 4, "detector.depth", "above 0, at most 4", self.depth)
         for name in ("backbone_activation", "neck_activation"):
@@ -73,10 +81,34 @@ class DetectorConfig:
                 require(getattr(self, name) == value, f"detector.{name}", expected, getattr(self, name))
 
     @property
+    def own_masks(self) -> tuple[tuple[int, ...], ...] | None:
+        """The masks as numbers, finest map first; None where they are those of the released network."""
+        if self.masks == RELEASED_MASKS:
+            return None
+        return tuple(tuple(int(place) for place in mask.split(",")) for mask in self.masks.split("/"))
+
+    def _check_masks(self) -> None:
+        number = NUM_MAPS[self.variant]
+        example = "/".join(f"{3 * k},{3 * k + 1},{3 * k + 2}" for k in range(number))
+        expected = (
+            f"'{RELEASED_MASKS}', or {number} lists of different numbers below {MOST_ANCHORS} such as '{example}'"
+        )
+        lists = [mask.split(",") for mask in self.masks.split("/")] if isinstance(self.masks, str) else []
+        good = len(lists) == number and all(
+            len(set(mask)) == len(mask) and all(_is_place(place) for place in mask) for mask in lists
+        )
+        require(good or self.masks == RELEASED_MASKS, "detector.masks", expected, self.masks)
+
+    @property
     def scale_xy(self) -> tuple[float, ...]:
         """Grid sensitivity in the order of the outputs: strides 8, 16, 32; of yolov4-tiny 16, 32."""
         of_all = (self.scale_xy_8, self.scale_xy_16, self.scale_xy_32)
         return of_all[1:] if self.variant == "yolov4-tiny" else of_all
+
+
+def _is_place(text: str) -> bool:
+    """Whether it is the number of an anchor as it is written back: no sign, no blank, no leading zero."""
+    return text.isdecimal() and text.isascii() and str(int(text[:4])) == text and int(text) < MOST_ANCHORS
 
 
 # What yolov4-tiny has no layers for, and the values that say so.
@@ -203,6 +235,7 @@ class TrainConfig:
 STRUCTURAL = frozenset(
     {
         "detector.variant",
+        "detector.masks",
         "detector.width",
         "detector.depth",
         "detector.backbone_activation",

@@ -11,8 +11,7 @@ from typing import Any
 
 from keras import ops
 
-from model import scales
-from model.scales import ANCHORS_PER_SCALE
+from model.scales import Scale
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
@@ -21,11 +20,16 @@ Tensor = Any  # a tensor of whichever backend Keras runs on
 MAX_LOG_SIZE = 10.0
 
 
-def split_map(raw: Tensor) -> Tensor:
-    """A raw map [b, gh, gw, 3*(5+c)] as [b, gh, gw, 3, 5+c], float32."""
-    channels = raw.shape[-1] // ANCHORS_PER_SCALE
+def split_map(raw: Tensor, num_anchors: int) -> Tensor:
+    """A raw map [b, gh, gw, a*(5+c)] as [b, gh, gw, a, 5+c], float32; a: its anchors, three as released."""
+    channels = raw.shape[-1] // num_anchors
     height, width = ops.shape(raw)[1], ops.shape(raw)[2]
-    return ops.cast(ops.reshape(raw, (-1, height, width, ANCHORS_PER_SCALE, channels)), "float32")
+    return ops.cast(ops.reshape(raw, (-1, height, width, num_anchors, channels)), "float32")
+
+
+def anchors_of(anchors: Tensor, scale: Scale) -> Tensor:
+    """The sizes [a, 2] of one output map's anchors, out of all [n, 2]."""
+    return ops.take(anchors, list(scale.mask), axis=0)
 
 
 def centre_and_size(raw_xywh: Tensor, cell_xy: Tensor, anchors: Tensor, stride: int, scale_xy: Tensor) -> Tensor:
@@ -43,26 +47,29 @@ def cell_grid(height: int, width: int) -> Tensor:
 
 
 def map_boxes(split: Tensor, anchors: Tensor, stride: int, scale_xy: Tensor) -> Tensor:
-    """Boxes of one split map [b, gh, gw, 3, 5+c] as [b, gh, gw, 3, 4] xyxy network pixels; anchors [3, 2]."""
+    """Boxes of one split map [b, gh, gw, a, 5+c] as [b, gh, gw, a, 4] xyxy network pixels; anchors [a, 2]."""
     grid = cell_grid(ops.shape(split)[1], ops.shape(split)[2])
     return centre_and_size(split[..., :4], grid, anchors, stride, scale_xy)
 
 
-def boxes(raw_maps: Sequence[Tensor], anchors: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def boxes(
+    raw_maps: Sequence[Tensor], anchors: Tensor, scale_xy: Tensor, maps: Sequence[Scale]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Every candidate of every map, finest first, cells row-major, anchors last.
 
-    raw_maps: three of [b, gh, gw, 3*(5+c)]; anchors: [9, 2] network pixels, by area; scale_xy: [3]. Of yolov4-tiny:
-    two maps, six anchors and two numbers.
+    maps: the network's output maps. raw_maps: for each [b, gh, gw, a*(5+c)], a of them its anchors; anchors: all
+    [n, 2], network pixels; scale_xy: a number for each map. As released: three maps and nine anchors, of yolov4-tiny
+    two and six.
     Returns boxes [b, n, 4] xyxy network pixels, objectness [b, n] and class probabilities [b, n, c], both 0..1.
     """
     anchors = ops.cast(anchors, "float32")
     scale_xy = ops.cast(scale_xy, "float32")
     found, objectness, classes = [], [], []
-    for k, (raw, scale) in enumerate(zip(raw_maps, scales.of_maps(len(raw_maps)), strict=True)):
-        split = split_map(raw)
+    for k, (raw, scale) in enumerate(zip(raw_maps, maps, strict=True)):
+        split = split_map(raw, len(scale.mask))
         num_classes = split.shape[-1] - 5
-        per_map = map_boxes(split, anchors[scale.anchors], scale.stride, scale_xy[k])
-        candidates = ops.shape(split)[1] * ops.shape(split)[2] * ANCHORS_PER_SCALE
+        per_map = map_boxes(split, anchors_of(anchors, scale), scale.stride, scale_xy[k])
+        candidates = ops.shape(split)[1] * ops.shape(split)[2] * len(scale.mask)
         found.append(ops.reshape(per_map, (-1, candidates, 4)))
         objectness.append(ops.reshape(ops.sigmoid(split[..., 4]), (-1, candidates)))
         classes.append(ops.reshape(ops.sigmoid(split[..., 5:]), (-1, candidates, num_classes)))

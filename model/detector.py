@@ -13,7 +13,8 @@ from model.tiny import build_tiny
 def build(config: DetectorConfig, num_classes: int) -> keras.Model:
     """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32.
 
-    Outputs raw maps of strides 8, 16, 32 (of yolov4-tiny 16, 32), each [b, h / stride, w / stride, 3 * (5 + classes)].
+    Outputs raw maps of strides 8, 16, 32 (of yolov4-tiny 16, 32), each [b, h / stride, w / stride, a * (5 + classes)],
+    a: the anchors of that map, three as released.
     Kernels are zero until an initializer or a file fills them.
     """
     if num_classes < 1:
@@ -23,6 +24,6 @@ def build(config: DetectorConfig, num_classes: int) -> keras.Model:
     images = keras.Input((None, None, 3), name="images")
     maps = path_aggregation(cspdarknet53(images, config), config)
     outputs = [
-        prediction_map(x, scale.stride, num_classes, config) for x, scale in zip(maps, scales.YOLOV4, strict=True)
+        prediction_map(x, scale, num_classes, config) for x, scale in zip(maps, scales.of_config(config), strict=True)
     ]
     return keras.Model(images, outputs, name="yolov4")

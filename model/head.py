@@ -1,10 +1,11 @@
 """The prediction maps: layers 137-138, 148-149 and 159-160 of Darknet's cfg/yolov4.cfg."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from model import layers, scaling
 from model.config import DetectorConfig
-from model.scales import ANCHORS_PER_SCALE
+from model.scales import Scale
 
 Tensor = Any
 
@@ -16,9 +17,11 @@ def output_name(stride: int) -> str:
     return f"head{stride}_output"
 
 
-def prediction_map(x: Tensor, stride: int, num_classes: int, config: DetectorConfig) -> Tensor:
-    """Raw outputs [b, gh, gw, 3 * (5 + classes)], anchor-major: tx, ty, tw, th, to, then a logit per class."""
-    filters = scaling.scaled_channels(FILTERS[stride], config.width)
-    x = layers.convolution(x, filters, 3, kind=config.neck_activation, name=f"head{stride}")
-    outputs = ANCHORS_PER_SCALE * (5 + num_classes)
-    return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))
+def prediction_map(
+    x: Tensor, scale: Scale, num_classes: int, config: DetectorConfig, filters: Mapping[int, int] = FILTERS
+) -> Tensor:
+    """Raw outputs [b, gh, gw, a * (5 + classes)], anchor-major: tx, ty, tw, th, to, then a logit per class."""
+    channels = scaling.scaled_channels(filters[scale.stride], config.width)
+    x = layers.convolution(x, channels, 3, kind=config.neck_activation, name=f"head{scale.stride}")
+    outputs = len(scale.mask) * (5 + num_classes)
+    return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(scale.stride))

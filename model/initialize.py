@@ -8,8 +8,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scales import ANCHORS_PER_SCALE
-
 # Fresh output maps begin at the base rates, as in RetinaNet (arXiv 1708.02002, 3.3 and 4.1; not in Darknet): objectness
 # 0.01, each class 1 in c, and kernels a tenth of He's. Otherwise the first hundreds of steps only learn those
 # rates, and learn them by silencing the features below.
@@ -18,7 +16,7 @@ OUTPUT_GAIN = 0.1
 
 
 def initialize(
-    model: keras.Model, seed: int, weights: Mapping[str, NDArray[np.float32]] | None = None
+    model: keras.Model, num_classes: int, seed: int, weights: Mapping[str, NDArray[np.float32]] | None = None
 ) -> tuple[str, ...]:
     """Give every weight the value of its "layer/weight" name where shapes agree, else a fresh one from the seed.
 
@@ -28,52 +26,56 @@ def initialize(
     fresh = []
     for layer in model.layers:
         is_output = isinstance(layer, keras.layers.Conv2D) and layer.use_bias  # all others are normalized
+        classes = num_classes if is_output else None
         for variable in layer.weights:
             name = f"{layer.name}/{variable.name}"
             given = None if weights is None else weights.get(name)
             if given is None or tuple(given.shape) != tuple(variable.shape):
                 fresh.append(name)
-                variable.assign(_fresh(variable, seed, layer.name, is_output))
+                variable.assign(_fresh(variable, seed, layer.name, classes))
             elif np.isnan(given).any():
-                variable.assign(np.where(np.isnan(given), _fresh(variable, seed, layer.name, is_output), given))
+                variable.assign(np.where(np.isnan(given), _fresh(variable, seed, layer.name, classes), given))
             else:
                 variable.assign(given)
     return tuple(fresh)
 
 
 def for_anchors(bias: NDArray[np.float32], old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
-    """An output map's bias [n] so that, with the new anchors [3, 2], its boxes are those of the old ones.
+    """An output map's bias [n] so that, with the new anchors [a, 2], its boxes are those of the old ones.
 
     w = anchor * exp(tw), so tw grows by log(old / new); exact as long as no raw value meets decode.MAX_LOG_SIZE.
     """
     moved = bias.copy()
-    moved.reshape((ANCHORS_PER_SCALE, -1))[:, 2:4] += np.log(old / new)
+    moved.reshape((len(new), -1))[:, 2:4] += np.log(old / new)
     return moved
 
 
-def without_classes(output: NDArray[np.float32], num_classes: int) -> NDArray[np.float32]:
+def without_classes(output: NDArray[np.float32], num_anchors: int, num_classes: int) -> NDArray[np.float32]:
     """An output map's kernel [1, 1, c, n] or bias [n] for another set of classes: its boxes and objectness, and NaN."""
-    by_anchor = output.reshape((*output.shape[:-1], ANCHORS_PER_SCALE, -1))
+    by_anchor = output.reshape((*output.shape[:-1], num_anchors, -1))
     other = np.full((*by_anchor.shape[:-1], 5 + num_classes), np.nan, np.float32)
     other[..., :5] = by_anchor[..., :5]
     return other.reshape((*output.shape[:-1], -1))
 
 
-def _fresh(variable: keras.Variable, seed: int, layer: str, is_output: bool) -> NDArray[np.float32]:
-    """A new weight: kernels by Darknet's form of He, sqrt(2 / fan_in) * U(-1, 1) (convolutional_layer.c)."""
+def _fresh(variable: keras.Variable, seed: int, layer: str, classes: int | None) -> NDArray[np.float32]:
+    """A new weight: kernels by Darknet's form of He, sqrt(2 / fan_in) * U(-1, 1) (convolutional_layer.c).
+
+    classes: how many an output map tells apart; None in all other layers.
+    """
     shape = tuple(variable.shape)
     if variable.name == "kernel":
         key = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(layer.encode()),))
         rng = np.random.Generator(np.random.Philox(key))
-        bound = np.sqrt(2.0 / np.prod(shape[:-1])) * (OUTPUT_GAIN if is_output else 1.0)
+        bound = np.sqrt(2.0 / np.prod(shape[:-1])) * (1.0 if classes is None else OUTPUT_GAIN)
         return rng.uniform(-bound, bound, shape).astype(np.float32)
     if variable.name in ("gamma", "moving_variance", "shortcut_weights"):
         return np.ones(shape, np.float32)
     fresh = np.zeros(shape, np.float32)
-    if is_output:
-        by_anchor = fresh.reshape(ANCHORS_PER_SCALE, -1)  # a view: [3, 5 + classes]
+    if classes is not None:
+        by_anchor = fresh.reshape(-1, 5 + classes)  # a view: [a, 5 + classes]
         by_anchor[:, 4] = _logit(OBJECTNESS_PRIOR)
-        by_anchor[:, 5:] = _logit(1.0 / max(by_anchor.shape[1] - 5, 2))
+        by_anchor[:, 5:] = _logit(1.0 / max(classes, 2))
     return fresh
 
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from model import assign, box_loss, decode, scales
+from model import assign, box_loss, decode
 from model.config import LossConfig
+from model.scales import Scale
 
 Tensor = Any
 
@@ -55,36 +56,39 @@ def detection_loss(
     anchors: Tensor,
     scale_xy: Tensor,
     settings: LossSettings,
+    maps: Sequence[Scale],
 ) -> dict[str, Tensor]:
     """The weighted terms "box", "objectness", "class" and their sum "total", each a scalar.
 
-    raw_maps: three of [b, gh, gw, 3*(5+c)]; boxes: [b, m, 4] xyxy network pixels; classes: [b, m], a row
-    of class -1 is padding; anchors: [9, 2] network pixels; scale_xy: [3]. Of yolov4-tiny: two, [6, 2] and [2].
+    maps: the network's output maps. raw_maps: for each [b, gh, gw, a*(5+c)], a of them its anchors; boxes: [b, m, 4]
+    xyxy network pixels; classes: [b, m], a row of class -1 is padding; anchors: all [n, 2], network pixels; scale_xy:
+    a number for each map.
     """
-    splits = [decode.split_map(raw) for raw in raw_maps]
+    splits = [decode.split_map(raw, len(scale.mask)) for raw, scale in zip(raw_maps, maps, strict=True)]
     grids = [(split.shape[1], split.shape[2]) for split in splits]
     num_classes = splits[0].shape[-1] - 5
-    of_maps = scales.of_maps(len(raw_maps))
     found = assign.assign(
         boxes,
         classes,
         anchors,
         settings.iou_threshold,
         num_classes=num_classes,
-        found=of_maps,
+        maps=maps,
         grids=grids,
     )
     valid = ops.cast(classes >= 0, "float32")
     # Padding becomes a unit box before any division (a masked NaN still poisons the gradient).
     truths = ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0]))
     box_term = objectness_term = class_term = 0.0
-    for k, (split, scale) in enumerate(zip(splits, of_maps, strict=True)):
-        of_stride = slice(3 * k, 3 * k + 3)
+    end = 0
+    for k, (split, scale) in enumerate(zip(splits, maps, strict=True)):
+        begin, end = end, end + len(scale.mask)
+        of_stride = slice(begin, end)
         terms = _stride_terms(
             split,
             truths,
             valid,
-            anchors[scale.anchors],
+            decode.anchors_of(anchors, scale),
             scale.stride,
             scale_xy[k],
             found.positive[..., of_stride],
@@ -123,14 +127,14 @@ def _stride_terms(
     rows: Tensor,
     settings: LossSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The three unweighted sums of one stride; positive, weight: [b, m, 3]; class_targets: [b, m, 3, c]."""
-    _, height, width, _, channels = split.shape
+    """The three unweighted sums of one stride; positive, weight: [b, m, a]; class_targets: [b, m, a, c]."""
+    _, height, width, num_anchors, channels = split.shape
     batch = ops.shape(split)[0]
     slots = truths.shape[1]
     cell = rows * width + columns  # [b, m]
-    flat = ops.reshape(split, (batch, height * width, 3 * channels))
+    flat = ops.reshape(split, (batch, height * width, num_anchors * channels))
     at_truth = ops.take_along_axis(flat, cell[..., None], axis=1)
-    at_truth = ops.reshape(at_truth, (batch, slots, 3, channels))
+    at_truth = ops.reshape(at_truth, (batch, slots, num_anchors, channels))
     cell_xy = ops.cast(ops.stack([columns, rows], axis=-1), "float32")[:, :, None, :]
     predicted = decode.centre_and_size(at_truth[..., :4], cell_xy, anchors, stride, scale_xy)
     truth = truths[:, :, None, :]
@@ -142,7 +146,7 @@ def _stride_terms(
     smooth = class_targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
     class_term = ops.sum(weight[..., None] * binary_cross_entropy(at_truth[..., 5:], smooth))
 
-    is_positive = _positive_map(positive, cell, height, width)  # [b, gh, gw, 3]
+    is_positive = _positive_map(positive, cell, height, width)  # [b, gh, gw, a]
     ignored = _ignored(split, truths, valid, anchors, stride, scale_xy, settings.ignore_threshold)
     logits = split[..., 4]
     negative = (1 - is_positive) * (1 - ignored) * negative_objectness(logits, settings.objectness_gamma)
@@ -151,10 +155,10 @@ def _stride_terms(
 
 
 def _positive_map(positive: Tensor, cell: Tensor, height: int, width: int) -> Tensor:
-    """1.0 at every anchor that answers for some truth: [b, gh, gw, 3] from positive [b, m, 3], cell [b, m]."""
+    """1.0 at every anchor that answers for some truth: [b, gh, gw, a] from positive [b, m, a], cell [b, m]."""
     at_cell = ops.one_hot(cell, height * width, dtype="float32")  # [b, m, cells]
     counts = ops.einsum("bmn,bma->bna", at_cell, positive)
-    return ops.stop_gradient(ops.reshape(ops.minimum(counts, 1.0), (-1, height, width, 3)))
+    return ops.stop_gradient(ops.reshape(ops.minimum(counts, 1.0), (-1, height, width, positive.shape[-1])))
 
 
 def _ignored(
@@ -168,9 +172,10 @@ def _ignored(
 ) -> Tensor:
     """1.0 where a box overlaps some truth more than the threshold and shows some class: no negative there."""
     split = ops.stop_gradient(split)
-    _, height, width, _, _ = split.shape
-    predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, height * width * 3, 1, 4))
-    overlap = box_loss.iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * 3, m]
-    best = ops.reshape(ops.max(overlap, axis=-1), (-1, height, width, 3))
+    _, height, width, num_anchors, _ = split.shape
+    number = height * width * num_anchors
+    predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, number, 1, 4))
+    overlap = box_loss.iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * a, m]
+    best = ops.reshape(ops.max(overlap, axis=-1), (-1, height, width, num_anchors))
     shows_class = ops.max(ops.sigmoid(split[..., 5:]), axis=-1) > IGNORE_CLASS_PROB
     return ops.cast(ops.logical_and(best > ignore_threshold, shows_class), "float32")

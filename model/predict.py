@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.letterbox import Transform
 from model.config import NmsKind, PostConfig
+from model.scales import Scale
 
 Floats = NDArray[np.float32]
 # Decoded candidates of a batch: boxes [b, n, 4] xyxy network pixels, objectness [b, n], class_probs [b, n, c].
@@ -38,17 +39,19 @@ class Candidates(NamedTuple):
     classes: NDArray[np.int32]  # [b, k]
 
 
-def compile_forward(model: Any, anchors: Sequence[tuple[float, float]], scale_xy: Sequence[float]) -> Forward:
+def compile_forward(
+    model: Any, anchors: Sequence[tuple[float, float]], scale_xy: Sequence[float], maps: Sequence[Scale]
+) -> Forward:
     """The network and its decoding as one compiled call (a graph for each shape and type of input)."""
     import tensorflow as tf
 
     from model import decode
 
-    sizes, scales = tf.constant(anchors, tf.float32), tf.constant(scale_xy, tf.float32)
+    sizes, sensitivity = tf.constant(anchors, tf.float32), tf.constant(scale_xy, tf.float32)
 
     def run(images: Any) -> Any:
         pictures = tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
-        return decode.boxes(model(pictures, training=False), sizes, scales)
+        return decode.boxes(model(pictures, training=False), sizes, sensitivity, maps)
 
     compiled = tf.function(run)
 

@@ -56,7 +56,7 @@ class Pretraining:
         self._dropblock_rate = dropblock_rate
         self._drops = [layer for layer in self.model.layers if isinstance(layer, DropBlock)]
         self._norms = [layer for layer in self.model.layers if isinstance(layer, BatchNorm)]
-        initialize.initialize(self.model, seed)
+        initialize.initialize(self.model, num_classes, seed)
 
     def run(
         self, batch_at: BatchAt, *, steps: int, learning_rate: float, smoothing: float = 0.0

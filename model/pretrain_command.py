@@ -230,7 +230,7 @@ def _save(
 
     names = found.train.class_names
     model = network.build(detector, len(names))
-    initialize.initialize(model, seed, done.weights)
+    initialize.initialize(model, len(names), seed, done.weights)
     notes = {
         "role": checkpoint.BACKBONE_ROLE,
         "data_fingerprint": found.fingerprint,

@@ -8,14 +8,14 @@ from typing import Any
 
 import keras
 
-from model import layers, scaling
+from model import layers, scales, scaling
 from model.config import DetectorConfig
-from model.head import output_name
-from model.scales import ANCHORS_PER_SCALE
+from model.head import prediction_map
 
 Tensor = Any
 
 BLOCKS = (64, 128, 256)
+HEAD_FILTERS = {16: 256, 32: 512}  # of the 3x3 convolution before each output map, at width 1
 
 
 @keras.saving.register_keras_serializable("yolov4")
@@ -35,7 +35,7 @@ class SecondHalf(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no ty
 def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
     """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32 (see model/detector.build).
 
-    Outputs raw maps of strides 16 and 32, each [b, h / stride, w / stride, 3 * (5 + num_classes)].
+    Outputs raw maps of strides 16 and 32, each [b, h / stride, w / stride, a * (5 + num_classes)].
     Kernels are zero until an initializer or a file fills them.
     """
     images = keras.Input((None, None, 3), name="images")
@@ -48,7 +48,10 @@ def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
     top = _neck(x, 256, 1, config, "neck_top")
     raised = layers.upsample(_neck(top, 128, 1, config, "neck_raise"), name="neck_upsample")
     joined = keras.layers.Concatenate(name="neck_concat")([raised, tap])
-    outputs = [_head(joined, 16, 256, num_classes, config), _head(top, 32, 512, num_classes, config)]
+    outputs = [
+        prediction_map(x, scale, num_classes, config, HEAD_FILTERS)
+        for x, scale in zip((joined, top), scales.of_config(config), strict=True)
+    ]
     return keras.Model(images, outputs, name="yolov4_tiny")
 
 
@@ -60,13 +63,6 @@ def _convolution(x: Tensor, filters: int, kernel: int, config: DetectorConfig, n
 def _neck(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: str) -> Tensor:
     scaled = scaling.scaled_channels(filters, config.width)
     return layers.convolution(x, scaled, kernel, kind=config.neck_activation, name=name)
-
-
-def _head(x: Tensor, stride: int, filters: int, num_classes: int, config: DetectorConfig) -> Tensor:
-    """Raw outputs [b, gh, gw, 3 * (5 + classes)], as those of model/head."""
-    x = _neck(x, filters, 3, config, f"head{stride}")
-    outputs = ANCHORS_PER_SCALE * (5 + num_classes)
-    return layers.plain_convolution(x, outputs, 1, bias=True, name=output_name(stride))
 
 
 def _block(x: Tensor, filters: int, config: DetectorConfig, name: str) -> tuple[Tensor, Tensor]:

@@ -64,8 +64,9 @@ class Trainer:
         self.config = config
         self.class_names = tuple(class_names)
         self.anchors = np.asarray(anchors, np.float32)
-        number = scales.number_of_anchors(scales.BY_VARIANT[config.variant])
-        if self.anchors.shape != (number, 2):
+        self.maps = scales.of_config(config)
+        number = scales.number_of_anchors(self.maps)
+        if self.anchors.ndim != 2 or len(self.anchors) < number or self.anchors.shape[1] != 2:
             raise ValueError(f"anchors: expected {number} pairs for {config.variant}, got shape {self.anchors.shape}")
         self.sat_goal = sat_goal
         self.model = _build(config, len(self.class_names), train.precision)
@@ -74,6 +75,7 @@ class Trainer:
             self.model,
             self.optimizer,
             self.anchors,
+            self.maps,
             at_once=train.mini_batches_at_once,
             passes=train.subdivisions // train.mini_batches_at_once,
         )
@@ -120,14 +122,17 @@ class Trainer:
         if self.sat_goal == "truth":
 
             def truth(raw_maps: Sequence[Tensor]) -> Tensor:
-                sensitivity, terms = scale_xy(value, len(raw_maps)), loss_settings(value)
-                found = loss.detection_loss(raw_maps, boxes, classes, tf.constant(self.anchors), sensitivity, terms)
-                return found["total"]
+                sensitivity, terms = scale_xy(value, self.maps), loss_settings(value)
+                losses = loss.detection_loss(
+                    raw_maps, boxes, classes, tf.constant(self.anchors), sensitivity, terms, self.maps
+                )
+                return losses["total"]
 
         return adversarial.perturb(
             self.model,
             images,
             anchors=tf.constant(self.anchors),
+            maps=self.maps,
             strength=value["sat_strength"],
             norm=value["sat_norm"],
             true_loss=truth,
@@ -136,7 +141,7 @@ class Trainer:
     def _forward_step(self, images: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self.traces += 1
         raw_maps = self.model(_unit_range(images), training=False)
-        return decode.boxes(raw_maps, tf.constant(self.anchors), scale_xy)
+        return decode.boxes(raw_maps, tf.constant(self.anchors), scale_xy, self.maps)
 
     def step(
         self, batch: Batch, settings: NDArray[np.float32], *, chance: tuple[int, int] = (0, 0), attacked: bool = False
@@ -179,7 +184,7 @@ class Trainer:
 
         Returns the names that stay random because `weights` lacks them or has another shape.
         """
-        left = initialize(self.model, seed, weights)
+        left = initialize(self.model, len(self.class_names), seed, weights)
         self.optimizer.reset()
         self.loss_scale.assign([FIRST_LOSS_SCALE if self.scales else 1.0, 0.0])
         return left

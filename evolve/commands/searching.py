@@ -68,6 +68,7 @@ def new(arguments: Namespace) -> int:
         variant=arguments.variant,
         preset=arguments.preset,
         weights=arguments.weights,
+        cfg=arguments.cfg,
         size=arguments.size,
         batch=arguments.batch,
         steps=arguments.steps,
@@ -157,7 +158,7 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
 
 def task_as_before(state: SearchState, directory: Path, arguments: Namespace) -> Task:
     """The task of an existing search, prepared again; --data and --weights say where the same things lie now."""
-    request = _request_as_before(state, directory, arguments.data, arguments.weights)
+    request = _request_as_before(state, directory, arguments.data, arguments.weights, arguments.cfg)
     return task.prepare(request, threads=state.threads)
 
 
@@ -173,6 +174,14 @@ def weights_as_before(data: Mapping[str, object], given: str | None) -> str:
     raise InputError(
         f"weights {known}: expected the file that the search began from, it is gone; --weights FILE says where it lies"
     )
+
+
+def cfg_as_before(data: Mapping[str, object], given_weights: str | None, given: Path | None) -> Path | None:
+    """The cfg of a search's base weights, where they are Darknet's; None: it is looked for beside them."""
+    known = data.get("weights_cfg")
+    if given is not None or known is None or given_weights is not None or not Path(str(known)).is_file():
+        return given
+    return Path(str(known))
 
 
 def machine_as_before(state: SearchState, workers: int | None = None, address: str | None = None) -> Machine:
@@ -289,7 +298,9 @@ def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None)
     }
 
 
-def _request_as_before(state: SearchState, directory: Path, data: Path | None, weights: str | None) -> TaskRequest:
+def _request_as_before(
+    state: SearchState, directory: Path, data: Path | None, weights: str | None, cfg: Path | None
+) -> TaskRequest:
     plain: Mapping[str, object] = json.loads(json.dumps(state.request))
     if "gpus_per_trial" not in plain:
         raise InputError(f"{directory}: expected a search begun by `evolve search`; this one was begun from Python")
@@ -299,6 +310,7 @@ def _request_as_before(state: SearchState, directory: Path, data: Path | None, w
         format=None if known is None else _text(state.data.get("format")),
         space=directory / search.SPACE_FILE,
         weights=weights_as_before(state.data, weights),
+        cfg=cfg_as_before(state.data, weights, cfg),
         size=_whole(plain["size"]),
         batch=_whole(plain["batch"]),
         steps=_whole(plain["steps"]),

@@ -85,6 +85,7 @@ def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> T
         data=data,
         format=kind,
         weights=searching.weights_as_before(winner.data, arguments.weights),
+        cfg=searching.cfg_as_before(winner.data, arguments.weights, arguments.cfg),
         size=int(str(winner.config["train.size"])),
         settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
         steps=int(str(winner.config[single.STEPS])),

@@ -149,11 +149,13 @@ def _output(options: argparse.Namespace) -> "Output":
 
 
 def _card(weights: "Weights", network: Any, output: "Output", post: "PostConfig | None") -> "Card":
+    from model import scales
     from model.export.card import Card
 
     return Card(
         class_names=weights.class_names,
         anchors=network.anchors,
+        masks=scales.masks_of(network.scales),
         scale_xy=network.scale_xy,
         height=weights.height,
         width=weights.width,

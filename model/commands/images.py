@@ -1,10 +1,10 @@
 """The pictures that a command is given: files, folders, patterns and arrays, each made fit for a network."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from data import letterbox, pictures
 from data.config import Fit
 from data.letterbox import Transform
 
+T = TypeVar("T")
 ARRAY = ".npy"
 STEP = 32  # network inputs are multiples of it
 
@@ -28,9 +29,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Source:
-    """A file that can be read when its turn comes."""
+    """A file that can be read when its turn comes; named: by itself, and not as one of a folder or pattern."""
 
     path: Path
+    named: bool
 
     def fitted(self, size: tuple[int, int], fit: Fit) -> Fitted:
         """The picture at the network's size (height, width); an array has that already."""
@@ -56,19 +58,39 @@ def expand(given: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def check(paths: Sequence[Path], size: tuple[int, int] | None) -> list[Source]:
-    """The files, each opened once; ValueError for one that is no picture, or no array of that size where one is set."""
+def check(
+    paths: Sequence[Path], named: Collection[Path], size: tuple[int, int] | None, skip: Callable[[ValueError], None]
+) -> list[Source]:
+    """The files, each opened once.
+
+    named: those that were named by themselves. One of them that is no picture, or no array of that size where one is
+    set, is a ValueError; of a folder's or a pattern's it is handed to `skip` and left out, as long as others are left.
+    """
+    found = []
     for path in paths:
-        if path.suffix == ARRAY:
-            height, width = read_array(path).shape[:2]
-            if size is not None and size != (height, width):
-                raise ValueError(
-                    f"{path}: expected an array at the network's size {size[0]}x{size[1]} (height x width), "
-                    f"got {height}x{width}"
-                )
-        else:
-            pictures.picture_size(path)
-    return [Source(path) for path in paths]
+        try:
+            _check(path, size)
+        except ValueError as error:
+            if path in named:
+                raise
+            skip(error)
+            continue
+        found.append(Source(path, path in named))
+    return _some(
+        found, f"{', '.join(sorted({str(path.parent) for path in paths}))}: expected pictures that can be read"
+    )
+
+
+def _check(path: Path, size: tuple[int, int] | None) -> None:
+    if path.suffix != ARRAY:
+        pictures.picture_size(path)
+        return
+    height, width = read_array(path).shape[:2]
+    if size is not None and size != (height, width):
+        raise ValueError(
+            f"{path}: expected an array at the network's size {size[0]}x{size[1]} (height x width), "
+            f"got {height}x{width}"
+        )
 
 
 def read_array(path: Path) -> NDArray[np.float32]:
@@ -93,7 +115,7 @@ def _wanted(path: Path) -> bool:
     return path.is_file() and (pictures.is_picture(path) or path.suffix == ARRAY)
 
 
-def _some(found: list[Path], expected: str) -> list[Path]:
+def _some(found: list[T], expected: str) -> list[T]:
     if not found:
         raise ValueError(f"{expected}, got none")
     return found

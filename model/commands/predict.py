@@ -16,6 +16,7 @@ from model.commands.shared import (
     print_json,
     progress,
     say,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -55,25 +56,40 @@ def run(options: argparse.Namespace) -> int:
     from model.commands import images
 
     paths = images.expand(options.images)
-    _check_heads(options.heads, paths)
     # Every picture is opened before TensorFlow is, so that a wrong name shows at once.
-    sources = images.check(paths, size if weights.fixed_size or options.size else None)
+    named = {Path(name) for name in options.images}
+    sources = images.check(paths, named, size if weights.fixed_size or options.size else None, _skip)
+    paths = [source.path for source in sources]
+    _check_heads(options.heads, paths)
     targets = drawing_targets(paths, options.out)
     if options.weights.suffix != ".onnx":  # whose runtime needs no TensorFlow: seconds less to wait
         load_keras()
     network = weights.load()
     documents = []
     for source in progress(sources, len(sources), "looking at pictures", lines=not options.json):
-        image = source.fitted(size, options.fit or weights.fit)
+        try:
+            image = source.fitted(size, options.fit or weights.fit)
+        except ValueError as error:  # what the header did not show
+            if source.named:
+                raise
+            _skip(error)
+            continue
         found = _look(network, image, post, options.heads)
         documents.append({"image": str(source.path), "detections": _plain(found, weights.class_names)})
         if not options.json:
             _print_picture(documents[-1])
         if source.path in targets:
             _draw(image.picture, found, weights, targets[source.path])
+    if not documents:
+        raise ValueError(f"{', '.join(options.images)}: expected pictures that can be read, got none")
     if options.json:
         print_json(documents)
     return 0
+
+
+def _skip(error: ValueError) -> None:
+    """A file of a folder or pattern that is no picture is left out, with a word."""
+    tell(f"{error}; skipped")
 
 
 def _look(network: "Network", image: Any, post: "PostConfig", heads: Path | None) -> "Detections":

@@ -13,8 +13,10 @@ from model.config import NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
     from model.commands.weights import Weights
+    from model.darknet.source import Said
 
 VARIANTS = get_args(Variant)
+OPEN = {"--cfg": "cfg", "--names": "class names"}
 LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than there is
 
 
@@ -82,20 +84,44 @@ def add_weights(command: argparse.ArgumentParser) -> None:
     add_darknet(command)
 
 
-def add_darknet(command: argparse.ArgumentParser) -> None:
-    """--variant, --classes and --names: what a .weights file does not say of itself."""
+def add_darknet(
+    command: argparse._ActionsContainer, names: str = "class names, one a line (default: the file's)"
+) -> None:
+    """--cfg, --variant, --classes and --names: what a .weights file does not say of itself."""
+    command.add_argument(
+        "--cfg", type=Path, metavar="FILE",
+        help="of a .weights file: its cfg (default: the one of its name beside it, or in cfg or data there)",
+    )  # fmt: skip
     command.add_argument("--variant", choices=VARIANTS, help="of a .weights file without its cfg (default: what fits)")
     command.add_argument(
-        "--classes", type=int, metavar="N", help="of a .weights file (default: follows from its length)"
+        "--classes", type=int, metavar="N", help="of a .weights file (default: the cfg's, or by its length)"
     )
-    command.add_argument("--names", type=Path, metavar="FILE", help="class names, one a line (default: the file's)")
+    command.add_argument("--names", type=Path, metavar="FILE", help=names)
+
+
+def said_of(options: argparse.Namespace, size: tuple[int, int] | None = None) -> "Said":
+    """What the options of add_darknet say of a .weights file."""
+    from model.darknet.source import Said
+
+    if options.classes is not None and options.classes < 1:
+        raise ValueError(f"--classes: expected at least 1, got {options.classes}")
+    return Said(options.cfg, options.names, options.variant, options.classes, size)
 
 
 def find_weights(path: Path, options: argparse.Namespace) -> "Weights":
-    """What the options of add_weights name."""
+    """What the options of add_weights name; what had to be assumed is told on stderr."""
     from model.commands import weights
 
-    return weights.find(path, variant=options.variant, num_classes=options.classes, names=options.names)
+    found = weights.find(path, said_of(options, options.size))
+    tell(found.note, found.open_options)
+    return found
+
+
+def tell(note: str, open_options: Sequence[str] = ()) -> None:
+    """A sentence on stderr, where there is one, with the options that say what was left open."""
+    if note:
+        options = ", ".join(f"{option} FILE names its {OPEN[option]}" for option in open_options)
+        sys.stderr.write(f"{note}{f' ({options})' if options else ''}\n")
 
 
 def add_post(command: argparse.ArgumentParser, score: float) -> None:

@@ -3,6 +3,7 @@
 What a file says of itself is read at once, without TensorFlow; the network is made when `load` is called.
 """
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from data.config import Fit
 from model.config import DetectorConfig, NmsKind, PostConfig, Variant
+from model.darknet import beside, source
+from model.darknet.source import NOTHING, Said
 
 if TYPE_CHECKING:
     from model.export.card import Card
     from model.network import Network
-
-LARGEST_NAMES = 1 << 24  # bytes of a file of class names
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Weights:
     """A detector: its input in pixels, and whether that may change; the NMS that it is used with.
 
     tuned: its NMS is what a search found best for the detector on validation. post: the score cut and NMS inside the
-    file, where it has them. config: of the network, where it can be built.
+    file, where it has them. config: of the network, where it can be built. note: a sentence on what was assumed of it,
+    open_options: which options would have said it.
     """
 
     path: Path
@@ -38,6 +40,8 @@ class Weights:
     tuned: PostConfig | None = None
     post: PostConfig | None = None
     config: DetectorConfig | None = None
+    note: str = ""
+    open_options: tuple[str, ...] = ()
 
     def size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
         """(height, width) to run at; ValueError where the file has one size and another is wanted."""
@@ -50,42 +54,26 @@ class Weights:
         return wanted or own
 
 
-def find(
-    path: Path, *, variant: Variant | None = None, num_classes: int | None = None, names: Path | None = None
-) -> Weights:
-    """What the file at `path` is. The other arguments are what people say of it: needed for Darknet's files, checked
-    for all."""
-    said = None if names is None else read_names(names)
-    found = _find(path, variant, num_classes, said)
-    if variant not in (None, found.variant):
-        raise ValueError(f"--variant: expected {found.variant}, which {path} is, got {variant}")
-    for option, number in (("--classes", num_classes), ("--names", None if said is None else len(said))):
-        if number not in (None, len(found.class_names)):
-            raise ValueError(
-                f"{option}: expected {len(found.class_names)} classes, as many as {path} has, got {number}"
-            )
-    return found if said is None else replace(found, class_names=said)
-
-
-def read_names(path: Path) -> tuple[str, ...]:
-    """Class names, one a line, as Darknet's .names files have them."""
-    try:
-        if path.stat().st_size > LARGEST_NAMES:
-            raise ValueError(f"--names {path}: expected a class name a line, got more than {LARGEST_NAMES} bytes")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"--names {path}: expected a text file with a class name a line: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    if not names:
-        raise ValueError(f"--names {path}: expected a class name a line, got none")
-    return names
-
-
-def _find(path: Path, variant: Variant | None, num_classes: int | None, names: tuple[str, ...] | None) -> Weights:
-    if path.suffix == ".weights":
+def find(path: Path, said: Said = NOTHING) -> Weights:
+    """What the file at `path` is. What people say of it is needed for Darknet's files, and checked for all."""
+    if beside.is_darknet(path):
         from model.commands import darknet_weights
 
-        return darknet_weights.find(path, variant, num_classes, names)
+        return darknet_weights.find(path, said)
+    found = _find(path)
+    if said.cfg is not None:
+        raise ValueError(f"--cfg {said.cfg}: expected beside a Darknet file (.weights) alone, got {path}")
+    if said.variant not in (None, found.variant):
+        raise ValueError(f"--variant: expected {found.variant}, which {path} is, got {said.variant}")
+    given = None if said.names is None else source.said_names(said.names, path, len(found.class_names))
+    if said.num_classes not in (None, len(found.class_names)):
+        raise ValueError(
+            f"--classes: expected {len(found.class_names)} classes, as many as {path} has, got {said.num_classes}"
+        )
+    return found if given is None else replace(found, class_names=given)
+
+
+def _find(path: Path) -> Weights:
     if path.suffix in (".onnx", ".tflite") and not path.is_file():
         raise ValueError(f"{path}: expected a file, got {'a folder' if path.is_dir() else 'nothing there'}")
     if path.suffix == ".onnx":
@@ -101,6 +89,13 @@ def _find(path: Path, variant: Variant | None, num_classes: int | None, names: t
         from model.export import saved_model
 
         return _exported(path, saved_model.read_card(path), lambda: saved_model.open_file(path)[1])
+    if path.suffix.lower() == ".cfg":
+        raise ValueError(f"{path}: expected weights, got a cfg, which holds none; --cfg FILE names it beside them")
+    if path.suffix != ".keras" and path.is_file() and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path}: expected a checkpoint (.keras), a Darknet file (.weights) or an export (.onnx, .tflite, the "
+            "folder of a SavedModel), got a file of another kind"
+        )
     return _checkpoint(path)
 
 
@@ -126,10 +121,11 @@ def _checkpoint(path: Path) -> Weights:
     info = checkpoint.read_info(path)
 
     def load() -> "Network":
+        from model import scales
         from model.network import KerasNetwork
 
         model, known = checkpoint.load_detector(path)
-        return KerasNetwork(model, known.anchors, known.detector.scale_xy)
+        return KerasNetwork(model, known.anchors, known.detector.scale_xy, scales.of_config(known.detector))
 
     return Weights(
         path,

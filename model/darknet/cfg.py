@@ -6,16 +6,19 @@ Ours has a comment line more, with what a cfg has no keys for (class names, the 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from model.darknet import settings as words
+from model.darknet import texts
 from model.darknet.plan import Section
 
 ABOUT = "# yolov4-evolve "  # and one JSON object
 LARGEST = 1 << 20  # bytes; the released ones have 12,000
+SHORT_KINDS = {"network": "net", "conv": "convolutional", "max": "maxpool"}  # other names that Darknet knows
 BACKBONE_ENDS = ("backbone_stage5_transition", "tiny_top")
 
 
@@ -84,6 +87,7 @@ def _options(
         options.append(("probability", words.dropblock_probability(settings)))
     elif section.kind == "yolo":
         pairs = ", ".join(f"{words.number(w)},{words.number(h)}" for w, h in anchors)
+        options = [(key, str(len(anchors)) if key == "num" else value) for key, value in options]
         options = [("anchors", pairs), *options, *words.yolo_options(settings, last=last)]
     elif section.option("batch_normalize"):
         # With cbn=1 Darknet takes batch_normalize for 2; OpenCV knows 1 alone, and at inference the two are the same.
@@ -101,7 +105,7 @@ def read(path: Path) -> Cfg:
     try:
         if path.stat().st_size > LARGEST:
             raise CfgError(f"{path}: expected a cfg of a few KB, got {path.stat().st_size:,} bytes")
-        return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+        return parse(texts.decode(path.read_bytes(), errors="replace"), str(path))
     except OSError as error:
         raise CfgError(f"{path}: expected a file that can be read: {error.strerror or error}") from error
 
@@ -119,13 +123,14 @@ def parse(text: str, name: str = "cfg") -> Cfg:
         if line[0] == "[":
             if not line.endswith("]"):
                 raise CfgError(f"{name}: line {number}: expected [section], got {raw[:80]!r}")
-            found.append((line[1:-1], {}))
+            found.append((SHORT_KINDS.get(line[1:-1], line[1:-1]), {}))
             continue
         key, separator, value = line.partition("=")
         if not separator or not found:
             raise CfgError(f"{name}: line {number}: expected key=value in a section, got {raw[:80]!r}")
-        found[-1][1][key] = value.partition("#")[0]
-    if not found or found[0][0] not in ("net", "network"):
+        # A comment ends a value, and of a key that is there twice Darknet takes the first (option_list.c).
+        found[-1][1].setdefault(key, re.split("[#;]", value, maxsplit=1)[0])
+    if not found or found[0][0] != "net":
         raise CfgError(f"{name}: expected [net] first, got {f'[{found[0][0][:40]}]' if found else 'no section'}")
     return Cfg(name, found[0][1], tuple(found[1:]), about)
 

@@ -21,22 +21,27 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a file held, and what it lacked."""
+    """What a file held, and what it lacked.
+
+    names: of the weights that it gives. weights: the numbers; empty where only a look was asked for.
+    """
 
     weights: Weights
+    names: frozenset[str]
     num_classes: int | None  # of its output maps; None where it ends before the first of them
     layers: int  # of Darknet's, from the first on, that the file covers
     seen: int  # pictures that it was trained on
     left: tuple[Section, ...]  # of the network: those with weights that the file does not give, or not all
 
 
-def read(path: Path, *networks: Sequence[Section], num_classes: int | None = None) -> Loaded:
+def read(path: Path, *networks: Sequence[Section], num_classes: int | None = None, with_numbers: bool = True) -> Loaded:
     """The weights in a file of the first of these networks that has the file's count of floats.
 
     networks: sections for any class count; those after the first are others whose weights go by the same names, such
     as the released network for one with SAM. num_classes: what the file must have; without it that follows from its
     length. A file may end after any layer before the first output map (yolov4.conv.137), and with num_classes after
-    any layer at all. Anything left over or missing is a WeightsError with the counts.
+    any layer at all. Anything left over or missing is a WeightsError with the counts. with_numbers: without them the
+    file is told by its length alone.
     """
     file = weights.open_file(path)
     sentences = []
@@ -45,8 +50,10 @@ def read(path: Path, *networks: Sequence[Section], num_classes: int | None = Non
         if isinstance(found, str):
             sentences.append(found)
             continue
-        given = _take(file, found.sections)
-        return Loaded(given, found.num_classes, len(found.sections), file.header.seen, _without(networks[0], given))
+        names = _names(found.sections)
+        numbers = _take(file, found.sections) if with_numbers else {}
+        left = _without(networks[0], names)
+        return Loaded(numbers, names, found.num_classes, len(found.sections), file.header.seen, left)
     raise WeightsError(f"{file.path}: {sentences[0]}")
 
 
@@ -54,9 +61,9 @@ def for_classes(loaded: Loaded, sections: Sequence[Section], num_classes: int) -
     """What of it a detector of `num_classes` can use: all, or all but the output maps."""
     if loaded.num_classes in (num_classes, None):
         return loaded
-    names = {part.name for section in sections if matching.is_output(section) for part in section.stored}
-    kept = {name: values for name, values in loaded.weights.items() if name not in names}
-    return Loaded(kept, None, loaded.layers, loaded.seen, _without(sections, kept))
+    names = loaded.names - _names([section for section in sections if matching.is_output(section)])
+    kept = {name: values for name, values in loaded.weights.items() if name in names}
+    return Loaded(kept, names, None, loaded.layers, loaded.seen, _without(sections, names))
 
 
 def write(path: Path, sections: Sequence[Section], given: Mapping[str, NDArray[np.float32]], *, seen: int = 0) -> int:
@@ -111,7 +118,11 @@ def _in_file_order(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.transpose(values, (3, 2, 0, 1)) if values.ndim == 4 else values
 
 
-def _without(sections: Sequence[Section], given: Mapping[str, NDArray[np.float32]]) -> tuple[Section, ...]:
+def _names(sections: Sequence[Section]) -> frozenset[str]:
+    return frozenset(part.name for section in sections for part in section.stored)
+
+
+def _without(sections: Sequence[Section], given: frozenset[str]) -> tuple[Section, ...]:
     return tuple(section for section in sections if any(part.name not in given for part in section.stored))
 
 

@@ -4,8 +4,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from model.commands.shared import add_size, finish, load_keras, print_json, say
-from model.commands.weights import read_names
+from model.commands.shared import (
+    add_darknet,
+    add_size,
+    finish,
+    load_keras,
+    print_json,
+    said_of,
+    say,
+    tell,
+)
+from model.darknet import beside, convert, source
 
 FORMS = "a .weights file and a .keras file, either way round"
 
@@ -20,11 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument("source", type=Path, metavar="SRC", help="NAME.weights, also partial, or NAME.keras")
     command.add_argument("target", type=Path, metavar="DST", help="NAME.keras or NAME.weights")
     of_weights = command.add_argument_group("where SRC is a .weights file")
-    of_weights.add_argument("--cfg", type=Path, metavar="FILE", help="its cfg (default: the one beside it, if any)")
-    of_weights.add_argument("--classes", type=int, metavar="N", help="classes it has (default: by its length)")
-    of_weights.add_argument(
-        "--names", type=Path, metavar="FILE", help="class names, one a line; of another number: fresh output maps"
-    )
+    add_darknet(of_weights, "class names, one a line (default: those beside it); of another number: fresh output maps")
     add_size(of_weights, "the cfg's, or 416")
     of_weights.add_argument("--seed", type=int, default=0, help="of layers that the file does not give (default 0)")
     finish(command, run)
@@ -50,26 +55,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _form(path: Path) -> str:
     """.keras or .weights; Darknet's partial files are called yolov4.conv.137."""
-    return ".weights" if path.suffix == ".weights" or ".conv." in path.name else path.suffix
+    return ".weights" if beside.is_darknet(path) else path.suffix
 
 
 def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
-    from model.commands.darknet_weights import COCO_NAMES
-    from model.darknet import convert, source
-
-    if options.classes is not None and options.classes < 1:
-        raise ValueError(f"--classes: expected at least 1, got {options.classes}")
-    cfg_path = options.cfg or source.cfg_beside(options.source)
-    found = source.read(
-        options.source,
-        cfg_path=cfg_path,
-        num_classes=options.classes,
-        class_names=read_names(options.names) if options.names else None,
-        size=options.size,
-    )
+    found = source.read(options.source, said_of(options, options.size), other_classes=True)
     names = found.class_names
-    if options.names is None and cfg_path is None and len(names) == len(COCO_NAMES):
-        names = COCO_NAMES  # as predict and evaluate take it
+    if not names:
+        raise ValueError(
+            f"{options.source}: it ends before the first output map, so it has no classes; "
+            "--names FILE gives those of the detector"
+        )
+    tell(found.note, found.open_options)
     load_keras()
     from model import checkpoint, detector
     from model.initialize import initialize
@@ -82,12 +79,12 @@ def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
         detector=found.config,
         notes={"source": options.source.name, "darknet_seen": str(found.loaded.seen)},
     )
-    model = detector.build(found.config, len(found.class_names))
-    initialize(model, options.seed, found.loaded.weights)
+    model = detector.build(found.config, len(names))
+    initialize(model, len(names), options.seed, found.loaded.weights)
     checkpoint.save_detector(options.target, model, info)
     return {
         "files": [str(options.target)],
-        "classes": len(found.class_names),
+        "classes": len(names),
         "layers": found.loaded.layers,
         "fresh": list(convert.layer_lines(found.loaded.left, found.sections)),
     }
@@ -97,7 +94,7 @@ def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
     from model import checkpoint
     from model.darknet import target, topology
 
-    for name in ("cfg", "classes", "names", "size"):
+    for name in ("cfg", "variant", "classes", "names", "size"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name}: expected with a .weights file as SRC alone, got {options.source}")
     info = checkpoint.read_info(options.source)

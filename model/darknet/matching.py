@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from model.darknet.plan import Section, Stored
-from model.scales import ANCHORS_PER_SCALE
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,21 @@ def with_classes(sections: Sequence[Section], num_classes: int) -> tuple[Section
     """The same sections for another number of classes."""
     if num_classes < 1:
         raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
-    return tuple(_resized(section, num_classes) for section in sections)
+    after = (*sections[1:], sections[-1])
+    return tuple(_resized(section, following, num_classes) for section, following in zip(sections, after, strict=True))
 
 
-def _resized(section: Section, num_classes: int) -> Section:
-    filters = ANCHORS_PER_SCALE * (5 + num_classes)
+def _resized(section: Section, following: Section, num_classes: int) -> Section:
+    """The section for another number of classes; an output convolution's anchors are those of the [yolo] after it."""
     options = dict(section.options)
     if section.kind == "yolo":
         options["classes"] = str(num_classes)
-    elif is_output(section):
-        options["filters"] = str(filters)
-    else:
+    elif not is_output(section):
         return section
+    yolo = following if is_output(section) else section
+    filters = len(yolo.option("mask").split(",")) * (5 + num_classes)
+    if is_output(section):
+        options["filters"] = str(filters)
     stored = tuple(Stored(part.name, (filters, *part.shape[1:])) for part in section.stored)
     return replace(section, channels=filters, options=tuple(options.items()), stored=stored)
 

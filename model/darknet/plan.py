@@ -72,8 +72,9 @@ class Plan:
         options = (("batch_normalize", "1"), *_convolution_options(filters, kernel, stride, activation))
         return self._add(Section("convolutional", name, (self.last,), filters, options, (*norms, kernels)))
 
-    def output(self, name: str, filters: int) -> int:
-        """A 1x1 convolution with bias and nothing after it."""
+    def output(self, name: str, num_anchors: int, num_classes: int) -> int:
+        """A 1x1 convolution with bias and nothing after it: a box, objectness and classes for each anchor."""
+        filters = num_anchors * (5 + num_classes)
         stored = (
             Stored(f"{name}/bias", (filters,)),
             Stored(f"{name}/kernel", (filters, self.channels(self.last), 1, 1)),

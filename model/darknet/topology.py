@@ -138,10 +138,7 @@ class _YoloV4:
 
     def _head(self, stride: int, filters: int) -> None:
         self._convolution(f"head{stride}", filters, 3, activation=self.config.neck_activation)
-        self.plan.output(f"head{stride}_output", scales.ANCHORS_PER_SCALE * (5 + self.num_classes))
-        number = [scale.stride for scale in scales.YOLOV4].index(stride)
-        mask, anchors = scales.YOLOV4[number].mask, scales.number_of_anchors(scales.YOLOV4)
-        self.plan.yolo(f"yolo{stride}", mask, self.num_classes, anchors, self.config.scale_xy[number])
+        _output(self.plan, self.config, stride, self.num_classes)
 
 
 def _tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, ...]:
@@ -153,11 +150,9 @@ def _tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, .
         filters = scaled_channels(filters, config.width)
         return plan.convolution(name, filters, kernel, stride=stride, activation=kind)
 
-    def head(stride: int, filters: int, scale_xy: float) -> None:
+    def head(stride: int, filters: int) -> None:
         convolution(f"head{stride}", filters, 3, neck=True)
-        plan.output(f"head{stride}_output", scales.ANCHORS_PER_SCALE * (5 + num_classes))
-        mask = next(scale.mask for scale in scales.TINY if scale.stride == stride)
-        plan.yolo(f"yolo{stride}", mask, num_classes, scales.number_of_anchors(scales.TINY), scale_xy)
+        _output(plan, config, stride, num_classes)
 
     convolution("tiny_stem1", 32, 3, 2)
     convolution("tiny_stem2", 64, 3, 2)
@@ -174,10 +169,19 @@ def _tiny_sections(config: DetectorConfig, num_classes: int) -> tuple[Section, .
         plan.maxpool(f"{name}_pool", 2, 2)
     convolution("tiny_top", 512, 3)
     top = convolution("neck_top", 256, 1, neck=True)
-    head(32, 512, config.scale_xy_32)
+    head(32, 512)
     plan.route("neck_from", top)
     convolution("neck_raise", 128, 1, neck=True)
     raised = plan.upsample("neck_upsample")
     plan.route("neck_concat", raised, tap)
-    head(16, 256, config.scale_xy_16)
+    head(16, 256)
     return tuple(plan.sections)
+
+
+def _output(plan: Plan, config: DetectorConfig, stride: int, num_classes: int) -> None:
+    """The output convolution of a stride and its [yolo]."""
+    maps = scales.of_config(config)
+    number, scale = next(found for found in enumerate(maps) if found[1].stride == stride)
+    plan.output(f"head{stride}_output", len(scale.mask), num_classes)
+    anchors = scales.number_of_anchors(maps)
+    plan.yolo(f"yolo{stride}", scale.mask, num_classes, anchors, config.scale_xy[number])

@@ -19,6 +19,11 @@ FLOAT = np.dtype("<f4")
 VERSION = (0, 2, 5)  # what Darknet writes now
 LARGEST_VERSION = 1000  # above it Darknet takes a file's connected layers for transposed; no detector has one
 LONGEST_HEADER = 20  # bytes
+OTHER_KINDS = {
+    b"PK\x03\x04": "a ZIP archive, as checkpoints (.keras) and PyTorch's files are",
+    b"\x89HDF": "an HDF5 file, as Keras' .h5 is",
+    b"version https://git": "a Git LFS pointer in place of the file: `git lfs pull` fetches it",
+}
 
 
 class WeightsError(ValueError):
@@ -80,6 +85,7 @@ def open_file(path: Path) -> File:
 def _header(path: Path, start: bytes, size: int) -> Header:
     if len(start) < 12:
         raise WeightsError(f"{path}: expected a header of 16 or 20 bytes and weights, got {size} bytes")
+    _check_kind(path, start)
     major, minor, revision = struct.unpack("<3i", start[:12])
     if not (0 <= major <= LARGEST_VERSION and 0 <= minor <= LARGEST_VERSION):
         swapped = struct.unpack(">2i", start[:8])
@@ -90,6 +96,15 @@ def _header(path: Path, start: bytes, size: int) -> Header:
         raise WeightsError(f"{path}: expected weights after the header of {header.size} bytes, got {size} bytes in all")
     form = "<Q" if header.size == 20 else "<I"
     return Header(major, minor, revision, struct.unpack(form, start[12 : header.size])[0])
+
+
+def _check_kind(path: Path, start: bytes) -> None:
+    """WeightsError for files that people mistake for weights: those of other programs, and texts in place of them."""
+    got = next((kind for begin, kind in OTHER_KINDS.items() if start.startswith(begin)), None)
+    if got is None and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
+        got = f"a text that begins with {start.decode('ascii').split(chr(10))[0].strip()!r}"
+    if got is not None:
+        raise WeightsError(f"{path}: expected a Darknet file (.weights), got {got}")
 
 
 def write_file(path: Path, arrays: Iterable[NDArray[np.float32]], *, seen: int = 0) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from data.config import Fit, require
 from model import scales
 from model.config import PostConfig, require_word
+from model.scales import Scale
 
 FORMAT = 1
 KEY = "yolov4_detector"  # of the JSON in ONNX' metadata
@@ -25,10 +26,14 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class Card:
-    """An exported detector: sizes in network pixels, anchors by area, grid sensitivity finest scale first."""
+    """An exported detector: sizes in network pixels; masks and grid sensitivity finest output map first.
+
+    masks: for each output map, the places of its anchors among `anchors`.
+    """
 
     class_names: tuple[str, ...]
     anchors: tuple[tuple[float, float], ...]
+    masks: tuple[tuple[int, ...], ...]
     scale_xy: tuple[float, ...]
     height: int
     width: int
@@ -39,9 +44,12 @@ class Card:
 
     def __post_init__(self) -> None:
         require(bool(self.class_names), "class_names", "at least one class", self.class_names)
-        found = scales.of_maps(len(self.scale_xy))
-        number = scales.number_of_anchors(found)
-        require(len(self.anchors) == number, "anchors", f"{number} pairs", len(self.anchors))
+        for mask in self.masks:
+            different = bool(mask) and len(set(mask)) == len(mask) and min(mask) >= 0
+            require(different, "masks", "different places of anchors on each output map", self.masks)
+        number = scales.number_of_anchors(self.maps)
+        require(len(self.anchors) >= number, "anchors", f"{number} pairs", len(self.anchors))
+        require(len(self.scale_xy) == len(self.masks), "scale_xy", f"{len(self.masks)} numbers", self.scale_xy)
         require(all(len(a) == 2 and min(a) > 0 for a in self.anchors), "anchors", "sizes above 0", self.anchors)
         for side in (self.height, self.width):
             require(side >= 32 and side % 32 == 0, "input", "multiples of 32", (self.height, self.width))
@@ -49,18 +57,21 @@ class Card:
         require_word(self.output, "output", Output)
         require((self.post is not None) == (self.output == "detections"), "post", "settings with NMS alone", self.post)
 
+    @property
+    def maps(self) -> tuple[Scale, ...]:
+        """The network's output maps, finest first."""
+        return scales.of_masks(self.masks)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The file's outputs: name -> shape of one picture's, the leading 1 of the batch included."""
-        found = scales.of_maps(len(self.scale_xy))
         classes = len(self.class_names)
-        grids = [(self.height // scale.stride, self.width // scale.stride) for scale in found]
+        grids = {scale: (self.height // scale.stride, self.width // scale.stride) for scale in self.maps}
         if self.output == "maps":
-            channels = scales.ANCHORS_PER_SCALE * (5 + classes)
-            return {scale.name: (1, *grid, channels) for scale, grid in zip(found, grids, strict=True)}
+            return {scale.name: (1, *grid, len(scale.mask) * (5 + classes)) for scale, grid in grids.items()}
         if self.post is not None:
             most = self.post.max_detections
             return {"boxes": (1, most, 4), "classes": (1, most), "scores": (1, most)}
-        number = scales.ANCHORS_PER_SCALE * sum(rows * columns for rows, columns in grids)
+        number = sum(len(scale.mask) * rows * columns for scale, (rows, columns) in grids.items())
         return {"boxes": (1, number, 4), "scores": (1, number, classes)}
 
 
@@ -93,10 +104,15 @@ def check_outputs(card: Card, found: Mapping[str, tuple[int, ...]], source: str)
 
 def _card(plain: Mapping[str, Any]) -> Card:
     post = plain["post"]
+    scale_xy = tuple(float(value) for value in plain["scale_xy"])
+    # Older files have no masks: they could only be of a network with the released ones.
+    released = next((scales.masks_of(maps) for maps in scales.RELEASED.values() if len(maps) == len(scale_xy)), ())
+    masks = plain.get("masks", released)
     return Card(
         class_names=tuple(str(name) for name in plain["class_names"]),
         anchors=tuple((float(w), float(h)) for w, h in plain["anchors"]),
-        scale_xy=tuple(float(value) for value in plain["scale_xy"]),
+        masks=tuple(tuple(int(place) for place in mask) for mask in masks),
+        scale_xy=scale_xy,
         height=int(plain["height"]),
         width=int(plain["width"]),
         fit=plain["fit"],

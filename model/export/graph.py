@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from model import decode, scales
+from model import decode
 from model.config import PostConfig
 from model.export.card import Card
 from model.layers import Mish
@@ -22,16 +22,16 @@ Function = Callable[[Tensor], dict[str, Tensor]]
 
 def function(model: keras.Model, card: Card) -> Function:
     """Images [1, height, width, 3] in 0..1 -> the outputs that the card tells, by name."""
-    found = scales.of_maps(len(card.scale_xy))
 
     def maps(images: Tensor) -> dict[str, Tensor]:
-        return {scale.name: raw for scale, raw in zip(found, model(images, training=False), strict=True)}
+        return {scale.name: raw for scale, raw in zip(card.maps, model(images, training=False), strict=True)}
 
     def candidates(images: Tensor) -> dict[str, Tensor]:
         boxes, objectness, class_probs = decode.boxes(
             model(images, training=False),
             ops.convert_to_tensor(card.anchors, "float32"),
             ops.convert_to_tensor(card.scale_xy, "float32"),
+            card.maps,
         )
         return {"boxes": boxes, "scores": objectness[..., None] * class_probs}
 

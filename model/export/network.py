@@ -44,7 +44,9 @@ class ExportedNetwork:
     def _detections(self, found: Mapping[str, Any], post: PostConfig) -> Detections:
         if self.card.output == "maps":
             raw = [found[name] for name in self.card.shapes()]
-            return predict.detect(decode_arrays.boxes(raw, self.card.anchors, self.card.scale_xy), post)[0]
+            return predict.detect(
+                decode_arrays.boxes(raw, self.card.anchors, self.card.scale_xy, self.card.maps), post
+            )[0]
         if self.card.output == "candidates":
             scores = np.asarray(found["scores"], np.float32)
             return predict.detect((found["boxes"], np.ones(scores.shape[:2], np.float32), scores), post)[0]

@@ -9,7 +9,7 @@ from data import synthetic
 from evolve import objective, starting_weights, task
 from evolve.trial import TrialDiverged, TrialSpec
 from evolve.trial_config import TrialConfig
-from model.config import DetectorConfig
+from model.config import YOLOV4_TINY, DetectorConfig
 
 pytestmark = pytest.mark.medium
 
@@ -204,7 +204,7 @@ def test_taken_over_output_maps_show_the_same_boxes_with_other_anchors(warm, tmp
         from model import decode
 
         maps = trainer.model(images.astype(np.float32) / 255.0, training=False)
-        after = np.asarray(decode.boxes(maps, trainer.anchors, np.asarray([1.2, 1.1, 1.05], np.float32))[0])
+        after = np.asarray(decode.boxes(maps, trainer.anchors, np.float32([1.2, 1.1, 1.05]), trainer.maps)[0])
     finally:
         trainer.anchors = old
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-2)
@@ -277,7 +277,7 @@ def test_yolov4_tiny_trains_and_is_kept(tmp_path):
     """The same loop with two output maps: pieces equal the whole, techniques without a network of their own are on."""
     root = tmp_path / "set"
     synthetic.write(root, seed=3, size=64, images={"train": 12, "val": 6, "test": 6}, digits="target")
-    described = objective.describe_data(root, size=32, fit="stretch", variant="yolov4-tiny")
+    described = objective.describe_data(root, size=32, fit="stretch", detector=YOLOV4_TINY)
     assert described["anchors"][0] == [1.0, 1.0]
     assert len(described["anchors"]) == 6
     rest = {address: value for address, value in SMALL.items() if not address.startswith("detector.")}

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evolve import task, techniques
+from evolve import starting_weights, task, techniques
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics import space as spaces
 from evolve.genetics.domains import Choice
 from evolve.genetics.operators import mutate
 from evolve.trial_config import ADDRESSES, TrialConfig, check_space
-from model.config import YOLOV4_TINY
+from model.config import YOLOV4_TINY, DetectorConfig
 
 SPACES = sorted(task.SPACES.glob("*.yaml"))
 
@@ -117,6 +117,8 @@ def test_yolov4_tiny_is_a_network_of_the_same_spaces() -> None:
     assert fixed.trial["detector.sam"] is False
     with pytest.raises(ValueError, match=r"gene 'detector\.variant': the network, .* is no gene"):
         check_space("mine", {}, {"detector.variant": ["yolov4", "yolov4-tiny"]})
+    with pytest.raises(ValueError, match=r"gene 'detector\.masks': how anchors are dealt out .* is no gene"):
+        check_space("mine", {"detector.variant": "yolov4-tiny"}, {"detector.masks": ["released", "0,1,2/3,4,5"]})
     with pytest.raises(task.InputError, match="--preset: expected darknet, as yolov4-tiny has no other, got 'paper'"):
         with_settings(variant="yolov4-tiny", preset="paper")
 
@@ -151,11 +153,12 @@ def test_another_batch_has_subdivisions_that_divide_it(batch: int, subdivisions:
 def test_weights_of_plain_sums_get_the_gain_that_keeps_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "plain.keras"
     file.touch()
-    for plain, expected in ((True, 2.0), (False, 1.0)):
-        monkeypatch.setattr(task, "has_plain_sums", lambda _, plain=plain: plain)
+    for detector, expected in ((DetectorConfig(), 2.0), (DetectorConfig(shortcut="per_feature"), 1.0)):
+        start = starting_weights.Start(detector, ("a",), ())
+        monkeypatch.setattr(task, "look", lambda *_, start=start: start)
         space = with_settings(weights=str(file))
         config = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
         assert config.detector.shortcut_gain == expected
-    monkeypatch.setattr(task, "has_plain_sums", lambda _: True)
+    monkeypatch.setattr(task, "look", lambda *_: starting_weights.Start(DetectorConfig(), ("a",), ()))
     said = with_settings(weights=str(file), settings={"detector.shortcut_gain": "1.5"})
     assert said.trial["detector.shortcut_gain"] == 1.5

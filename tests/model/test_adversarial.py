@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from data import scenes
-from model import adversarial, checkpoint, decode, detector, head, initialize, loss
+from model import adversarial, checkpoint, decode, detector, head, initialize, loss, scales
 from model.config import DetectorConfig, LossConfig, RegularizationConfig
 from model.normalization import DEFAULT_MOMENTUM, BatchNorm
 
@@ -24,6 +24,7 @@ def _perturb(model, images, *, strength=0.008, norm=SIGN, true_loss=None):
         model,
         images,
         anchors=tf.constant(ANCHORS),
+        maps=scales.YOLOV4,
         strength=tf.constant(strength, tf.float32),
         norm=tf.constant(norm, tf.int32),
         true_loss=true_loss,
@@ -45,7 +46,7 @@ def awake(network, request):
 
     The box values keep their small kernels: a loss scaled by the boxes is compared before and after.
     """
-    initialize.initialize(network, request.param)
+    initialize.initialize(network, CLASSES, request.param)
     rng = np.random.default_rng(request.param)
     for stride in (8, 16, 32):
         kernel, bias = network.get_layer(head.output_name(stride)).weights
@@ -63,13 +64,13 @@ def awake(network, request):
 
 def _scores(model, images):
     _, objectness, classes = decode.boxes(
-        model(images, training=False), tf.constant(ANCHORS), tf.constant([1.2, 1.1, 1.05])
+        model(images, training=False), tf.constant(ANCHORS), tf.constant([1.2, 1.1, 1.05]), scales.YOLOV4
     )
     return np.asarray(objectness)[..., None] * np.asarray(classes)
 
 
 def _empty_loss(model, images):
-    return float(adversarial.empty_loss(model(images, training=False), tf.constant(ANCHORS)))
+    return float(adversarial.empty_loss(model(images, training=False), tf.constant(ANCHORS), scales.YOLOV4))
 
 
 def test_the_empty_loss_by_hand():
@@ -83,7 +84,8 @@ def test_the_empty_loss_by_hand():
     # objectness 2: softplus 2.126928, sigmoid 0.880797; class 1: softplus 1.313262, product 0.6439 > 0.25;
     # class -3: product 0.0418, not counted
     expected = others + 0.390560 * (2.126928 + 1.313262)
-    assert float(adversarial.empty_loss([tf.constant(m) for m in maps], ANCHORS)) == pytest.approx(expected, rel=1e-5)
+    found = adversarial.empty_loss([tf.constant(m) for m in maps], ANCHORS, scales.YOLOV4)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_empty_loss_of_yolov4_tiny_by_hand():
@@ -92,7 +94,7 @@ def test_the_empty_loss_of_yolov4_tiny_by_hand():
     anchors = np.asarray([(10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)], np.float32)
     maps = [tf.zeros((1, 32 // s, 32 // s, 3 * 7)) for s in (16, 32)]
     expected = 0.693147 * (4 * (np.sqrt(23 * 27) / 32 + 2) + 3)
-    assert float(adversarial.empty_loss(maps, anchors)) == pytest.approx(expected, rel=1e-5)
+    assert float(adversarial.empty_loss(maps, anchors, scales.TINY)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_three_steps_by_hand():
@@ -116,7 +118,7 @@ def test_the_three_steps_by_hand():
 
 
 def test_a_pictures_step_does_not_depend_on_its_neighbours(network):
-    initialize.initialize(network, 0)
+    initialize.initialize(network, CLASSES, 0)
     images = _images(0)
 
     def mean_objectness(maps):  # a mean over the pictures, as the detection loss
@@ -131,7 +133,7 @@ def test_a_pictures_step_does_not_depend_on_its_neighbours(network):
 
 
 def test_without_a_gradient_or_strength_nothing_changes(network):
-    initialize.initialize(network, 0)
+    initialize.initialize(network, CLASSES, 0)
     images = _images(1)
     for norm in (SIGN, L2, RAW):
         flat = _perturb(
@@ -184,12 +186,17 @@ def test_a_trained_detector_loses_sight_of_its_digits_at_the_default_strength():
 
     def top(pictures):
         _, objectness, classes = decode.boxes(
-            network(pictures, training=False), anchors, tf.constant(info.detector.scale_xy)
+            network(pictures, training=False), anchors, tf.constant(info.detector.scale_xy), scales.YOLOV4
         )
         return np.max(np.asarray(objectness)[..., None] * np.asarray(classes), axis=(1, 2))
 
     changed = adversarial.perturb(
-        network, images, anchors=anchors, strength=RegularizationConfig().sat_strength, norm=SIGN
+        network,
+        images,
+        anchors=anchors,
+        maps=scales.YOLOV4,
+        strength=RegularizationConfig().sat_strength,
+        norm=SIGN,
     ).numpy()
     noise = np.random.default_rng(0).permutation((changed - images).ravel()).reshape(images.shape)
     assert np.sum(top(changed) < top(images)) >= 6  # a step of 2/255 may overshoot in one picture or another
@@ -205,7 +212,8 @@ def test_goal_truth_raises_the_true_loss(awake):
 
     def true_loss(maps):
         settings = loss.settings(LossConfig())
-        return loss.detection_loss(maps, boxes, classes, tf.constant(ANCHORS), scale_xy, settings)["total"]
+        anchors = tf.constant(ANCHORS)
+        return loss.detection_loss(maps, boxes, classes, anchors, scale_xy, settings, scales.YOLOV4)["total"]
 
     before = float(true_loss(awake(images, training=False)))
     changed = _perturb(awake, images, strength=0.05 / 255, true_loss=true_loss)
@@ -215,7 +223,7 @@ def test_goal_truth_raises_the_true_loss(awake):
 
 
 def test_strength_norm_and_size_trace_nothing_anew(network):
-    initialize.initialize(network, 0)
+    initialize.initialize(network, CLASSES, 0)
     traces = []
 
     @tf.function(
@@ -228,7 +236,9 @@ def test_strength_norm_and_size_trace_nothing_anew(network):
     )
     def compiled(images, strength, norm):
         traces.append(1)
-        return adversarial.perturb(network, images, anchors=tf.constant(ANCHORS), strength=strength, norm=norm)
+        return adversarial.perturb(
+            network, images, anchors=tf.constant(ANCHORS), maps=scales.YOLOV4, strength=strength, norm=norm
+        )
 
     for side, strength, norm in ((64, 0.01, SIGN), (96, 0.05, L2)):
         images = _images(3, side=side, batch=1)
@@ -245,6 +255,7 @@ def test_no_gradient_flows_through_the_result():
             lambda p, training: [2 * p],
             images,
             anchors=ANCHORS,
+            maps=scales.YOLOV4,
             strength=0.1,
             norm=SIGN,
             true_loss=lambda m: m[0][0, 0, 0, 0],

@@ -60,7 +60,7 @@ def _assign(boxes, classes, num_classes=3):
         RELEASED,
         0.213,
         num_classes=num_classes,
-        found=scales.YOLOV4,
+        maps=scales.YOLOV4,
         grids=[(8, 8), (4, 4), (2, 2)],
     )
 
@@ -107,7 +107,7 @@ def test_answers_of_yolov4_tiny(box, answers):
         TINY,
         1.0,
         num_classes=2,
-        found=scales.TINY,
+        maps=scales.TINY,
         grids=[(26, 26), (13, 13)],
     )
     positive = ops.convert_to_numpy(found.positive)[0, 0]
@@ -116,3 +116,21 @@ def test_answers_of_yolov4_tiny(box, answers):
     centre = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
     assert ops.convert_to_numpy(found.columns)[0, 0].tolist() == [centre[0] // 16, centre[0] // 32]
     assert ops.convert_to_numpy(found.rows)[0, 0].tolist() == [centre[1] // 16, centre[1] // 32]
+
+
+def test_truths_share_the_cells_of_the_map_that_their_anchor_is_on():
+    # Two and four anchors a map. Both truths of 23 x 27 are anchor 1's, the first of stride 32 and so answer 2; their
+    # centres (40, 40) and (56, 40) are in one cell of 32 pixels and in two of 16.
+    found = assign.assign(
+        np.asarray([[[28.5, 26.5, 51.5, 53.5], [44.5, 26.5, 67.5, 53.5]]], np.float32),
+        np.asarray([[0, 1]], np.int32),
+        TINY,
+        1.0,
+        num_classes=2,
+        maps=(scales.Scale(16, (4, 0)), scales.Scale(32, (1, 5, 2, 0))),
+        grids=[(6, 6), (3, 3)],
+    )
+    expected = [[0, 0, 1, 0, 0, 0]] * 2
+    np.testing.assert_array_equal(ops.convert_to_numpy(found.positive)[0], expected)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found.weight)[0], np.asarray(expected) / 2)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found.class_targets)[0, :, 2], [[1, 1], [1, 1]])

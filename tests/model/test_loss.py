@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from model import box_loss, decode, loss
+from model import box_loss, decode, loss, scales
 from model.config import LossConfig
+from model.scales import Scale
 
 ANCHORS = np.asarray(
     [(12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)], np.float32
@@ -17,6 +18,8 @@ SCALE = np.asarray([1.2, 1.1, 1.05], np.float32)
 YOLOV4 = (ANCHORS, ((8, (0, 1, 2)), (16, (3, 4, 5)), (32, (6, 7, 8))), SCALE)  # strides and masks of cfg/yolov4.cfg
 TINY_ANCHORS = np.asarray([(10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)], np.float32)
 TINY = (TINY_ANCHORS, ((16, (1, 2, 3)), (32, (3, 4, 5))), np.asarray([1.05, 1.2], np.float32))  # cfg/yolov4-tiny.cfg
+CUSTOM = (TINY_ANCHORS, ((16, (0, 1, 2)), (32, (3, 4, 5))), TINY[2])  # cfg/yolov4-tiny-custom.cfg
+UNEVEN = (TINY_ANCHORS, ((16, (4, 0)), (32, (1, 5, 2, 0))), TINY[2])  # unsorted, two and four, 0 on both, 3 on none
 
 
 def _xyxy(cx, cy, w, h):
@@ -45,9 +48,10 @@ def _settings(**changed):
     return loss.LossSettings(**{k: tf.constant(v, tf.float32) for k, v in (value | changed).items()})
 
 
-def _maps(seed, classes=3, batch=2, scale=1.0, strides=(8, 16, 32)):
+def _maps(seed, classes=3, batch=2, scale=1.0, outputs=YOLOV4[1]):
     rng = np.random.default_rng(seed)
-    return [(scale * rng.normal(size=(batch, 64 // s, 64 // s, 3 * (5 + classes)))).astype(np.float32) for s in strides]
+    shapes = [(batch, 64 // stride, 64 // stride, len(mask) * (5 + classes)) for stride, mask in outputs]
+    return [(scale * rng.normal(size=shape)).astype(np.float32) for shape in shapes]
 
 
 def _sigmoid(x):
@@ -75,8 +79,8 @@ def _slow_loss(maps, boxes, classes, value, network=YOLOV4):
 
     An anchor that is on no mask has no part in it, not even in who is best (docs/yolov4.md).
     """
-    anchors, scales, scale_xy = network
-    used = sorted({n for _, mask in scales for n in mask})
+    anchors, outputs, scale_xy = network
+    used = sorted({n for _, mask in outputs for n in mask})
     box_term = objectness = class_term = 0.0
     for b in range(len(boxes)):
         truths = [(box, c) for box, c in zip(boxes[b], classes[b], strict=True) if c >= 0]
@@ -86,16 +90,16 @@ def _slow_loss(maps, boxes, classes, value, network=YOLOV4):
             overlap = [min(w, a[0]) * min(h, a[1]) for a in anchors]
             ious = [o / (w * h + a[0] * a[1] - o) for o, a in zip(overlap, anchors, strict=True)]
             best = max(used, key=lambda n: ious[n])
-            for k, (s, mask) in enumerate(scales):
+            for k, (s, mask) in enumerate(outputs):
                 for a, n in enumerate(mask):
                     if n == best or ious[n] > value["iou_threshold"]:
                         cell = (k, int((box[1] + box[3]) / 2 // s), int((box[0] + box[2]) / 2 // s), a)
                         answers.setdefault(cell, []).append((box, c))
-        for k, (s, mask) in enumerate(scales):
-            raw = maps[k][b].reshape(64 // s, 64 // s, 3, -1).astype(np.float64)
+        for k, (s, mask) in enumerate(outputs):
+            raw = maps[k][b].reshape(64 // s, 64 // s, len(mask), -1).astype(np.float64)
             for j in range(64 // s):
                 for i in range(64 // s):
-                    for a in range(3):
+                    for a in range(len(mask)):
                         t = raw[j, i, a]
                         cx = s * (i + scale_xy[k] * _sigmoid(t[0]) - (scale_xy[k] - 1) / 2)
                         cy = s * (j + scale_xy[k] * _sigmoid(t[1]) - (scale_xy[k] - 1) / 2)
@@ -124,7 +128,7 @@ def _slow_loss(maps, boxes, classes, value, network=YOLOV4):
     return {"box": box_term / len(boxes), "objectness": objectness / len(boxes), "class": class_term / len(boxes)}
 
 
-@pytest.mark.parametrize("network", [YOLOV4, TINY], ids=["yolov4", "yolov4-tiny"])
+@pytest.mark.parametrize("network", [YOLOV4, TINY, CUSTOM, UNEVEN], ids=["yolov4", "tiny", "custom", "uneven"])
 @pytest.mark.parametrize(
     "changed",
     [
@@ -145,12 +149,20 @@ def test_the_loss_is_that_of_a_slow_loop_over_cells(changed, network):
     classes[0, :3] = [0, 2, 1]
     boxes[1, 1] = [20, 5, 40, 41]  # padding before it
     classes[1, 1] = 2
-    anchors, scales, scale_xy = network
-    maps = _maps(7, strides=[stride for stride, _ in scales])
+    anchors, outputs, scale_xy = network
+    maps = _maps(7, outputs=outputs)
     plain = {"iou_threshold": 0.213, "ignore_threshold": 0.7, "label_smoothing": 0.0, "objectness_gamma": 0.0}
     value = {"box": "ciou", **plain, **changed}
     expected = _slow_loss(maps, boxes, classes, value, network)
-    found = loss.detection_loss([tf.constant(m) for m in maps], boxes, classes, anchors, scale_xy, _settings(**changed))
+    found = loss.detection_loss(
+        [tf.constant(m) for m in maps],
+        boxes,
+        classes,
+        anchors,
+        scale_xy,
+        _settings(**changed),
+        [Scale(*output) for output in outputs],
+    )
     for name, number in expected.items():
         assert float(found[name]) == pytest.approx(number, rel=2e-5), name
     assert float(found["total"]) == pytest.approx(sum(expected.values()), rel=2e-5)
@@ -160,8 +172,8 @@ def test_weights_scale_their_own_term_alone():
     boxes = np.asarray([[[10, 10, 40, 50]]] * 2, np.float32)
     classes = np.asarray([[1]] * 2, np.int32)
     maps = _maps(3)
-    plain = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings())
-    heavy = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings(box_weight=3.0))
+    plain = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings(), scales.YOLOV4)
+    heavy = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings(box_weight=3.0), scales.YOLOV4)
     assert float(heavy["box"]) == pytest.approx(3 * float(plain["box"]), rel=1e-6)
     for name in ("objectness", "class"):
         assert float(heavy[name]) == float(plain[name])
@@ -176,7 +188,7 @@ def test_gradients_stay_finite_whatever_the_maps_and_padding(seed, scale, kind):
     classes = np.asarray([[0, -1, -1], [-1, -1, -1]], np.int32)
     with tf.GradientTape() as tape:
         tape.watch(maps)
-        total = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings(box=kind))["total"]
+        total = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, _settings(box=kind), scales.YOLOV4)["total"]
     assert np.isfinite(float(total))
     for gradient in tape.gradient(total, maps):
         assert np.all(np.isfinite(gradient.numpy()))
@@ -185,7 +197,7 @@ def test_gradients_stay_finite_whatever_the_maps_and_padding(seed, scale, kind):
 def test_decoding_is_the_formula_of_the_paper():
     maps = [np.zeros((1, 64 // s, 64 // s, 3 * 8), np.float32) for s in (8, 16, 32)]
     maps[1][0, 2, 1, 8:16] = [0.3, -0.2, 0.1, -0.4, 1.0, 0.0, 2.0, -1.0]  # stride 16, row 2, column 1, anchor 1
-    boxes, objectness, classes = (ops.convert_to_numpy(x) for x in decode.boxes(maps, ANCHORS, SCALE))
+    boxes, objectness, classes = (ops.convert_to_numpy(x) for x in decode.boxes(maps, ANCHORS, SCALE, scales.YOLOV4))
     place = 8 * 8 * 3 + (2 * 4 + 1) * 3 + 1
     cx = 16 * (1 + 1.1 * _sigmoid(0.3) - 0.05)
     cy = 16 * (2 + 1.1 * _sigmoid(-0.2) - 0.05)
@@ -199,7 +211,13 @@ def test_decoding_is_the_formula_of_the_paper():
 def _terms(boxes, maps=None, **changed):
     classes = np.zeros((1, len(boxes)), np.int32)
     found = loss.detection_loss(
-        maps or _maps(11, batch=1), np.asarray([boxes], np.float32), classes, ANCHORS, SCALE, _settings(**changed)
+        maps or _maps(11, batch=1),
+        np.asarray([boxes], np.float32),
+        classes,
+        ANCHORS,
+        SCALE,
+        _settings(**changed),
+        scales.YOLOV4,
     )
     return {name: float(found[name]) for name in ("box", "objectness", "class")}
 
@@ -252,7 +270,7 @@ def test_another_kind_of_box_term_traces_nothing_new():
     def box_term(vector):
         traces.append(1)
         value = loss.LossSettings(*tf.unstack(vector, num=len(loss.LossSettings._fields)))
-        return loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, value)["box"]
+        return loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, value, scales.YOLOV4)["box"]
 
     found = [float(box_term(tf.constant(loss.settings(LossConfig(box=kind))))) for kind in box_loss.KINDS]
     assert len(traces) == 1

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from model import detector, loss
+from model import detector, loss, scales
 from model.config import DetectorConfig, LossConfig
 from model.dropblock import DropBlock
 from model.normalization import BatchNorm
@@ -56,6 +56,7 @@ def total(raw_maps: Any) -> Any:
         ops.convert_to_tensor(np.float32([[4 + 5 * k, 5 + 5 * k] for k in range(9)])),
         ops.convert_to_tensor(np.float32([1.2, 1.1, 1.05])),
         loss.settings(config),
+        scales.YOLOV4,
     )
     return terms["total"]
 

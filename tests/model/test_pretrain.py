@@ -110,7 +110,7 @@ def test_the_command_writes_what_a_detector_starts_from(folders, tmp_path, capsy
     assert info.detector.dropblock_place == "none"
     # the backbone is the trained one; what follows is what a fresh detector of this seed has
     fresh = detector.build(info.detector, 3)
-    initialize.initialize(fresh, 3)
+    initialize.initialize(fresh, 3, 3)
     for layer, other in zip(model.layers, fresh.layers, strict=True):
         for given, new in zip(layer.weights, other.weights, strict=True):
             same = np.array_equal(np.asarray(given.value), np.asarray(new.value))

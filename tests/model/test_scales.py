@@ -3,17 +3,18 @@
 import pytest
 
 from model import scales
+from model.config import YOLOV4_TINY, DetectorConfig
 
 
 def test_masks_are_those_of_the_released_cfgs() -> None:
-    assert [(scale.stride, scale.mask) for scale in scales.of_maps(3)] == [
+    assert [(scale.stride, scale.mask) for scale in scales.of_config(DetectorConfig())] == [
         (8, (0, 1, 2)),
         (16, (3, 4, 5)),
         (32, (6, 7, 8)),
     ]
-    assert [(scale.stride, scale.mask) for scale in scales.of_maps(2)] == [(16, (1, 2, 3)), (32, (3, 4, 5))]
+    assert [(scale.stride, scale.mask) for scale in scales.of_config(YOLOV4_TINY)] == [(16, (1, 2, 3)), (32, (3, 4, 5))]
     with pytest.raises(ValueError, match=r"output maps: expected 3 \(yolov4\) or 2 \(yolov4-tiny\), got 4"):
-        scales.of_maps(4)
+        scales.of_masks([(0,), (1,), (2,), (3,)])
 
 
 def test_anchors_of_our_own_stand_where_one_answers() -> None:

@@ -15,7 +15,7 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from model import decode, detector, loss
+from model import decode, detector, loss, scales
 from model.config import DetectorConfig, LossConfig, Place, Shortcut, ShortcutNormalization
 from model.dropblock import DropBlock
 from model.initialize import initialize
@@ -55,7 +55,7 @@ def step(config: DetectorConfig, rate: float = 0.0, *, large: bool = False) -> S
         (LARGE, np.concatenate([BOXES, 2 * BOXES]), np.tile(LABELS, (2, 1))) if large else (IMAGES, BOXES, LABELS)
     )
     model = detector.build(config, CLASSES)
-    initialize(model, seed=3)
+    initialize(model, CLASSES, seed=3)
     for layer in model.layers:
         if isinstance(layer, DropBlock):  # tensors, as a train step gives them
             layer.rate, layer.seed = tf.constant(rate), tf.constant([1, 2])
@@ -68,7 +68,7 @@ def step(config: DetectorConfig, rate: float = 0.0, *, large: bool = False) -> S
         outputs = dict(zip(names, inside([images], training=True), strict=True))
         maps = [outputs[f"head{stride}_output"] for stride in (8, 16, 32)]
         losses = loss.detection_loss(
-            maps, boxes, labels, ANCHORS, tf.constant(config.scale_xy), loss.settings(LossConfig())
+            maps, boxes, labels, ANCHORS, tf.constant(config.scale_xy), loss.settings(LossConfig()), scales.YOLOV4
         )
     gradients = tape.gradient(losses["total"], list(trainable.values()))
     return Step(
@@ -234,7 +234,9 @@ def terms(
     tensors = [tf.constant(one) for one in raw]
     with tf.GradientTape() as tape:
         tape.watch(tensors)
-        losses = loss.detection_loss(tensors, BOXES, LABELS, ANCHORS, tf.constant(scale_xy), loss.settings(config))
+        losses = loss.detection_loss(
+            tensors, BOXES, LABELS, ANCHORS, tf.constant(scale_xy), loss.settings(config), scales.YOLOV4
+        )
     gradients = tape.gradient(losses["total"], tensors)
     split = [ops.convert_to_numpy(g).reshape(*g.shape[:3], 3, 5 + CLASSES) for g in gradients]
     return {name: float(value) for name, value in losses.items()}, split
@@ -274,8 +276,8 @@ def test_grid_sensitivity_reaches_objectness_through_the_ignore_rule_alone() -> 
 def test_grid_sensitivity_moves_decoded_centres_as_the_formula_says() -> None:
     config = DetectorConfig(scale_xy_8=1.3, scale_xy_16=1.6, scale_xy_32=2.0)
     raw = maps(1)
-    plain = ops.convert_to_numpy(decode.boxes(raw, ANCHORS, (1.0, 1.0, 1.0))[0])
-    found = decode.boxes(raw, ANCHORS, config.scale_xy)
+    plain = ops.convert_to_numpy(decode.boxes(raw, ANCHORS, (1.0, 1.0, 1.0), scales.YOLOV4)[0])
+    found = decode.boxes(raw, ANCHORS, config.scale_xy, scales.YOLOV4)
     moved, start = ops.convert_to_numpy(found[0]), 0
     for one, stride, scale in zip(raw, (8, 16, 32), (1.3, 1.6, 2.0), strict=True):
         sigma = 1 / (1 + np.exp(-one.reshape(2, -1, 5 + CLASSES)[..., :2].astype(np.float64)))
@@ -284,5 +286,5 @@ def test_grid_sensitivity_moves_decoded_centres_as_the_formula_says() -> None:
         np.testing.assert_allclose(moved[:, part] - plain[:, part], np.tile(shift, 2), atol=1e-3)
         start = part.stop
     assert start == moved.shape[1] == 3 * (64 + 16 + 4)
-    for scores, others in zip(found[1:], decode.boxes(raw, ANCHORS, (1.0, 1.0, 1.0))[1:], strict=True):
+    for scores, others in zip(found[1:], decode.boxes(raw, ANCHORS, (1.0, 1.0, 1.0), scales.YOLOV4)[1:], strict=True):
         np.testing.assert_array_equal(scores, others)

@@ -54,6 +54,69 @@ def test_a_folder_is_seen_and_drawn(
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "ü c.png"]
 
 
+def damage(folder: Path) -> dict[str, str]:
+    """Files of a folder that are no picture, each in its way; name -> what must be said of it."""
+    whole = (folder / "b.png").read_bytes()
+    (folder / "page.jpg").write_text("<html>not found</html>")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "cut.png").write_bytes(whole[:60])
+    start = whole.index(b"IDAT") + 30
+    (folder / "worm.png").write_bytes(
+        whole[:start] + bytes(99) + whole[start + 99 :]
+    )  # its header and its end are whole
+    np.save(folder / "x.npy", np.zeros((5, 5)))
+    words = "expected a picture, got"
+    return {
+        "page.jpg": f"{words} a file without the header",
+        "empty.png": f"{words} an empty file",
+        "cut.png": "expected a whole picture, got a file that was cut short",
+        "worm.png": "expected a picture",
+        "x.npy": "expected an array of float32",
+    }
+
+
+def test_what_is_no_picture_in_a_folder_is_skipped_with_a_word(
+    weights: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = damage(folder)
+    out = tmp_path / "out"
+    arguments = ["--weights", str(weights), "--json", "--out", str(out)]
+    assert command.main(["predict", str(folder), str(folder / "deep" / "*"), *arguments]) == 0
+    seen, told = capsys.readouterr()
+    assert [Path(one["image"]).name for one in json.loads(seen)] == ["a.JPG", "b.png", "ü c.png"]
+    lines = told.splitlines()
+    assert len(lines) == len(wrong)
+    for name, words in wrong.items():
+        (line,) = [line for line in lines if line.startswith(f"{folder / name}: ")]
+        assert words in line
+        assert line.endswith("; skipped")
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "ü c.png"]
+
+
+@pytest.mark.parametrize("name", ["page.jpg", "empty.png", "cut.png", "worm.png", "x.npy"])
+def test_one_that_is_named_is_an_error_still(
+    name: str, weights: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = damage(folder)[name]
+    path = folder / name
+    assert command.main(["predict", str(folder / "b.png"), str(path), "--weights", str(weights), "--json"]) == 2
+    out, told = capsys.readouterr()
+    assert out == ""
+    assert told.startswith(f"{path}: ")
+    assert words in told
+    assert "skipped" not in told
+
+
+def test_a_folder_without_any_picture_that_can_be_read(
+    weights: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(folder)
+    for name in ("a.JPG", "b.png", "worm.png"):
+        (folder / name).unlink()
+    assert command.main(["predict", str(folder), "--weights", str(weights)]) == 2
+    assert f"{folder}: expected pictures that can be read, got none" in capsys.readouterr().err
+
+
 def test_an_array_is_what_the_network_sees(
     weights: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

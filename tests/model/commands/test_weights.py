@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from model.commands import shared, weights
-from model.commands.darknet_weights import COCO_NAMES
 from model.config import YOLOV4_TINY, PostConfig
 from model.darknet import topology
+from model.darknet.coco import NAMES as COCO_NAMES
+from model.darknet.source import Said
 from model.darknet.weights import WeightsError
 
 
@@ -22,18 +23,6 @@ def test_sizes_are_height_by_width(text: str, size: tuple[int, int]) -> None:
 def test_other_sizes_are_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected a"):
         shared.read_size(text)
-
-
-def test_names_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.names"
-    path.write_bytes("\ufefftraffic light\r\nübung \n\n".encode())
-    assert weights.read_names(path) == ("traffic light", "übung")
-    path.write_bytes(b"\n \n")
-    with pytest.raises(ValueError, match=r"a.names: expected a class name a line, got none"):
-        weights.read_names(path)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="expected a text file"):
-        weights.read_names(path)
 
 
 def test_coco_names() -> None:
@@ -61,7 +50,7 @@ def test_a_darknet_file_tells_variant_and_classes_by_its_length(tmp_path: Path) 
     assert weights.find(three).class_names == ("class 0", "class 1", "class 2")
     names = tmp_path / "names"
     names.write_text("a\nb\nc\n")
-    assert weights.find(three, names=names).class_names == ("a", "b", "c")
+    assert weights.find(three, Said(names=names)).class_names == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +67,7 @@ def test_darknet_files_of_another_length_are_refused_with_counts(
 ) -> None:
     path = tiny_file(tmp_path / "a.weights", 3, floats)
     with pytest.raises(WeightsError, match=words) as refused:
-        weights.find(path, **options)  # type: ignore[arg-type]
+        weights.find(path, Said(**options))  # type: ignore[arg-type]
     assert any(character.isdigit() for character in str(refused.value))
 
 

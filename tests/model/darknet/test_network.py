@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from model import detector, tiny
+from model import decode, decode_arrays, detector, normalization, scales, tiny
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import convert, topology
 from model.summary import summarize
 
 
-@pytest.mark.parametrize("name", ["small", "small_dropblock", "tiny", "narrow_tiny"])
+@pytest.mark.parametrize("name", ["small", "small_dropblock", "tiny", "narrow_tiny", "custom_tiny", "uneven_tiny"])
 def test_heads_agree_with_opencv(golden: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from agreement import check_against_opencv
     from cases import CASES
@@ -22,10 +22,33 @@ def test_heads_agree_with_opencv(golden: Path, name: str, monkeypatch: pytest.Mo
     check_against_opencv(golden, next(case for case in CASES if case.name == name), monkeypatch)
 
 
+@pytest.mark.parametrize("name", ["custom_tiny", "uneven_tiny"])
+def test_boxes_of_any_masks_agree_with_opencv(golden: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agreement import OPENCV_EPSILON, filled
+    from cases import ANCHORS, CASES, SEED
+    from seeded import picture
+
+    case = next(case for case in CASES if case.name == name)
+    (height, width), maps = case.sizes[0], scales.of_config(case.config)
+    with np.load(golden / "heads.npz") as stored:
+        expected = np.concatenate([stored[f"{name}/{height}x{width}/boxes_{number}"] for number in range(2)])
+    with monkeypatch.context() as patched:
+        patched.setattr(normalization, "EPSILON", OPENCV_EPSILON)
+        raw = [np.asarray(one) for one in filled(case)(picture(height, width, SEED)[None], training=False)]
+    for boxes_of in (decode.boxes, decode_arrays.boxes):
+        boxes, objectness, _ = (np.asarray(x)[0] for x in boxes_of(raw, ANCHORS["yolov4-tiny"], (1.05, 1.05), maps))
+        centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        np.testing.assert_allclose(centres / (width, height), expected[:, :2], atol=1e-4)
+        # an edge at 108 px is a float32 of steps of 1e-5 px: of a box thinner than 0.01 px little is left
+        np.testing.assert_allclose(sizes / (width, height), expected[:, 2:4], rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(objectness, expected[:, 4], atol=1e-3)
+
+
 CONFIGS = [
     DetectorConfig(width=0.125, depth=0.34),
     DetectorConfig(width=0.25, depth=0.5, sam=True, shortcut="per_channel", dropblock_place="both"),
     DetectorConfig(width=0.3, depth=0.2, shortcut="per_feature", dropblock_place="neck"),
+    DetectorConfig(width=0.125, depth=0.1, masks="0,1/2/3,8,4,5"),
 ]
 
 
@@ -34,9 +57,9 @@ def test_names_and_shapes_are_those_of_the_network(config: DetectorConfig) -> No
     _compare_names(detector.build(config, 3), topology.sections(config, 3))
 
 
-@pytest.mark.parametrize("width", [1.0, 0.3])
-def test_names_and_shapes_are_those_of_yolov4_tiny(width: float) -> None:
-    config = replace(YOLOV4_TINY, width=width)
+@pytest.mark.parametrize("changed", [{}, {"width": 0.3}, {"masks": "0/1,2,3,4"}])
+def test_names_and_shapes_are_those_of_yolov4_tiny(changed: dict[str, Any]) -> None:
+    config = replace(YOLOV4_TINY, **changed)
     _compare_names(detector.build(config, 3), topology.sections(config, 3))
 
 

@@ -8,6 +8,7 @@ import pytest
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import cfg, convert, matching, source, target, topology
 from model.darknet.cfg import CfgError
+from model.darknet.source import Said
 from model.darknet.weights import WeightsError
 
 SMALL = DetectorConfig(width=0.05, depth=0.1, sam=True)
@@ -29,10 +30,11 @@ def test_three_files_hold_a_detector(tmp_path: Path, given: dict[str, np.ndarray
     assert [file.name for file in files] == ["mine.weights", "mine.cfg", "mine.names"]
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(file.name for file in files)
     assert (tmp_path / "mine.names").read_text(encoding="utf-8") == "ring\nhäkchen\ndot 3\n"
-    found = source.read(path, cfg_path=source.cfg_beside(path))
+    found = source.read(path)
     assert (found.config, found.class_names, found.anchors) == (SMALL, NAMES, OWN_ANCHORS)
     assert (found.height, found.width, found.fit) == (64, 96, "letterbox")
     assert found.loaded.left == ()
+    assert (found.cfg_path, found.note) == (tmp_path / "mine.cfg", "")
     for name, values in given.items():
         np.testing.assert_array_equal(found.loaded.weights[name], values)
     target.write(path, SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)  # ours may be replaced
@@ -43,7 +45,7 @@ def test_the_variant_follows_from_the_length(tmp_path: Path) -> None:
     path = tmp_path / "tiny.weights"
     zeros = {p.name: np.zeros(convert.keras_shape(p), np.float32) for s in sections for p in s.stored}
     convert.write(path, sections, zeros)
-    found = source.read(path, size=(320, 512))
+    found = source.read(path, Said(size=(320, 512)))
     assert (found.config.variant, found.class_names) == ("yolov4-tiny", ("class 0", "class 1"))
     assert (found.height, found.width, found.fit) == (320, 512, "stretch")
     assert found.anchors == source.ANCHORS["yolov4-tiny"]
@@ -62,9 +64,8 @@ def test_a_partial_file_needs_class_names(tmp_path: Path, given: dict[str, np.nd
     path = tmp_path / "mine.conv.20"
     floats = matching.count_floats(sections[:20])
     path.write_bytes((tmp_path / "whole.weights").read_bytes()[: 20 + 4 * floats])
-    with pytest.raises(ValueError, match="expected class names beside it, got none"):
-        source.read(path, config=SMALL)
-    found = source.read(path, config=SMALL, class_names=("a", "b"))
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    found = source.read(path, Said(cfg=tmp_path / "whole.cfg", names=tmp_path / "two.txt"), other_classes=True)
     assert found.class_names == ("a", "b")
     assert {section.name for section in found.loaded.left} == {s.name for s in sections[20:] if s.stored}
 
@@ -74,14 +75,17 @@ def test_a_cfg_and_its_weights_must_agree(tmp_path: Path, given: dict[str, np.nd
     target.write(path, SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)
     other = tmp_path / "other.cfg"
     other.write_text(target.render(SMALL, ("a", "b"), OWN_ANCHORS, height=64, width=64), encoding="utf-8")
-    with pytest.raises(WeightsError, match="floats for 2 classes"):
-        source.read(path, cfg_path=other)
-    with pytest.raises(ValueError, match="expected 5 classes, got 3"):
-        source.read(path, cfg_path=tmp_path / "mine.cfg", num_classes=5)
+    with pytest.raises(
+        WeightsError, match=r"expected weights of yolov4 with 2 classes, as .* got those of yolov4 with 3"
+    ):
+        source.read(path, Said(cfg=other))
+    with pytest.raises(ValueError, match=r"--classes: expected 3, as .*mine\.cfg says, got 5"):
+        source.read(path, Said(num_classes=5))
+    with pytest.raises(ValueError, match=r"--variant: expected yolov4, as .*mine\.cfg says, got yolov4-tiny"):
+        source.read(path, Said(variant="yolov4-tiny"))
     other.write_text("[net]\n", encoding="utf-8")
     with pytest.raises(CfgError, match="expected \\[yolo\\] sections"):
-        source.read(path, cfg_path=other)
-    assert source.cfg_beside(tmp_path / "absent.weights") is None
+        source.read(path, Said(cfg=other))
 
 
 def test_what_darknet_cannot_be_told_is_refused(tmp_path: Path, given: dict[str, np.ndarray]) -> None:

@@ -54,8 +54,12 @@ GOOD = struct.pack("<3iQ", 0, 2, 5, 0)
         (struct.pack(">3iQ", 0, 2, 5, 0) + VALUES.tobytes(), "its bytes are in the wrong order"),
         (struct.pack("<3iQ", -1, 2, 5, 0) + VALUES.tobytes(), "expected a version like 0.2 at its start, got -1.2"),
         (struct.pack("<3iQ", 2_000_000_000, 2, 5, 0) + VALUES.tobytes(), "got 2000000000.2"),
-        (b"PK\3\4" + b"\0" * 40, "expected a version like 0.2"),
-        (b"# a text file, not weights at all\n", "expected a version like 0.2"),
+        (b"PK\3\4" + b"\0" * 40, r"got a ZIP archive, as checkpoints \(\.keras\) and PyTorch's files are"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "got an HDF5 file"),
+        (b"# a text file, not weights at all\n", "got a text that begins with '# a text file, not w'"),
+        (b"<!DOCTYPE html>\n<html>", "got a text that begins with '<!DOCTYPE html>'"),  # a download page
+        (b"[net]\nbatch=64\nwidth=416\n", "got a text that begins with '.net.'"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "got a Git LFS pointer in place of the file"),
     ],
 )
 def test_wrong_files_are_told_in_a_sentence(tmp_path: Path, content: bytes, words: str) -> None:

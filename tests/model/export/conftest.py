@@ -20,6 +20,7 @@ def _card(output: Output = "maps", **changes: Any) -> Card:
     fields: dict[str, Any] = {
         "class_names": ("a", "b", "ç c"),
         "anchors": ANCHORS,
+        "masks": ((0, 1, 2), (3, 4, 5), (6, 7, 8)),
         "scale_xy": (1.2, 1.1, 1.05),
         "height": 64,
         "width": 96,

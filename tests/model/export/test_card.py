@@ -12,6 +12,7 @@ from model.export import card as cards
 from model.export.card import Card, ExportError, Output
 
 ANCHORS = tuple((8.0 * k, 10.0 * k) for k in range(1, 10))
+MASKS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))
 
 
 def test_read_back_as_written(card: Callable[..., Card]) -> None:
@@ -33,6 +34,29 @@ def test_shapes(card: Callable[..., Card], output: Output, shapes: dict[str, tup
     assert card(output).shapes() == shapes
 
 
+def test_each_output_map_has_as_many_anchors_as_its_mask(card: Callable[..., Card]) -> None:
+    # 64 x 96 pixels, three classes, so 8 channels an anchor: 2, 1 and 4 anchors on grids of 96, 24 and 6 cells
+    uneven = ((3, 0), (8,), (1, 2, 5, 0))
+    assert card(masks=uneven).shapes() == {
+        "stride_8": (1, 8, 12, 16),
+        "stride_16": (1, 4, 6, 8),
+        "stride_32": (1, 2, 3, 32),
+    }
+    assert card("candidates", masks=uneven).shapes()["boxes"] == (1, 2 * 96 + 24 + 4 * 6, 4)
+    plain = json.loads(cards.to_json(card(masks=uneven)))
+    assert plain["masks"] == [[3, 0], [8], [1, 2, 5, 0]]  # for those who decode raw maps elsewhere
+
+
+@pytest.mark.parametrize(("number", "masks"), [(3, MASKS), (2, ((1, 2, 3), (3, 4, 5)))])
+def test_a_file_of_before_it_told_masks_has_the_released_ones(
+    card: Callable[..., Card], number: int, masks: tuple[tuple[int, ...], ...]
+) -> None:
+    one = card(masks=masks, scale_xy=(1.1,) * number)
+    plain = json.loads(cards.to_json(one))
+    del plain["masks"]
+    assert cards.from_json(json.dumps(plain), "file") == one
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -40,7 +64,13 @@ def test_shapes(card: Callable[..., Card], output: Output, shapes: dict[str, tup
         ({"class_names": []}, "class_names: expected at least one class"),
         ({"anchors": [[1, 2]]}, "anchors: expected 9 pairs, got 1"),
         ({"anchors": [[1, 2]] * 8 + [[0, 1]]}, "anchors: expected sizes above 0"),
-        ({"scale_xy": [1.0]}, r"output maps: expected 3 \(yolov4\) or 2 \(yolov4-tiny\), got 1"),
+        ({"scale_xy": [1.0]}, "scale_xy: expected 3 numbers, got"),
+        ({"masks": [[0]]}, r"output maps: expected 3 \(yolov4\) or 2 \(yolov4-tiny\), got 1"),
+        ({"masks": [[0, 1], [2], [9]]}, "anchors: expected 10 pairs, got 9"),
+        ({"masks": [[0, 1], [2], []]}, "masks: expected different places of anchors on each output map"),
+        ({"masks": [[0, 1], [2, 2], [3]]}, "masks: expected different places"),
+        ({"masks": [[0, 1], [-1], [3]]}, "masks: expected different places"),
+        ({"masks": [["a"], [0], [1]]}, "damaged"),
         ({"height": 100}, "input: expected multiples of 32"),
         ({"fit": "crop"}, "fit: expected 'stretch' or 'letterbox', got 'crop'"),
         ({"output": "boxes"}, "output: expected"),
@@ -63,4 +93,4 @@ def test_anything_else_is_an_export_error(content: bytes | str) -> None:
 
 def test_post_settings_belong_to_nms_alone() -> None:
     with pytest.raises(ValueError, match="post: expected settings with NMS alone"):
-        Card(("a",), ANCHORS, (1.2, 1.1, 1.05), 64, 64, "stretch", "maps", PostConfig())
+        Card(("a",), ANCHORS, MASKS, (1.2, 1.1, 1.05), 64, 64, "stretch", "maps", PostConfig())

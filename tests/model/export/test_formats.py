@@ -28,6 +28,11 @@ FORMATS: dict[str, tuple[Any, str]] = {
     "saved_model": (saved_model, ""),
     "tflite": (tflite, ".tflite"),
 }
+OF_TINY: dict[str, Any] = {
+    "anchors": ANCHORS["yolov4-tiny"],
+    "masks": ((1, 2, 3), (3, 4, 5)),
+    "scale_xy": (1.05, 1.05),
+}
 LOOSE = PostConfig(score=0.01, nms_iou=0.4, max_candidates=150, max_detections=40)
 
 Cards = Callable[..., Card]
@@ -64,7 +69,8 @@ def test_a_file_gives_what_the_model_gives(
     path = written(kind, output)
     found, run = FORMATS[kind][0].open_file(path)
     assert found == card(output)  # classes, anchors, sizes and settings are in the file
-    network, keras_network = ExportedNetwork(str(path), found, run), KerasNetwork(model, found.anchors, found.scale_xy)
+    network = ExportedNetwork(str(path), found, run)
+    keras_network = KerasNetwork(model, found.anchors, found.scale_xy, found.maps)
     if output == "maps":
         expected = keras_network.maps(picture)
         got = network.maps(picture)
@@ -93,12 +99,15 @@ def test_opencv_runs_the_onnx_file(
 ) -> None:
     path, told = written("onnx", "maps"), card()
     if of == "tiny":
-        path, told = tmp_path / "tiny.onnx", card(anchors=ANCHORS["yolov4-tiny"], scale_xy=(1.05, 1.05))
+        path, told = (
+            tmp_path / "tiny.onnx",
+            card(**OF_TINY),
+        )
         model = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3))
         onnx_format.write(path, model, told)
     network = cv2.dnn.readNetFromONNX(str(path))
     network.setInput(picture, "images")
-    expected = KerasNetwork(model, told.anchors, told.scale_xy).maps(picture)
+    expected = KerasNetwork(model, told.anchors, told.scale_xy, told.maps).maps(picture)
     for name, raw in zip(expected, network.forward(list(expected)), strict=True):
         np.testing.assert_allclose(raw.reshape(expected[name].shape), expected[name], atol=2e-4)
 
@@ -107,10 +116,10 @@ def test_tiny_goes_out_too(
     card: Cards, fill: Callable[[keras.Model], keras.Model], picture: Images, tmp_path: Path
 ) -> None:
     model = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3))
-    of_tiny = card(anchors=ANCHORS["yolov4-tiny"], scale_xy=(1.05, 1.05))
+    of_tiny = card(**OF_TINY)
     tflite.write(tmp_path / "tiny.tflite", model, of_tiny)
     network = ExportedNetwork("tiny", *tflite.open_file(tmp_path / "tiny.tflite"))
-    expected = KerasNetwork(model, of_tiny.anchors, of_tiny.scale_xy)
+    expected = KerasNetwork(model, of_tiny.anchors, of_tiny.scale_xy, of_tiny.maps)
     for name, raw in expected.maps(picture).items():
         np.testing.assert_allclose(network.maps(picture)[name], raw, atol=2e-4)
     post = PostConfig(score=0.2)
@@ -126,7 +135,7 @@ def test_float16_halves_a_tflite_file(
     tflite.write(path, model, card(), dtype="float16")
     assert path.stat().st_size < 0.6 * written("tflite", "maps").stat().st_size
     network = ExportedNetwork("half", *tflite.open_file(path))
-    expected = KerasNetwork(model, card().anchors, card().scale_xy).maps(picture)
+    expected = KerasNetwork(model, card().anchors, card().scale_xy, card().maps).maps(picture)
     for name, raw in network.maps(picture).items():
         assert 0 < np.abs(raw - expected[name]).max() < 0.03  # outputs are about 1; float16 has 11 bits
 
@@ -211,7 +220,7 @@ def test_raw_maps_of_a_decoding_file_are_refused(picture: Images, written: Calla
 
 def test_pictures_of_bytes_are_scaled(card: Cards, model: keras.Model) -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (1, 64, 96, 3), np.uint8)
-    network = KerasNetwork(model, card().anchors, card().scale_xy)
+    network = KerasNetwork(model, card().anchors, card().scale_xy, card().maps)
     one, other = network.maps(pixels), network.maps(pixels / np.float32(255))
     np.testing.assert_array_equal(one["stride_8"], other["stride_8"])
     post = PostConfig(score=0.2)

@@ -42,7 +42,11 @@ def case(
     network = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3)) if tiny else model
 
     def told(output: Output) -> Card:
-        return card(output, anchors=ANCHORS["yolov4-tiny"], scale_xy=(1.05, 1.05)) if tiny else card(output)
+        return (
+            card(output, anchors=ANCHORS["yolov4-tiny"], masks=((1, 2, 3), (3, 4, 5)), scale_xy=(1.05, 1.05))
+            if tiny
+            else card(output)
+        )
 
     def written(output: Output) -> Path:
         path: Path = folder / f"{output}.onnx"
@@ -59,7 +63,7 @@ def test_onnxruntime_and_opencv_decode_alike(case: Case, picture: Images) -> Non
     _, run = onnx_format.open_file(path)
     network = cv2.dnn.readNetFromONNX(str(path))
     network.setInput(picture, "images")
-    boxes, objectness, class_probs = predict.compile_forward(model, found.anchors, found.scale_xy)(picture)
+    boxes, objectness, class_probs = predict.compile_forward(model, found.anchors, found.scale_xy, found.maps)(picture)
     expected = {"boxes": boxes, "scores": objectness[..., None] * class_probs}
     in_opencv = dict(zip(expected, network.forward(list(expected)), strict=True))
     in_runtime = run(picture)
@@ -73,7 +77,7 @@ def test_onnxruntime_suppresses_as_the_product_does(case: Case, picture: Images)
     model, told, written = case
     found = told("detections")
     assert found.post is not None
-    (there,) = KerasNetwork(model, found.anchors, found.scale_xy).detect(picture, found.post)
+    (there,) = KerasNetwork(model, found.anchors, found.scale_xy, found.maps).detect(picture, found.post)
     (here,) = ExportedNetwork("file", *onnx_format.open_file(written("detections"))).detect(picture, found.post)
     assert len(there.scores) > 5
     np.testing.assert_array_equal(here.classes, there.classes)

@@ -1,5 +1,8 @@
 """Makes heads.npz: what OpenCV's Darknet importer computes from the .cfg and .weights that we write.
 
+Raw maps by CASE/SIZE/NUMBER, a sample of each; of some cases also the boxes of every cell and anchor by
+CASE/SIZE/boxes_NUMBER, as shares of the picture: centre x, y, width, height and objectness.
+
 In an environment of its own, for OpenCV 5 has no such importer:
 
     python3.11 -m venv /tmp/opencv && /tmp/opencv/bin/pip install opencv-python-headless==4.10.0.84 numpy==2.4.6
@@ -25,8 +28,11 @@ from model.darknet import cfg, convert
 OPENCV = "4.10.0"
 
 
-def heads(case: Case, size: tuple[int, int], folder: Path, given: Path | None) -> list[NDArray[np.float32]]:
-    """The raw maps [rows, columns, channels] of one case, finest stride first."""
+Maps = list[NDArray[np.float32]]
+
+
+def heads(case: Case, size: tuple[int, int], folder: Path, given: Path | None) -> tuple[Maps, Maps]:
+    """The raw maps [rows, columns, channels] of one case, and its boxes [cells x anchors, 5]; finest stride first."""
     sections = case.sections
     text = cfg.render(
         sections,
@@ -44,7 +50,11 @@ def heads(case: Case, size: tuple[int, int], folder: Path, given: Path | None) -
     network.setInput(np.ascontiguousarray(picture(*size, SEED).transpose(2, 0, 1)[None]))
     outputs = [place for place, section in enumerate(sections) if section.name.endswith("_output")]
     maps = [found[0].transpose(1, 2, 0) for found in network.forward([f"conv_{place}" for place in outputs])]
-    return sorted(maps, key=lambda found: -found.size)
+    yolos = [f"yolo_{place}" for place, section in enumerate(sections) if section.kind == "yolo"]
+    boxes = [found[:, :5] for found in network.forward(yolos)] if case.decoded else []
+    if case.config.variant == "yolov4-tiny":  # stride 32 comes first in the file
+        maps, boxes = maps[::-1], boxes[::-1]
+    return maps, boxes
 
 
 def main() -> None:
@@ -63,8 +73,11 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             for size in case.sizes:
-                for number, found in enumerate(heads(case, size, Path(folder), cfgs.get(case.name))):
-                    key = f"{case.name}/{size[0]}x{size[1]}/{number}"
+                maps, boxes = heads(case, size, Path(folder), cfgs.get(case.name))
+                prefix = f"{case.name}/{size[0]}x{size[1]}"
+                kept |= {f"{prefix}/boxes_{number}": found for number, found in enumerate(boxes)}
+                for number, found in enumerate(maps):
+                    key = f"{prefix}/{number}"
                     spread = f"deviation {found.std():.3f} lowest {found.min():.2f} highest {found.max():.2f}"
                     sys.stdout.write(f"{key} {found.shape} {spread}\n")
                     kept[key] = found.reshape(-1)[places(found.size, SAMPLE, SEED)]

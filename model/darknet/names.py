@@ -1,0 +1,53 @@
+"""Files of class names: a name a line, as Darknet's .names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from model.darknet import texts
+
+LARGEST = 1 << 24  # bytes
+EXPECTED = "expected a class name a line"
+# What files of other kinds begin with: taken as names, they would be classes that nobody has.
+OF_CFG = re.compile(r"\[(net|network|convolutional)\]")
+OF_DATA = re.compile(r"(classes|train|valid|names|backup)\s*=")
+
+
+class NamesError(ValueError):
+    """A file holds no class names; the message names the file and what is wrong."""
+
+
+def read(path: Path, count: int | None = None) -> tuple[str, ...]:
+    """The names; blank lines do not count.
+
+    count: how many classes there are, where that is known. To Darknet a blank line is a class too: it is refused
+    where with it there are as many lines as classes.
+    """
+    lines = _lines(path)
+    blank = next((number for number, line in enumerate(lines, start=1) if not line), None)
+    if blank is not None and len(lines) == count:
+        raise NamesError(f"{path}: line {blank}: expected a class name, as {count} lines are {count} classes, got none")
+    names = tuple(line for line in lines if line)
+    if not names:
+        raise NamesError(f"{path}: {EXPECTED}, got none")
+    for pattern, kind in ((OF_CFG, "a cfg"), (OF_DATA, "a .data file")):
+        if pattern.match(names[0]):
+            raise NamesError(f"{path}: {EXPECTED}, got {kind}")
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise NamesError(f"{path}: expected each class once, got {twice!r} twice")
+    return names
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines without blanks around them; empty ones at the end are left out."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise NamesError(f"{path}: {EXPECTED}, got more than {LARGEST} bytes")
+        text = texts.decode(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        raise NamesError(f"{path}: expected a text file (UTF-8) with a class name a line: {error}") from error
+    if "\0" in text:
+        raise NamesError(f"{path}: expected a text file with a class name a line, got binary content")
+    return [line.strip() for line in text.rstrip().splitlines()]
