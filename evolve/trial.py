@@ -40,6 +40,8 @@ class TrialSpec:
     evaluate_splits: tuple[str, ...] = ("val",)
     state_dir: Path | None = None  # where the state at stop_step is kept, and the one at start_step read
     checkpoint: Path | None = None  # where the trained detector is written at the end, if anywhere
+    # Digest of what the result depends on beside this spec: objective, data, weights, threads, versions; "": not known.
+    basis: str = ""
     # Weights of the validation scores by which NMS is tuned after the training; empty: it is not.
     tune_post: Mapping[str, float] = field(default_factory=dict)
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS that goes into the checkpoint with the weights

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from evolve import fitness
+from evolve import fitness, unchanged
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, is_result, may_retry
@@ -37,6 +37,7 @@ class Trials:
         self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
         self._assigned: dict[str, Assigned] = {}  # what the strategy waits for
         self._waiting: deque[Lease] = deque()
+        self._basis = unchanged.basis(task)
         self._started: dict[str, float] = {}  # when the present attempt began
 
     def replay(self) -> None:
@@ -158,6 +159,7 @@ class Trials:
             stop_step=assigned.stop_step,
             start_step=assigned.start_step,
             state_dir=storage.state_dir(self._directory, assigned.uid),
+            basis=self._basis,
         )
         return Lease(spec, self._recorder.state.individuals[assigned.uid].attempts + 1)
 
