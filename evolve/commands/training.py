@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from evolve import single, task, unchanged, versions
+from evolve import disk, single, task, unchanged, versions
 from evolve import winner as winners
 from evolve.commands import places, searching
 from evolve.execution import resources
@@ -28,6 +28,7 @@ def train(arguments: Namespace) -> int:
         raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
     machine = _machine(arguments.cpu)
     prepared = single.with_winners_data(_task(winner, arguments, machine), winner)
+    disk.check_file(out, prepared.state_bytes)  # the detector is less: weights alone
     spec = single.final_spec(winner, prepared, out, arguments.steps)
     say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
     if winner.post:
