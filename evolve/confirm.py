@@ -173,7 +173,7 @@ class Plan:
         payload: dict[str, object] = {"role": run.role, "individual": run.individual, "seed": run.seed}
         payload["seconds"] = dict(seconds)
         if isinstance(result, Failure):
-            payload |= {"scores": {}, "reason": result.reason, "traceback": result.traceback}
+            payload |= {"scores": {}, "kind": result.kind, "reason": result.reason, "traceback": result.traceback}
         else:
             payload |= {"scores": measurement_to_plain(result)["scores"], "reason": None}
             payload |= {} if result.post is None else {"post": result.post}

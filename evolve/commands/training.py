@@ -12,7 +12,8 @@ from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain, write_durably
 from evolve.task import InputError, Task, TaskRequest
 from evolve.terminal import complain, python, say, signals_caught, working
-from evolve.trial import GpuNotUsable, Measurement, TrialSpec
+from evolve.trial import Failure, GpuNotUsable, Measurement, TrialSpec
+from evolve.trial_config import STEPS
 from evolve.winner import Winner
 
 TRAINING_FILE = "training.json"
@@ -58,12 +59,14 @@ def replay(arguments: Namespace) -> int:
         say(f"replaying {arguments.uid} from step 0 to {step}")
     with signals_caught(), working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         found = single.replay(prepared, state, arguments.uid, executor)
+    then, now = _result(found.journalled, found.failure_then), _result(found.repeated, found.failure)
+    sentence = f"journalled: {then}; repeated: {now}; equal: {found.equal}"
     if arguments.json:
         say(json.dumps(found.to_plain()))
+        if found.failure_then is not None or found.failure is not None:
+            complain(sentence)
     else:
-        say(f"journalled: {_score(found.journalled)}; repeated: {_score(found.repeated)}; equal: {found.equal}")
-        if found.failure is not None:
-            say(f"the repetition failed: {found.failure.reason}")
+        say(sentence)
     return 0 if found.equal else 1
 
 
@@ -88,7 +91,7 @@ def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> T
         weights=searching.weights_as_before(winner.data, arguments.weights),
         size=int(str(winner.config["train.size"])),
         settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
-        steps=int(str(winner.config[single.STEPS])),
+        steps=int(str(winner.config[STEPS])),
         gpu=machine.gpu,
     )
     return task.prepare(request, threads=machine.threads)
@@ -141,5 +144,7 @@ def _say_next(prepared: Task, spec: TrialSpec) -> None:
     say(f"predict: {python()} -m model predict IMAGE --weights {spec.checkpoint}")
 
 
-def _score(value: float | None) -> str:
-    return "failed" if value is None else repr(value)
+def _result(score: float | None, failure: Failure | None) -> str:
+    if failure is None:
+        return repr(score)
+    return f"failed ({f'{failure.kind}: ' if failure.kind else ''}{failure.reason})"
