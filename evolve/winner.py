@@ -73,6 +73,8 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
             "defaults": {**(state.outcome.defaults or {}), "runs": _runs(state, DEFAULTS)},
             "gain": state.outcome.gain,
             **_validation(state),
+            "metric": state.outcome.metric,
+            **({} if state.outcome.map50_95 is None else {"map50_95": state.outcome.map50_95}),
             **_choice(state),
         },
         "threads": state.threads,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from evolve import progress, search, start, task, winner
+from evolve import fitness, progress, search, start, task, winner
 from evolve.commands import places
 from evolve.execution import resources
 from evolve.execution.executor import Executor
@@ -392,11 +392,11 @@ def outcome_tables(state: SearchState) -> list[str]:
     scores: list[list[object]] = [["", f"winner {ours.uid}", f"defaults {defaults.uid}"]]
     scores.append(["fitness in the search", ours.fitness, defaults.fitness])
     counts = [str(one["seeds"]) for one in (outcome.confirmed, outcome.defaults) if one is not None]
-    label = f"{outcome.split} AP50:95, {' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
-    scores.append([label, _mean(outcome.confirmed), _mean(outcome.defaults)])
-    if outcome.validation is not None and outcome.split != "val":
-        both = [cast(Mapping[str, object] | None, outcome.validation[name]) for name in ("winner", "defaults")]
-        scores.append(["val AP50:95, the same runs", *map(_mean, both)])
+    seeds = f"{' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
+    judged = {"confirmed": outcome.confirmed, "defaults": outcome.defaults, "validation": outcome.validation}
+    scores += _compared(judged, outcome.split, outcome.metric, seeds)
+    if outcome.map50_95 is not None:
+        scores += _compared(outcome.map50_95, outcome.split, fitness.IN_WORDS[fitness.AP], "the same runs")
     genes: list[list[object]] = [["gene", "winner", "defaults"]]
     genes += [
         [gene, short(value), short(defaults.genome[gene])]
@@ -404,6 +404,18 @@ def outcome_tables(state: SearchState) -> list[str]:
         if value != defaults.genome[gene]
     ]
     return [table(scores), *([table(genes)] if len(genes) > 1 else [])]
+
+
+def _compared(compared: Mapping[str, object], split: str, metric: str, runs: str) -> list[list[object]]:
+    """Winner and defaults in one metric: on the split of the verdict, and on validation."""
+    ours, others, validation = (
+        cast(Mapping[str, object] | None, compared[name]) for name in ("confirmed", "defaults", "validation")
+    )
+    rows: list[list[object]] = [[f"{split} {metric}, {runs}", _mean(ours), _mean(others)]]
+    if validation is not None and split != "val":
+        both = [cast(Mapping[str, object] | None, validation[name]) for name in ("winner", "defaults")]
+        rows.append([f"val {metric}, the same runs", *map(_mean, both)])
+    return rows
 
 
 def _mean(summary: Mapping[str, object] | None) -> str:
