@@ -106,6 +106,9 @@ def _differences(winner: Winner, prepared: Task) -> list[str]:
         found.append("its classes are others than in the search; the detector learns those of this data set")
     if winner.data.get(unchanged.WEIGHTS) != prepared.description.get(unchanged.WEIGHTS):
         found.append("it starts from other weights than in the search")
+    if winner.defaulted:
+        lines = ", ".join(winner.defaulted)
+        found.append(f"the file is of an earlier version: these have no line in it and take their defaults: {lines}")
     return found
 
 
