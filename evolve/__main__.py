@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _json(lineage)
     winner = command("winner", "showing:winner", "Print the winner's file, which is enough to train it.")
     _directory(winner)
-    winner.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+    winner.add_argument("--out", type=_path, metavar="FILE", help="write it there instead")
     winner.add_argument(
         "--format",
         choices=("yaml", "darknet"),
@@ -83,9 +83,11 @@ def parser() -> argparse.ArgumentParser:
 
 def _search(command: argparse.ArgumentParser) -> None:
     data = command.add_argument_group("data and model")
-    data.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set: Pascal VOC, COCO, YOLO or Darknet")
+    data.add_argument(
+        "--data", type=_path, metavar="DIR", help="a labelled data set: Pascal VOC, COCO, YOLO or Darknet"
+    )
     _format(data)
-    data.add_argument("--space", type=Path, metavar="FILE", help="the genes and what all trials share (YAML)")
+    data.add_argument("--space", type=_path, metavar="FILE", help="the genes and what all trials share (YAML)")
     data.add_argument(
         "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
     )
@@ -122,7 +124,7 @@ def _search(command: argparse.ArgumentParser) -> None:
     machine.add_argument("--cpu", action="store_true", help="leave GPUs alone")
     machine.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT")
     output = command.add_argument_group("what comes out")
-    output.add_argument("--out", type=Path, metavar="DIR", help="search directory (runs/TIME-sSEED)")
+    output.add_argument("--out", type=_path, metavar="DIR", help="search directory (runs/TIME-sSEED)")
     output.add_argument("--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none")
     output.add_argument("--dry-run", action="store_true", help="check everything, say what would run, and stop")
 
@@ -133,20 +135,20 @@ def _resume(command: argparse.ArgumentParser) -> None:
         "--generations", type=_count_or_none, metavar="N", help="go on to this number; a finished search too"
     )
     command.add_argument("--workers", type=_count, metavar="N", help="trials at once (as before)")
-    command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
+    command.add_argument("--data", type=_path, metavar="DIR", help="where the same data set lies now")
     _same_weights(command)
     command.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT (as before)")
 
 
 def _train(command: argparse.ArgumentParser) -> None:
-    command.add_argument("winner", type=Path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
-    command.add_argument("--data", type=Path, metavar="DIR", help="the data set (the one of the search)")
+    command.add_argument("winner", type=_path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
+    command.add_argument("--data", type=_path, metavar="DIR", help="the data set (the one of the search)")
     _format(command)
     command.add_argument(
         "--weights", metavar="FILE", help="a checkpoint or Darknet's .weights to start from, or none (as in the search)"
     )
     _cfg(command)
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the detector")
+    command.add_argument("--out", type=_path, required=True, metavar="DIR", help="a new folder for the detector")
     command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
     command.add_argument("--cpu", action="store_true", help="leave GPUs alone")
 
@@ -154,7 +156,7 @@ def _train(command: argparse.ArgumentParser) -> None:
 def _replay(command: argparse.ArgumentParser) -> None:
     _directory(command, required=True)
     command.add_argument("uid", metavar="UID", help="the individual, such as g001-042, or a confirmation of one")
-    command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
+    command.add_argument("--data", type=_path, metavar="DIR", help="where the same data set lies now")
     _same_weights(command)
     _json(command)
 
@@ -170,17 +172,17 @@ def _same_weights(command: argparse.ArgumentParser) -> None:
 
 def _cfg(command: argparse._ActionsContainer) -> None:
     command.add_argument(
-        "--cfg", type=Path, metavar="FILE", help="of Darknet's .weights: its cfg (the one of its name beside it)"
+        "--cfg", type=_path, metavar="FILE", help="of Darknet's .weights: its cfg (the one of its name beside it)"
     )
 
 
 def _directory(command: argparse.ArgumentParser, required: bool = False) -> None:
     text = "the search directory"
     if required:
-        command.add_argument("directory", type=Path, metavar="DIR", help=text)
+        command.add_argument("directory", type=_path, metavar="DIR", help=text)
     else:
         command.add_argument(
-            "directory", type=Path, metavar="DIR", nargs="?", default=LATEST, help=f"{text} ({LATEST})"
+            "directory", type=_path, metavar="DIR", nargs="?", default=LATEST, help=f"{text} ({LATEST})"
         )
 
 
@@ -196,6 +198,12 @@ def _body(name: str) -> Callable[[argparse.Namespace], int]:
         return lambda arguments: doctor.run(arguments.json)
     body: Callable[[argparse.Namespace], int] = getattr(import_module(f"evolve.commands.{module}"), function)
     return body
+
+
+def _path(text: str) -> Path:
+    if not text.strip():  # a shell variable that is not set; Path would take it for this folder
+        raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
+    return Path(text)
 
 
 def _count(text: str) -> int:

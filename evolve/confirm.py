@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evolve import candidates
+from evolve import candidates, unchanged
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, is_result, may_retry, next_attempt
@@ -93,6 +93,7 @@ class Plan:
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder) -> None:
         self._task, self._directory, self._recorder = task, directory, recorder
+        self._basis = unchanged.basis(task)
 
     @property
     def pending(self) -> bool:
@@ -164,6 +165,7 @@ class Plan:
             stop_step=self._task.steps,
             evaluate_splits=tuple(dict.fromkeys(splits)),
             state_dir=storage.state_dir(self._directory, run.uid),
+            basis=self._basis,
             tune_post=self._task.space.fitness if (run.role, run.place) == (WINNER, 0) else {},
         )
 
@@ -171,7 +173,7 @@ class Plan:
         payload: dict[str, object] = {"role": run.role, "individual": run.individual, "seed": run.seed}
         payload["seconds"] = dict(seconds)
         if isinstance(result, Failure):
-            payload |= {"scores": {}, "reason": result.reason, "traceback": result.traceback}
+            payload |= {"scores": {}, "kind": result.kind, "reason": result.reason, "traceback": result.traceback}
         else:
             payload |= {"scores": measurement_to_plain(result)["scores"], "reason": None}
             payload |= {} if result.post is None else {"post": result.post}

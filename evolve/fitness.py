@@ -3,6 +3,9 @@
 import math
 from collections.abc import Mapping
 
+AP = "map50_95"
+IN_WORDS = {AP: "AP50:95", "map50": "AP50", "map75": "AP75"}
+
 
 def score(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """The weighted sum of the named scores; with the default weights validation AP50:95, 0 to 1.
@@ -19,3 +22,26 @@ def score(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
             raise ValueError(f"expected a finite score {name!r}, got {scores[name]}")
         terms.append(weight * scores[name])
     return math.fsum(terms)
+
+
+def on_split(weights: Mapping[str, float], split: str) -> dict[str, float]:
+    """The same weighting of another split's scores: val/map50 -> test/map50."""
+    return {f"{split}/{_metric(name)}": weight for name, weight in weights.items()}
+
+
+def in_words(weights: Mapping[str, float]) -> str:
+    """What is weighted, for people: "AP50:95"; "fitness (0.5 AP50 + 0.5 AP75)"."""
+    used = {name: weight for name, weight in weights.items() if weight}
+    names = {name: IN_WORDS.get(_metric(name), _metric(name)) for name in used}
+    if list(used.values()) == [1.0]:
+        return next(iter(names.values()))
+    return f"fitness ({' + '.join(f'{weight:g} {names[name]}' for name, weight in used.items())})"
+
+
+def is_ap(weights: Mapping[str, float]) -> bool:
+    """Whether it is AP50:95 itself."""
+    return {_metric(name): weight for name, weight in weights.items() if weight} == {AP: 1.0}
+
+
+def _metric(name: str) -> str:
+    return name.partition("/")[2]

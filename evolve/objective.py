@@ -37,6 +37,9 @@ REPORTS_PER_SCHEDULE = 18
 # warp of training, less would blur deep jitter crops.
 STORE_FACTOR = 1.5
 TUNED_ON = "val"  # the split of NMS tuning, as of fitness
+SCORES = ("map50_95", "map50", "map75")  # reported for each split, as "val/map50"
+FLOAT32_BYTES = 4
+RUNNING = ("/moving_mean", "/moving_variance")  # statistics, which no optimizer moves
 
 
 def describe_data(
@@ -67,6 +70,20 @@ def describe_data(
         "boxes": {split: sum(len(e.boxes) for e in examples) for split, examples in dataset.splits.items()},
         "problems": dict(Counter(problem.kind for problem in dataset.problems)),
     }
+
+
+def state_bytes(config: TrialConfig, num_classes: int) -> int:
+    """Bytes of a trial's stored state: the weights, their velocities and, with ema_decay above 0, their averages.
+
+    Counted without Keras from the layers in Darknet's order, which hold the same weights (model/trainer.py keeps them).
+    """
+    from model.darknet import topology
+
+    stored = [part for section in topology.sections(config.detector, num_classes) for part in section.stored]
+    total = sum(part.count for part in stored)
+    trained = total - sum(part.count for part in stored if part.name.endswith(RUNNING))
+    copies = 1 + (config.optimizer.ema_decay > 0)
+    return FLOAT32_BYTES * (total + copies * trained)
 
 
 def write_embedded_data(
@@ -353,7 +370,7 @@ def _size_at(seed: int, step: int, config: TrialConfig) -> int:
 
 
 def _named(split: str, precision: AveragePrecision) -> dict[str, float]:
-    return {f"{split}/{name}": getattr(precision, name) for name in ("map50_95", "map50", "map75")}
+    return {f"{split}/{name}": getattr(precision, name) for name in SCORES}
 
 
 def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:

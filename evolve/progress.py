@@ -4,8 +4,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
+from evolve import fitness
 from evolve.records import forecast
 from evolve.records.journal import Event
 from evolve.records.state import SearchState
@@ -209,7 +210,8 @@ def _confirmed(event: Event, state: SearchState) -> str:
     one = state.confirmations[str(event.uid)]
     if one.reason is not None:
         return f"{event.uid} ({one.role}) failed: {one.reason}"
-    scores = ", ".join(f"{name} {score:.4f}" for name, score in one.scores.items() if name.endswith("map50_95"))
+    shown = {fitness.AP} | {name.partition("/")[2] for name in cast(Mapping[str, float], state.space["fitness"])}
+    scores = ", ".join(f"{name} {score:.4f}" for name, score in one.scores.items() if name.partition("/")[2] in shown)
     return f"{event.uid} ({one.role}): {scores}"
 
 

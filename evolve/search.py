@@ -10,7 +10,6 @@ again from the journalled results; what it decides must equal the journal, what 
 and the loop goes on from there. So a search that was killed anywhere ends as one that was left alone.
 """
 
-import re
 import secrets
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from evolve import confirm, unchanged, verdict, versions, winner
+from evolve import confirm, start, unchanged, verdict, versions, winner
 from evolve.execution.attempt import write_durably
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
@@ -35,11 +34,10 @@ from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import Task
-from evolve.terminal import program
+from evolve.trial import failure_class
 from evolve.trials import Trials
 
 SPACE_FILE = "space.yaml"
-NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
 
 
@@ -47,6 +45,7 @@ TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is se
 class Means:
     """What a search runs with; its result depends on none of these."""
 
+    # Both are made before anything of a new search is written: what cannot start leaves nothing behind.
     make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
     display: Display = field(default_factory=Silent)
@@ -67,17 +66,26 @@ def run(
     """Run a new search in an empty directory to its end; returns its state, whose `phase` is finished or failed.
 
     request: what the task was prepared from, kept in the journal for a resume from the command line.
-    KeyboardInterrupt passes through, with the search left resumable. JournalError: the directory holds a search.
+    Everything is checked first (start.py), and the workers start before anything is written: a search that cannot
+    begin raises (InputError, JournalError: the directory holds a search, or what its means raise) and leaves nothing
+    behind. KeyboardInterrupt passes through, with the search left resumable.
     """
-    means = means or Means()
-    with closing(means.display), Journal(directory, means.clock) as journal:
-        if holds_search(directory):
-            go_on = f"go on with: {program()} resume {directory}"
-            raise JournalError(f"{directory}: expected no search there, got one; {go_on}")
-        recorder = Recorder(journal, (means.display.show,))
+    means, directory = means or Means(), Path(directory)
+    start.check(task, directory, recipe=recipe, seed=seed, workers=means.workers, request=request)
+    tracker = _tracker(directory, means)
+    search_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}-{secrets.token_hex(2)}"
+    with closing(means.display), ExitStack() as stack:
+        stopped: KeyboardInterrupt | None = None
+        executor: Executor | None = None
+        try:
+            executor = stack.enter_context(_executor(task, means, search_id))
+        except KeyboardInterrupt as interruption:  # what was asked for is right: it begins, and can go on
+            stopped = interruption
+        recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
+        start.check_free(directory)  # again, now that nobody else can write there
         recorder.append(
             "search_created",
-            search_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}-{secrets.token_hex(2)}",
+            search_id=search_id,
             seed=seed,
             steps=task.steps,
             space=task.space.to_plain(),
@@ -92,7 +100,10 @@ def run(
         )
         means.begun()
         write_space(directory, recorder.state)
-        return _go_on(task, directory, recorder, means)
+        if stopped is not None:
+            _interrupted(stopped, directory, recorder, means)
+            raise stopped
+        return _go_on(task, directory, recorder, means, tracker, executor)
 
 
 def resume(task: Task, directory: Path, *, generations: int | None = None, means: Means | None = None) -> SearchState:
@@ -101,7 +112,12 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     generations: a new, larger number of child generations; a finished search goes on to it.
     JournalError when the task, the frameworks or the number of generations do not fit the search.
     """
-    means = means or Means()
+    means, directory = means or Means(), Path(directory)
+    start.check_whole("workers", means.workers, least=1)
+    if generations is not None:
+        start.check_whole("generations", generations, least=0)
+    if not holds_search(directory):
+        raise JournalError(f"{directory}: expected the directory of a search, found none there")
     with closing(means.display), Journal(directory, means.clock) as journal:
         recorder = Recorder(journal, (means.display.show,))
         state = recorder.state
@@ -112,11 +128,12 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
                 f"{directory}: expected --generations of at least {state.generations}, as the search has, got {wanted}"
             )
         if state.phase == "finished" and wanted == state.generations:
-            with _tracked(directory, means):
+            with _tracked(_tracker(directory, means)):
                 return state  # what an earlier session could not send is sent now
         _rehearse(task, journal, recipes.parse({**state.recipe, "generations": wanted}))
+        tracker = _tracker(directory, means)
         recorder.append("search_resumed", workers=means.workers, generations=wanted)
-        return _go_on(task, directory, recorder, means)
+        return _go_on(task, directory, recorder, means, tracker)
 
 
 def write_space(directory: Path, state: SearchState) -> Path:
@@ -132,10 +149,18 @@ def _rehearse(task: Task, journal: Journal, recipe: Recipe) -> None:
         Trials(task, Path(nowhere), Recorder(Rehearsal(journal)), recipe).replay()
 
 
+def _tracker(directory: Path, means: Means) -> Tracker:
+    """The tracker of a search, not started yet: made before anything is written, so that it can refuse its address."""
+    return means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
+
+
+def _executor(task: Task, means: Means, search_id: str) -> Executor:
+    return means.make_executor(search_id) if means.make_executor else LocalExecutor(task.factory)
+
+
 @contextmanager
-def _tracked(directory: Path, means: Means) -> Iterator[Tracker]:
-    """A tracker of the search; at the end it gets the time to send what is left."""
-    tracker = means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
+def _tracked(tracker: Tracker) -> Iterator[Tracker]:
+    """The tracker while it shows the search; at the end it gets the time to send what is left."""
     tracker.start()
     try:
         yield tracker
@@ -144,29 +169,35 @@ def _tracked(directory: Path, means: Means) -> Iterator[Tracker]:
         tracker.close(TRACKER_PATIENCE_SECONDS)
 
 
-def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> SearchState:
-    """Replay what the journal holds, then run to the end; whatever cuts it short is journalled."""
-    make_executor = means.make_executor or (lambda _search_id: LocalExecutor(task.factory))
+def _go_on(
+    task: Task, directory: Path, recorder: Recorder, means: Means, tracker: Tracker, executor: Executor | None = None
+) -> SearchState:
+    """Replay what the journal holds, then run to the end; whatever cuts it short is journalled.
+
+    executor: None is made once something is to be trained.
+    """
     trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
     confirmations = confirm.Plan(task, directory, recorder)
-    with _tracked(directory, means) as tracker, ExitStack() as stack:
+    with _tracked(tracker), ExitStack() as stack:
 
         def tick() -> None:
             tracker.notify()
             means.display.tick(recorder.state)
 
+        if executor is not None:
+            stack.callback(executor.close)  # before the tracker, which may take its time
         try:
             trials.replay()
             if trials.pending or (trials.best is not None and confirmations.pending):
-                executor = stack.enter_context(make_executor(recorder.state.search_id))
+                if executor is None:
+                    executor = stack.enter_context(_executor(task, means, recorder.state.search_id))
                 trials.train(executor, means.clock, tick)
                 if trials.best is not None:
                     confirmations.run(executor, tick)
             chosen = None if trials.best is None else confirmations.settle()
             _conclude(chosen, trials.reason, task, directory, recorder)
         except KeyboardInterrupt as interruption:
-            means.display.interrupted(directory)
-            recorder.append("search_interrupted", reason=str(interruption) or "Ctrl-C")
+            _interrupted(interruption, directory, recorder, means)
             raise
         except JournalError:
             raise  # the journal says what it is; nothing is to be added to it
@@ -174,6 +205,12 @@ def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> Sea
             recorder.append("search_interrupted", reason=f"{type(error).__name__}: {error}")
             raise
     return recorder.state
+
+
+def _interrupted(interruption: KeyboardInterrupt, directory: Path, recorder: Recorder, means: Means) -> None:
+    """Say how it goes on, before anything else, and journal it."""
+    means.display.interrupted(directory)
+    recorder.append("search_interrupted", reason=str(interruption) or "Ctrl-C")
 
 
 def _conclude(chosen: str | None, reason: str, task: Task, directory: Path, recorder: Recorder) -> None:
@@ -194,8 +231,8 @@ def _conclude(chosen: str | None, reason: str, task: Task, directory: Path, reco
 def commonest_failure(state: SearchState) -> str:
     """An example of the commonest failure, with its number; numbers in a reason, such as the step, tell none apart."""
     failed = [record for record in state.individuals.values() if record.reason is not None]
-    kinds = [(record.kind, NUMBER.sub("#", str(record.reason))) for record in failed]
-    if not kinds:
+    classes = [failure_class(record.kind, str(record.reason)) for record in failed]
+    if not classes:
         return ""
-    [(kind, count)] = Counter(kinds).most_common(1)
-    return f"{failed[kinds.index(kind)].reason} ({count} of {len(state.individuals)} trials)"
+    [(commonest, count)] = Counter(classes).most_common(1)
+    return f"{failed[classes.index(commonest)].reason} ({count} of {len(state.individuals)} trials)"

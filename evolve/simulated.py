@@ -31,6 +31,7 @@ SPACE: Mapping[str, object] = {
 BEST = 0.9  # AP50:95 at every gene's optimum after the last step
 WIDTH = 0.5  # how far, in [0, 1], a gene may be from its optimum before it costs much
 METRICS = {"map50_95": 1.0, "map50": 0.6, "map75": 1.1}  # power of the quality: AP50 is above AP75
+SCORES = tuple(METRICS)  # what is reported for each split
 
 
 class SimulatedObjective:

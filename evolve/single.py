@@ -1,38 +1,46 @@
 """One training outside a search, through the same executor and objective: final training, and replay."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
-from evolve import candidates, confirm, fitness
+from evolve import confirm, fitness
+from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics import recipe as recipes
 from evolve.genetics.genome import Genome
 from evolve.records.journal import JournalError
-from evolve.records.state import IndividualRecord, SearchState
+from evolve.records.state import Confirmation, IndividualRecord, SearchState
 from evolve.task import Task
-from evolve.trial import Failure, Measurement, TrialSpec
+from evolve.trial import Failure, Measurement, TrialSpec, failure_class
+from evolve.trial_config import STEPS
 from evolve.winner import Winner
-
-STEPS = "train.steps"
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """An individual's score in the journal and the one it got now; None where it failed."""
+    """An individual's result in the journal and the one it got now: a score, or a failure."""
 
     uid: str
     step: int
     journalled: float | None
     repeated: float | None
+    failure_then: Failure | None  # its kind is "" if the journal does not say it
     failure: Failure | None  # of the repetition
 
     @property
     def equal(self) -> bool:
-        """Whether it came out as it did: the very same number, or a failure both times."""
-        return self.journalled == self.repeated
+        """Whether it came out as it did: the very same number, or a failure for the same reason.
+
+        Numbers in a reason (a step, a loss) may differ. Confirmations of earlier versions have no kind of failure.
+        """
+        then, now = self.failure_then, self.failure
+        if then is None or now is None:
+            return then is now and self.journalled == self.repeated
+        return failure_class(then.kind or now.kind, then.reason) == failure_class(now.kind, now.reason)
 
     def to_plain(self) -> dict[str, object]:
         """As JSON holds it."""
@@ -91,11 +99,32 @@ def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Repl
     seed = record.seed if run is None else run.seed
     spec = TrialSpec(uid, task.config_of(Genome(record.genome)), seed, step)
     measured, failure = run_one(executor, spec)
-    repeated = None
     if failure is None:
-        repeated = fitness.score(measured[-1].scores, task.space.fitness)
-    journalled = record.rungs.get(step) if run is None else candidates.fitness_of(state, run)
-    return Replayed(uid, step, journalled, repeated, failure)
+        repeated, failure = _scored(cast(Mapping[str, float], measurement_to_plain(measured[-1])["scores"]), task)
+    else:
+        repeated = None
+    journalled, failure_then = _journalled(record, step) if run is None else _confirmed(run, task)
+    return Replayed(uid, step, journalled, repeated, failure_then, failure)
+
+
+def _journalled(record: IndividualRecord, step: int) -> tuple[float | None, Failure | None]:
+    """The individual's score at the step, or why it failed on the way there."""
+    if step in record.rungs:
+        return record.rungs[step], None
+    return None, Failure(record.kind or "", record.reason or "")
+
+
+def _confirmed(run: Confirmation, task: Task) -> tuple[float | None, Failure | None]:
+    """A confirmation's fitness, or why it failed."""
+    return _scored(run.scores, task) if run.reason is None else (None, Failure(run.kind or "", run.reason))
+
+
+def _scored(scores: Mapping[str, float], task: Task) -> tuple[float | None, Failure | None]:
+    """Fitness of the scores; without a score that it is made of the trial has failed, as in a search."""
+    try:
+        return fitness.score(scores, task.space.fitness), None
+    except ValueError as error:
+        return None, Failure("crashed", str(error))
 
 
 def record_of(state: SearchState, uid: str) -> IndividualRecord:

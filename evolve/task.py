@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evolve import techniques
+from evolve import space_checks, techniques
 from evolve.genetics import space as spaces
-from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
-from evolve.objective import describe_data, write_embedded_data
+from evolve.objective import SCORES, describe_data, write_embedded_data
 from evolve.starting_weights import describe_weights, look, unlike_weights
 from evolve.trial import ObjectiveFactory, Setting
-from evolve.trial_config import ADDRESSES, TrialConfig, check_space
+from evolve.trial_config import ADDRESSES, TrialConfig
 from model import presets
 from model.config import NOT_IN_TINY, RELEASED, RELEASED_MASKS
 
@@ -40,6 +39,7 @@ DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
     ("augment.mosaic_prob", 0.0): ("augment.mosaic_min_offset", "augment.mosaic_off_share"),
 }
 EMBEDDED_DATA = Path("runs") / "digits"
+FORMATS = ("coco", "voc", "yolo")
 
 # Darknet's rule for own data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
 STEPS_PER_CLASS = 2000
@@ -53,7 +53,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """What the command line asked for; None means not said."""
+    """What the command line asked for; None means not said. Paths may be words; InputError for another wrong kind."""
 
     data: Path | None = None  # None: the embedded data set
     format: str | None = None  # of the data: voc, coco or yolo; None: the one that is found
@@ -69,13 +69,32 @@ class TaskRequest:
     settings: Mapping[str, str] = field(default_factory=dict)  # --set gene=value
     gpu: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("data", "space"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, Path(value))
+            elif not isinstance(value, Path | None):
+                raise InputError(f"--{name}: expected a path, got {value!r}")
+        if isinstance(self.weights, Path):
+            object.__setattr__(self, "weights", str(self.weights))
+        for name in ("size", "batch", "steps"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise InputError(f"--{name}: expected a whole number of at least 1, got {value!r}")
+        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 1:
+            raise InputError(f"--share: expected a share of the schedule above 0, at most 1, got {self.share!r}")
+        if self.format not in (None, *FORMATS):
+            raise InputError(f"--format: expected one of {', '.join(FORMATS)}, got {self.format!r}")
+
 
 @dataclass(frozen=True)
 class Task:
     """Everything a search needs to know of what it trains.
 
     space: with every trial setting filled in; steps: the full budget in optimizer steps; description: what
-    the journal keeps of data and weights; notes: sentences for the terminal.
+    the journal keeps of data and weights; notes: sentences for the terminal; state_bytes: of a trial's state on disk
+    while it waits at a rung, 0 if that is not known.
     """
 
     space: SearchSpace
@@ -83,6 +102,7 @@ class Task:
     description: dict[str, Any]
     steps: int
     notes: tuple[str, ...]
+    state_bytes: int = 0
 
     def config_of(self, genome: Genome) -> dict[str, Setting]:
         """The whole effective configuration of a genome, by address."""
@@ -95,7 +115,8 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     space = _with_settings(spaces.load(path), request)
     if request.data is not None and not request.data.is_dir():
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
-    check_space(space.name, space.trial, {gene: _extremes(domain) for gene, domain in space.genes.items()})
+    space_checks.check_genes(space)
+    space_checks.check_fitness(space, SCORES)
     base = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
     _weights(request, base, ())  # refused before any data is drawn or read
     if request.data is None and request.format is not None:
@@ -125,7 +146,9 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "gpu": request.gpu,
         },
     )
-    return Task(space, factory, description, steps, _notes(request, path, base, description, schedule, steps))
+    notes = _notes(request, path, base, description, schedule, steps)
+    state_bytes = space_checks.largest_state(space, len(description["class_names"]))
+    return Task(space, factory, description, steps, notes, state_bytes)
 
 
 def _default_space(request: TaskRequest) -> Path:
@@ -136,10 +159,6 @@ def _default_space(request: TaskRequest) -> Path:
 
 def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     """The space with --size, --batch and --set applied; each fixes its address."""
-    if not 0 < request.share <= 1:
-        raise InputError(f"--share: expected a share of the schedule above 0, at most 1, got {request.share}")
-    if request.steps is not None and request.steps < 1:
-        raise InputError(f"--steps: expected at least 1, got {request.steps}")
     if request.variant is not None:
         space = _with_values(space, variant_settings(request.variant))
         if request.variant == "yolov4-tiny":
@@ -235,13 +254,6 @@ def _with_values(space: SearchSpace, values: Mapping[str, Setting]) -> SearchSpa
             pass  # outside the gene's range: what was published is not searched there
         space = space.with_gene_fixed(address, value)
     return space
-
-
-def _extremes(domain: Domain) -> list[Setting]:
-    """The values of a gene that stand for all: every choice, or both ends and the default."""
-    if isinstance(domain, Choice):
-        return list(domain.values)
-    return [domain.from_unit(0.0), domain.from_unit(1.0), domain.default]
 
 
 def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]) -> dict[str, str | None]:

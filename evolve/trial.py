@@ -4,14 +4,20 @@ Light to import (standard library only): the controller, the tests and the simul
 use it without TensorFlow or Ray.
 """
 
-from collections.abc import Iterator, Mapping
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol, TypedDict
 
 Value = bool | int | float | str  # what a gene or a setting can be
 Setting = Value | tuple[int, ...]
+
+SCORES = "SCORES"  # in an objective's module: the names of what it reports for each split, without "val/"
+HEX, NUMBER = re.compile(r"0x[0-9a-fA-F]+"), re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
 class TrialStatus(StrEnum):
@@ -40,6 +46,8 @@ class TrialSpec:
     evaluate_splits: tuple[str, ...] = ("val",)
     state_dir: Path | None = None  # where the state at stop_step is kept, and the one at start_step read
     checkpoint: Path | None = None  # where the trained detector is written at the end, if anywhere
+    # Digest of what the result depends on beside this spec: objective, data, weights, threads, versions; "": not known.
+    basis: str = ""
     # Weights of the validation scores by which NMS is tuned after the training; empty: it is not.
     tune_post: Mapping[str, float] = field(default_factory=dict)
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS that goes into the checkpoint with the weights
@@ -104,8 +112,35 @@ class ObjectiveFactory:
 
     def make(self) -> Objective:
         """Import the target and call it; heavy packages load here, in the worker."""
-        from importlib import import_module
+        return self._function()(**self.arguments)
 
-        module, _, name = self.target.partition(":")
-        made: Objective = getattr(import_module(module), name)(**self.arguments)
-        return made
+    def check(self) -> None:
+        """ValueError unless the target is there and takes the arguments. Imports its module, calls nothing."""
+        try:
+            function = self._function()
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"objective {self.target!r}: expected one that can be imported, got: {error}") from error
+        try:
+            inspect.signature(function).bind(**self.arguments)
+        except TypeError as error:
+            raise ValueError(f"objective {self.target!r}: expected arguments that it takes, got: {error}") from error
+
+    def scores(self) -> tuple[str, ...] | None:
+        """The names that the objective reports for each split, such as map50_95; None if its module does not say."""
+        said = getattr(import_module(self.target.partition(":")[0]), SCORES, None)
+        return None if said is None else tuple(str(name) for name in said)
+
+    def _function(self) -> Callable[..., Objective]:
+        module, colon, name = self.target.partition(":")
+        if not (module and colon and name):
+            raise ValueError(f"objective: expected 'module:function', got {self.target!r}")
+        function: Callable[..., Objective] = getattr(import_module(module), name)
+        return function
+
+
+def failure_class(kind: str | None, reason: str) -> tuple[str | None, str]:
+    """What two failures for one reason have in common: the kind, and the reason without its numbers.
+
+    A step, a loss or an address in memory may differ from run to run; the words tell one reason from another.
+    """
+    return kind, NUMBER.sub("#", HEX.sub("#", reason))

@@ -4,6 +4,7 @@ Standard library only: a search space is checked at launch, before anything heav
 """
 
 import dataclasses
+import itertools
 import types
 import typing
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from model.config import DetectorConfig, LossConfig, OptimizerConfig, PostConfig
 # What shapes the graph: a trial that differs only in other settings traces and compiles nothing.
 STRUCTURAL = MODEL_STRUCTURAL | {"input.max_boxes"}
 
+STEPS = "train.steps"  # the length of the schedule
 TUNED_POST = ("nms", "nms_iou", "nms_beta")  # what is tuned after the training of a winner; no settings of a trial
 
 
@@ -43,9 +45,7 @@ class TrialConfig:
         for address, value in settings.items():
             kind = ADDRESSES.get(address)
             if kind is None:
-                raise ValueError(
-                    f"'{address}' is no setting of a trial; expected one of {', '.join(sorted(ADDRESSES))}"
-                )
+                raise ValueError(_unknown(address))
             room, _, name = address.partition(".")
             by_room[room][name] = _convert(address, kind, value)
         return TrialConfig(**{room: ROOMS[room](**values) for room, values in by_room.items()})
@@ -90,6 +90,10 @@ def post_config(settings: Mapping[str, object]) -> PostConfig:
     return PostConfig(**values)
 
 
+def _unknown(address: str) -> str:
+    return f"'{address}' is no setting of a trial; expected one of {', '.join(sorted(ADDRESSES))}"
+
+
 def _convert(address: str, kind: Any, value: Setting | list[int]) -> Any:
     """The value as the field's type: numbers and lists come from YAML and from the command line as they are."""
     if typing.get_origin(kind) is tuple:
@@ -101,16 +105,21 @@ def _convert(address: str, kind: Any, value: Setting | list[int]) -> Any:
         return float(value)
     if kind is int and isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
         return int(value)
-    if isinstance(value, kind):
+    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):  # to Python true is 1
         return value
     raise ValueError(f"{address}: expected {kind.__name__}, got {value!r}")
 
 
-def check_space(name: str, trial: Mapping[str, Setting], genes: Mapping[str, list[Setting]]) -> None:
-    """Check that every address exists and that each gene's extreme values make a valid configuration.
+def check_space(
+    name: str,
+    trial: Mapping[str, Setting],
+    genes: Mapping[str, list[Setting]],
+    defaults: Mapping[str, Setting] | None = None,
+) -> None:
+    """Check that every address exists, and that extreme values of each gene, and of two in a room, are valid together.
 
-    genes: address -> the values to try (low, high, default, or every choice). ValueError names the space,
-    the gene and what is wrong.
+    genes: address -> the values to try (low, high, default, or every choice). defaults: the value of each gene while
+    others are tried. ValueError names the space, the gene and what is wrong.
     """
     both = sorted(set(trial) & set(genes))
     if both:
@@ -121,15 +130,25 @@ def check_space(name: str, trial: Mapping[str, Setting], genes: Mapping[str, lis
         "detector.masks": "how anchors are dealt out to the output maps",
     }
     for address in genes:
+        if address not in ADDRESSES:
+            raise ValueError(f"{name}: gene {_unknown(address)}")
         if address in no_genes:
             raise ValueError(f"{name}: gene '{address}': {no_genes[address]} is no gene; expected it under trial:")
-    try:
-        base = TrialConfig.from_settings(trial).settings()
-    except ValueError as error:
-        raise ValueError(f"{name}: trial: {error}") from None
+    _check_settings(f"{name}: trial", trial)
+    base = {**trial, **(defaults or {})}
+    _check_settings(f"{name}: the defaults of the genes", base)
     for address, values in genes.items():
         for value in values:
-            try:
-                TrialConfig.from_settings({**base, address: value})
-            except ValueError as error:
-                raise ValueError(f"{name}: gene {error}") from None
+            _check_settings(f"{name}: gene {address!r} at {value!r}", {**base, address: value})
+    for (one, values), (two, others) in itertools.combinations(genes.items(), 2):
+        if one.partition(".")[0] == two.partition(".")[0]:  # each room checks its own settings
+            for value, other in itertools.product(values, others):
+                what = f"{name}: genes {one!r} at {value!r} and {two!r} at {other!r}"
+                _check_settings(what, {**base, one: value, two: other})
+
+
+def _check_settings(what: str, settings: Mapping[str, Setting]) -> None:
+    try:
+        TrialConfig.from_settings(settings)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None

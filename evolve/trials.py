@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from evolve import fitness
+from evolve import fitness, unchanged
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, is_result, may_retry
@@ -37,6 +37,7 @@ class Trials:
         self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
         self._assigned: dict[str, Assigned] = {}  # what the strategy waits for
         self._waiting: deque[Lease] = deque()
+        self._basis = unchanged.basis(task)
         self._started: dict[str, float] = {}  # when the present attempt began
 
     def replay(self) -> None:
@@ -79,6 +80,8 @@ class Trials:
                 node=event.node,
             )
         elif isinstance(event, Measured):
+            if is_result(event):
+                self._check_reported(event.measurement.scores)
             plain = measurement_to_plain(event.measurement)
             self._recorder.append("measured", spec.uid, attempt=lease.attempt, **plain)
             if is_result(event):
@@ -102,6 +105,20 @@ class Trials:
             return
         seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)
         self._failed(uid, _failure(event.failure.kind, event.failure.reason, event.failure.traceback, seconds))
+
+    def _check_reported(self, scores: Mapping[str, float]) -> None:
+        """ValueError if the first result of a search shows that the objective does not report what fitness is made of.
+
+        Else a whole generation would be trained, and all of it fail. Once a trial has had its scores, one without them
+        is a trial that failed.
+        """
+        missing = sorted(self._task.space.fitness.keys() - scores.keys())
+        if missing and not any(record.rungs for record in self._recorder.state.individuals.values()):
+            reported = ", ".join(sorted(scores)) or "none"
+            raise ValueError(
+                f"fitness: expected scores that the objective reports ({reported}), got {missing[0]!r}; "
+                "begin a new search with another fitness"
+            )
 
     def _waits_for(self, uid: str, step: object) -> bool:
         return uid in self._assigned and self._assigned[uid].stop_step == step
@@ -158,6 +175,7 @@ class Trials:
             stop_step=assigned.stop_step,
             start_step=assigned.start_step,
             state_dir=storage.state_dir(self._directory, assigned.uid),
+            basis=self._basis,
         )
         return Lease(spec, self._recorder.state.individuals[assigned.uid].attempts + 1)
 

@@ -1,5 +1,6 @@
 """Whether a search can go on: space, budget, threads, weights, data, frameworks must be what they were at its begin."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from evolve.task import Task
 
 # Where things lie may change, what is in them may not.
 PLACES = frozenset({"path", "weights", "weights_cfg", "embedded"})
+ARGUMENT_PLACES = frozenset({"data"})  # of the objective's arguments
 WEIGHTS = "weights_fingerprint"
 SAID = frozenset({"taken_over", "output_maps"})  # what follows from the weights, in words of some version
 
@@ -41,6 +43,20 @@ def check(state: SearchState, task: Task) -> None:
 def threads_of(task: Task) -> int:
     """Threads of one trial, which its numbers depend on: the objective's own setting is the only source."""
     return int(str(task.factory.arguments.get("threads", 1)))
+
+
+def basis(task: Task) -> str:
+    """SHA-256 of all that a trial's result depends on beside its spec: where it lies is no part of that."""
+    arguments = {name: value for name, value in task.factory.arguments.items() if name not in PLACES | ARGUMENT_PLACES}
+    found = versions.installed()
+    plain = {
+        "objective": [task.factory.target, arguments],
+        "data": _contents(task.description),
+        "weights": task.description.get(WEIGHTS),
+        "threads": threads_of(task),
+        "versions": {name: found.get(name) for name in versions.FRAMEWORKS},
+    }
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def difference(then: object, now: object, name: str = "") -> str:

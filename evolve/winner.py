@@ -15,15 +15,17 @@ from evolve.records.state import Confirmation, SearchState
 from evolve.task import Task
 from evolve.terminal import program
 from evolve.trial import Setting, TunedPost, Value
-from evolve.trial_config import TrialConfig, post_config
+from evolve.trial_config import STEPS, TrialConfig, post_config
 
 WINNER_FILE = "winner.yaml"
 FORMAT = 1
 HEADER = """\
 # The winner of a search, and all it takes to train it:
 #   evolve train winner.yaml --data DIR --out DIR
+# config is what is trained; genome says its genes once more, and must agree.
 """
-SECTIONS = ("search", "config", "data", "scores")
+SECTIONS = ("search", "genome", "config", "data", "scores")
+LINES = "config_lines"  # how many there are; files of earlier versions do not say
 
 
 class WinnerError(ValueError):
@@ -40,6 +42,7 @@ class Winner:
     config: Mapping[str, Setting]  # the whole effective configuration by address
     data: Mapping[str, object]  # path, fingerprint, class_names, anchors, weights ...
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS for the detector's use; empty: the defaults
+    defaulted: tuple[str, ...] = ()  # settings that a file of an earlier version has no line for
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
@@ -63,6 +66,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         "verdict": state.outcome.verdict,
         "genome": dict(record.genome),
         "config": {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()},
+        LINES: len(config),
         **_post(state, record.uid),
         "steps": state.steps,
         "data": dict(state.data),
@@ -73,6 +77,8 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
             "defaults": {**(state.outcome.defaults or {}), "runs": _runs(state, DEFAULTS)},
             "gain": state.outcome.gain,
             **_validation(state),
+            "metric": state.outcome.metric,
+            **({} if state.outcome.map50_95 is None else {"map50_95": state.outcome.map50_95}),
             **_choice(state),
         },
         "threads": state.threads,
@@ -97,17 +103,76 @@ def read(path: Path) -> Winner:
         for section in SECTIONS:
             if not isinstance(plain.get(section), dict):
                 raise WinnerError(f"expected a section {section!r}, got {plain.get(section)!r}")
-        search, scores = plain["search"], plain["scores"]
+        search, scores, lines = plain["search"], plain["scores"], plain["config"]
+        config = TrialConfig.from_settings(cast(Mapping[str, Setting], lines)).settings()
+        defaulted = _missing(lines, plain.get(LINES))
+        _check_genome(plain["genome"], lines, config)
+        _check_steps(plain.get("steps"), config)
         fitness = scores.get("fitness")
         seed = fitness.get("seed") if isinstance(fitness, dict) else None
         return Winner(
             uid=str(search.get("uid")),
             search_id=str(search.get("id")),
             seed=_count(seed, "scores: fitness: seed", 0),
-            config=TrialConfig.from_settings(cast(Mapping[str, Setting], plain["config"])).settings(),
+            config=config,
             data=plain["data"],
             post=_post_settings(plain.get("post")),
+            defaulted=defaulted,
         )
+
+
+def _missing(config: Mapping[str, object], lines: object) -> tuple[str, ...]:
+    """Settings that have no line; WinnerError if there was one when the file was written.
+
+    A later version has more settings: of these an older file has none, and they take their defaults.
+    """
+    missing = tuple(address for address in TrialConfig().settings() if address not in config)
+    if lines is not None and len(config) != _count(lines, LINES, 1):
+        named_here = f": none for {', '.join(missing)}" if missing else ""
+        raise WinnerError(f"config: expected {lines} lines, as it was written with, got {len(config)}{named_here}")
+    return missing
+
+
+def _check_genome(genome: Mapping[str, object], lines: Mapping[str, object], config: Mapping[str, Setting]) -> None:
+    """WinnerError if a gene is another under genome than under config, which is what would be trained."""
+    with named("genome"):
+        said = TrialConfig.from_settings({**config, **cast(Mapping[str, Setting], genome)}).settings()
+    for address in genome:
+        if address not in lines:
+            raise WinnerError(f"config: expected a line for the gene {address}, got none")
+        if said[address] != config[address]:
+            raise WinnerError(
+                f"genome: {address}: expected {config[address]!r}, as under config, got {genome[address]!r}; "
+                "config is what is trained: to train another value, change both lines"
+            )
+
+
+def _check_steps(steps: object, config: Mapping[str, Setting]) -> None:
+    """WinnerError for a full budget that no search of this schedule has had; files need not say it."""
+    schedule = int(str(config[STEPS]))
+    if steps is not None and _count(steps, "steps", 1) > schedule:
+        raise WinnerError(
+            f"steps: expected at most {STEPS} under config, {schedule}, got {steps}; "
+            f"--steps of {program()} train is another length"
+        )
+
+
+def check_is_of(state: SearchState, winner: Winner, path: Path) -> None:
+    """WinnerError unless the file says of the search's winner what the journal says."""
+    if state.outcome is None:
+        raise WinnerError(f"{path}: expected the winner of a search, but search {state.search_id} has none yet")
+    uid = state.outcome.uid
+    if (winner.search_id, winner.uid) != (state.search_id, uid):
+        raise WinnerError(
+            f"{path}: expected the winner of search {state.search_id}, {uid}, got {winner.uid} of {winner.search_id}"
+        )
+    settings = {**cast(Mapping[str, Setting], state.space["trial"]), **state.individuals[uid].genome}
+    for address, value in TrialConfig.from_settings(settings).settings().items():
+        if winner.config[address] != value:
+            raise WinnerError(
+                f"{path}: config: {address}: expected {value!r}, as the journal says of {uid}, "
+                f"got {winner.config[address]!r}"
+            )
 
 
 def nms_line(post: TunedPost) -> str:

@@ -338,6 +338,18 @@ def test_make_train_takes_a_winner_file_where_no_search_was_run(trained: Path) -
     assert make_train(trained) == ["train winner.yaml --out runs/final-new-s1-g001-004"]
 
 
+def test_make_train_and_export_leave_a_winner_file_that_evolve_does_not_replace(trained: Path) -> None:
+    refusing = FAKE_EVOLVE + '[ "$1" != winner ] || { echo "winner.yaml: this file is another" >&2; exit 2; }\n'
+    write_program(trained / ".venv" / "bin" / "evolve", refusing.replace("|| cp", "|| true"))
+    (trained / "winner.yaml").write_text("changed by hand\n", encoding="utf-8")
+    for target in ("train", "export"):
+        done = run("make", target, cwd=trained)
+        assert done.returncode != 0
+        assert "this file is another" in done.stderr
+    assert "train" not in (trained / "evolve.log").read_text(encoding="utf-8")
+    assert (trained / "winner.yaml").read_text(encoding="utf-8") == "changed by hand\n"
+
+
 def test_make_train_without_any_winner_is_answered_by_evolve_winner(trained: Path) -> None:
     (trained / "runs" / "latest" / "winner.yaml").unlink()
     (trained / "runs" / "latest").rmdir()

@@ -76,4 +76,4 @@ def shown(path: Path) -> Path:
 
 def tracking_uri(given: str | None) -> str:
     """The tracking store: the given one, else runs/mlflow.db."""
-    return given or f"sqlite:///{TRACKING_STORE.resolve()}"
+    return f"sqlite:///{TRACKING_STORE.resolve()}" if given is None else given

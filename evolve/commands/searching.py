@@ -2,23 +2,22 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from evolve import progress, search, task, winner
+from evolve import fitness, progress, search, start, task, winner
 from evolve.commands import places
 from evolve.execution import resources
 from evolve.execution.executor import Executor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics.genome import DEFAULTS
-from evolve.genetics.operators import SpaceExhausted
 from evolve.genetics.recipe import Recipe
-from evolve.records import forecast
-from evolve.records.journal import JournalError
+from evolve.records import forecast, tracking_uri
+from evolve.records.journal import JournalError, holds_search
 from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
@@ -47,20 +46,47 @@ class Machine:
         """Start the workers; Ray is loaded here."""
         from evolve.execution.ray_executor import RayExecutor
 
-        return RayExecutor(
-            factory,
-            workers=self.workers,
-            gpus_per_trial=self.gpus_per_trial,
-            threads=self.threads,
-            address=self.address,
-            search_id=search_id,
-        )
+        with _address_is_input():
+            return RayExecutor(
+                factory,
+                workers=self.workers,
+                gpus_per_trial=self.gpus_per_trial,
+                threads=self.threads,
+                address=self.address,
+                search_id=search_id,
+            )
+
+    def reach(self) -> None:
+        """InputError unless the cluster at the address lets us in; nothing is started there."""
+        if self.address is None:
+            return
+        from evolve.execution import ray_executor
+
+        with (
+            _address_is_input(),
+            ray_executor.initialised(
+                self.address, workers=self.workers, threads=self.threads, gpus_per_trial=self.gpus_per_trial
+            ),
+        ):
+            pass
+
+
+@contextmanager
+def _address_is_input() -> Iterator[None]:
+    """A cluster that cannot be reached is a wrong --address."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise InputError(str(error)) from error
 
 
 def new(arguments: Namespace) -> int:
     """Run a new search."""
     directory = places.new_directory(arguments.out, arguments.seed)
     machine = machine_for(arguments)
+    tracking = None if arguments.tracking_uri == NO_TRACKING else places.tracking_uri(arguments.tracking_uri)
+    if tracking is not None:
+        tracking_uri.check(tracking)
     request = TaskRequest(
         data=arguments.data,
         format=arguments.format,
@@ -78,20 +104,22 @@ def new(arguments: Namespace) -> int:
     )
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
-    _check_first_generation(recipe, prepared, arguments.seed)
-    note = places.note_on_latest()
-    if note is not None:
-        say(f"note: {note}")
-    for sentence in (*prepared.notes, *_plan(recipe, prepared, machine)):
+    plain = _plain_request(request, machine, arguments.tracking_uri)
+    checked = start.check(
+        prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
+    )
+    notes = (places.note_on_latest(), None if tracking is None else _untracked(tracking))
+    for sentence in (*(f"note: {note}" for note in notes if note is not None), *prepared.notes):
+        say(sentence)
+    for sentence in (*_plan(recipe, prepared, machine), *checked):
         say(sentence)
     if arguments.dry_run:
+        machine.reach()
         say(f"dry run: nothing was started; it would go to {directory}")
         return 0
     say(f"search directory: {directory}")
-    directory.mkdir(parents=True, exist_ok=True)
-    tracked = _tracked(arguments.tracking_uri)
+    tracked = _Tracked(tracking)
     means = replace(_means(prepared, machine, tracked), begun=lambda: places.point_latest(directory))
-    plain = _plain_request(request, machine, arguments.tracking_uri)
     with signals_caught(), _searching(directory):
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
     return _report(state, directory, tracked)
@@ -105,7 +133,7 @@ def resume(arguments: Namespace) -> int:
     if not (directory / search.SPACE_FILE).is_file():
         search.write_space(directory, state)
     prepared = task_as_before(state, directory, arguments)
-    tracked = _tracked(_text(state.request.get("tracking_uri")))
+    tracked = _tracked_as_before(_text(state.request.get("tracking_uri")))
     with signals_caught(), _searching(directory):
         means = _means(prepared, machine, tracked)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
@@ -114,12 +142,13 @@ def resume(arguments: Namespace) -> int:
 
 @contextmanager
 def _searching(directory: Path) -> Iterator[None]:
-    """An error in here leaves a search that can go on; a journal or a GPU that cannot be used says so itself."""
+    """An error in here leaves a search that can go on, if it had begun; what is wrong with its means says so itself."""
     try:
-        with working(JournalError, GpuNotUsable):
+        with working(JournalError, GpuNotUsable, InputError):
             yield
     except WorkFailed as failed:
-        raise WorkFailed(f"{failed}; go on with: {program()} resume {directory}") from failed.__cause__
+        go_on = f"; go on with: {program()} resume {directory}" if holds_search(directory) else ""
+        raise WorkFailed(f"{failed}{go_on}") from failed.__cause__
 
 
 def machine_for(arguments: Namespace) -> Machine:
@@ -127,6 +156,8 @@ def machine_for(arguments: Namespace) -> Machine:
     share: float | None = arguments.gpus_per_trial
     if arguments.cpu and share:
         raise InputError(f"--cpu and --gpus-per-trial {share:g}: expected one of the two")
+    if share is not None and share > 1 and not share.is_integer():
+        raise InputError(f"--gpus-per-trial {share:g}: expected a share of one GPU, or whole ones")
     if arguments.address is not None and arguments.workers is None:
         raise InputError(
             f"--address {arguments.address}: expected --workers N with it, how many trials run at once there"
@@ -199,16 +230,6 @@ def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
     return recipes.load(arguments.recipe or prepared.space.recipe, overrides)
 
 
-def _check_first_generation(recipe: Recipe, prepared: Task, seed: int) -> None:
-    """InputError when the space holds no such first generation: no resume of such a search could go on."""
-    try:
-        seeding.first_generation(prepared.space, recipe, seed)
-    except SpaceExhausted as error:
-        raise InputError(f"{error}; expected a smaller --population, or --seeding {seeding.RANDOM}") from error
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
 def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
     """What is going to run."""
     children = recipe.elites * recipe.children
@@ -254,13 +275,17 @@ def _means(prepared: Task, machine: Machine, tracked: "_Tracked") -> search.Mean
 class _Tracked:
     """Makes the tracker of a search, and remembers it for what it has to say at the end."""
 
-    def __init__(self, make: Callable[[Path], Tracker]) -> None:
-        self._make = make
+    def __init__(self, uri: str | None) -> None:
+        self._uri = uri  # None: no tracking
         self._tracker: Tracker | None = None
 
     def make(self, journal_path: Path) -> Tracker:
         """The tracker of this journal; MLflow is loaded by its thread."""
-        self._tracker = self._make(journal_path)
+        if self._uri is None:
+            return NullTracker()
+        from evolve.records.mlflow_tracker import MlflowTracker
+
+        self._tracker = MlflowTracker(journal_path, self._uri)
         return self._tracker
 
     @property
@@ -270,17 +295,23 @@ class _Tracked:
         return found
 
 
-def _tracked(given: str | None) -> _Tracked:
+def _tracked_as_before(given: str | None) -> _Tracked:
+    """The tracking of an existing search; an address that cannot be one is said, and does not keep it from going on."""
     if given == NO_TRACKING:
-        return _Tracked(lambda _path: NullTracker())
+        return _Tracked(None)
     uri = places.tracking_uri(given)
+    try:
+        tracking_uri.check(uri)
+    except ValueError as error:
+        complain(f"note: not tracked: {error}")
+        return _Tracked(None)
+    return _Tracked(uri)
 
-    def make(journal_path: Path) -> Tracker:
-        from evolve.records.mlflow_tracker import MlflowTracker
 
-        return MlflowTracker(journal_path, uri)
-
-    return _Tracked(make)
+def _untracked(uri: str) -> str | None:
+    """A sentence on a tracking store that cannot be written now."""
+    problem = tracking_uri.unreachable(uri)
+    return None if problem is None else f"tracking store: {problem}; the search goes on without it, and sends it later"
 
 
 def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None) -> dict[str, object]:
@@ -373,11 +404,11 @@ def outcome_tables(state: SearchState) -> list[str]:
     scores: list[list[object]] = [["", f"winner {ours.uid}", f"defaults {defaults.uid}"]]
     scores.append(["fitness in the search", ours.fitness, defaults.fitness])
     counts = [str(one["seeds"]) for one in (outcome.confirmed, outcome.defaults) if one is not None]
-    label = f"{outcome.split} AP50:95, {' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
-    scores.append([label, _mean(outcome.confirmed), _mean(outcome.defaults)])
-    if outcome.validation is not None and outcome.split != "val":
-        both = [cast(Mapping[str, object] | None, outcome.validation[name]) for name in ("winner", "defaults")]
-        scores.append(["val AP50:95, the same runs", *map(_mean, both)])
+    seeds = f"{' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
+    judged = {"confirmed": outcome.confirmed, "defaults": outcome.defaults, "validation": outcome.validation}
+    scores += _compared(judged, outcome.split, outcome.metric, seeds)
+    if outcome.map50_95 is not None:
+        scores += _compared(outcome.map50_95, outcome.split, fitness.IN_WORDS[fitness.AP], "the same runs")
     genes: list[list[object]] = [["gene", "winner", "defaults"]]
     genes += [
         [gene, short(value), short(defaults.genome[gene])]
@@ -385,6 +416,18 @@ def outcome_tables(state: SearchState) -> list[str]:
         if value != defaults.genome[gene]
     ]
     return [table(scores), *([table(genes)] if len(genes) > 1 else [])]
+
+
+def _compared(compared: Mapping[str, object], split: str, metric: str, runs: str) -> list[list[object]]:
+    """Winner and defaults in one metric: on the split of the verdict, and on validation."""
+    ours, others, validation = (
+        cast(Mapping[str, object] | None, compared[name]) for name in ("confirmed", "defaults", "validation")
+    )
+    rows: list[list[object]] = [[f"{split} {metric}, {runs}", _mean(ours), _mean(others)]]
+    if validation is not None and split != "val":
+        both = [cast(Mapping[str, object] | None, validation[name]) for name in ("winner", "defaults")]
+        rows.append([f"val {metric}, the same runs", *map(_mean, both)])
+    return rows
 
 
 def _mean(summary: Mapping[str, object] | None) -> str:

@@ -1,12 +1,13 @@
 """status, lineage, winner: what a search directory says, read without a lock."""
 
+import contextlib
 import json
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import cast
 
-from evolve.commands.places import read_state
+from evolve.commands.places import RUNS, read_state
 from evolve.records import lineage
 from evolve.records.journal import is_held
 from evolve.records.state import IndividualRecord, SearchState
@@ -78,17 +79,15 @@ def winner(arguments: Namespace) -> int:
             f"evolve: {arguments.directory}: expected a search with a winner, it has none yet (it is {state.phase})"
         )
         return 1
-    found = winners.read(path)  # nobody gets a file that training would refuse
-    if arguments.format == "darknet":
-        from evolve import winner_cfg
-
-        text, use = winner_cfg.render(found), "train it with Darknet: darknet detector train obj.data"
-    else:
-        text, use = path.read_text(encoding="utf-8"), f"train it with: {program()} train"
+    winners.check_is_of(state, winners.read(path), path)
+    darknet = arguments.format == "darknet"
+    text = _winner_text(path, darknet=darknet)
+    use = "train it with Darknet: darknet detector train obj.data" if darknet else f"train it with: {program()} train"
     out: Path | None = arguments.out
     if out is None:
         say(text.rstrip())
         return 0
+    _check_replaceable(out, text, arguments.directory, darknet=darknet)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
@@ -97,6 +96,38 @@ def winner(arguments: Namespace) -> int:
     others = "" if arguments.format == "darknet" else " --data DIR --out DIR"
     say(f"written to {out}; {use} {out}{others}")
     return 0
+
+
+def _winner_text(path: Path, *, darknet: bool) -> str:
+    """What `evolve winner` writes of a winner file; an error for one that training would refuse."""
+    from evolve import winner as winners
+
+    found = winners.read(path)
+    if not darknet:
+        return path.read_text(encoding="utf-8")
+    from evolve import winner_cfg
+
+    return winner_cfg.render(found)
+
+
+def _check_replaceable(out: Path, text: str, directory: Path, *, darknet: bool) -> None:
+    """WinnerError if a file stands there that no search here has written so: then somebody changed it, or has no other.
+
+    Searches here: those beside this one, and those of runs/.
+    """
+    from evolve.winner import WinnerError
+
+    if not out.is_file() or out.read_bytes() == text.encode():
+        return
+    for path in sorted({*directory.resolve().parent.glob("*/winner.yaml"), *RUNS.glob("*/winner.yaml")}):
+        with contextlib.suppress(ValueError, OSError):  # another search's damaged file: it is no copy of it
+            if out.read_bytes() == _winner_text(path, darknet=darknet).encode():
+                return
+    raise WinnerError(
+        f"--out {out}: expected nothing there, or the winner of a search as it was written; this file is another, "
+        f"perhaps changed by hand, and is left as it is: move it away, or choose another --out"
+        + ("" if darknet else f"; to train it: {program()} train {out} --out DIR")
+    )
 
 
 ANCESTRY: list[object] = ["uid", "fitness", "gain", "changed genes"]

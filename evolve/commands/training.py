@@ -5,14 +5,15 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from evolve import single, task, unchanged, versions
+from evolve import disk, single, task, unchanged, versions
 from evolve import winner as winners
 from evolve.commands import places, searching
 from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain, write_durably
 from evolve.task import InputError, Task, TaskRequest
 from evolve.terminal import complain, python, say, signals_caught, working
-from evolve.trial import GpuNotUsable, Measurement, TrialSpec
+from evolve.trial import Failure, GpuNotUsable, Measurement, TrialSpec
+from evolve.trial_config import STEPS
 from evolve.winner import Winner
 
 TRAINING_FILE = "training.json"
@@ -28,6 +29,7 @@ def train(arguments: Namespace) -> int:
         raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
     machine = _machine(arguments.cpu)
     prepared = single.with_winners_data(_task(winner, arguments, machine), winner)
+    disk.check_file(out, prepared.state_bytes)  # the detector is less: weights alone
     spec = single.final_spec(winner, prepared, out, arguments.steps)
     say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
     if winner.post:
@@ -57,12 +59,14 @@ def replay(arguments: Namespace) -> int:
         say(f"replaying {arguments.uid} from step 0 to {step}")
     with signals_caught(), working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         found = single.replay(prepared, state, arguments.uid, executor)
+    then, now = _result(found.journalled, found.failure_then), _result(found.repeated, found.failure)
+    sentence = f"journalled: {then}; repeated: {now}; equal: {found.equal}"
     if arguments.json:
         say(json.dumps(found.to_plain()))
+        if found.failure_then is not None or found.failure is not None:
+            complain(sentence)
     else:
-        say(f"journalled: {_score(found.journalled)}; repeated: {_score(found.repeated)}; equal: {found.equal}")
-        if found.failure is not None:
-            say(f"the repetition failed: {found.failure.reason}")
+        say(sentence)
     return 0 if found.equal else 1
 
 
@@ -88,7 +92,7 @@ def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> T
         cfg=searching.cfg_as_before(winner.data, arguments.weights, arguments.cfg),
         size=int(str(winner.config["train.size"])),
         settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
-        steps=int(str(winner.config[single.STEPS])),
+        steps=int(str(winner.config[STEPS])),
         gpu=machine.gpu,
     )
     return task.prepare(request, threads=machine.threads)
@@ -103,6 +107,9 @@ def _differences(winner: Winner, prepared: Task) -> list[str]:
         found.append("its classes are others than in the search; the detector learns those of this data set")
     if winner.data.get(unchanged.WEIGHTS) != prepared.description.get(unchanged.WEIGHTS):
         found.append("it starts from other weights than in the search")
+    if winner.defaulted:
+        lines = ", ".join(winner.defaulted)
+        found.append(f"the file is of an earlier version: these have no line in it and take their defaults: {lines}")
     return found
 
 
@@ -141,5 +148,7 @@ def _say_next(prepared: Task, spec: TrialSpec) -> None:
     say(f"predict: {python()} -m model predict IMAGE --weights {spec.checkpoint}")
 
 
-def _score(value: float | None) -> str:
-    return "failed" if value is None else repr(value)
+def _result(score: float | None, failure: Failure | None) -> str:
+    if failure is None:
+        return repr(score)
+    return f"failed ({f'{failure.kind}: ' if failure.kind else ''}{failure.reason})"

@@ -66,6 +66,7 @@ def spec_key(spec: TrialSpec) -> str:
         "stop_step": spec.stop_step,
         "evaluate_splits": list(spec.evaluate_splits),
         # left out where empty: results that earlier versions stored keep their key
+        **({"basis": spec.basis} if spec.basis else {}),
         **({"tune_post": dict(spec.tune_post)} if spec.tune_post else {}),
     }
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

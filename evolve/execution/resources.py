@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 NVIDIA_SMI_SECONDS = 10.0
+LARGEST_PORT = 65535
 CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 GPU_LINE = re.compile(r"^GPU (?P<index>\d+): (?P<name>.*) \(UUID: (?P<uuid>GPU-[^)]*)\)", re.MULTILINE)
 
@@ -95,7 +96,7 @@ def check_address(address: str) -> None:
     if "://" in address:
         raise ValueError(f"--address {address}: Ray Client is not supported; expected auto or HOST:PORT of the head")
     host, _, port = address.rpartition(":")
-    if address != "auto" and not (host and port.isdigit()):
+    if address != "auto" and not (host and port.isdecimal() and 0 < int(port) <= LARGEST_PORT):
         raise ValueError(f"--address {address}: expected auto or HOST:PORT")
 
 

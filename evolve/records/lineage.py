@@ -138,6 +138,8 @@ def _winner(state: SearchState) -> dict[str, object] | None:
         "gain": outcome.gain,
         "split": outcome.split,
         "validation": outcome.validation,
+        "metric": outcome.metric,
+        "map50_95": outcome.map50_95,
         "candidates": [] if state.choice is None else state.choice.candidates,
         "verdict": outcome.verdict,
         "post": None if tuning is None else tuning.post,

@@ -17,6 +17,7 @@ from evolve.records.board import SEARCH_KEY, RunWrite, key_of
 from evolve.records.cursor import Cursor
 from evolve.records.journal import events
 from evolve.records.projection import Projection
+from evolve.records.tracking_uri import check
 
 EXPERIMENT = "yolov4-evolve"
 ARTIFACTS = ("space.yaml", "winner.yaml", "lineage.json", "generations.csv")
@@ -34,9 +35,13 @@ REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INV
 
 
 class MlflowTracker:
-    """The journal of one search, shown in MLflow. `problem` is a sentence for the end, or None."""
+    """The journal of one search, shown in MLflow. `problem` is a sentence for the end, or None.
+
+    ValueError for an address that is none of a tracking store, by its form.
+    """
 
     def __init__(self, journal_path: Path, tracking_uri: str) -> None:
+        check(tracking_uri)
         self._path = journal_path
         self._uri = tracking_uri
         self._outage: str | None = None

@@ -191,13 +191,8 @@ def _candidate_chosen(board: Board, state: SearchState, event: Event) -> None:
 def _winner_chosen(board: Board, state: SearchState, event: Event) -> None:
     plain, now = event.payload, _ms(event.time)
     run = board.search(state)
-    for name, shown in (("confirmed", "winner"), ("defaults", "defaults"), ("gain", "gain")):
-        summary = cast(Mapping[str, object] | None, plain.get(name)) or {}
-        numbers = {key: float(value) for key, value in summary.items() if isinstance(value, int | float)}
-        interval = cast(list[float] | None, summary.get("interval"))
-        if interval:
-            numbers |= {"low": float(interval[0]), "high": float(interval[1])}
-        _add(run, {f"confirm/{shown}/{key}": value for key, value in numbers.items()}, 0, now)
+    _compared(run, plain, "", now)
+    _compared(run, cast(Mapping[str, object], plain.get("map50_95") or {}), "map50_95/", now)
     tuning = state.tuned(str(event.uid))
     post = None if tuning is None else tuning.post
     if post is not None:
@@ -211,6 +206,17 @@ def _winner_chosen(board: Board, state: SearchState, event: Event) -> None:
         f"**{plain['verdict']}**\n\nWinner of search `{state.search_id}`: `{event.uid}`\n\n"
         f"| gene | value |\n|---|---|\n{rows}\n"
     )
+
+
+def _compared(run: RunWrite, plain: Mapping[str, object], prefix: str, now: int) -> None:
+    """Winner, defaults and gain as numbers: confirm/winner/mean; in AP50:95 beside it confirm/winner/map50_95/mean."""
+    for name, shown in (("confirmed", "winner"), ("defaults", "defaults"), ("gain", "gain")):
+        summary = cast(Mapping[str, object] | None, plain.get(name)) or {}
+        numbers = {key: float(value) for key, value in summary.items() if isinstance(value, int | float)}
+        interval = cast(list[float] | None, summary.get("interval"))
+        if interval:
+            numbers |= {"low": float(interval[0]), "high": float(interval[1])}
+        _add(run, {f"confirm/{shown}/{prefix}{key}": value for key, value in numbers.items()}, 0, now)
 
 
 def _search_interrupted(board: Board, state: SearchState, event: Event) -> None:

@@ -55,6 +55,7 @@ class Confirmation:
     reason: str | None
     seconds: dict[str, float]
     post: TunedPost | None = None  # NMS tuned on validation; of the winner's first one
+    kind: str | None = None  # of a failure; not in journals of earlier versions
 
 
 @dataclass
@@ -78,6 +79,8 @@ class Outcome:
     gain: Plain | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
     verdict: str
     validation: Plain | None = None  # summaries by "winner" and "defaults" on validation, of the same runs
+    metric: str = "AP50:95"  # what all of these numbers are, in words: the fitness; AP50:95 in earlier versions
+    map50_95: Plain | None = None  # confirmed, defaults, gain and validation in AP50:95, if the fitness is another
 
 
 @dataclass
@@ -308,6 +311,7 @@ def _confirm_measured(state: SearchState, event: Event) -> None:
         reason=None if reason is None else str(reason),
         seconds=_floats(plain["seconds"]),
         post=cast(TunedPost | None, plain.get("post")),
+        kind=None if plain.get("kind") is None else str(plain["kind"]),
     )
 
 
@@ -330,7 +334,9 @@ def _winner_chosen(state: SearchState, event: Event) -> None:
         defaults=cast(Plain | None, plain["defaults"]),
         gain=cast(Plain | None, plain["gain"]),
         verdict=str(plain["verdict"]),
-        validation=cast(Plain | None, plain.get("validation")),  # not in journals of earlier versions
+        validation=cast(Plain | None, plain.get("validation")),  # these three are not in journals of earlier versions
+        metric=str(plain.get("metric", Outcome.metric)),
+        map50_95=cast(Plain | None, plain.get("map50_95")),
     )
 
 

@@ -316,3 +316,32 @@ def test_yolov4_tiny_trains_and_is_kept(tmp_path):
         ValueError, match=r"expected weights of a network with detector\.variant yolov4, got yolov4-tiny"
     ):
         starting_weights.describe_weights(tmp_path / "tiny.keras", DetectorConfig(width=0.125), ("one",))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer.ema_decay": 0.9},
+        {"detector.sam": False, "detector.shortcut": "per_channel"},
+        {"detector.variant": "yolov4-tiny", "detector.backbone_activation": "leaky"},
+    ],
+)
+def test_a_states_file_has_that_size(changes, tmp_path):
+    from model import scales
+    from model.trainer import Trainer
+
+    network = {"detector.width": 0.125, "detector.depth": 0.34, "detector.sam": True, "detector.shortcut": "add"}
+    if "detector.variant" in changes:
+        network = {"detector.width": 0.125}
+    config = TrialConfig.from_settings({**network, **changes})
+    anchors = [(8.0 + k, 8.0) for k in range(scales.number_of_anchors(scales.BY_VARIANT[config.detector.variant]))]
+    trainer = Trainer(config.detector, ["a", "b", "c"], anchors)
+    trainer.averaging = config.optimizer.ema_decay > 0
+    trainer.save_state(tmp_path / "state.npz")
+    expected = objective.state_bytes(config, 3)
+    kept = sum(array.nbytes for array in trainer.state().values())
+    assert expected == kept
+    arrays = len(trainer.state())
+    # in the file each array has its header and its two entries in the archive
+    assert expected < (tmp_path / "state.npz").stat().st_size < expected + 600 * arrays

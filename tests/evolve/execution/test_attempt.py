@@ -78,6 +78,7 @@ def test_an_attempt_that_was_cut_off_leaves_no_result(spec: TrialSpec) -> None:
         {"config": {"train.steps": 10, "train.sizes": (64,), "loss.box_weight": 0.1}},
         {"evaluate_splits": ("val", "test")},
         {"start_step": 3},
+        {"basis": "other pictures"},
     ],
 )
 def test_another_specs_result_is_not_taken(spec: TrialSpec, change: dict[str, object]) -> None:

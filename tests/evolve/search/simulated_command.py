@@ -51,7 +51,13 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     space = spaces.parse(SPACE, "simulated") if request.space is None else spaces.load(request.space)
     for address, value in request.settings.items():
         space = space.with_gene_fixed(address, value)
-    return Task(space, ObjectiveFactory("simulated"), dict(DESCRIPTION), 90, ("data: none, curves are made up",))
+    return Task(
+        space,
+        ObjectiveFactory("evolve.simulated:simulated_objective"),
+        dict(DESCRIPTION),
+        90,
+        ("data: none, curves are made up",),
+    )
 
 
 def local(*_arguments: object) -> LocalExecutor:

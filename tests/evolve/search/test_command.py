@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,28 +16,11 @@ import pytest
 from evolve import task
 from evolve.__main__ import main
 from evolve.commands import searching
+from evolve.execution.local_executor import LocalExecutor
 from evolve.records.journal import Journal, JournalError
 from evolve.trial import GpuNotUsable
 
 SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--tracking-uri", "none"]
-
-
-@pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The commands run on simulated trials, in an empty folder."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("simulated_command", Path(__file__).with_name("simulated_command.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "simulated_command", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(task, "prepare", module.prepare)
-    monkeypatch.setattr(searching.Machine, "executor", module.local)
-    monkeypatch.setenv("SIMULATED_FAILURES", "0.2")
-    monkeypatch.chdir(tmp_path)
-    return module
 
 
 def test_a_search_and_what_can_be_asked_of_it(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,10 +183,10 @@ def test_latest_points_to_a_search_that_exists(
 @pytest.mark.parametrize(
     ("error", "code", "complaint"),
     [
-        (ValueError("a shape is wrong"), 1, "evolve: a shape is wrong; go on with: evolve resume s (see --debug)"),
-        (FileNotFoundError(2, "No such file", "x"), 1, "No such file: 'x'; go on with: evolve resume s (see --debug)"),
-        (KeyError("layer"), 1, "evolve: KeyError: 'layer'; go on with: evolve resume s (see --debug)"),
-        (GpuNotUsable("no GPU; --cpu"), 2, "evolve: no GPU; --cpu"),
+        (ValueError("a shape is wrong"), 1, "evolve: a shape is wrong{go_on} (see --debug)\n"),
+        (FileNotFoundError(2, "No such file", "x"), 1, "No such file: 'x'{go_on} (see --debug)\n"),
+        (KeyError("layer"), 1, "evolve: KeyError: 'layer'{go_on} (see --debug)\n"),
+        (GpuNotUsable("no GPU; --cpu"), 2, "evolve: no GPU; --cpu\n"),
     ],
 )
 def test_an_error_in_the_work_is_no_wrong_input(
@@ -218,10 +200,16 @@ def test_an_error_in_the_work_is_no_wrong_input(
     def broken(*_arguments: object) -> None:
         raise error
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch:  # its workers do not start: there is no search yet
         patch.setattr(searching.Machine, "executor", broken)
         assert main(["search", "--out", "s", *SHAPE]) == code
-        assert complaint in capsys.readouterr().err
+        assert complaint.format(go_on="") in capsys.readouterr().err
+        assert not Path("s").exists()
+        assert not Path("runs").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalExecutor, "poll", broken)
+        assert main(["search", "--out", "s", *SHAPE]) == code
+        assert complaint.format(go_on="; go on with: evolve resume s") in capsys.readouterr().err
     assert main(["resume", "s"]) == 0
     assert main(["search", "--out", "s/journal.db/x", *SHAPE]) == 2  # a path that was given
 
@@ -365,6 +353,8 @@ REFUSED = [
     (["search", "--out", "file"], "--out file: expected a directory"),
     (["search", "--out", "held"], "evolve resume held"),
     (["search", "--address", "head", "--workers", "2"], "--address head: expected auto or HOST:PORT"),
+    (["search", "--address", "127.0.0.1:70000", "--workers", "2"], "127.0.0.1:70000: expected auto or HOST:PORT"),
+    (["search", "--address", "head:0", "--workers", "2"], "--address head:0: expected auto or HOST:PORT"),
     (["status", "nowhere"], "nowhere: expected the directory of a search, found no such directory"),
     (["status", "empty"], "empty: expected the directory of a search, found no search in it"),
     (["resume", "nowhere"], "nowhere"),

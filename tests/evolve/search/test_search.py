@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evolve import search
+from evolve import search, unchanged, versions
 from evolve.execution.executor import Ended, Event, Lease
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records.journal import Entry, Journal, JournalError, events
@@ -370,8 +370,97 @@ def test_a_broken_executor_ends_the_session_and_not_the_search(undisturbed: Undi
     means = search.Means(make_executor=broken)
     with pytest.raises(ConnectionError):
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
-    state = fold(events(tmp_path / "s" / "journal.db"))
+    assert not (tmp_path / "s").exists()  # it never began
+    directory = copy_of(undisturbed.journal, tmp_path / "t", 40)
+    with pytest.raises(ConnectionError):
+        search.resume(house.task(), directory, means=means)
+    state = fold(events(directory / "journal.db"))
     assert (state.phase, state.reason) == ("interrupted", "ConnectionError: no cluster there")
+
+
+def test_being_asked_to_stop_while_the_workers_start_leaves_a_search_that_goes_on(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    house = undisturbed.house
+    said: list[Path] = []
+
+    class Display(search.Silent):
+        def interrupted(self, directory: Path) -> None:
+            said.append(directory)
+
+    def stopped(_search_id: str) -> LocalExecutor:
+        raise StopAsked("SIGTERM")
+
+    means = search.Means(make_executor=stopped, display=Display())
+    with pytest.raises(StopAsked):
+        search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
+    assert said == [tmp_path / "s"]
+    state = fold(events(tmp_path / "s" / "journal.db"))
+    assert (state.phase, state.reason) == ("interrupted", "SIGTERM")
+    state = search.resume(house.task(), tmp_path / "s", means=house.watched(house.failing()).means())
+    assert house.essence(state) == house.essence(undisturbed.state)
+
+
+def test_the_workers_end_before_the_tracker_takes_its_time(house: House) -> None:
+    ended: list[str] = []
+
+    class Executor(LocalExecutor):
+        def close(self) -> None:
+            ended.append("executor")
+
+    class Tracker(search.NullTracker):
+        def close(self, timeout_seconds: float) -> None:
+            ended.append("tracker")
+
+    watched = house.watched()
+    means = search.Means(make_executor=lambda _id: Executor(watched), make_tracker=lambda _path: Tracker())
+    search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
+    assert ended[:2] == ["executor", "tracker"]
+
+
+def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
+    """Its journal was removed, its pieces lie in the directory still."""
+    directory, task = house.path / "s", house.task()
+
+    def stop(spec: TrialSpec) -> None:
+        if spec.uid == "g000-004":
+            raise KeyboardInterrupt
+
+    def again(task: object) -> list[str]:
+        """Who is trained to the first rung by a search that begins in the directory and is stopped there."""
+        for path in directory.glob("journal.db*"):
+            path.unlink()
+        watched = house.watched(before=stop)
+        with pytest.raises(KeyboardInterrupt):
+            search.run(task, directory, recipe=house.recipe(), seed=5, means=watched.means())
+        return [uid for uid, _, _ in watched.started]
+
+    every = [f"g000-00{slot}" for slot in range(5)]
+    directory.mkdir()
+    assert again(task) == every
+    assert again(task) == every[4:]  # the same search: what was finished is finished
+    moved = replace(task, description={**task.description, "path": "elsewhere"})
+    assert again(moved) == every[4:]
+    description, factory = task.description, task.factory
+    for other in (
+        replace(task, description={**description, "fingerprint": "other pictures"}),
+        replace(task, description={**description, "anchors": [[9.0, 8.0]]}),
+        replace(task, description={**description, "weights": "w.keras", "weights_fingerprint": "other weights"}),
+        replace(task, factory=replace(factory, arguments={"noise": 0.5})),
+    ):
+        assert again(other) == every
+        assert again(other) == every[4:]
+
+
+def test_a_piece_of_other_versions_or_threads_is_not_taken_over(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = unchanged.basis(house.task())
+    assert unchanged.basis(house.task(threads=2)) != before
+    installed = versions.installed()
+    monkeypatch.setattr(versions, "installed", lambda: {**installed, "code": "another commit", "mlflow": "0"})
+    assert unchanged.basis(house.task()) == before
+    for name in ("tensorflow", "keras", "numpy", "opencv-python"):
+        monkeypatch.setattr(versions, "installed", lambda name=name: {**installed, name: "0.1"})
+        assert unchanged.basis(house.task()) != before
 
 
 def test_a_tracker_is_told_and_closed(house: House) -> None:

@@ -1,0 +1,108 @@
+"""The address of a tracking store, looked at before a search begins. Light to import: no MLflow.
+
+Its form is the user's input: one that MLflow takes for no store is refused. A store that does not answer is said and
+stops nothing: the search goes on without it, and what is missing is sent later.
+"""
+
+import os
+import re
+import socket
+from importlib.metadata import entry_points
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+HOSTED = ("databricks",)
+PLUGINS = "mlflow.tracking_store"  # entry points by which packages bring stores of their own
+FILES_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"  # MLflow 3 refuses a store of files without it
+EXAMPLES = "http://HOST:PORT, sqlite:///FILE, another database that MLflow knows, or none"
+CONNECT_SECONDS = 3.0
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def check(uri: str) -> None:
+    """ValueError unless MLflow takes it for the address of a store, by its form and the packages installed."""
+    try:
+        parts = urlsplit(uri)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(_expected(uri)) from None
+    kind = parts.scheme.partition("+")[0]
+    if uri in HOSTED or kind in HOSTED or kind in {one.name for one in entry_points(group=PLUGINS)} - {""}:
+        return
+    if kind in SERVERS and (not parts.hostname or not port_is_valid or uri != uri.strip()):
+        raise ValueError(_expected(uri))
+    if kind in DATABASES:
+        _check_database(uri, parts)
+    elif kind == "file" or not parts.scheme:
+        _check_files(uri)
+    elif kind not in SERVERS:
+        raise ValueError(_expected(uri))
+
+
+def unreachable(uri: str) -> str | None:
+    """Why the store cannot be written now, in one sentence; None if nothing is known against it."""
+    parts = urlsplit(uri)
+    kind = parts.scheme.partition("+")[0]
+    if kind == "sqlite" and (file := _sqlite_file(uri)) is not None:
+        folder = next(one for one in (file.parent, *file.parent.parents) if one.exists())
+        if (
+            not folder.is_dir()
+            or not os.access(folder, os.W_OK | os.X_OK)
+            or (file.exists() and not os.access(file, os.W_OK))
+        ):
+            return f"{shown(uri)} cannot be written"
+    elif kind in PORTS and parts.hostname:
+        try:
+            socket.create_connection((parts.hostname, parts.port or PORTS[kind]), CONNECT_SECONDS).close()
+        except OSError as error:
+            return f"nothing answers at {shown(uri)}: {error}"
+    return None
+
+
+def shown(uri: str) -> str:
+    """The address without a user's name and password."""
+    return re.sub(r"//[^@/\s]*@", "//", uri)
+
+
+def _expected(uri: str) -> str:
+    return f"tracking store: expected {EXAMPLES}, got {shown(uri)!r}"
+
+
+def _check_database(uri: str, parts: SplitResult) -> None:
+    if not uri.startswith(f"{parts.scheme}://"):
+        raise ValueError(_expected(uri))
+    if parts.scheme.partition("+")[0] == "sqlite":
+        file = _sqlite_file(uri)
+        if parts.netloc or file is None:
+            raise ValueError(f"tracking store: expected sqlite:///FILE, got {shown(uri)!r}")
+        if file.is_dir():
+            raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is a folder")
+        return
+    if not parts.hostname:
+        raise ValueError(f"tracking store: expected {parts.scheme}://USER@HOST/NAME, got {shown(uri)!r}")
+    _check_driver(uri)
+
+
+def _check_driver(uri: str) -> None:
+    """ValueError if the package that speaks to the database is missing: it would never answer."""
+    from sqlalchemy.engine import make_url  # MLflow's own
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except (ArgumentError, ImportError) as error:
+        raise ValueError(f"tracking store {shown(uri)}: expected a database with its driver, got: {error}") from None
+
+
+def _check_files(uri: str) -> None:
+    allowed = os.environ.get(FILES_ALLOWED, "").lower() in ("true", "1")
+    if not allowed or not uri:
+        raise ValueError(f"{_expected(uri)} (MLflow 3 takes a folder only with {FILES_ALLOWED}=true)")
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """The database's file, as SQLAlchemy reads the address (a # is part of a name); None for one in memory."""
+    name = uri.partition(":///")[2].partition("?")[0]
+    return None if name in ("", ":memory:") else Path(name).resolve()

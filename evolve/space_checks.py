@@ -1,0 +1,45 @@
+"""What a search space must be for the trials that it is searched with: its genes, its fitness, the largest state."""
+
+from collections.abc import Sequence
+
+from evolve import objective
+from evolve.genetics.domains import Choice, Domain
+from evolve.genetics.space import SearchSpace
+from evolve.trial import Setting
+from evolve.trial_config import TrialConfig, check_space
+
+
+def check_genes(space: SearchSpace) -> None:
+    """ValueError unless every address exists and the genes' extreme values are valid settings of a trial."""
+    tried = {gene: extremes(domain) for gene, domain in space.genes.items()}
+    check_space(space.name, space.trial, tried, dict(space.defaults()))
+
+
+def check_fitness(space: SearchSpace, scores: Sequence[str] | None) -> None:
+    """ValueError unless the fitness is made of scores that the objective reports; None: it does not say which."""
+    if scores is None:
+        return
+    known = [f"val/{name}" for name in scores]
+    for name in space.fitness:
+        if name not in known:
+            raise ValueError(f"{space.name}: fitness: expected scores out of {', '.join(known)}, got {name!r}")
+
+
+def largest_state(space: SearchSpace, num_classes: int) -> int:
+    """Bytes of the largest state that a trial of the space can have."""
+    settings = {**space.trial, **space.defaults()}
+    for address, domain in space.genes.items():
+        if address.startswith("detector.") or address == "optimizer.ema_decay":
+            sizes = {
+                value: objective.state_bytes(TrialConfig.from_settings({**settings, address: value}), num_classes)
+                for value in extremes(domain)
+            }
+            settings[address] = max(sizes, key=sizes.__getitem__)
+    return objective.state_bytes(TrialConfig.from_settings(settings), num_classes)
+
+
+def extremes(domain: Domain) -> list[Setting]:
+    """The values of a gene that stand for all: every choice, or both ends and the default."""
+    if isinstance(domain, Choice):
+        return list(domain.values)
+    return [domain.from_unit(0.0), domain.from_unit(1.0), domain.default]

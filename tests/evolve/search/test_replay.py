@@ -1,0 +1,152 @@
+"""A repetition is equal if it gave the same number, or failed for the same reason; both reasons are said."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evolve import search, single
+from evolve.__main__ import main
+from evolve.execution.executor import Ended, Event
+from evolve.execution.local_executor import LocalExecutor
+from evolve.records.journal import Entry, Journal, events
+from evolve.records.state import fold
+from evolve.trial import Failure, Measurement, TrialDiverged, TrialSpec
+
+House = Any
+
+FAILING = "g000-003"
+
+
+def raising(error: Exception | None) -> Any:
+    def before(spec: TrialSpec) -> None:
+        if error is not None and (spec.uid == FAILING or spec.uid.startswith("g000-000/test-seed-1")):
+            raise error
+
+    return before
+
+
+def searched(house: House, error: Exception) -> Any:
+    watched = house.watched(before=raising(error))
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
+    assert state.individuals[FAILING].reason is not None
+    return state
+
+
+def again(house: House, state: Any, uid: str, error: Exception | None) -> single.Replayed:
+    return single.replay(house.task(), state, uid, LocalExecutor(house.watched(before=raising(error))))
+
+
+THEN = RuntimeError("layer 7 has no weights")
+NAN = TrialDiverged("the box loss is nan at step 3 of 90")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "equal"),
+    [
+        (THEN, RuntimeError("layer 7 has no weights"), True),
+        (THEN, RuntimeError("layer 12 has no weights"), True),  # for the same reason, elsewhere
+        (THEN, RuntimeError("no room left on the device"), False),
+        (THEN, KeyError("layer 7 has no weights"), False),
+        (THEN, NAN, False),
+        (NAN, TrialDiverged("the box loss is nan at step 4 of 90"), True),
+        (NAN, TrialDiverged("the objectness loss is nan at step 3 of 90"), False),
+        (NAN, None, False),
+        (ValueError("object at 0x7f3a2b"), ValueError("object at 0x55e1cd"), True),
+    ],
+)
+@pytest.mark.parametrize("uid", [FAILING, "g000-000/test-seed-1"])
+def test_failures_are_equal_for_one_reason(
+    uid: str, then: Exception, now: Exception | None, equal: bool, house: House
+) -> None:
+    state = searched(house, then)
+    found = again(house, state, uid, now)
+    assert found.journalled is None
+    assert found.equal is equal
+    assert found.to_plain().keys() == {"uid", "journalled", "repeated", "equal"}
+    assert found.failure_then is not None
+    assert found.failure_then.reason.endswith(str(then))
+    assert (found.failure is None) is (now is None)
+
+
+def test_a_failure_that_was_a_score_is_not_equal(house: House) -> None:
+    state = house.run()
+    uid = next(uid for uid, one in state.individuals.items() if one.fitness is not None)
+    watched = house.watched(before=lambda _spec: (_ for _ in ()).throw(RuntimeError("now it fails")))
+    found = single.replay(house.task(), state, uid, LocalExecutor(watched))
+    assert (found.equal, found.repeated, found.failure_then) == (False, None, None)
+
+
+def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
+    class Losing(LocalExecutor):
+        def poll(self, timeout_seconds: float) -> list[Event]:
+            lease = self._lease
+            self._release()
+            return (
+                [] if lease is None else [Ended(lease, Failure("worker_lost", "RuntimeError: layer 7 has no weights"))]
+            )
+
+    state = searched(house, THEN)
+    found = single.replay(house.task(), state, FAILING, Losing(house.watched()))
+    assert found.failure is not None
+    assert (found.failure.kind, found.equal) == ("worker_lost", False)
+
+
+def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
+    """As in a search: a score that is NaN is no score, and the trial failed."""
+
+    def nothing(spec: TrialSpec) -> Iterator[Measurement]:
+        yield Measurement(spec.stop_step, {}, {f"{split}/map50_95": score for split in spec.evaluate_splits})
+
+    score = 0.5
+    watched = house.watched(nothing)
+    means = watched.means()
+
+    def broken(spec: TrialSpec) -> Iterator[Measurement]:
+        for one in nothing(spec):
+            bad = spec.uid == FAILING
+            yield replace(one, scores={"val/map50_95": float("nan")}) if bad else one
+
+    watched.inner = broken
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
+    assert "expected the score 'val/map50_95'" in str(state.individuals[FAILING].reason)
+    found = single.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
+    assert (found.equal, found.repeated) == (True, None)
+    assert again(house, state, FAILING, RuntimeError("another reason")).equal is False
+
+
+def test_a_confirmation_of_an_earlier_version_has_no_kind(house: House) -> None:
+    state = searched(house, THEN)
+    with Journal(house.path / "old") as journal:
+        for one in events(house.path / "s" / "journal.db"):
+            payload = {name: value for name, value in one.payload.items() if name != "kind" or "/" not in str(one.uid)}
+            journal.append([Entry(one.kind, one.uid, payload)])
+    old = fold(events(house.path / "old" / "journal.db"))
+    uid = "g000-000/test-seed-1"
+    assert (old.confirmations[uid].kind, state.confirmations[uid].kind) == (None, "crashed")
+    assert again(house, old, uid, THEN).equal
+    assert not again(house, old, uid, NAN).equal
+
+
+def test_both_reasons_are_said(
+    simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--tracking-uri", "none"]
+    monkeypatch.setenv("SIMULATED_FAILURES", "0.5")
+    assert main(["search", "--out", "s", *shape]) == 0
+    state = fold(events(Path("s/journal.db")))
+    record = next(one for one in state.individuals.values() if one.reason is not None)
+    capsys.readouterr()
+    assert main(["replay", "s", record.uid]) == 0
+    reason = f"failed ({record.kind}: {record.reason})"
+    assert f"journalled: {reason}; repeated: {reason}; equal: True" in capsys.readouterr().out
+    monkeypatch.setenv("SIMULATED_FAILURES", "0")
+    assert main(["replay", "s", record.uid]) == 1
+    assert f"journalled: {reason}; repeated: 0." in capsys.readouterr().out
+    assert main(["replay", "s", record.uid, "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out).keys() == {"uid", "journalled", "repeated", "equal"}
+    assert reason in said.err
