@@ -15,6 +15,7 @@ from evolve.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+LONGEST_SENTENCE = 1000  # characters of an error: a value that came may be a million long
 LATEST = Path("runs/latest")
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
@@ -214,7 +215,9 @@ def _share(text: str) -> float:
 
 
 def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).splitlines())  # spaces stay: they may be those of a path
+    if len(text) > LONGEST_SENTENCE:
+        text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[-LONGEST_SENTENCE // 2 :]}"
     if isinstance(error, INPUT_ERRORS) and text:
         return text
     if isinstance(error, WorkFailed):

@@ -20,13 +20,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from evolve import confirm, unchanged, verdict, versions, winner
 from evolve.execution.attempt import write_durably
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import recipe as recipes
+from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.progress import Display, Silent
 from evolve.records import lineage
@@ -122,7 +121,7 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
 def write_space(directory: Path, state: SearchState) -> Path:
     """Write the search's whole space beside its journal, for people and for a resume; returns the file."""
     path = directory / SPACE_FILE
-    write_durably(path, yaml.safe_dump(state.space, sort_keys=False))
+    write_durably(path, to_yaml(state.space))
     return path
 
 

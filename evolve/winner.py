@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import yaml
-
 from evolve import candidates, verdict
 from evolve.execution.attempt import write_durably
 from evolve.genetics.genome import DEFAULTS, Genome
-from evolve.genetics.plain import named, read_file
+from evolve.genetics.plain import named, read_file, to_yaml
 from evolve.records.state import Confirmation, SearchState
 from evolve.task import Task
 from evolve.terminal import program
@@ -82,7 +80,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
 
 def write(path: Path, plain: Mapping[str, object]) -> None:
     """Write a winner file durably."""
-    write_durably(path, HEADER + yaml.dump(dict(plain), Dumper=_NoAliases, sort_keys=False))
+    write_durably(path, HEADER + to_yaml(dict(plain)))
 
 
 def read(path: Path) -> Winner:
@@ -172,10 +170,3 @@ def _choice(state: SearchState) -> dict[str, object]:
             for one in state.choice.candidates
         ]
     }
-
-
-class _NoAliases(yaml.SafeDumper):
-    """Writes a value that stands in two places twice: people read this file."""
-
-    def ignore_aliases(self, _data: object) -> bool:
-        return True
