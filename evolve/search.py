@@ -12,7 +12,6 @@ and the loop goes on from there. So a search that was killed anywhere ends as on
 
 import re
 import secrets
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +33,7 @@ from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import Task
-from evolve.terminal import program
+from evolve.terminal import command
 from evolve.trials import Trials
 
 SPACE_FILE = "space.yaml"
@@ -71,8 +70,8 @@ def run(
     means = means or Means()
     with closing(means.display), Journal(directory, means.clock) as journal:
         if holds_search(directory):
-            go_on = f"go on with: {program()} resume {directory}"
-            raise JournalError(f"{directory}: expected no search there, got one; {go_on}")
+            go_on = command("evolve", "resume", directory)
+            raise JournalError(f"{directory}: expected no search there, got one; go on with: {go_on}")
         recorder = Recorder(journal, (means.display.show,))
         recorder.append(
             "search_created",
@@ -127,8 +126,8 @@ def write_space(directory: Path, state: SearchState) -> Path:
 
 def _rehearse(task: Task, journal: Journal, recipe: Recipe) -> None:
     """JournalError when this program decides otherwise than the journal says; nothing is written or taken away."""
-    with tempfile.TemporaryDirectory() as nowhere:
-        Trials(task, Path(nowhere), Recorder(Rehearsal(journal)), recipe).replay()
+    nowhere = journal.path.parent / ".rehearsal"  # never made: there is nothing in it to keep or to take away
+    Trials(task, nowhere, Recorder(Rehearsal(journal)), recipe).replay()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from evolve.genetics.genome import DEFAULTS, Genome
 from evolve.genetics.plain import named, read_file, to_yaml
 from evolve.records.state import Confirmation, SearchState
 from evolve.task import Task
-from evolve.terminal import program
+from evolve.terminal import command
 from evolve.trial import Setting, TunedPost, Value
 from evolve.trial_config import TrialConfig, post_config
 
@@ -86,7 +86,8 @@ def write(path: Path, plain: Mapping[str, object]) -> None:
 def read(path: Path) -> Winner:
     """The winner in a file; WinnerError or ValueError names the file, what was expected and what came."""
     if not path.is_file():
-        raise WinnerError(f"{path}: expected a winner file ({program()} winner DIR --out {path}), found no such file")
+        make = command("evolve", "winner", "DIR", "--out", path)
+        raise WinnerError(f"{path}: expected a winner file, found no such file; write one with: {make}")
     plain = read_file(path)
     with named(str(path)):
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:

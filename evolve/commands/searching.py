@@ -22,7 +22,7 @@ from evolve.records.journal import JournalError
 from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
-from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
+from evolve.terminal import WorkFailed, command, complain, say, short, signals_caught, table, working
 from evolve.trial import GpuNotUsable, ObjectiveFactory
 
 RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
@@ -89,7 +89,8 @@ def new(arguments: Namespace) -> int:
     say(f"search directory: {directory}")
     directory.mkdir(parents=True, exist_ok=True)
     tracked = _tracked(arguments.tracking_uri)
-    means = replace(_means(prepared, machine, tracked), begun=lambda: places.point_latest(directory))
+    means = _means(prepared, machine, tracked)
+    means = replace(means, begun=lambda: _point_latest(directory, means.display))
     plain = _plain_request(request, machine, arguments.tracking_uri)
     with signals_caught(), _searching(directory):
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
@@ -111,6 +112,12 @@ def resume(arguments: Namespace) -> int:
     return _report(state, directory, tracked)
 
 
+def _point_latest(directory: Path, display: progress.Display) -> None:
+    note = places.point_latest(directory)
+    if note is not None:
+        display.note(f"note: {note}")
+
+
 @contextmanager
 def _searching(directory: Path) -> Iterator[None]:
     """An error in here leaves a search that can go on; a journal or a GPU that cannot be used says so itself."""
@@ -118,7 +125,7 @@ def _searching(directory: Path) -> Iterator[None]:
         with working(JournalError, GpuNotUsable):
             yield
     except WorkFailed as failed:
-        raise WorkFailed(f"{failed}; go on with: {program()} resume {directory}") from failed.__cause__
+        raise WorkFailed(f"{failed}; go on with: {command('evolve', 'resume', directory)}") from failed.__cause__
 
 
 def machine_for(arguments: Namespace) -> Machine:
@@ -325,13 +332,14 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     for part in (*candidate_tables(state), *outcome_tables(state)):
         say(f"\n{part}")
     path = directory / winner.WINNER_FILE
-    data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}{places.format_flag(state)}"
+    embedded = state.data.get("embedded")
+    data = [] if embedded else ["--data", state.data.get("path"), *places.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
     say(f"winner: {path}{_in_words(state.outcome)}")
     say("dashboard: make dashboard")
-    by_hand = f"{program()} train {path}{data} --out {directory / 'final'}"
+    by_hand = command("evolve", "train", path, *data, "--out", directory / "final")
     say(f"final training: {'make train, or: ' if places.is_latest(directory) else ''}{by_hand}")
     return 0
 

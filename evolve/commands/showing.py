@@ -10,7 +10,7 @@ from evolve.commands.places import read_state
 from evolve.records import lineage
 from evolve.records.journal import is_held
 from evolve.records.state import IndividualRecord, SearchState
-from evolve.terminal import complain, duration, program, say, short, table
+from evolve.terminal import command, complain, duration, say, short, table
 
 
 def status(arguments: Namespace) -> int:
@@ -40,7 +40,7 @@ def status(arguments: Namespace) -> int:
         say(f"winner: {state.outcome.uid}")
         say(f"verdict: {state.outcome.verdict}")
     if plain["state"] == "interrupted":
-        say(f"go on with: {program()} resume {arguments.directory}")
+        say(f"go on with: {command('evolve', 'resume', arguments.directory)}")
     return 0
 
 
@@ -79,12 +79,13 @@ def winner(arguments: Namespace) -> int:
         )
         return 1
     found = winners.read(path)  # nobody gets a file that training would refuse
-    if arguments.format == "darknet":
+    darknet = arguments.format == "darknet"
+    if darknet:
         from evolve import winner_cfg
 
-        text, use = winner_cfg.render(found), "train it with Darknet: darknet detector train obj.data"
+        text = winner_cfg.render(found)
     else:
-        text, use = path.read_text(encoding="utf-8"), f"train it with: {program()} train"
+        text = path.read_text(encoding="utf-8")
     out: Path | None = arguments.out
     if out is None:
         say(text.rstrip())
@@ -94,8 +95,10 @@ def winner(arguments: Namespace) -> int:
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winners.nms_line(tuning.post)}")
-    others = "" if arguments.format == "darknet" else " --data DIR --out DIR"
-    say(f"written to {out}; {use} {out}{others}")
+    use = command("evolve", "train", out, "--data", "DIR", "--out", "DIR")
+    if darknet:
+        use = command("darknet", "detector", "train", "obj.data", out)
+    say(f"written to {out}; train it with{' Darknet' if darknet else ''}: {use}")
     return 0
 
 

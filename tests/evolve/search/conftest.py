@@ -1,12 +1,16 @@
 """A whole search in milliseconds: a simulated task, a small recipe, and objectives that are watched."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from evolve import search
+from evolve import search, task
+from evolve.commands import searching
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import space as spaces
@@ -110,3 +114,19 @@ class Undisturbed:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     house = House(tmp_path_factory.mktemp("undisturbed"))
     return Undisturbed(house, house.run(), house.path / "search" / "journal.db")
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The commands run on simulated trials, in an empty folder."""
+    spec = spec_from_file_location("simulated_command", Path(__file__).with_name("simulated_command.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "simulated_command", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(task, "prepare", module.prepare)
+    monkeypatch.setattr(searching.Machine, "executor", module.local)
+    monkeypatch.setenv("SIMULATED_FAILURES", "0.2")
+    monkeypatch.chdir(tmp_path)
+    return module

@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,24 +20,6 @@ from evolve.records.journal import Journal, JournalError
 from evolve.trial import GpuNotUsable
 
 SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--tracking-uri", "none"]
-
-
-@pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The commands run on simulated trials, in an empty folder."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("simulated_command", Path(__file__).with_name("simulated_command.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "simulated_command", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(task, "prepare", module.prepare)
-    monkeypatch.setattr(searching.Machine, "executor", module.local)
-    monkeypatch.setenv("SIMULATED_FAILURES", "0.2")
-    monkeypatch.chdir(tmp_path)
-    return module
 
 
 def test_a_search_and_what_can_be_asked_of_it(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +276,7 @@ def test_commands_in_sentences_can_be_typed_as_they_are(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", path.format(here=tmp_path))
     monkeypatch.setattr(sys, "argv", [called.format(here=tmp_path)])
-    assert terminal.program() == typed
+    assert terminal.command("evolve", "resume", Path("runs/x")) == f"{typed} resume runs/x"
 
 
 def test_more_workers_than_gpus_are_refused_before_a_search_begins(
