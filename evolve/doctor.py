@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from io import StringIO
 from json import dumps
 from pathlib import Path
 
@@ -84,10 +85,9 @@ def _print_table(found: list[Check]) -> None:
         if check.mend:
             told.append(f"\n-> {check.mend}", style="yellow")
         table.add_row(mark, Text(check.name), told)
-    console = Console()
-    with console.capture() as capture:
-        console.print(table)
-    say(capture.get().rstrip("\n"))
+    text = StringIO()
+    Console(file=text, force_terminal=sys.stdout is not None and sys.stdout.isatty()).print(table)
+    say(text.getvalue().rstrip("\n"))
 
 
 def _answer(look: Callable[[], Check]) -> Check:
