@@ -125,7 +125,9 @@ def _search(command: argparse.ArgumentParser) -> None:
     machine.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT")
     output = command.add_argument_group("what comes out")
     output.add_argument("--out", type=Path, metavar="DIR", help="search directory (runs/TIME-sSEED)")
-    output.add_argument("--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none")
+    output.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none; no password is kept"
+    )
     output.add_argument("--dry-run", action="store_true", help="check everything, say what would run, and stop")
 
 
@@ -138,6 +140,7 @@ def _resume(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, metavar="DIR", help="where the same data set lies now")
     _same_weights(command)
     command.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT (as before)")
+    command.add_argument("--tracking-uri", metavar="URI", help="MLflow store, with its password (as before), or none")
 
 
 def _train(command: argparse.ArgumentParser) -> None:

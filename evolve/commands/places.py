@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+from evolve.records import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
 from evolve.terminal import command, shown
@@ -77,5 +78,8 @@ def format_flag(state: SearchState) -> list[str]:
 
 
 def tracking_uri(given: str | None) -> str:
-    """The tracking store: the given one, else runs/mlflow.db."""
-    return given or f"sqlite:///{TRACKING_STORE.resolve()}"
+    """The tracking store: the given one, else runs/mlflow.db; with the password of MLFLOW_TRACKING_URI if it has it.
+
+    OSError: there is no default store, as the working directory was deleted.
+    """
+    return credentials.with_password(given or f"sqlite:///{TRACKING_STORE.resolve()}", os.environ)

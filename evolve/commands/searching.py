@@ -1,6 +1,7 @@
 """search and resume: prepare the task, wire executor, tracker and display to the loop, say what came out."""
 
 import json
+import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from evolve.genetics import seeding
 from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.operators import SpaceExhausted
 from evolve.genetics.recipe import Recipe
-from evolve.records import forecast
+from evolve.records import credentials, forecast
 from evolve.records.journal import JournalError
 from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
@@ -105,7 +106,7 @@ def resume(arguments: Namespace) -> int:
     if not (directory / search.SPACE_FILE).is_file():
         search.write_space(directory, state)
     prepared = task_as_before(state, directory, arguments)
-    tracked = _tracked(_text(state.request.get("tracking_uri")))
+    tracked = _tracked_as_before(state, arguments.tracking_uri)
     with signals_caught(), _searching(directory):
         means = _means(prepared, machine, tracked)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
@@ -271,7 +272,11 @@ class _Tracked:
 def _tracked(given: str | None) -> _Tracked:
     if given == NO_TRACKING:
         return _Tracked(lambda _path: NullTracker())
-    uri = places.tracking_uri(given)
+    try:
+        uri = places.tracking_uri(given)
+    except OSError as error:
+        complain(f"note: not shown in MLflow: {places.TRACKING_STORE}: {error}")
+        return _Tracked(lambda _path: NullTracker())
 
     def make(journal_path: Path) -> Tracker:
         from evolve.records.mlflow_tracker import MlflowTracker
@@ -279,6 +284,17 @@ def _tracked(given: str | None) -> _Tracked:
         return MlflowTracker(journal_path, uri)
 
     return _Tracked(make)
+
+
+def _tracked_as_before(state: SearchState, given: str | None) -> _Tracked:
+    """The tracker of the store that is given now, else of the search's own; what it lacks to get in is said."""
+    uri = given or _text(state.request.get("tracking_uri"))
+    if uri is not None and state.request.get("tracking_password"):
+        variables = credentials.lacking(credentials.with_password(uri, os.environ), os.environ)
+        if variables and uri != NO_TRACKING:
+            place, names = credentials.public(uri), " or ".join(variables)
+            complain(f"note: no password of {place} is in the journal; give --tracking-uri again, or set {names}")
+    return _tracked(uri)
 
 
 def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None) -> dict[str, object]:
@@ -292,7 +308,8 @@ def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None)
         "share": request.share,
         "gpus_per_trial": machine.gpus_per_trial,
         "address": machine.address,
-        "tracking_uri": tracking,
+        "tracking_uri": None if tracking is None else credentials.public(tracking),
+        "tracking_password": tracking is not None and credentials.has_secret(tracking),  # it had one: not kept
     }
 
 

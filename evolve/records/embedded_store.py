@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from evolve.records import tracking_uri
+from evolve.records import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, is_held
 
 LOCK_SECONDS = 120.0  # another process makes the database: seen 3 to 20, on two busy cores
@@ -134,5 +134,5 @@ def _belongs(journal: Path, database: Path) -> bool:
     uri = request.get("tracking_uri")
     if uri is None:
         return True  # the default, which is the database in the folder of the searches
-    named = tracking_uri.database(str(uri))
+    named = credentials.database(str(uri))
     return named is not None and named.resolve() == database.resolve()

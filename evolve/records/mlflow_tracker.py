@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evolve.records import embedded_store, tracking_uri
+from evolve.records import credentials, embedded_store
 from evolve.records.board import SEARCH_KEY, RunWrite, key_of
 from evolve.records.feed import Feed, pause_seconds
 from evolve.records.journal import is_held
@@ -48,7 +48,7 @@ class MlflowTracker:
     def __init__(self, journal_path: Path, uri: str) -> None:
         self._path = journal_path
         self._uri = uri
-        self._database = tracking_uri.database(uri)
+        self._database = credentials.database(uri)
         self._outage: str | None = None
         self._feed: Feed | None = None
         self._others: list[Path] | None = None  # journals that a database made anew still lacks; None: not looked yet
@@ -61,7 +61,7 @@ class MlflowTracker:
     @property
     def problem(self) -> str | None:
         """What could not be shown, in one sentence; None when all was."""
-        place = f"MLflow at {tracking_uri.public(self._uri)}"
+        place = f"MLflow at {credentials.public(self._uri)}"
         if self._outage:
             return f"{place} does not have everything of this search: {self._outage}"
         refused = {} if self._feed is None else self._feed.refused
@@ -184,7 +184,7 @@ class MlflowTracker:
         text = "".join(traceback.format_exception(error))
         if text not in self._logged:
             self._logged.add(text)
-            shown = tracking_uri.hide(text, self._uri).rstrip()
+            shown = credentials.hide(text, self._uri).rstrip()
             logger.error("MLflow does not get everything of this search, which goes on:\n%s", shown)
 
 
@@ -200,7 +200,7 @@ class _Store:
 
     def __init__(self, uri: str, search_id: str | None, *, restore: bool = False) -> None:
         self._uri = uri
-        database = tracking_uri.database(uri)
+        database = credentials.database(uri)
         for name, value in {**SETTINGS, **({} if database is None else EMBEDDED_SETTINGS)}.items():
             os.environ.setdefault(name, value)
         if database is not None:
@@ -335,12 +335,12 @@ def _make_database(path: Path) -> None:
     """A new database with all of MLflow's tables."""
     from mlflow import MlflowClient
 
-    MlflowClient(tracking_uri=f"{tracking_uri.SQLITE}{path}").search_experiments(max_results=1)
+    MlflowClient(tracking_uri=f"{credentials.SQLITE}{path}").search_experiments(max_results=1)
 
 
 def _artifact_location(uri: str) -> str | None:
     """Beside an embedded database; a server decides for itself."""
-    database = tracking_uri.database(uri)
+    database = credentials.database(uri)
     return None if database is None else (database.resolve().parent / "mlartifacts").as_uri()
 
 
@@ -350,4 +350,4 @@ def _is_outage(error: BaseException) -> bool:
 
 
 def _one_line(text: str, uri: str) -> str:
-    return " ".join(tracking_uri.hide(text, uri).split())[:300]
+    return " ".join(credentials.hide(text, uri).split())[:300]

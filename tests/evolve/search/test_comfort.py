@@ -272,6 +272,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(tmp_path: Path)
     assert process.wait(60) == 0
     assert b"\x1b" not in said
     assert b"generation 1 closed" in said
+    assert b" finished: fitness " in said  # a line that a moving display leaves out
 
 
 @medium
@@ -310,3 +311,18 @@ def test_a_display_that_fails_is_said_once_and_the_search_goes_on(
     display.note("a sentence")
     display.interrupted(Path("s"))
     assert capsys.readouterr().err.splitlines() == ["a sentence", progress.how_to_resume(Path("s"))]
+
+
+def test_embedded_data_goes_to_the_cache_where_runs_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evolve import objective
+
+    (tmp_path / "runs").touch()  # where a folder is wanted
+    images = {"train": 1, "val": 1, "test": 1}
+    monkeypatch.setenv("YOLOV4_EVOLVE_CACHE", "off")
+    with pytest.raises(OSError, match="runs"):
+        objective.write_embedded_data(tmp_path / "runs" / "digits", images=images)
+    monkeypatch.setenv("YOLOV4_EVOLVE_CACHE", str(tmp_path / "cache"))
+    assert objective.write_embedded_data(tmp_path / "runs" / "digits", images=images) == tmp_path / "cache" / "digits"
+    assert (tmp_path / "cache" / "digits" / "data.yaml").is_file()

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote_plus
 
-VARIABLE = "MLFLOW_TRACKING_URI"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+SERVER_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_TOKEN")  # the first with MLFLOW_TRACKING_PASSWORD
 SQLITE = "sqlite:///"
 WEB = ("http", "https")
 HIDDEN = "***"
@@ -52,9 +53,16 @@ def hide(text: str, uri: str) -> str:
 
 
 def with_password(uri: str, environment: Mapping[str, str]) -> str:
-    """The address as MLFLOW_TRACKING_URI has it where that is the same store; it may bring the password."""
-    named = environment.get(VARIABLE, "")
-    return named if named and _store(named) == _store(uri) else uri
+    """The address, or what MLFLOW_TRACKING_URI holds where that is the same store and the address has no password."""
+    named = environment.get(URI_VARIABLE, "")
+    return named if named and not has_secret(uri) and _store(named) == _store(uri) else uri
+
+
+def lacking(uri: str, environment: Mapping[str, str]) -> list[str]:
+    """Variables that can bring the password of this address; none if it is there already. MLflow reads more places."""
+    names = [URI_VARIABLE, *(SERVER_VARIABLES if _parts(uri)[0] in WEB else ())]
+    there = has_secret(uri) or any(environment.get(name) for name in names[1:])
+    return [] if there else names
 
 
 def database(uri: str) -> Path | None:

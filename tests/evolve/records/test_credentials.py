@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve.records import tracking_uri
+from evolve.records import credentials
 
 # address, what is kept of it, what must be nowhere
 ADDRESSES = [
@@ -34,10 +34,10 @@ OPEN = [
 
 @pytest.mark.parametrize(("uri", "kept", "secrets"), ADDRESSES)
 def test_a_password_is_neither_kept_nor_shown(uri: str, kept: str, secrets: list[str]) -> None:
-    assert tracking_uri.public(uri) == kept
-    assert tracking_uri.has_secret(uri)
+    assert credentials.public(uri) == kept
+    assert credentials.has_secret(uri)
     for said in (f"cannot connect to {uri}", f"at {uri}/api: timed out", *(f"tried ({one}), no" for one in secrets)):
-        hidden = tracking_uri.hide(said, uri)
+        hidden = credentials.hide(said, uri)
         for secret in secrets:
             assert secret not in hidden
         assert said.split()[0] in hidden
@@ -45,13 +45,13 @@ def test_a_password_is_neither_kept_nor_shown(uri: str, kept: str, secrets: list
 
 @pytest.mark.parametrize("uri", OPEN)
 def test_what_has_no_password_stays_as_it_is(uri: str) -> None:
-    assert tracking_uri.public(uri) == uri
-    assert not tracking_uri.has_secret(uri)
-    assert tracking_uri.hide("me and the database: nothing to hide", uri) == "me and the database: nothing to hide"
+    assert credentials.public(uri) == uri
+    assert not credentials.has_secret(uri)
+    assert credentials.hide("me and the database: nothing to hide", uri) == "me and the database: nothing to hide"
 
 
 def test_a_word_that_holds_the_password_stays_readable() -> None:
-    hidden = tracking_uri.hide(
+    hidden = credentials.hide(
         "postgresql: no pg_hba entry for postgres, password postgres", "postgresql://a:postgres@h/d"
     )
     assert hidden == "postgresql: no pg_hba entry for ***, password ***"
@@ -59,14 +59,14 @@ def test_a_word_that_holds_the_password_stays_readable() -> None:
 
 @pytest.mark.parametrize(("uri", "kept", "_secrets"), ADDRESSES)
 def test_the_variable_brings_the_password_of_the_same_store_alone(uri: str, kept: str, _secrets: list[str]) -> None:
-    assert tracking_uri.with_password(kept, {"MLFLOW_TRACKING_URI": uri}) == uri
-    assert tracking_uri.with_password(kept, {"MLFLOW_TRACKING_URI": "http://me:x@elsewhere"}) == kept
-    assert tracking_uri.with_password(kept, {}) == kept
+    assert credentials.with_password(kept, {"MLFLOW_TRACKING_URI": uri}) == uri
+    assert credentials.with_password(kept, {"MLFLOW_TRACKING_URI": "http://me:x@elsewhere"}) == kept
+    assert credentials.with_password(kept, {}) == kept
 
 
 def test_the_file_of_an_embedded_database() -> None:
-    assert tracking_uri.database("sqlite:////a/runs/mlflow.db") == Path("/a/runs/mlflow.db")
-    assert tracking_uri.database("sqlite:///runs/mlflow.db?timeout=5") == Path("runs/mlflow.db")
-    assert tracking_uri.database("sqlite://") is None
-    assert tracking_uri.database("sqlite:///:memory:") is None
-    assert tracking_uri.database("http://mlflow.example") is None
+    assert credentials.database("sqlite:////a/runs/mlflow.db") == Path("/a/runs/mlflow.db")
+    assert credentials.database("sqlite:///runs/mlflow.db?timeout=5") == Path("runs/mlflow.db")
+    assert credentials.database("sqlite://") is None
+    assert credentials.database("sqlite:///:memory:") is None
+    assert credentials.database("http://mlflow.example") is None
