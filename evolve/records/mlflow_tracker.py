@@ -53,7 +53,7 @@ class MlflowTracker:
         self._feed: Feed | None = None
         self._others: list[Path] | None = None  # journals that a database made anew still lacks; None: not looked yet
         self._connected = False  # whether anything could be sent in this session
-        self._logged: set[str] = set()
+        self._logged: set[tuple[object, ...]] = set()  # kinds and places of bugs
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
@@ -69,7 +69,7 @@ class MlflowTracker:
             key, said = next(iter(refused.items()))
             return f"{place} refused {len(refused)} runs, first {key}: {said}; the next session sends them again"
         unshown = None if self._feed is None else self._feed.unshown
-        return None if unshown is None else f"{place} does not show all: {unshown}"
+        return None if unshown is None else f"{place} does not show all: {_one_line(unshown, self._uri)}"
 
     def start(self) -> None:
         """Begin; returns at once, whatever the state of the tracking server."""
@@ -164,7 +164,7 @@ class MlflowTracker:
             return False
         try:
             found = embedded_store.set_aside(self._database, time.time())
-        except (OSError, sqlite3.Error):
+        except Exception:  # what cannot be repaired now is tried again later, like any other outage
             return False
         if found is None:
             return False
@@ -181,10 +181,11 @@ class MlflowTracker:
         """A bug is told once in the log, with its place; what the store or the network does is told at the end."""
         if _is_outage(error):
             return
-        text = "".join(traceback.format_exception(error))
-        if text not in self._logged:
-            self._logged.add(text)
-            shown = credentials.hide(text, self._uri).rstrip()
+        where = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[-1:]]
+        bug = (type(error), *where)
+        if bug not in self._logged:
+            self._logged.add(bug)
+            shown = credentials.hide("".join(traceback.format_exception(error)), self._uri).rstrip()
             logger.error("MLflow does not get everything of this search, which goes on:\n%s", shown)
 
 
