@@ -49,5 +49,6 @@ def run(options: argparse.Namespace) -> int:
         side=options.side,
     )
     shown = min(options.pictures, len(dataset.splits[options.split]))
-    sys.stdout.write(f"{options.out}: {shown} pictures of {dataset.root}, split {options.split}\n")
+    if sys.stdout is not None:
+        sys.stdout.write(f"{options.out}: {shown} pictures of {dataset.root}, split {options.split}\n")
     return 0

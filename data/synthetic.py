@@ -8,10 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from data import scenes
+from data import safe_yaml, scenes
 from data.example import SPLITS
 from data.scenes import Scene, Slice
 
@@ -70,7 +69,7 @@ def _draw_into(
         "nc": len(CLASS_NAMES),
         "names": list(CLASS_NAMES),
     }
-    (folder / "data.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    (folder / "data.yaml").write_text(safe_yaml.dump(config), encoding="utf-8")
     (folder / MARKER).write_text(json.dumps(parameters, indent=1, sort_keys=True), encoding="utf-8")
 
 

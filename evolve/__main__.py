@@ -5,16 +5,18 @@ Whatever is raised before the work begins is judged by its type; what is raised 
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from evolve import terminal
 from evolve.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+ANSWERS = ("showing:status", "showing:family", "showing:winner", "training:replay", "doctor")  # stdout is their work
+LONGEST_SENTENCE = 1000  # characters of an error: a value that came may be a million long
 LATEST = Path("runs/latest")
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
@@ -23,25 +25,28 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence; --help has the rest."""
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message} (see {self.prog} --help)\n")
+        terminal.complain(f"{self.prog}: {message} (see {self.prog} --help)")
         raise SystemExit(WRONG_INPUT)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
+    terminal.begin()
     arguments = parser().parse_args(words)
     try:
-        return _body(arguments.body)(arguments)
+        code = _body(arguments.body)(arguments)
     except KeyboardInterrupt:
         return STOPPED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone, as in `evolve lineage | head`
-        return DONE
     except Exception as error:
         if arguments.debug:
             raise
-        sys.stderr.write(f"evolve: {_sentence(error)}\n")
+        terminal.complain(f"evolve: {_sentence(error)}")
         return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
+    unsaid = terminal.unsaid()
+    if code == DONE and arguments.body in ANSWERS and unsaid is not None:
+        terminal.complain(f"evolve: stdout: expected it to take the whole answer, got: {unsaid}")
+        return FAILED
+    return code
 
 
 def parser() -> argparse.ArgumentParser:
@@ -125,7 +130,9 @@ def _search(command: argparse.ArgumentParser) -> None:
     machine.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT")
     output = command.add_argument_group("what comes out")
     output.add_argument("--out", type=_path, metavar="DIR", help="search directory (runs/TIME-sSEED)")
-    output.add_argument("--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none")
+    output.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none; no password is kept"
+    )
     output.add_argument("--dry-run", action="store_true", help="check everything, say what would run, and stop")
 
 
@@ -138,6 +145,7 @@ def _resume(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=_path, metavar="DIR", help="where the same data set lies now")
     _same_weights(command)
     command.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT (as before)")
+    command.add_argument("--tracking-uri", metavar="URI", help="MLflow store, with its password (as before), or none")
 
 
 def _train(command: argparse.ArgumentParser) -> None:
@@ -235,7 +243,9 @@ def _share(text: str) -> float:
 
 
 def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).splitlines())  # spaces stay: they may be those of a path
+    if len(text) > LONGEST_SENTENCE:
+        text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[-LONGEST_SENTENCE // 2 :]}"
     if isinstance(error, INPUT_ERRORS) and text:
         return text
     if isinstance(error, WorkFailed):

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -17,8 +18,10 @@ import urllib.request
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from evolve.records.journal import JOURNAL_FILE, JournalError, events
+from evolve.terminal import complain, say
 
 EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
 HOST = "127.0.0.1"
@@ -54,11 +57,11 @@ def free_port(first: int = FIRST_PORT, last: int = LAST_PORT) -> int:
 def latest_search(runs: Path) -> str:
     """The id of the search that runs/latest points to; DashboardError when there is none, or nothing to show of it."""
     journal = runs / "latest" / JOURNAL_FILE
-    if not journal.is_file():
-        raise DashboardError(f"{runs}: no search yet; start one with: make evolve")
     try:
+        if not journal.is_file():
+            raise DashboardError(f"{runs}: no search yet; start one with: make evolve")
         first = events(journal, limit=1)
-    except JournalError as error:
+    except (JournalError, OSError) as error:
         raise DashboardError(str(error)) from error
     if not first:
         raise DashboardError(f"{runs / 'latest'}: the search was ended before it began; start one with: make evolve")
@@ -106,13 +109,15 @@ def curves_link(address: str, experiment: str, search_id: str) -> str | None:
     return f"{address}/#/experiments/{experiment}/runs/{found[0]['info']['run_id']}/model-metrics"
 
 
-def wait_for_experiment(address: str, server: subprocess.Popen[bytes], limit_seconds: float = START_SECONDS) -> str:
+def wait_for_experiment(
+    address: str, server: subprocess.Popen[bytes], log: str, limit_seconds: float = START_SECONDS
+) -> str:
     """The experiment's id, as soon as the server answers; DashboardError when it ends or does not answer in time."""
     deadline = time.monotonic() + limit_seconds
     query = urllib.parse.urlencode({"experiment_name": EXPERIMENT})
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise _ended(server)
+            raise _ended(server, log)
         try:
             url = f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}"
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 our own server, http
@@ -137,28 +142,28 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     search_id = latest_search(runs)
     port = free_port(first_port, max(first_port, LAST_PORT))
     address = f"http://{HOST}:{port}"
-    print(f"Starting MLflow on {address} ...", flush=True)
-    server = start(runs, port)
+    say(f"Starting MLflow on {address} ...")
+    server, log = start(runs, port)
     try:
-        experiment = wait_for_experiment(address, server)
+        experiment = wait_for_experiment(address, server, log)
         page = link(address, experiment, search_id)
         curves = curves_link(address, experiment, search_id)
-        print(f"\nSearch {search_id}, its generations and trials:\n  {page}", flush=True)
+        say(f"\nSearch {search_id}, its generations and trials:\n  {page}")
         if curves:
-            print(f"Fitness over the generations, and the verdict:\n  {curves}")
-        print("\nCtrl-C ends the dashboard.", flush=True)
+            say(f"Fitness over the generations, and the verdict:\n  {curves}")
+        say("\nCtrl-C ends the dashboard.")
         if can_open(os.environ):
             webbrowser.open(page)
         if server.wait() != 0:
-            raise _ended(server)
+            raise _ended(server, log)
     finally:
         stop(server)
 
 
-def start(runs: Path, port: int) -> subprocess.Popen[bytes]:
-    """MLflow's server, in a process group of its own: Ctrl-C reaches us alone, and we end all of it."""
-    with (runs / LOG_FILE).open("wb") as log:
-        return subprocess.Popen(  # noqa: S603 our own interpreter
+def start(runs: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """MLflow's server, in a process group of its own: Ctrl-C reaches us alone, and we end all of it; and its log."""
+    with _open_log(runs) as log:
+        server = subprocess.Popen(  # noqa: S603 our own interpreter
             command(runs, port),
             env={**SETTINGS, **os.environ},
             stdin=subprocess.DEVNULL,
@@ -166,6 +171,19 @@ def start(runs: Path, port: int) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        return server, log.name
+
+
+def _open_log(runs: Path) -> IO[bytes]:
+    """Where the server's words go: beside the searches, in the temporary folder, or nowhere."""
+    try:
+        return (runs / LOG_FILE).open("wb")
+    except OSError:
+        pass  # a folder that cannot be written, or a full disk: the server may run all the same
+    try:
+        return tempfile.NamedTemporaryFile("wb", prefix="evolve-dashboard-", suffix=".log", delete=False)
+    except OSError:
+        return Path(os.devnull).open("wb")
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
@@ -193,18 +211,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         show(options.runs, options.port)
     except DashboardError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return 2
     except KeyboardInterrupt:
-        print("\nDashboard ended.")
+        say("\nDashboard ended.")
     return 0
 
 
-def _ended(server: subprocess.Popen[bytes]) -> DashboardError:
-    code = server.returncode
-    return DashboardError(
-        f"dashboard: MLflow's server ended with exit code {code}; why is in {LOG_FILE} of the runs folder"
-    )
+def _ended(server: subprocess.Popen[bytes], log: str) -> DashboardError:
+    return DashboardError(f"dashboard: MLflow's server ended with exit code {server.returncode}; why is in {log}")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -15,10 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from io import StringIO
 from json import dumps
 from pathlib import Path
 
 from evolve.execution import resources
+from evolve.terminal import command, say
 
 DISTRIBUTION = "yolov4-evolve"
 DISK_BYTES = 2 * 2**30  # states and checkpoints of a search in progress, MLflow, Ray's logs
@@ -55,7 +57,7 @@ def checks() -> list[Check]:
         _disk,
         _tracking,
     )
-    return [look() for look in looks]
+    return [_answer(look) for look in looks]
 
 
 def run(json: bool) -> int:
@@ -63,7 +65,7 @@ def run(json: bool) -> int:
     found = checks()
     well = all(check.ok for check in found)
     if json:
-        sys.stdout.write(dumps({"ok": well, "checks": [asdict(check) for check in found]}, indent=2) + "\n")
+        say(dumps({"ok": well, "checks": [asdict(check) for check in found]}, indent=2))
     else:
         _print_table(found)
     return 0 if well else 1
@@ -83,7 +85,18 @@ def _print_table(found: list[Check]) -> None:
         if check.mend:
             told.append(f"\n-> {check.mend}", style="yellow")
         table.add_row(mark, Text(check.name), told)
-    Console().print(table)
+    text = StringIO()
+    Console(file=text, force_terminal=sys.stdout is not None and sys.stdout.isatty()).print(table)
+    say(text.getvalue().rstrip("\n"))
+
+
+def _answer(look: Callable[[], Check]) -> Check:
+    """What the look says; one that cannot be taken is not well, and the others are taken all the same."""
+    try:
+        return look()
+    except Exception as error:
+        name = look.__name__.strip("_").replace("_", " ")
+        return Check(name, False, f"cannot be looked at: {type(error).__name__}: {error}", "look into what it names")
 
 
 def _check(name: str, ok: bool, detail: str, mend: str) -> Check:
@@ -138,7 +151,7 @@ def _bytecode() -> Check:
         not bare,
         f"{name} is set"
         + (f" and {', '.join(bare)} not compiled: imports are slow" if bare else ", packages compiled"),
-        f"{sys.executable} -m compileall -q {sys.prefix}/lib",
+        command(sys.executable, "-m", "compileall", "-q", Path(sys.prefix, "lib")),
     )
 
 
@@ -196,14 +209,22 @@ def _ray_address() -> Check:
 def _ray_authentication() -> Check:
     """Ray 2.59 and later ask for a token; a cluster's head, workers and driver must agree."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    place = "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else str(path) if path.is_file() else ""
+    place = "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else _token_file()
     told = f"RAY_AUTH_MODE {'is ' + mode if mode else 'is not set'}, {'a token in ' + place if place else 'no token'}"
     if mode not in ("", "token", "disabled"):
         return Check("ray auth", False, told, "set RAY_AUTH_MODE to token or disabled, or unset it")
     if mode == "token" and not place and os.environ.get("RAY_ADDRESS"):
         return Check("ray auth", False, told, "put the token of the cluster's head in RAY_AUTH_TOKEN")
     return Check("ray auth", True, f"{told}: fine on this machine; with --address set it as the cluster's head has it")
+
+
+def _token_file() -> str:
+    """The file that Ray reads its token from; empty if there is none, or no home folder to look in."""
+    try:
+        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+        return str(path) if path.is_file() else ""
+    except (OSError, RuntimeError):
+        return ""
 
 
 def _memory() -> Check:
@@ -255,7 +276,8 @@ def _tracking() -> Check:
     folder = _nearest(store.parent)
     ok = os.access(folder, os.W_OK | os.X_OK) and (not store.exists() or os.access(store, os.W_OK))
     told = f"{store.resolve()} can {'' if ok else 'not '}be written"
-    return _check("tracking store", ok, told, f"chmod u+w {folder.resolve()}, or search with --out and --tracking-uri")
+    mend = f"{command('chmod', 'u+w', folder.resolve())}, or search with --out and --tracking-uri"
+    return _check("tracking store", ok, told, mend)
 
 
 def _nearest(path: Path) -> Path:

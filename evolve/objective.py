@@ -7,6 +7,7 @@ TensorFlow is imported where it is needed, so the controller can describe a data
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -91,11 +92,21 @@ def write_embedded_data(
 ) -> Path:
     """Write the embedded scenes of handwritten digits once, in YOLO format; returns their folder.
 
-    images: scenes by split, or the data room's own numbers.
+    Where the root cannot be written, that is one in this machine's cache. images: scenes by split, or the data room's
+    own numbers.
     """
-    from data import synthetic
+    from data import cache, synthetic
 
-    return synthetic.write(root, seed=0, images=images or synthetic.IMAGES, digits=slice_name)
+    def write(folder: Path) -> Path:
+        return synthetic.write(folder, seed=0, images=images or synthetic.IMAGES, digits=slice_name)
+
+    try:
+        return write(root)
+    except OSError:
+        folder = cache.folder_of(os.environ)
+        if folder is None:
+            raise
+        return write(folder / root.name)
 
 
 def detection_objective(

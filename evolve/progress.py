@@ -1,8 +1,10 @@
 """Shows a search while it runs: a live line where stdout is a terminal, else one plain line per event that matters."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -10,7 +12,7 @@ from evolve import fitness
 from evolve.records import forecast
 from evolve.records.journal import Event
 from evolve.records.state import SearchState
-from evolve.terminal import duration, program, say
+from evolve.terminal import command, complain, duration, say
 from evolve.trial import TrialStatus
 
 if TYPE_CHECKING:
@@ -137,14 +139,56 @@ class Terminal(Silent):
         return self._live
 
 
+class Careful:
+    """Another display, until it fails: then it is said once, and nothing is shown any more. No search ends with it."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._failed = False
+
+    def show(self, event: Event, state: SearchState) -> None:
+        """Show the event."""
+        self._try(lambda: self._display.show(event, state))
+
+    def tick(self, state: SearchState) -> None:
+        """Time has passed."""
+        self._try(lambda: self._display.tick(state))
+
+    def note(self, text: str) -> None:
+        """A sentence beside the events."""
+        if self._failed or not self._try(lambda: self._display.note(text)):
+            complain(text)
+
+    def interrupted(self, directory: Path) -> None:
+        """How to go on, whatever has become of the display."""
+        if self._failed or not self._try(lambda: self._display.interrupted(directory)):
+            complain(how_to_resume(directory))
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._try(lambda: self._display.close())
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except Exception as error:
+            failed, self._display, self._failed = self._display, Silent(), True
+            complain(f"note: progress is not shown any more ({type(error).__name__}: {error}); the search goes on")
+            with suppress(Exception):  # the cursor comes back where it can
+                failed.close()
+            return False
+        return True
+
+
 def for_terminal() -> Display:
-    """The display that fits stdout."""
-    return Terminal() if sys.stdout.isatty() else Plain()
+    """The display that fits stdout: a line that moves needs a terminal that can move its cursor."""
+    moves = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    return Careful(Terminal() if moves else Plain())
 
 
 def how_to_resume(directory: Path) -> str:
     """The sentence after Ctrl-C."""
-    return f"stopped; nothing that was finished is lost; go on with: {program()} resume {directory}"
+    return f"stopped; nothing that was finished is lost; go on with: {command('evolve', 'resume', directory)}"
 
 
 def summary(state: SearchState, now: float) -> str:

@@ -11,7 +11,6 @@ and the loop goes on from there. So a search that was killed anywhere ends as on
 """
 
 import secrets
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +18,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from evolve import confirm, start, unchanged, verdict, versions, winner
 from evolve.execution.attempt import write_durably
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import recipe as recipes
+from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.progress import Display, Silent
 from evolve.records import lineage
@@ -139,14 +137,14 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
 def write_space(directory: Path, state: SearchState) -> Path:
     """Write the search's whole space beside its journal, for people and for a resume; returns the file."""
     path = directory / SPACE_FILE
-    write_durably(path, yaml.safe_dump(state.space, sort_keys=False))
+    write_durably(path, to_yaml(state.space))
     return path
 
 
 def _rehearse(task: Task, journal: Journal, recipe: Recipe) -> None:
     """JournalError when this program decides otherwise than the journal says; nothing is written or taken away."""
-    with tempfile.TemporaryDirectory() as nowhere:
-        Trials(task, Path(nowhere), Recorder(Rehearsal(journal)), recipe).replay()
+    nowhere = journal.path.parent / ".rehearsal"  # never made: there is nothing in it to keep or to take away
+    Trials(task, nowhere, Recorder(Rehearsal(journal)), recipe).replay()
 
 
 def _tracker(directory: Path, means: Means) -> Tracker:

@@ -20,7 +20,7 @@ from evolve.genetics.recipe import Recipe
 from evolve.records.journal import JournalError, holds_search
 from evolve.space_checks import check_fitness, check_genes
 from evolve.task import InputError, Task
-from evolve.terminal import program
+from evolve.terminal import command
 from evolve.trial_config import STEPS
 
 SAMPLE = 200  # random genomes that are tried beside the first generation: children may have any of them
@@ -72,7 +72,7 @@ def check_free(directory: Path) -> None:
     """JournalError if the directory holds a search."""
     if holds_search(directory):
         raise JournalError(
-            f"{directory}: expected no search there, got one; go on with: {program()} resume {directory}"
+            f"{directory}: expected no search there, got one; go on with: {command('evolve', 'resume', directory)}"
         )
 
 

@@ -1,12 +1,17 @@
 """What commands have in common at the terminal: lines of text, and being asked to stop."""
 
+import os
+import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
+
+_unsaid: list[Exception] = []  # what kept `say` and `complain` from writing
 
 
 class WorkFailed(Exception):
@@ -18,28 +23,54 @@ class StopAsked(KeyboardInterrupt):
 
 
 def say(text: str = "") -> None:
-    """One line on stdout, at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """One line on stdout, at once. Never raises: a stdout that is closed or full stops no work (see `unsaid`)."""
+    _write(sys.stdout, text)
 
 
 def complain(text: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """One line on stderr; never raises."""
+    _write(sys.stderr, text)
 
 
-def program() -> str:
-    """How `evolve` was called, so that a command in a sentence can be typed as it is: evolve, .venv/bin/evolve ..."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py" and called.parent.name == "evolve":
-        return f"{python()} -m evolve"
-    return _typed(called) if called.name == "evolve" else "evolve"
+def unsaid() -> Exception | None:
+    """Why something could not be written; None if all was, or if whoever read it had enough, as `head` has."""
+    return next((error for error in _unsaid if not isinstance(error, BrokenPipeError)), None)
 
 
-def python() -> str:
-    """This Python, as it can be typed."""
-    return _typed(Path(sys.executable))
+def begin() -> None:
+    """A command begins: all is said so far, and a standard stream that the caller has closed (`>&-`) is held.
+
+    Else the next file that is opened would become stdout, and get what others print.
+    """
+    _unsaid.clear()
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+
+
+def command(program: str, *words: object) -> str:
+    """A command that can be typed as it stands, however the words look; paths and words are quoted for a shell.
+
+    program: evolve, or one of our modules with commands (data, model), or any other. A path that begins with a dash is
+    written from ./ on, so that it is no flag.
+    """
+    start = [program]
+    if program == "evolve":
+        start = _this_program()
+    elif program in ("data", "model"):
+        start = [_typed(Path(sys.executable)), "-m", program]
+    return shlex.join([*start, *map(_word, words)])
+
+
+def shown(path: Path) -> Path:
+    """A path as a person would type it from here."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the folder was deleted
+        return path
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def short(value: object) -> str:
@@ -92,11 +123,36 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
+def _this_program() -> list[str]:
+    """How `evolve` was called: evolve, .venv/bin/evolve, python -m evolve ..."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py" and called.parent.name == "evolve":
+        return [_typed(Path(sys.executable)), "-m", "evolve"]
+    return [_typed(called) if called.name == "evolve" else "evolve"]
+
+
 def _typed(path: Path) -> str:
-    if shutil.which(path.name) == str(path):
-        return path.name
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return path.name if shutil.which(path.name) == str(path) else str(shown(path))
+
+
+def _word(word: object) -> str:
+    text = str(word)
+    return f"./{text}" if isinstance(word, Path) and text.startswith("-") else text
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # closed by whoever started this process
+        return
+    try:
+        try:
+            stream.write(f"{text}\n")
+        except UnicodeEncodeError:  # a locale or a name of a file beyond what the terminal can show
+            stream.write(f"{text.encode(stream.encoding, 'backslashreplace').decode(stream.encoding)}\n")
+        stream.flush()
+    except (OSError, ValueError) as error:
+        _unsaid.append(error)
+        with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # what waits in its buffer would fail again at the exit
 
 
 def _cell(value: object) -> str:

@@ -76,6 +76,8 @@ ADDRESSES: dict[str, Any] = {
     if not name.startswith("_")
 }
 
+KINDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+
 
 def post_config(settings: Mapping[str, object]) -> PostConfig:
     """Tuned NMS settings (nms, nms_iou, nms_beta) as the model room takes them; ValueError names a wrong one."""
@@ -107,7 +109,7 @@ def _convert(address: str, kind: Any, value: Setting | list[int]) -> Any:
         return int(value)
     if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):  # to Python true is 1
         return value
-    raise ValueError(f"{address}: expected {kind.__name__}, got {value!r}")
+    raise ValueError(f"{address}: expected {KINDS[kind]}, got {value!r}")
 
 
 def check_space(

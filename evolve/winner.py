@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import yaml
-
 from evolve import candidates, verdict
 from evolve.execution.attempt import write_durably
 from evolve.genetics.genome import DEFAULTS, Genome
-from evolve.genetics.plain import named, read_file
+from evolve.genetics.plain import named, read_file, to_yaml
 from evolve.records.state import Confirmation, SearchState
 from evolve.task import Task
-from evolve.terminal import program
+from evolve.terminal import command
 from evolve.trial import Setting, TunedPost, Value
 from evolve.trial_config import STEPS, TrialConfig, post_config
 
@@ -88,13 +86,14 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
 
 def write(path: Path, plain: Mapping[str, object]) -> None:
     """Write a winner file durably."""
-    write_durably(path, HEADER + yaml.dump(dict(plain), Dumper=_NoAliases, sort_keys=False))
+    write_durably(path, HEADER + to_yaml(dict(plain)))
 
 
 def read(path: Path) -> Winner:
     """The winner in a file; WinnerError or ValueError names the file, what was expected and what came."""
     if not path.is_file():
-        raise WinnerError(f"{path}: expected a winner file ({program()} winner DIR --out {path}), found no such file")
+        make = command("evolve", "winner", "DIR", "--out", path)
+        raise WinnerError(f"{path}: expected a winner file, found no such file; write one with: {make}")
     plain = read_file(path)
     with named(str(path)):
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:
@@ -153,7 +152,7 @@ def _check_steps(steps: object, config: Mapping[str, Setting]) -> None:
     if steps is not None and _count(steps, "steps", 1) > schedule:
         raise WinnerError(
             f"steps: expected at most {STEPS} under config, {schedule}, got {steps}; "
-            f"--steps of {program()} train is another length"
+            f"--steps of {command('evolve', 'train')} is another length"
         )
 
 
@@ -237,10 +236,3 @@ def _choice(state: SearchState) -> dict[str, object]:
             for one in state.choice.candidates
         ]
     }
-
-
-class _NoAliases(yaml.SafeDumper):
-    """Writes a value that stands in two places twice: people read this file."""
-
-    def ignore_aliases(self, _data: object) -> bool:
-        return True

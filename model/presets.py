@@ -5,10 +5,9 @@ The addresses are those of a trial's configuration; whoever makes one of them ch
 """
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
-import yaml
-
+from data import safe_yaml
 from model.config import DetectorConfig
 
 NAMES = ("darknet", "paper")
@@ -19,8 +18,7 @@ def load(name: str) -> dict[str, Any]:
     if name not in NAMES:
         raise ValueError(f"preset: expected one of {', '.join(NAMES)}, got {name!r}")
     file = files("search_spaces") / "presets" / f"{name}.yaml"
-    settings: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return settings
+    return cast(dict[str, Any], safe_yaml.load(file.read_text(encoding="utf-8")))
 
 
 def detector_config(name: str) -> DetectorConfig:

@@ -4,13 +4,12 @@ Known: data.yaml of Ultralytics and its kin, Darknet's obj.data, and bare obj.na
 read here; which files they mean is decided in yolo_splits.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
+from data import safe_yaml
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import text, yolo_names
 from data.readers.folder import File, Folder
@@ -33,15 +32,6 @@ class Config:
     class_names: tuple[str, ...]
     paths: Mapping[str, tuple[str, ...]]
     base: str | None = None
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, and without merge keys: a few lines of them would spell out a billion."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuses what SafeLoader would merge."""
-        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-            raise yaml.constructor.ConstructorError(None, None, "expected no merge keys (<<)", node.start_mark)
 
 
 def find(folder: Folder) -> File | None:
@@ -96,7 +86,7 @@ def _has_names(file: File) -> bool:
 
 def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
     config = _load(source, problems)
-    names: Any = config.get("names")
+    names: Any = _load(source, [], str).get("names")  # as written: a class called 010 or no is called that
     if isinstance(names, str) and (named := folder.by_place.get(source.place.parent / names)):
         class_names = yolo_names.from_file(named, problems)  # names: obj.names
     elif names is None and yolo_names.is_count(config.get("nc")):
@@ -117,13 +107,13 @@ def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
     return Config(source, class_names, paths, base if isinstance(base, str) else None)
 
 
-def _load(source: File, problems: list[Problem]) -> Mapping[str, object]:
+def _load(
+    source: File, problems: list[Problem], scalar: Callable[[str], object] | None = None
+) -> Mapping[object, object]:
     try:
-        # The loader is SafeLoader, made stricter.
-        config = yaml.load(text.read(source.path, str(source.place), problems), Loader=_Loader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date of month 13, say
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {reason}") from error
+        config = safe_yaml.load(text.read(source.path, str(source.place), problems), scalar)
+    except ValueError as error:
+        raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {error}") from error
     if not isinstance(config, dict):
         raise DatasetError(f"{source.path}: expected a mapping with 'names', got {type(config).__name__}")
     return config

@@ -10,7 +10,7 @@ _MAX_COUNT = 100_000
 
 
 def from_yaml(names: object, source: File) -> tuple[str, ...]:
-    """A list of names, or a mapping of number to name."""
+    """A list of names, or a mapping of number to name, all of them text as the file has it."""
     if isinstance(names, dict):
         numbers = {int(key) if isinstance(key, str) and key.isdecimal() and len(key) < 7 else key: key for key in names}
         if set(numbers) != set(range(len(names))):
@@ -22,11 +22,9 @@ def from_yaml(names: object, source: File) -> tuple[str, ...]:
     if not isinstance(names, list) or not names:
         raise DatasetError(f"{source.path}: names: expected a list of class names, got {spell(names)}")
     for name in names:
-        if not _is_name(name):
-            raise DatasetError(
-                f"{source.path}: names: expected text (or a number), got {spell(name)}: put it in quotes"
-            )
-    return _each_once([str(name) for name in names], source)
+        if not isinstance(name, str):
+            raise DatasetError(f"{source.path}: names: expected text, got {spell(name)}")
+    return _each_once(names, source)
 
 
 def from_file(source: File, problems: list[Problem]) -> tuple[str, ...]:
@@ -61,13 +59,6 @@ def numbered(count: int, source: File, problems: list[Problem]) -> tuple[str, ..
 def is_count(value: object) -> bool:
     """Whether this can be the number of classes."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT
-
-
-def _is_name(value: object) -> bool:
-    """Text or a number of usual length. YAML makes truth values of a bare yes, no, on and off: those are refused."""
-    if isinstance(value, int | float):
-        return not isinstance(value, bool) and abs(value) < 1e18
-    return isinstance(value, str)
 
 
 def spell(value: object) -> str:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import yaml
-
+from data import safe_yaml
 from data.example import Dataset, Example
 from data.writers import files
 
@@ -20,8 +19,7 @@ def write(dataset: Dataset, folder: Path) -> None:
             (labels / f"{Path(name).stem}.txt").write_text(_lines(example), encoding="utf-8")
     config = {split: f"{split}/images" for split in dataset.splits}
     described = config | {"nc": len(dataset.class_names), "names": list(dataset.class_names)}
-    text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
-    (folder / "data.yaml").write_text(text, encoding="utf-8")
+    (folder / "data.yaml").write_text(safe_yaml.dump(described), encoding="utf-8")
 
 
 def _lines(example: Example) -> str:

@@ -4,9 +4,10 @@ import os
 import time
 from pathlib import Path
 
+from evolve.records import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
-from evolve.terminal import program
+from evolve.terminal import command, shown
 
 RUNS = Path("runs")
 LATEST = RUNS / "latest"
@@ -28,7 +29,8 @@ def new_directory(out: Path | None, seed: int) -> Path:
     if directory.exists() and not directory.is_dir():
         raise JournalError(f"--out {directory}: expected a directory or nothing there, found a file")
     if holds_search(directory):
-        raise JournalError(f"--out {directory}: holds a search already; go on with it: {program()} resume {directory}")
+        go_on = command("evolve", "resume", directory)
+        raise JournalError(f"--out {directory}: holds a search already; go on with it: {go_on}")
     return directory
 
 
@@ -38,42 +40,47 @@ def note_on_latest() -> str | None:
         if not LATEST.is_dir() or not holds_search(LATEST) or is_held(LATEST):
             return None
         phase = read_state(LATEST).phase
-    except JournalError as error:
+        latest = shown(LATEST.resolve())
+    except (JournalError, OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         return f"the latest search cannot be read: {error}"
     if phase not in ("running", "interrupted"):
         return None
-    latest = shown(LATEST.resolve())
-    return f"{latest} holds an interrupted search; go on with it: {program()} resume {latest}"
+    return f"{latest} holds an interrupted search; go on with it: {command('evolve', 'resume', latest)}"
 
 
-def point_latest(directory: Path) -> None:
-    """Let runs/latest point to the search that starts now."""
-    RUNS.mkdir(exist_ok=True)
-    if LATEST.exists() and not LATEST.is_symlink():
-        return  # something of the user's own stands there
-    target = os.path.relpath(directory.resolve(), RUNS.resolve())
-    temporary = RUNS / f".latest.{os.getpid()}"
-    temporary.symlink_to(target)
-    temporary.replace(LATEST)
+def point_latest(directory: Path) -> str | None:
+    """Let runs/latest point to the search that starts now; a sentence when it cannot, which stops nothing."""
+    try:
+        RUNS.mkdir(exist_ok=True)
+        if LATEST.exists() and not LATEST.is_symlink():
+            return f"{LATEST} is not a link: it is left as it is, and does not lead to {directory}"
+        temporary = RUNS / f".latest.{os.getpid()}"
+        temporary.unlink(missing_ok=True)  # of a killed process with our number
+        temporary.symlink_to(os.path.relpath(directory.resolve(), RUNS.resolve()))
+        temporary.replace(LATEST)
+    except (OSError, RuntimeError) as error:
+        return f"{LATEST} does not lead to {directory}: {error}"
+    return None
 
 
 def is_latest(directory: Path) -> bool:
     """Whether runs/latest is this search."""
-    return LATEST.resolve() == directory.resolve()
+    try:
+        return LATEST.resolve() == directory.resolve()
+    except (OSError, RuntimeError):
+        return False
 
 
-def format_flag(state: SearchState) -> str:
-    """The --format that the search was told, for a command that reads the same data set; empty where it was not."""
+def format_flag(state: SearchState) -> list[str]:
+    """The --format that the search was given, for a command that reads the same data set; none where none was."""
     told = state.request.get("format")
-    return "" if told is None else f" --format {told}"
-
-
-def shown(path: Path) -> Path:
-    """A path as a person would type it from here."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return [] if told is None else ["--format", str(told)]
 
 
 def tracking_uri(given: str | None) -> str:
-    """The tracking store: the given one, else runs/mlflow.db."""
-    return f"sqlite:///{TRACKING_STORE.resolve()}" if given is None else given
+    """The tracking store: the given one, else runs/mlflow.db; with the password of MLFLOW_TRACKING_URI if it has it.
+
+    OSError: there is no default store, as the working directory was deleted.
+    """
+    uri = f"sqlite:///{TRACKING_STORE.resolve()}" if given is None else given
+    return credentials.with_password(uri, os.environ)

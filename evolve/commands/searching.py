@@ -1,6 +1,7 @@
 """search and resume: prepare the task, wire executor, tracker and display to the loop, say what came out."""
 
 import json
+import os
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
-from evolve.records import forecast, tracking_uri
+from evolve.records import credentials, forecast, tracking_uri
 from evolve.records.journal import JournalError, holds_search
 from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
-from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
+from evolve.terminal import WorkFailed, command, complain, say, short, signals_caught, table, working
 from evolve.trial import GpuNotUsable, ObjectiveFactory
 
 RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
@@ -84,9 +85,7 @@ def new(arguments: Namespace) -> int:
     """Run a new search."""
     directory = places.new_directory(arguments.out, arguments.seed)
     machine = machine_for(arguments)
-    tracking = None if arguments.tracking_uri == NO_TRACKING else places.tracking_uri(arguments.tracking_uri)
-    if tracking is not None:
-        tracking_uri.check(tracking)
+    tracking = _tracking_store(arguments.tracking_uri)
     request = TaskRequest(
         data=arguments.data,
         format=arguments.format,
@@ -119,7 +118,8 @@ def new(arguments: Namespace) -> int:
         return 0
     say(f"search directory: {directory}")
     tracked = _Tracked(tracking)
-    means = replace(_means(prepared, machine, tracked), begun=lambda: places.point_latest(directory))
+    means = _means(prepared, machine, tracked)
+    means = replace(means, begun=lambda: _point_latest(directory, means.display))
     with signals_caught(), _searching(directory):
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
     return _report(state, directory, tracked)
@@ -133,11 +133,17 @@ def resume(arguments: Namespace) -> int:
     if not (directory / search.SPACE_FILE).is_file():
         search.write_space(directory, state)
     prepared = task_as_before(state, directory, arguments)
-    tracked = _tracked_as_before(_text(state.request.get("tracking_uri")))
+    tracked = _tracked_as_before(state, arguments.tracking_uri)
     with signals_caught(), _searching(directory):
         means = _means(prepared, machine, tracked)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
     return _report(state, directory, tracked)
+
+
+def _point_latest(directory: Path, display: progress.Display) -> None:
+    note = places.point_latest(directory)
+    if note is not None:
+        display.note(f"note: {note}")
 
 
 @contextmanager
@@ -147,7 +153,7 @@ def _searching(directory: Path) -> Iterator[None]:
         with working(JournalError, GpuNotUsable, InputError):
             yield
     except WorkFailed as failed:
-        go_on = f"; go on with: {program()} resume {directory}" if holds_search(directory) else ""
+        go_on = f"; go on with: {command('evolve', 'resume', directory)}" if holds_search(directory) else ""
         raise WorkFailed(f"{failed}{go_on}") from failed.__cause__
 
 
@@ -295,13 +301,29 @@ class _Tracked:
         return found
 
 
-def _tracked_as_before(given: str | None) -> _Tracked:
+def _tracking_store(given: str | None) -> str | None:
+    """The address that a new search tracks to; None for no tracking. ValueError if it cannot be one."""
+    if given == NO_TRACKING:
+        return None
+    try:
+        uri = places.tracking_uri(given)
+    except OSError as error:
+        complain(f"note: not shown in MLflow: {places.TRACKING_STORE}: {error}")
+        return None
+    tracking_uri.check(uri)
+    return uri
+
+
+def _tracked_if_possible(given: str | None) -> _Tracked:
     """The tracking of an existing search; an address that cannot be one is said, and does not keep it from going on."""
     if given == NO_TRACKING:
         return _Tracked(None)
-    uri = places.tracking_uri(given)
     try:
+        uri = places.tracking_uri(given)
         tracking_uri.check(uri)
+    except OSError as error:
+        complain(f"note: not shown in MLflow: {places.TRACKING_STORE}: {error}")
+        return _Tracked(None)
     except ValueError as error:
         complain(f"note: not tracked: {error}")
         return _Tracked(None)
@@ -312,6 +334,17 @@ def _untracked(uri: str) -> str | None:
     """A sentence on a tracking store that cannot be written now."""
     problem = tracking_uri.unreachable(uri)
     return None if problem is None else f"tracking store: {problem}; the search goes on without it, and sends it later"
+
+
+def _tracked_as_before(state: SearchState, given: str | None) -> _Tracked:
+    """The tracker of the store that is given now, else of the search's own; what it lacks to get in is said."""
+    uri = given or _text(state.request.get("tracking_uri"))
+    if uri is not None and state.request.get("tracking_password"):
+        variables = credentials.lacking(credentials.with_password(uri, os.environ), os.environ)
+        if variables and uri != NO_TRACKING:
+            place, names = credentials.public(uri), " or ".join(variables)
+            complain(f"note: no password of {place} is in the journal; give --tracking-uri again, or set {names}")
+    return _tracked_if_possible(uri)
 
 
 def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None) -> dict[str, object]:
@@ -325,7 +358,8 @@ def _plain_request(request: TaskRequest, machine: Machine, tracking: str | None)
         "share": request.share,
         "gpus_per_trial": machine.gpus_per_trial,
         "address": machine.address,
-        "tracking_uri": tracking,
+        "tracking_uri": None if tracking is None else credentials.public(tracking),
+        "tracking_password": tracking is not None and credentials.has_secret(tracking),  # it had one: not kept
     }
 
 
@@ -368,13 +402,14 @@ def _report(state: SearchState, directory: Path, tracked: _Tracked) -> int:
     for part in (*candidate_tables(state), *outcome_tables(state)):
         say(f"\n{part}")
     path = directory / winner.WINNER_FILE
-    data = "" if state.data.get("embedded") else f" --data {state.data.get('path')}{places.format_flag(state)}"
+    embedded = state.data.get("embedded")
+    data = [] if embedded else ["--data", state.data.get("path"), *places.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
     say(f"winner: {path}{_in_words(state.outcome)}")
     say("dashboard: make dashboard")
-    by_hand = f"{program()} train {path}{data} --out {directory / 'final'}"
+    by_hand = command("evolve", "train", path, *data, "--out", directory / "final")
     say(f"final training: {'make train, or: ' if places.is_latest(directory) else ''}{by_hand}")
     return 0
 

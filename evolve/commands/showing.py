@@ -11,7 +11,7 @@ from evolve.commands.places import RUNS, read_state
 from evolve.records import lineage
 from evolve.records.journal import is_held
 from evolve.records.state import IndividualRecord, SearchState
-from evolve.terminal import complain, duration, program, say, short, table
+from evolve.terminal import command, complain, duration, say, short, table
 
 
 def status(arguments: Namespace) -> int:
@@ -41,7 +41,7 @@ def status(arguments: Namespace) -> int:
         say(f"winner: {state.outcome.uid}")
         say(f"verdict: {state.outcome.verdict}")
     if plain["state"] == "interrupted":
-        say(f"go on with: {program()} resume {arguments.directory}")
+        say(f"go on with: {command('evolve', 'resume', arguments.directory)}")
     return 0
 
 
@@ -82,7 +82,6 @@ def winner(arguments: Namespace) -> int:
     winners.check_is_of(state, winners.read(path), path)
     darknet = arguments.format == "darknet"
     text = _winner_text(path, darknet=darknet)
-    use = "train it with Darknet: darknet detector train obj.data" if darknet else f"train it with: {program()} train"
     out: Path | None = arguments.out
     if out is None:
         say(text.rstrip())
@@ -93,8 +92,10 @@ def winner(arguments: Namespace) -> int:
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
     if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winners.nms_line(tuning.post)}")
-    others = "" if arguments.format == "darknet" else " --data DIR --out DIR"
-    say(f"written to {out}; {use} {out}{others}")
+    use = command("evolve", "train", out, "--data", "DIR", "--out", "DIR")
+    if darknet:
+        use = command("darknet", "detector", "train", "obj.data", out)
+    say(f"written to {out}; train it with{' Darknet' if darknet else ''}: {use}")
     return 0
 
 
@@ -126,7 +127,7 @@ def _check_replaceable(out: Path, text: str, directory: Path, *, darknet: bool) 
     raise WinnerError(
         f"--out {out}: expected nothing there, or the winner of a search as it was written; this file is another, "
         f"perhaps changed by hand, and is left as it is: move it away, or choose another --out"
-        + ("" if darknet else f"; to train it: {program()} train {out} --out DIR")
+        + ("" if darknet else f"; to train it: {command('evolve', 'train', out, '--out', 'DIR')}")
     )
 
 

@@ -11,7 +11,7 @@ from evolve.commands import places, searching
 from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain, write_durably
 from evolve.task import InputError, Task, TaskRequest
-from evolve.terminal import complain, python, say, signals_caught, working
+from evolve.terminal import command, complain, say, signals_caught, working
 from evolve.trial import Failure, GpuNotUsable, Measurement, TrialSpec
 from evolve.trial_config import STEPS
 from evolve.winner import Winner
@@ -141,11 +141,11 @@ def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Meas
 
 def _say_next(prepared: Task, spec: TrialSpec) -> None:
     split = spec.evaluate_splits[-1]
-    data = f"--data {prepared.description['path']}"
+    data: list[object] = ["--data", prepared.description["path"]]
     if not prepared.description["embedded"]:
-        data += f" --format {prepared.description['format']}"  # there may be labels of others beside it
-    say(f"evaluate: {python()} -m model evaluate --weights {spec.checkpoint} {data} --split {split}")
-    say(f"predict: {python()} -m model predict IMAGE --weights {spec.checkpoint}")
+        data += ["--format", prepared.description["format"]]  # there may be labels of others beside it
+    say("evaluate: " + command("model", "evaluate", "--weights", spec.checkpoint, *data, "--split", split))
+    say("predict: " + command("model", "predict", "IMAGE", "--weights", spec.checkpoint))
 
 
 def _result(score: float | None, failure: Failure | None) -> str:

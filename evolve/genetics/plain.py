@@ -1,72 +1,42 @@
-"""Plain values: YAML files read safely, numbers as people write them, errors that name the place.
+"""Plain values: the values of a YAML file, numbers as people write them, errors that name the place.
 
 A search space and a recipe are plain values (mappings, lists, numbers, words) before they are
 checked; this file reads them and holds the checks that both need.
 """
 
 import math
-import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe loading, with 1e-4 as a number and a key given twice as an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """A mapping; PyYAML would let the last of two equal keys win in silence."""
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise ValueError(f"line {key_node.start_mark.line + 1}: expected each key once, got {key!r} twice")
-            seen.add(key if isinstance(key, Hashable) else id(key))
-        return super().construct_mapping(node, deep=deep)
-
-
-# YAML 1.1 takes 1e-4 and 1.0e4 for words because it wants a dot and a sign; YAML 1.2 and people don't.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
-def _parse(text: str) -> object:
-    try:
-        loader = _Loader(text)
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = "" if mark is None else f" in line {mark.line + 1}"
-        raise ValueError(f"expected YAML, got {error.problem}{place}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"expected YAML, got {' '.join(str(error).split())}") from None
+from data import safe_yaml
 
 
 def read_file(path: str | Path) -> object:
     """The plain value of a YAML file; a ValueError that begins with the path when it cannot be read."""
     with named(str(path)):
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            with Path(path).open("rb") as file:
+                content = file.read(safe_yaml.MAX_CHARACTERS + 1)  # whatever the file's length
+            if len(content) > safe_yaml.MAX_CHARACTERS:
+                raise ValueError(f"expected YAML of at most {safe_yaml.MAX_CHARACTERS:,} bytes, got more")
+            text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"expected UTF-8 text, got {error.reason} at byte {error.start}") from None
         except OSError as error:
             raise ValueError(f"expected a readable YAML file, got {error.strerror or error}") from None
-        return _parse(text)
+        return safe_yaml.load(text)
 
 
 def read_value(text: str) -> object:
     """A value as typed on a command line, by the rules of the files: "1e-4", "true", "mish", "[64, 96]"."""
-    return _parse(text)
+    return safe_yaml.load(text)
+
+
+def to_yaml(plain: object) -> str:
+    """The text of plain values as a YAML file holds them; `read_file` gives the same values back."""
+    return safe_yaml.dump(plain)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Runs as plain values: what MLflow is to be told about a search, its generations and its trials.
 
-A `Board` collects what is new since it was cleared, one `RunWrite` per run, so that many events become few
+A `Board` collects what has not arrived yet, one `RunWrite` per run, so that many events become few
 requests. "Run" is MLflow's word and stays in board.py, projection.py and mlflow_tracker.py.
 """
 
@@ -60,7 +60,7 @@ def key_of(tags: Mapping[str, str]) -> str | None:
 
 
 class Board:
-    """The runs of one search; `pending` is what has come together since the last `clear`."""
+    """The runs of one search; `pending` is what has come together and has not arrived yet."""
 
     def __init__(self) -> None:
         self._writes: dict[str, RunWrite] = {}
@@ -73,8 +73,12 @@ class Board:
         return tuple(self._writes.values())
 
     def clear(self) -> None:
-        """What was pending has been sent."""
+        """All that was pending is known where it would go."""
         self._writes.clear()
+
+    def drop(self, key: str) -> None:
+        """What was pending of this run has arrived."""
+        del self._writes[key]
 
     def search(self, state: SearchState) -> RunWrite:
         """The search's run."""

@@ -10,7 +10,9 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -63,10 +65,7 @@ def events(path: Path, after: int = 0, limit: int = -1) -> list[Event]:
     if not path.is_file():
         raise JournalError(f"{path}: expected the journal of a search, found no such file")
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as reader:
-            rows = reader.execute(
-                "SELECT id, time, kind, uid, payload FROM events WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-            ).fetchall()
+        rows = _rows(path, after, limit)
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return []  # killed between making the file and its table: nothing happened yet
@@ -77,15 +76,42 @@ def events(path: Path, after: int = 0, limit: int = -1) -> list[Event]:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether a living process writes this search now."""
+    """Whether a living process writes this search now, as far as that can be seen from here."""
     try:
         with (directory / LOCK_FILE).open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:  # no such file, one that is not for us to read, or a file system without locks
+        return False
     return False
+
+
+def _rows(path: Path, after: int, limit: int) -> list[tuple[int, float, str, str | None, str]]:
+    """The rows, also where nothing can be written: there SQLite cannot make the index of a write-ahead log.
+
+    Without such a log the journal is read as a file that does not change; with one (its writer was killed) as a copy.
+    """
+    journal = path.resolve()
+    log = journal.with_name(f"{journal.name}-wal")
+    try:
+        return _select(f"{journal.as_uri()}?mode=ro", after, limit)
+    except sqlite3.OperationalError:
+        if os.access(journal.parent, os.W_OK):
+            raise
+    if not log.is_file() or log.stat().st_size == 0:
+        return _select(f"{journal.as_uri()}?mode=ro&immutable=1", after, limit)
+    with tempfile.TemporaryDirectory(prefix="evolve-journal-") as folder:
+        for file in (journal, log):
+            shutil.copyfile(file, Path(folder, file.name))
+        return _select(Path(folder, journal.name).as_uri(), after, limit)
+
+
+def _select(uri: str, after: int, limit: int) -> list[tuple[int, float, str, str | None, str]]:
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as reader:
+        return reader.execute(
+            "SELECT id, time, kind, uid, payload FROM events WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+        ).fetchall()
 
 
 class Journal:

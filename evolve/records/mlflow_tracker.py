@@ -1,37 +1,46 @@
 """Shows a search in MLflow: a thread that reads the journal and sends what is new. The only file that imports mlflow.
 
-The search never waits for it and never fails because of it. The journal is the outbox: how far it has been sent
-stands in a small file beside it, and sending something twice changes nothing, so an outage, a kill or a lost
-tracking store costs nothing but time. After any error everything is rebuilt from the journal and tried again.
+The search never waits for it and never fails because of it. The journal is the outbox (records/feed.py): an outage, a
+kill, a broken or lost tracking store costs nothing but time. After any error the thread begins again from what the
+store says it has.
 """
 
 import logging
 import os
-import re
+import sqlite3
 import threading
+import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evolve.records import credentials, embedded_store
 from evolve.records.board import SEARCH_KEY, RunWrite, key_of
-from evolve.records.cursor import Cursor
-from evolve.records.journal import events
-from evolve.records.projection import Projection
+from evolve.records.feed import Feed, pause_seconds
+from evolve.records.journal import is_held
 from evolve.records.tracking_uri import check
 
 EXPERIMENT = "yolov4-evolve"
-ARTIFACTS = ("space.yaml", "winner.yaml", "lineage.json", "generations.csv")
+SENT_TAG = "evolve.sent"  # of a search's run: id of the last event that has arrived
+REBUILD_TAG = "evolve.rebuild"  # of the experiment in a database that was made just now: "pending", then "done"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own 7 block for four minutes; the thread has its own patience
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is said by us, once, and without a password
 }
-PERIOD_SECONDS = 1.0  # between two rounds: events of a second go out together
-LONGEST_PAUSE_SECONDS = 60.0  # between two tries in an outage
+# A connection each time: a database that was set aside by another process is not written to any more.
+EMBEDDED_SETTINGS = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
 METRICS_PER_REQUEST, TAGS_PER_REQUEST = 800, 100  # limits of MLflow: 1,000 and 100, and 1,000 in all
-REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"})
+# What MLflow says of a run that was deleted (with its experiment, perhaps), or of a value that it does not take.
+REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "INVALID_STATE", "BAD_REQUEST"})
+GONE = "RESOURCE_DOES_NOT_EXIST"  # a run that we made: the store is another one
+OUTAGES = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3")  # packages whose exceptions are no bug of ours
+REPAIRS = 3  # of the store in a row without a pause; more would be no repair
+
+logger = logging.getLogger(__name__)
 
 
 class MlflowTracker:
@@ -40,13 +49,16 @@ class MlflowTracker:
     ValueError for an address that is none of a tracking store, by its form.
     """
 
-    def __init__(self, journal_path: Path, tracking_uri: str) -> None:
-        check(tracking_uri)
+    def __init__(self, journal_path: Path, uri: str) -> None:
+        check(uri)
         self._path = journal_path
-        self._uri = tracking_uri
+        self._uri = uri
+        self._database = credentials.database(uri)
         self._outage: str | None = None
-        self._refused: dict[str, str] = {}  # key of a run -> what MLflow said
-        self._feed: _Feed | None = None
+        self._feed: Feed | None = None
+        self._others: list[Path] | None = None  # journals that a database made anew still lacks; None: not looked yet
+        self._connected = False  # whether anything could be sent in this session
+        self._logged: set[tuple[object, ...]] = set()  # kinds and places of bugs
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
@@ -54,12 +66,15 @@ class MlflowTracker:
     @property
     def problem(self) -> str | None:
         """What could not be shown, in one sentence; None when all was."""
+        place = f"MLflow at {credentials.public(self._uri)}"
         if self._outage:
-            return f"MLflow at {_without_passwords(self._uri)} does not have everything of this search: {self._outage}"
-        if self._refused:
-            key, said = next(iter(self._refused.items()))
-            return f"MLflow at {_without_passwords(self._uri)} refused {len(self._refused)} runs, first {key}: {said}"
-        return None
+            return f"{place} does not have everything of this search: {self._outage}"
+        refused = {} if self._feed is None else self._feed.refused
+        if refused:
+            key, said = next(iter(refused.items()))
+            return f"{place} refused {len(refused)} runs, first {key}: {said}; the next session sends them again"
+        unshown = None if self._feed is None else self._feed.unshown
+        return None if unshown is None else f"{place} does not show all: {_one_line(unshown, self._uri)}"
 
     def start(self) -> None:
         """Begin; returns at once, whatever the state of the tracking server."""
@@ -80,102 +95,164 @@ class MlflowTracker:
             self._outage = self._outage or f"it took longer than {timeout_seconds:g} seconds to send what was left"
 
     def _run(self) -> None:
-        failures = 0
+        tries = repairs = 0
         while True:
             last = self._closing.is_set()
             self._wake.clear()
             try:
                 self._round(last)
-                failures, self._outage = 0, None
-            except Exception as error:  # whatever happens to MLflow must not cost the search anything
-                failures, self._outage = failures + 1, f"{type(error).__name__}: {_one_line(error)}"
-                self._feed = None  # begin again from the cursor: what was half sent is sent again
+                tries, repairs, self._outage = 0, 0, None
+            except BaseException as error:  # whatever it is, it must not end the thread
+                self._feed, self._others = None, None
+                self._outage = f"{type(error).__name__}: {_one_line(str(error), self._uri)}"
+                self._report(error)
+                if repairs < REPAIRS and self._repaired(error):
+                    repairs += 1
+                    continue
+                tries += 1
             if last:
                 return
-            self._closing.wait(min(PERIOD_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
-            if not failures:
+            self._closing.wait(pause_seconds(tries))
+            if not tries:
                 self._wake.wait()
 
     def _round(self, last: bool) -> None:
         if self._feed is None:
-            self._feed = _Feed(self._path, self._uri)
-        self._feed.send(self._refused)
+            self._feed = self._feed_of(self._path)
+        self._feed.send(last=last)
+        self._connected = True
         if last:
             self._feed.send_artifacts()
+        if self._database is not None:
+            self._rebuild(self._database, last)
 
+    def _feed_of(self, path: Path) -> Feed:
+        restore = not self._connected  # one that is deleted while it is in use waits for whoever did it
+        return Feed(path, lambda search_id: _Store(self._uri, search_id, restore=restore), self._report)
 
-class _Feed:
-    """From the journal to MLflow, from the cursor on."""
+    def _rebuild(self, database: Path, last: bool) -> None:
+        """Of a database that was made anew: send the other searches beside it too, one a round, at the end all."""
+        if self._others is None:
+            store = _Store(self._uri, None)
+            self._others = embedded_store.journals_beside(database) if store.lacks_others else []
+            if store.lacks_others and not self._others:
+                store.has_others()
+        while self._others:
+            try:
+                with embedded_store.locked(database, embedded_store.LOCK_SECONDS if last else 0.0):
+                    self._send_other(self._others[0])
+            except TimeoutError:
+                return  # another process sends one
+            del self._others[0]
+            if not self._others:
+                _Store(self._uri, None).has_others()
+            if not last:
+                return
 
-    def __init__(self, path: Path, uri: str) -> None:
-        self._path = path
-        self._uri = uri
-        self._projection = Projection()
-        self._store: _Store | None = None
-        self._seen = 0  # id of the last event taken in
-        self._cursor = Cursor(path.parent, uri)
-        self._sent = self._cursor.read()
-
-    def send(self, refused: dict[str, str]) -> None:
-        """Take in what is new and send it; the cursor moves when all of it has arrived."""
-        for event in events(self._path, after=self._seen):
-            self._projection.apply(event)
-            self._seen = event.id
-            if self._store is None and self._projection.state is not None:
-                self._store = _Store(self._uri, self._projection.state.search_id)
-                if not self._store.knows(SEARCH_KEY):
-                    self._sent = 0  # a new or emptied tracking store: it gets everything
-            if event.id <= self._sent:
-                self._projection.board.clear()
-        if self._store is None or self._seen <= self._sent:
+    def _send_other(self, path: Path) -> None:
+        if path.resolve() == self._path.resolve() or is_held(path.parent):
             return
-        for write in self._projection.board.pending:
-            said = self._store.write(write)
-            if said is not None:
-                refused[write.key] = said
-        self._projection.board.clear()
-        self._sent = self._seen
-        self._cursor.write(self._sent)
+        feed = self._feed_of(path)
+        try:
+            feed.send(last=True)
+            feed.send_artifacts()
+        except Exception as error:
+            if _is_outage(error):
+                raise
+            self._report(error)  # a damaged journal, say: the others are sent all the same
 
-    def send_artifacts(self) -> None:
-        """The files of an ended search."""
-        state = self._projection.state
-        if self._store is None or state is None or state.phase not in ("finished", "failed"):
+    def _repaired(self, error: BaseException) -> bool:
+        """Whether the store is another one than it was, so that the next try can be made at once."""
+        if isinstance(error, _StoreLost):
+            return True
+        if self._database is None or not _is_outage(error):
+            return False
+        try:
+            found = embedded_store.set_aside(self._database, time.time())
+        except Exception:  # what cannot be repaired now is tried again later, like any other outage
+            return False
+        if found is None:
+            return False
+        why, kept = found
+        logger.warning(
+            "%s cannot be used: %s. It is kept as %s, and made again from the journals beside it",
+            self._database,
+            why,
+            kept.name,
+        )
+        return True
+
+    def _report(self, error: BaseException) -> None:
+        """A bug is told once in the log, with its place; what the store or the network does is told at the end."""
+        if _is_outage(error):
             return
-        for name in ARTIFACTS:
-            if (self._path.parent / name).is_file():
-                self._store.add_file(SEARCH_KEY, self._path.parent / name)
+        where = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[-1:]]
+        bug = (type(error), *where)
+        if bug not in self._logged:
+            self._logged.add(bug)
+            shown = credentials.hide("".join(traceback.format_exception(error)), self._uri).rstrip()
+            logger.error("MLflow does not get everything of this search, which goes on:\n%s", shown)
+
+
+class _StoreLost(Exception):
+    """A run that was there is not there any more: the store was emptied or is another one."""
 
 
 class _Store:
-    """One search in one MLflow tracking store; knows which of its runs are there already."""
+    """One search in one MLflow tracking store; knows which of its runs are there already.
 
-    def __init__(self, uri: str, search_id: str) -> None:
-        for name, value in SETTINGS.items():
+    search_id: None for no search. restore: whether a deleted experiment of ours comes back: its name is taken.
+    """
+
+    def __init__(self, uri: str, search_id: str | None, *, restore: bool = False) -> None:
+        self._uri = uri
+        database = credentials.database(uri)
+        for name, value in {**SETTINGS, **({} if database is None else EMBEDDED_SETTINGS)}.items():
             os.environ.setdefault(name, value)
+        if database is not None:
+            embedded_store.ensure(database, _make_database)
         from mlflow import MlflowClient  # seconds: only here, in the thread
 
-        logging.getLogger("urllib3.connectionpool").setLevel(
-            logging.ERROR
-        )  # its retries would tear the progress display
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries would tear the display
         self._client: Any = MlflowClient(tracking_uri=uri)
-        self._experiment = self._find_experiment(uri)
-        self._ids = self._find_runs(search_id)
+        self._experiment, self.lacks_others = self._find_experiment(uri, restore)
+        self._ids: dict[str, str] = {}
+        self._sent = 0
+        if search_id is not None:
+            self._find_runs(search_id)
 
-    def knows(self, key: str) -> bool:
-        """Whether the run is there."""
-        return key in self._ids
+    def sent(self) -> int:
+        """The id of the last event that has arrived with all before it."""
+        return self._sent
 
-    def write(self, write: RunWrite) -> str | None:
-        """Bring one run up to date; returns what MLflow said if it refuses this run for good."""
+    def remember(self, event: int) -> None:
+        """Keep that number with the search's run; one that was deleted by hand keeps the old one."""
         from mlflow.exceptions import MlflowException
 
         try:
-            self._write(write)
+            self._client.set_tag(self._ids[SEARCH_KEY], SENT_TAG, str(event))
         except MlflowException as error:
             if error.error_code not in REFUSALS:
                 raise
-            return _one_line(error)
+
+    def has_others(self) -> None:
+        """The other searches beside the database are in it."""
+        self._client.set_experiment_tag(self._experiment, REBUILD_TAG, "done")
+
+    def write(self, write: RunWrite) -> str | None:
+        """Bring one run up to date; what MLflow says if it refuses this run for now."""
+        from mlflow.exceptions import MlflowException
+
+        if write.parent is not None and write.parent not in self._ids:
+            return f"{write.parent}, which it hangs below, is not there"
+        try:
+            self._write(write)
+        except MlflowException as error:
+            if error.error_code == GONE and not self._is_deleted():
+                raise _StoreLost(_one_line(str(error), self._uri)) from error
+            if error.error_code not in REFUSALS | {GONE}:
+                raise
+            return _one_line(str(error), self._uri)
         return None
 
     def add_file(self, key: str, path: Path) -> None:
@@ -202,19 +279,31 @@ class _Store:
         self._ids[write.key] = str(run.info.run_id)
         return self._ids[write.key]
 
-    def _find_experiment(self, uri: str) -> str:
+    def _is_deleted(self) -> bool:
+        """Whether the experiment was deleted, by hand for instance: it can be restored with all its runs."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self._client.get_experiment(self._experiment).lifecycle_stage == "deleted")
+        except MlflowException:
+            return False
+
+    def _find_experiment(self, uri: str, restore: bool) -> tuple[str, bool]:
+        """Its id, and whether it is in a database that other searches were shown in before it was made anew."""
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens for language models otherwise
-            return str(self._client.create_experiment(EXPERIMENT, _artifact_location(uri), tags))
-        if found.lifecycle_stage == "deleted":
+            location = _artifact_location(uri)
+            if location is not None:
+                tags[REBUILD_TAG] = "pending"
+            return str(self._client.create_experiment(EXPERIMENT, location, tags)), location is not None
+        if restore and found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        return str(found.experiment_id), found.tags.get(REBUILD_TAG) == "pending"
 
-    def _find_runs(self, search_id: str) -> dict[str, str]:
+    def _find_runs(self, search_id: str) -> None:
         from mlflow.entities import ViewType
 
-        found: dict[str, str] = {}
         token = None
         while True:
             page = self._client.search_runs(
@@ -223,10 +312,17 @@ class _Store:
             for run in page:
                 key = key_of(run.data.tags)
                 if key is not None:
-                    found[key] = str(run.info.run_id)
+                    self._ids[key] = str(run.info.run_id)
+                if key == SEARCH_KEY:
+                    self._sent = _number(run.data.tags.get(SENT_TAG))
             token = page.token
             if not token:
-                return found
+                return
+
+
+def _number(text: str | None) -> int:
+    """A number in a tag that anybody may have changed; 0 for any other text."""
+    return int(text) if text is not None and text.isdecimal() else 0
 
 
 def _requests(write: RunWrite) -> Iterator[tuple[list[Any], list[Any], list[Any]]]:
@@ -241,18 +337,23 @@ def _requests(write: RunWrite) -> Iterator[tuple[list[Any], list[Any], list[Any]
         metrics, params, tags = metrics[METRICS_PER_REQUEST:], params[TAGS_PER_REQUEST:], tags[TAGS_PER_REQUEST:]
 
 
+def _make_database(path: Path) -> None:
+    """A new database with all of MLflow's tables."""
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=f"{credentials.SQLITE}{path}").search_experiments(max_results=1)
+
+
 def _artifact_location(uri: str) -> str | None:
     """Beside an embedded database; a server decides for itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    database = Path(uri.removeprefix("sqlite:///")).resolve()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    return (database.parent / "mlartifacts").as_uri()
+    database = credentials.database(uri)
+    return None if database is None else (database.resolve().parent / "mlartifacts").as_uri()
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(_without_passwords(str(error)).split())[:300]
+def _is_outage(error: BaseException) -> bool:
+    """Whether it comes from the store or from the way to it, not from a bug of ours."""
+    return isinstance(error, OSError | sqlite3.Error | _StoreLost) or type(error).__module__.startswith(OUTAGES)
 
 
-def _without_passwords(text: str) -> str:
-    return re.sub(r"//[^@/\s]*@", "//", text)
+def _one_line(text: str, uri: str) -> str:
+    return " ".join(credentials.hide(text, uri).split())[:300]

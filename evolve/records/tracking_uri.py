@@ -5,11 +5,12 @@ stops nothing: the search goes on without it, and what is missing is sent later.
 """
 
 import os
-import re
 import socket
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+
+from evolve.records import credentials
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -62,8 +63,8 @@ def unreachable(uri: str) -> str | None:
 
 
 def shown(uri: str) -> str:
-    """The address without a user's name and password."""
-    return re.sub(r"//[^@/\s]*@", "//", uri)
+    """The address without what is secret in it."""
+    return credentials.public(uri)
 
 
 def _expected(uri: str) -> str:

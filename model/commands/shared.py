@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,8 +22,9 @@ LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than th
 
 
 def say(text: str) -> None:
-    """One line on stdout."""
-    sys.stdout.write(text + "\n")
+    """One line on stdout, where there is one."""
+    if sys.stdout is not None:
+        sys.stdout.write(text + "\n")
 
 
 def print_json(document: Any) -> None:
@@ -33,12 +35,20 @@ def print_json(document: Any) -> None:
 def load_keras() -> None:
     """Import Keras and its backend, without the lines that TensorFlow writes past every log level.
 
-    They go to file descriptor 2 from C++; if the import fails they are shown after all.
+    They go to file descriptor 2 from C++; if the import fails they are shown after all. Where there is no stderr, or no
+    folder to keep them in meanwhile, nothing is hidden.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as said:
+    with ExitStack() as stack:
+        try:
+            said = stack.enter_context(tempfile.TemporaryFile())
+            terminal = os.dup(2)
+        except OSError:
+            import keras
+
+            return
+        if sys.stderr is not None:
+            sys.stderr.flush()
         os.dup2(said.fileno(), 2)
         try:
             import keras  # noqa: F401

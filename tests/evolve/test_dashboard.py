@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -72,6 +73,31 @@ def test_a_search_that_was_not_sent_here_is_said(runs: Path) -> None:
 def test_a_screen_is_needed_to_open_a_browser() -> None:
     assert not dashboard.can_open({}) or sys.platform == "darwin"
     assert dashboard.can_open({"DISPLAY": ":0"})
+
+
+def test_the_servers_words_go_elsewhere_where_the_runs_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dashboard._open_log(tmp_path) as log:
+        assert log.name == str(tmp_path / "dashboard.log")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with dashboard._open_log(tmp_path / "none") as log:
+        assert Path(log.name).parent == tmp_path
+        assert Path(log.name).name.startswith("evolve-dashboard-")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with dashboard._open_log(tmp_path / "none") as log:
+        assert log.name == os.devnull
+
+
+def test_what_cannot_be_read_is_one_sentence(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied", "journal.db")
+
+    monkeypatch.setattr(Path, "is_file", fails)
+    assert dashboard.main(["--runs", str(runs)]) == 2
+    assert capsys.readouterr().err == "[Errno 13] Permission denied: 'journal.db'\n"
 
 
 @pytest.mark.medium

@@ -110,6 +110,27 @@ def test_the_ways_of_ray_to_authenticate(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "secret" not in check.detail
 
 
+def test_without_a_home_folder_there_is_no_token_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    assert doctor._ray_authentication().detail.startswith("RAY_AUTH_MODE is not set, no token")
+
+
+def test_a_look_that_cannot_be_taken_is_not_well_and_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise PermissionError("Permission denied: 'runs'")
+
+    monkeypatch.setattr(doctor, "_nearest", fails)
+    found = {check.name: check for check in doctor.checks()}
+    assert len(found) == 11
+    assert not found["disk"].ok
+    assert found["disk"].detail == "cannot be looked at: PermissionError: Permission denied: 'runs'"
+    assert found["disk"].mend
+    assert found["python"].ok
+
+
 def test_too_little_memory_names_the_number_of_workers_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.resources, "cpu_count", lambda: 8)
     monkeypatch.setattr(doctor, "_available_bytes", lambda: 6 * 2**30)

@@ -13,7 +13,9 @@ LIGHT = {
     "test_presets.py",
     "test_scales.py",
     "test_schedule.py",
+    "test_shared.py",
 }
+FOLDERS = (HERE, HERE / "commands", HERE / "export")  # that of Darknet has a list of its own
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -26,5 +28,5 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the other files."""
     for item in items:
-        if item.path.parent == HERE and item.path.name not in LIGHT:
+        if item.path.parent in FOLDERS and item.path.name not in LIGHT:
             item.add_marker(pytest.mark.medium)

@@ -38,15 +38,26 @@ def changed(parent: Genome, child: Genome) -> set[str]:
     return {gene for gene in parent if parent[gene] != child[gene]}
 
 
+# What every mutation promises; a new one joins by its name in MUTATIONS.
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
 @given(MOVABLE, st.integers(0, 2**32), st.floats(0, 1), st.floats(operators.SMALLEST_STRENGTH, 1))
-def test_children_are_inside_and_differ_in_a_gene(space: SearchSpace, seed: int, rate: float, strength: float) -> None:
-    parent = anywhere(space, seed)
+def test_children_are_inside_and_differ_in_a_gene(
+    name: str, space: SearchSpace, seed: int, rate: float, strength: float
+) -> None:
+    parent, mutate = anywhere(space, seed), MUTATIONS[name]
+    before = dict(parent)
     child = mutate(parent, space, np.random.default_rng(seed + 1), rate=rate, strength=strength)
+    assert dict(parent) == before
     for gene, domain in space.genes.items():
         domain.to_unit(child[gene])  # refuses a value outside
     assert set(child) == set(parent)
     assert changed(parent, child)
     assert child == mutate(parent, space, np.random.default_rng(seed + 1), rate=rate, strength=strength)
+
+
+# What the Gaussian one promises beside that.
 
 
 @given(MOVABLE, st.integers(0, 2**32), st.floats(operators.SMALLEST_STRENGTH, 1))
@@ -59,17 +70,19 @@ def test_at_rate_one_every_gene_that_can_move_does_and_at_rate_zero_one(
     assert len(changed(parent, mutate(parent, space, rng, rate=0.0, strength=strength))) == 1
 
 
-def test_a_space_in_which_nothing_can_change_is_refused() -> None:
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_space_in_which_nothing_can_change_is_refused(name: str) -> None:
     space = SearchSpace("stiff", {"a": Choice(("only",), "only")})
     with pytest.raises(SpaceExhausted, match="search space 'stiff': expected a gene with two values or more"):
-        mutate(space.defaults(), space, np.random.default_rng(0), rate=0.5, strength=0.2)
+        MUTATIONS[name](space.defaults(), space, np.random.default_rng(0), rate=0.5, strength=0.2)
 
 
+@pytest.mark.parametrize("name", MUTATIONS)
 @pytest.mark.parametrize(("rate", "strength"), [(-0.1, 0.2), (1.1, 0.2), (0.5, 0.0), (0.5, 2.0), (float("nan"), 0.2)])
-def test_impossible_rates_and_strengths_are_refused(rate: float, strength: float) -> None:
+def test_impossible_rates_and_strengths_are_refused(name: str, rate: float, strength: float) -> None:
     space = SearchSpace("s", {"a": Linear(0, 1, 0)})
     with pytest.raises(ValueError, match="expected a rate of 0 to 1 and a strength of"):
-        mutate(space.defaults(), space, np.random.default_rng(0), rate=rate, strength=strength)
+        MUTATIONS[name](space.defaults(), space, np.random.default_rng(0), rate=rate, strength=strength)
 
 
 def test_reflection_by_hand() -> None:

@@ -73,7 +73,7 @@ def test_a_folder_is_a_store_where_mlflow_is_told_so(monkeypatch: pytest.MonkeyP
 def test_a_database_needs_its_driver() -> None:
     """The locks have none but SQLite's, which is Python's own."""
     with pytest.raises(
-        ValueError, match=r"tracking store postgresql://host/x: expected a database with its driver"
+        ValueError, match=r"tracking store postgresql://user@host/x: expected a database with its driver"
     ) as no:
         tracking_uri.check("postgresql://user:secret@host/x")
     assert "secret" not in str(no.value)

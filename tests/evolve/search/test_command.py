@@ -283,7 +283,7 @@ def test_commands_in_sentences_can_be_typed_as_they_are(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", path.format(here=tmp_path))
     monkeypatch.setattr(sys, "argv", [called.format(here=tmp_path)])
-    assert terminal.program() == typed
+    assert terminal.command("evolve", "resume", Path("runs/x")) == f"{typed} resume runs/x"
 
 
 def test_more_workers_than_gpus_are_refused_before_a_search_begins(

@@ -213,7 +213,7 @@ def test_an_empty_path_is_refused(flag: str, simulated: Any, capsys: pytest.Capt
 
 def test_true_is_no_number(house: House) -> None:
     own = replace(house.task(), space=space_of(trial={"train.steps": 90, "train.batch": True}))
-    with pytest.raises(InputError, match=r"trial: train\.batch: expected int, got True"):
+    with pytest.raises(InputError, match=r"trial: train\.batch: expected a whole number, got True"):
         search.run(own, house.path / "s", recipe=small, seed=0)
 
 

@@ -1,0 +1,112 @@
+"""The address of a tracking store: what of it may be kept and shown, and where its password comes from again.
+
+A password is in no file, sentence or log of ours. A search that goes on gets it from the flag again, from
+MLFLOW_TRACKING_URI where that names the same store, or from what MLflow itself reads (docs/faq.md). Light: no MLflow.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+SERVER_VARIABLES = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_TOKEN")  # the first with MLFLOW_TRACKING_PASSWORD
+SQLITE = "sqlite:///"
+WEB = ("http", "https")
+HIDDEN = "***"
+SECRET_KEYS = re.compile(r"pass|pwd|secret|token|credential|odbc_connect", re.IGNORECASE)  # of a database's query
+# As SQLAlchemy reads it: up to the first @, or to a later one of the host's part; a password may hold a slash.
+_DATABASE_USER = re.compile(r"([^@?#]*(?:@[^/@?#]*(?=@))*)@")
+_ODBC_PASSWORD = re.compile(r"\bPWD=([^;]+)", re.IGNORECASE)
+_ANY_USER = re.compile(r"(?<=://)[^@/\s]*@")
+
+
+def public(uri: str) -> str:
+    """The address without its password; of a server without the user too, for MLflow's own variables to name one.
+
+    A database keeps its user, which it needs beside a password from elsewhere.
+    """
+    scheme, user, rest = _parts(uri)
+    if user is None and not any(map(_is_secret, _pairs(rest))):
+        return uri
+    name = (user or "").partition(":")[0]
+    kept = "" if scheme in WEB or not name else f"{name}@"
+    return f"{scheme}://{kept}{_without_query_secrets(rest)}"
+
+
+def has_secret(uri: str) -> bool:
+    """Whether the address holds a password, or a server's user."""
+    return public(uri) != uri
+
+
+def hide(text: str, uri: str) -> str:
+    """The text without what is secret in the address, however it came into it."""
+    scheme, user, rest = _parts(uri)
+    secrets = {pair.partition("=")[2] for pair in _pairs(rest) if _is_secret(pair)}
+    name, _, password = (user or "").partition(":")
+    secrets |= {password, name if scheme in WEB and not password else ""}  # a lone user of a server is a token
+    forms = {form for one in secrets for form in (one, unquote_plus(one))} - {""}
+    forms |= {inner for form in forms for inner in _ODBC_PASSWORD.findall(form)}
+    for secret in sorted(forms, key=len, reverse=True):
+        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])", HIDDEN, text)
+    return _ANY_USER.sub("", text)  # of other addresses: a proxy's, the database behind a server
+
+
+def with_password(uri: str, environment: Mapping[str, str]) -> str:
+    """The address, or what MLFLOW_TRACKING_URI holds where that is the same store and the address has no password."""
+    named = environment.get(URI_VARIABLE, "")
+    return named if named and not has_secret(uri) and _store(named) == _store(uri) else uri
+
+
+def lacking(uri: str, environment: Mapping[str, str]) -> list[str]:
+    """Variables that can bring the password of this address; none if it is there already. MLflow reads more places."""
+    names = [URI_VARIABLE, *(SERVER_VARIABLES if _parts(uri)[0] in WEB else ())]
+    there = has_secret(uri) or any(environment.get(name) for name in names[1:])
+    return [] if there else names
+
+
+def database(uri: str) -> Path | None:
+    """The file of an embedded database; None for a server or any other store."""
+    if not uri.startswith(SQLITE):
+        return None
+    name = uri.removeprefix(SQLITE).partition("?")[0]
+    return Path(name) if name and name != ":memory:" else None
+
+
+def _store(uri: str) -> str:
+    """The address without user and password, by which two addresses of one store are equal."""
+    scheme, _, rest = _parts(uri)
+    return f"{scheme}://{_without_query_secrets(rest)}".rstrip("/")
+
+
+def _parts(uri: str) -> tuple[str, str | None, str]:
+    """(scheme, user and password as they are written or None, the rest)."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme in ("sqlite", "file"):
+        return scheme, None, rest
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if scheme in WEB and ("@" in host or _is_host(host)):
+        user, found, _ = host.rpartition("@")
+        return scheme, user if found else None, rest[len(user) + len(found) :]
+    match = _DATABASE_USER.match(rest)
+    return (scheme, match[1], rest[match.end() :]) if match else (scheme, None, rest)
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is a host with or without a port; `me:pa` of http://me:pa/ss@host is none."""
+    return re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:]*)(:[0-9]*)?", text) is not None
+
+
+def _pairs(rest: str) -> list[str]:
+    """The name=value pairs of a query, as they are written."""
+    query = rest.partition("?")[2]
+    return query.split("&") if query else []
+
+
+def _is_secret(pair: str) -> bool:
+    return SECRET_KEYS.search(pair.partition("=")[0]) is not None
+
+
+def _without_query_secrets(rest: str) -> str:
+    kept = "&".join(pair for pair in _pairs(rest) if not _is_secret(pair))
+    return rest.partition("?")[0] + (f"?{kept}" if kept else "")
