@@ -1,20 +1,22 @@
 """The `evolve` command: parses and wires, decides nothing. Each command's body is imported when it runs.
 
-Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C or SIGTERM.
+Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C, SIGTERM or SIGHUP.
 Whatever is raised before the work begins is judged by its type; what is raised in it arrives as WorkFailed.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from evolve.terminal import WorkFailed
+from evolve import signals
+from evolve.terminal import WorkFailed, complain
 from evolve.trial import GpuNotUsable
 
-DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
 LATEST = Path("runs/latest")
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
@@ -28,20 +30,24 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
+    """Run a command; returns its exit code. Without words (those of the shell are taken) a stop ends the process."""
     arguments = parser().parse_args(words)
-    try:
-        return _body(arguments.body)(arguments)
-    except KeyboardInterrupt:
-        return STOPPED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone, as in `evolve lineage | head`
-        return DONE
-    except Exception as error:
-        if arguments.debug:
-            raise
-        sys.stderr.write(f"evolve: {_sentence(error)}\n")
-        return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
+    with signals.caught():
+        try:
+            return _body(arguments.body)(arguments)
+        except KeyboardInterrupt as asked:
+            _say_stopped(asked)
+            if words is None:
+                signals.leave()
+            return signals.STOPPED
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has gone, as in `evolve lineage | head`
+            return DONE
+        except Exception as error:
+            if arguments.debug:
+                raise
+            sys.stderr.write(f"evolve: {_sentence(error)}\n")
+            return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
 
 
 def parser() -> argparse.ArgumentParser:
@@ -211,6 +217,13 @@ def _share(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return number
+
+
+def _say_stopped(asked: KeyboardInterrupt) -> None:
+    """How to go on, unless the command has said so: a search has a command of its own for that."""
+    if not getattr(asked, "said", False):
+        with suppress(OSError):  # the terminal may be closed
+            complain(f"evolve: stopped by {str(asked) or 'Ctrl-C'}; the same command starts it again")
 
 
 def _sentence(error: Exception) -> str:

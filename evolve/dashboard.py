@@ -16,8 +16,10 @@ import urllib.parse
 import urllib.request
 import webbrowser
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from evolve import signals
 from evolve.records.journal import JOURNAL_FILE, JournalError, events
 
 EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
@@ -25,7 +27,7 @@ HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
 LOG_FILE = "dashboard.log"
 START_SECONDS = 180.0  # a cold disk and two busy cores: seen 20 to 40
-STOP_SECONDS = 10.0
+STOP_SECONDS = 4.0  # twice this is less than what signals.py allows for the end
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -138,8 +140,10 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     port = free_port(first_port, max(first_port, LAST_PORT))
     address = f"http://{HOST}:{port}"
     print(f"Starting MLflow on {address} ...", flush=True)
-    server = start(runs, port)
+    server: subprocess.Popen[bytes] | None = None
     try:
+        with signals.held():  # a signal just after the start must find a server to end
+            server = start(runs, port)
         experiment = wait_for_experiment(address, server)
         page = link(address, experiment, search_id)
         curves = curves_link(address, experiment, search_id)
@@ -152,7 +156,8 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
         if server.wait() != 0:
             raise _ended(server)
     finally:
-        stop(server)
+        if server is not None:
+            stop(server)
 
 
 def start(runs: Path, port: int) -> subprocess.Popen[bytes]:
@@ -188,15 +193,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the searches (default: runs)")
     parser.add_argument("--port", type=int, default=FIRST_PORT, help="first port to try (default: %(default)s)")
     options = parser.parse_args(arguments)
-    for sign in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell script's background jobs are started deaf to it
-        signal.signal(sign, _interrupt)
-    try:
-        show(options.runs, options.port)
-    except DashboardError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nDashboard ended.")
+    with signals.caught():
+        try:
+            show(options.runs, options.port)
+        except DashboardError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            with suppress(OSError):  # the terminal may be closed
+                print("\nDashboard ended.", flush=True)
     return 0
 
 
@@ -205,10 +210,6 @@ def _ended(server: subprocess.Popen[bytes]) -> DashboardError:
     return DashboardError(
         f"dashboard: MLflow's server ended with exit code {code}; why is in {LOG_FILE} of the runs folder"
     )
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

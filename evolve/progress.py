@@ -136,9 +136,42 @@ class Terminal(Silent):
         return self._live
 
 
+class Lasting:
+    """Another display, until it cannot be written to: a closed terminal or a reader that has gone stops no search."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def show(self, event: Event, state: SearchState) -> None:
+        """Show it."""
+        self._try(lambda display: display.show(event, state))
+
+    def tick(self, state: SearchState) -> None:
+        """Pass it on."""
+        self._try(lambda display: display.tick(state))
+
+    def note(self, text: str) -> None:
+        """Show it."""
+        self._try(lambda display: display.note(text))
+
+    def interrupted(self, directory: Path) -> None:
+        """Say it."""
+        self._try(lambda display: display.interrupted(directory))
+
+    def close(self) -> None:
+        """Pass it on."""
+        self._try(lambda display: display.close())
+
+    def _try(self, act: Callable[[Display], None]) -> None:
+        try:
+            act(self._display)
+        except OSError:
+            self._display = Silent()
+
+
 def for_terminal() -> Display:
     """The display that fits stdout."""
-    return Terminal() if sys.stdout.isatty() else Plain()
+    return Lasting(Terminal() if sys.stdout.isatty() else Plain())
 
 
 def how_to_resume(directory: Path) -> str:
@@ -224,6 +257,11 @@ def _mean(standing: Mapping[str, object]) -> str:
     return ("none" if mean is None else f"{mean:.4f}") + (f" ({failed} failed)" if failed else "")
 
 
+def _lost(event: Event, _state: SearchState) -> str:
+    happened = {"hung": "hung", "node_lost": "lost its node"}.get(str(event.payload.get("cause")), "lost its worker")
+    return f"{event.uid} {happened} and is tried again: {event.payload['reason']}"
+
+
 _LINES: dict[str, Callable[[Event, SearchState], str]] = {
     "generation_opened": lambda event, state: (
         f"generation {event.payload['generation']} of {state.generations}: {event.payload['population']} individuals"
@@ -231,7 +269,7 @@ _LINES: dict[str, Callable[[Event, SearchState], str]] = {
     "trial_finished": _finished,
     "trial_stopped": _stopped,
     "trial_failed": lambda event, state: f"{event.uid} failed: {event.payload['reason']} {_done(state)}",
-    "attempt_lost": lambda event, _state: f"{event.uid} lost its worker and is tried again: {event.payload['reason']}",
+    "attempt_lost": _lost,
     "generation_closed": _closed,
     "confirm_measured": _confirmed,
     "candidate_chosen": _chosen,

@@ -22,10 +22,11 @@ from pathlib import Path
 
 import yaml
 
-from evolve import confirm, unchanged, verdict, versions, winner
+from evolve import confirm, signals, unchanged, verdict, versions, winner
 from evolve.execution.attempt import write_durably
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
+from evolve.execution.watch import Patience, Watched
 from evolve.genetics import recipe as recipes
 from evolve.genetics.recipe import Recipe
 from evolve.progress import Display, Silent
@@ -34,6 +35,7 @@ from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_se
 from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
+from evolve.signals import StopAsked
 from evolve.task import Task
 from evolve.terminal import program
 from evolve.trials import Trials
@@ -41,6 +43,7 @@ from evolve.trials import Trials
 SPACE_FILE = "space.yaml"
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
+STOPPED_PATIENCE_SECONDS = 2.0  # the same after being asked to stop: a scheduler kills soon
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Means:
     workers: int = 1
     clock: Callable[[], float] = time.time
     begun: Callable[[], None] = lambda: None  # called when a new search is in the journal
+    patience: Patience = field(default_factory=Patience)  # with trials that are silent
 
 
 def run(
@@ -90,9 +94,10 @@ def run(
             workers=means.workers,
             versions=versions.installed(),
         )
-        means.begun()
-        write_space(directory, recorder.state)
-        return _go_on(task, directory, recorder, means)
+        with _Session(directory, recorder, means.display) as session:
+            means.begun()
+            write_space(directory, recorder.state)
+            return _go_on(task, session, means)
 
 
 def resume(task: Task, directory: Path, *, generations: int | None = None, means: Means | None = None) -> SearchState:
@@ -116,7 +121,8 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
                 return state  # what an earlier session could not send is sent now
         _rehearse(task, journal, recipes.parse({**state.recipe, "generations": wanted}))
         recorder.append("search_resumed", workers=means.workers, generations=wanted)
-        return _go_on(task, directory, recorder, means)
+        with _Session(directory, recorder, means.display) as session:
+            return _go_on(task, session, means)
 
 
 def write_space(directory: Path, state: SearchState) -> Path:
@@ -137,15 +143,58 @@ def _tracked(directory: Path, means: Means) -> Iterator[Tracker]:
     """A tracker of the search; at the end it gets the time to send what is left."""
     tracker = means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
     tracker.start()
+    patience = TRACKER_PATIENCE_SECONDS
     try:
         yield tracker
+    except KeyboardInterrupt:
+        patience = STOPPED_PATIENCE_SECONDS
+        raise
     finally:
         tracker.notify()
-        tracker.close(TRACKER_PATIENCE_SECONDS)
+        tracker.close(patience)
 
 
-def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> SearchState:
+class _Session:
+    """One session of a search in its journal: whatever cuts it short is journalled and said, once."""
+
+    def __init__(self, directory: Path, recorder: Recorder, display: Display) -> None:
+        self.directory, self.recorder = directory, recorder
+        self._display = display
+        self._said = False
+        self._stack = ExitStack()
+
+    def cut_short(self, error: BaseException) -> None:
+        """Say how the search goes on, where it was asked to stop, and journal why it ended."""
+        if isinstance(error, JournalError):
+            return  # the journal says what it is; nothing is to be added to it
+        asked = isinstance(error, KeyboardInterrupt)
+        if asked:
+            self._say()
+            if isinstance(error, StopAsked):
+                error.said = True
+        if self.recorder.state.phase == "running":
+            reason = (str(error) or "Ctrl-C") if asked else f"{type(error).__name__}: {error}"
+            self.recorder.append("search_interrupted", reason=reason)
+
+    def _say(self) -> None:
+        if not self._said:
+            self._said = True
+            self._display.interrupted(self.directory)
+
+    def __enter__(self) -> "_Session":
+        self._stack.enter_context(signals.at_last(self._say))
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Also what came while workers or tracker were closed; a search that has ended is not interrupted any more."""
+        with self._stack:
+            if error is not None:
+                self.cut_short(error)
+
+
+def _go_on(task: Task, session: _Session, means: Means) -> SearchState:
     """Replay what the journal holds, then run to the end; whatever cuts it short is journalled."""
+    directory, recorder = session.directory, session.recorder
     make_executor = means.make_executor or (lambda _search_id: LocalExecutor(task.factory))
     trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
     confirmations = confirm.Plan(task, directory, recorder)
@@ -158,20 +207,15 @@ def _go_on(task: Task, directory: Path, recorder: Recorder, means: Means) -> Sea
         try:
             trials.replay()
             if trials.pending or (trials.best is not None and confirmations.pending):
-                executor = stack.enter_context(make_executor(recorder.state.search_id))
+                made = stack.enter_context(make_executor(recorder.state.search_id))
+                executor = Watched(made, means.patience, means.display.note)
                 trials.train(executor, means.clock, tick)
                 if trials.best is not None:
                     confirmations.run(executor, tick)
             chosen = None if trials.best is None else confirmations.settle()
             _conclude(chosen, trials.reason, task, directory, recorder)
-        except KeyboardInterrupt as interruption:
-            means.display.interrupted(directory)
-            recorder.append("search_interrupted", reason=str(interruption) or "Ctrl-C")
-            raise
-        except JournalError:
-            raise  # the journal says what it is; nothing is to be added to it
-        except Exception as error:
-            recorder.append("search_interrupted", reason=f"{type(error).__name__}: {error}")
+        except (KeyboardInterrupt, Exception) as error:
+            session.cut_short(error)  # before workers and tracker are closed: that may take seconds
             raise
     return recorder.state
 

@@ -22,7 +22,7 @@ from evolve.records.journal import JournalError
 from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
-from evolve.terminal import WorkFailed, complain, program, say, short, signals_caught, table, working
+from evolve.terminal import WorkFailed, complain, program, say, short, table, working
 from evolve.trial import GpuNotUsable, ObjectiveFactory
 
 RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
@@ -43,8 +43,10 @@ class Machine:
         """Whether trials use GPUs."""
         return self.gpus_per_trial > 0
 
-    def executor(self, factory: ObjectiveFactory, search_id: str | None = None) -> Executor:
-        """Start the workers; Ray is loaded here."""
+    def executor(
+        self, factory: ObjectiveFactory, search_id: str | None = None, note: Callable[[str], None] = complain
+    ) -> Executor:
+        """Start the workers; Ray is loaded here. `note` gets a sentence when something is waited for."""
         from evolve.execution.ray_executor import RayExecutor
 
         return RayExecutor(
@@ -54,6 +56,7 @@ class Machine:
             threads=self.threads,
             address=self.address,
             search_id=search_id,
+            note=note,
         )
 
 
@@ -91,7 +94,7 @@ def new(arguments: Namespace) -> int:
     tracked = _tracked(arguments.tracking_uri)
     means = replace(_means(prepared, machine, tracked), begun=lambda: places.point_latest(directory))
     plain = _plain_request(request, machine, arguments.tracking_uri)
-    with signals_caught(), _searching(directory):
+    with _searching(directory):
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
     return _report(state, directory, tracked)
 
@@ -105,7 +108,7 @@ def resume(arguments: Namespace) -> int:
         search.write_space(directory, state)
     prepared = task_as_before(state, directory, arguments)
     tracked = _tracked(_text(state.request.get("tracking_uri")))
-    with signals_caught(), _searching(directory):
+    with _searching(directory):
         means = _means(prepared, machine, tracked)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
     return _report(state, directory, tracked)
@@ -232,7 +235,7 @@ def _means(prepared: Task, machine: Machine, tracked: "_Tracked") -> search.Mean
 
     def make_executor(search_id: str) -> Executor:
         display.note(f"starting {machine.workers} workers")
-        return machine.executor(prepared.factory, search_id)
+        return machine.executor(prepared.factory, search_id, display.note)
 
     return search.Means(
         make_executor=make_executor,
