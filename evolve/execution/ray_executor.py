@@ -388,7 +388,7 @@ class RayExecutor:
         """A sentence when workers are missing, with the reason, and one when all have come."""
         up, wanted = self.slots, len(self._slots)
         why = self._why_missing(now)
-        sentence = f"{up} of {wanted} workers are up{why and f', {why}'}"
+        sentence = f"{up} of {wanted} workers are up{why and f'; {why}'}"
         if sentence != self._said and (why or (self._said and up == wanted)):
             self._note(sentence)
             self._said = sentence
@@ -404,8 +404,8 @@ class RayExecutor:
             if lack := resources.shortage(len(self._slots), self._needs, nodes, judged):
                 return f"{lack}; the search goes on with those that are up" if self.slots else lack
         if max(making, default=0.0) > SLOW_SECONDS:
-            return "the others still load TensorFlow and the data"
-        return "the others' processes still start" if max(placed, default=0.0) > SLOW_SECONDS else ""
+            return "the rest is still loading TensorFlow and the data"
+        return "the processes of the rest are still starting" if max(placed, default=0.0) > SLOW_SECONDS else ""
 
 
 def _cluster() -> tuple[list[dict[str, float]], dict[str, float]]:

@@ -41,7 +41,7 @@ def test_two_workers_where_there_is_room_for_one(found: dict[str, Any]) -> None:
     seen = found["room_for_one_of_two"]
     assert seen["failures"] == [None, None, None]
     assert seen["few"][-1] == (
-        "1 of 2 workers are up, CPU is short: 2 workers need 1 each, the cluster has 1; "
+        "1 of 2 workers are up; CPU is short: 2 workers need 1 each, the cluster has 1; "
         "the search goes on with those that are up"
     )
     assert seen["later"][-1] == "2 of 2 workers are up"
@@ -54,12 +54,15 @@ def test_no_worker_within_the_bound_names_what_was_asked_for_and_what_there_is(f
         "no worker was up within 8 s: expected room for 2 workers, 4 CPU each; "
         "the cluster has 1 CPU (1 free) and 0 GPU (0 free) on 2 nodes"
     )
-    assert seen["notes"][-1] == "0 of 2 workers are up, CPU is short: 2 workers need 4 each, the cluster has 1"
+    assert seen["notes"][-1] == "0 of 2 workers are up; CPU is short: 2 workers need 4 each, the cluster has 1"
 
 
 @pytest.mark.slow
-def test_a_process_that_neither_reports_nor_hears_is_ended_and_its_room_is_free(found: dict[str, Any]) -> None:
-    seen = found["a_stopped_process"]
+@pytest.mark.parametrize("where", ["a_stopped_process", "a_stopped_process_elsewhere"])
+def test_a_process_that_neither_reports_nor_hears_is_ended_and_its_room_is_free(
+    where: str, found: dict[str, Any]
+) -> None:
+    seen = found[where]
     [(kind, reason), again] = seen["failures"]
     assert (kind, again) == ("hung", None)
     assert reason.startswith("no sign of life for 3 s after step 3 of 4")
@@ -75,7 +78,7 @@ def test_a_lost_node_is_no_fault_of_its_trial_and_the_slot_waits_for_another(fou
     seen = found["a_lost_node"]
     kind, reason = seen["failure"]
     assert (kind, reason.startswith("ActorDiedError: its node has died")) == ("node_lost", True), reason
-    assert any(note.startswith("0 of 1 workers are up, CPU is short") for note in seen["notes"])
+    assert any(note.startswith("0 of 1 workers are up; CPU is short") for note in seen["notes"])
     assert seen["after"] is None
 
 

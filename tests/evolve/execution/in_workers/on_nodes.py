@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": sys.argv[1]}
@@ -79,7 +81,7 @@ def room_for_none(cluster: Cluster) -> dict[str, Any]:
 def a_stopped_process(cluster: Cluster) -> dict[str, Any]:
     """The only worker there is room for is stopped in the middle of a trial: it neither reports nor hears."""
     notes: list[str] = []
-    marker = Path(sys.argv[1]) / "marker"
+    marker = Path(tempfile.mkdtemp(dir=sys.argv[1])) / "marker"
     stuck = lease("g000-000", do="stop once", marker=str(marker))
     with executor(cluster, notes, workers=1) as made:
         watched = Watched(made, Patience(least_seconds=3.0, unknown_seconds=30.0), notes.append)
@@ -98,6 +100,16 @@ def a_stopped_process(cluster: Cluster) -> dict[str, Any]:
         "score": last.scores["val/map50_95"],
         "notes": notes,
     }
+
+
+def a_stopped_process_elsewhere(cluster: Cluster) -> dict[str, Any]:
+    """The same on another machine, as far as the executor knows: it cannot end the process itself."""
+    platform = ray_executor.platform
+    ray_executor.platform = SimpleNamespace(node=lambda: "another")
+    try:
+        return a_stopped_process(cluster)
+    finally:
+        ray_executor.platform = platform
 
 
 def a_lost_node(cluster: Cluster) -> dict[str, Any]:
@@ -132,7 +144,15 @@ def a_lost_head(cluster: Cluster) -> dict[str, Any]:
 
 
 SCENARIOS = {
-    found.__name__: found for found in (room_for_one_of_two, room_for_none, a_stopped_process, a_lost_node, a_lost_head)
+    found.__name__: found
+    for found in (
+        room_for_one_of_two,
+        room_for_none,
+        a_stopped_process,
+        a_stopped_process_elsewhere,
+        a_lost_node,
+        a_lost_head,
+    )
 }
 
 
