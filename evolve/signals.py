@@ -82,10 +82,11 @@ def caught() -> Iterator[None]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def held(*, says: bool = True) -> Iterator[None]:
     """Inside, signals that ask to stop wait for the end of the block: a library cut in the middle leaves things behind.
 
-    A library's own handlers for them are not installed, and processes that it starts do not hear the terminal close.
+    says: the first one is answered by a word at once, for blocks that take seconds. A library's own handlers for them
+    are not installed, and processes that it starts do not hear the terminal close.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -95,10 +96,11 @@ def held() -> Iterator[None]:
     install = signal.signal
 
     def note(number: int, frame: FrameType | None) -> None:
+        if says or came:
+            _say_stopping(number, frame)
         came.append(number)
         for ending in _endings:
             ending.begin()
-        _say_stopping(number, frame)
 
     def install_others(number: int, handler: Handler) -> Handler:
         return before[number] if number in before else install(number, handler)

@@ -31,6 +31,7 @@ from evolve.execution.resources import check_address, workers_on_gpus
 NAMESPACE = "evolve"
 OBJECT_STORE_BYTES = 80 * 2**20  # little more than Ray's least: measurements are small and travel beside the store
 CONNECT_SECONDS = 5.0  # for a head to accept a connection
+LOOK_SECONDS = 2.0  # the same for a head that was joined
 ANSWER_SECONDS = 60.0  # for Ray there to answer a process that joins, the import of Ray included
 # Ray replaces 127.0.0.1 by the host's outward address, which a laptop changes in mid-search.
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
@@ -75,11 +76,11 @@ def initialised(
     with contextlib.ExitStack() as stack:
         if address is None:
             folder = stack.enter_context(private_folder(note))
-            stack.callback(_shut_down)
+            stack.callback(ray.shutdown)
             _start_local(folder, workers, threads, gpus_per_trial)
         else:
             _check_answers(address, note)
-            stack.callback(_shut_down)
+            stack.callback(ray.shutdown)
             _connect(address)
         yield
 
@@ -98,7 +99,7 @@ def is_lost() -> bool:
 def _head_answers() -> bool:
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), LOOK_SECONDS).close()
     except OSError:
         return False
     return True
@@ -171,11 +172,6 @@ def _connect(address: str) -> None:
     except (AuthenticationError, ConnectionError, RuntimeError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConnectionError(f"--address {address}: {first} ({_authentication()})") from None
-
-
-def _shut_down() -> None:
-    with signals.held():
-        ray.shutdown()
 
 
 def _authentication() -> str:

@@ -34,6 +34,7 @@ import ray
 from ray.exceptions import ActorAlreadyExistsError, ActorUnavailableError, NodeDiedError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from evolve import signals
 from evolve.execution import resources
 from evolve.execution.attempt import REASON_LENGTH, failure_of
 from evolve.execution.executor import Ended, Event, Lease, Measured, Progressed, Started
@@ -49,6 +50,7 @@ ROOM_SECONDS = 30.0  # the same where others may have taken the room: by now it 
 SLOW_SECONDS = 60.0  # one that has room and is not up after these, too
 OBITUARY_SECONDS = 60.0  # for Ray to say what became of a worker that it has lost sight of
 ASK_SECONDS = 1.0  # between two questions for that
+SHORT_SECONDS = 0.5  # of a wait inside of Ray, during which no signal is acted on
 LOOK_SECONDS = 0.05  # between two looks for what Ray does not tell: a name that is free again
 CLUSTER_SECONDS = 10.0  # between two looks at the cluster; it is lost when it was so twice
 START_TRIES = 3  # a slot whose processes die while they start is given up after so many
@@ -181,14 +183,16 @@ class RayExecutor:
 
     def submit(self, lease: Lease) -> None:
         """Start a lease on a free slot, waiting for one that is on its way up; ValueError when all run something."""
-        while (slot := self._free_slot()) is None and self._is_one_coming():
+        deadline = time.monotonic() + self._start_seconds
+        while (slot := self._free_slot()) is None and self._is_one_coming() and time.monotonic() < deadline:
             self._turn(SAY_SECONDS)
         if slot is None:
             running = ", ".join(slot.work.lease.spec.uid for slot in self._slots if slot.work) or "nothing"
             raise ValueError(
                 f"expected a free slot for {lease.spec.uid}, but {running} runs in all {self.slots} of them"
             )
-        slot.work = _Work(lease, slot.actor.run.options(num_returns="streaming").remote(lease))
+        with signals.held(says=False):
+            slot.work = _Work(lease, slot.actor.run.options(num_returns="streaming").remote(lease))
 
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
         """Events since the last poll, in the order seen; waits up to the timeout for the first one."""
@@ -203,8 +207,9 @@ class RayExecutor:
         slot = next((slot for slot in self._slots if slot.work is not None and slot.work.lease == lease), None)
         if slot is None:
             raise ValueError(f"{lease.spec.uid}: expected a lease that runs, attempt {lease.attempt} does not")
-        _kill_process(slot)
-        self._over(slot, failure)
+        with signals.held(says=False):
+            _kill_process(slot)
+            self._over(slot, failure)
 
     def close(self) -> None:
         """Stop what runs and give everything back. Safe to call twice."""
@@ -212,12 +217,13 @@ class RayExecutor:
             return
         self._closed = True
         atexit.unregister(self.close)
-        for slot in self._slots:
-            if slot.work is not None:
-                _kill_process(slot)
-            _kill(slot.actor)
-        self._slots = []
-        self._cluster.close()
+        with signals.held():
+            for slot in self._slots:
+                if slot.work is not None:
+                    _kill_process(slot)
+                _kill(slot.actor)
+            self._slots = []
+            self._cluster.close()
 
     def __enter__(self) -> "RayExecutor":
         return self
@@ -234,8 +240,21 @@ class RayExecutor:
     def _turn(self, timeout_seconds: float) -> bool:
         """Wait for one thing to happen to any slot, and act on it; False when nothing did.
 
-        Raises what no trial can help, and when no worker was up for too long.
+        Raises what no trial can help, and when no worker was up for too long. A signal waits for a moment: where it
+        comes inside of Ray, the exception that its handler raises is lost, and another one comes out.
         """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            left = deadline - time.monotonic()
+            with signals.held(says=False):
+                happened = self._short_turn(max(0.0, min(left, SHORT_SECONDS)))
+            if happened or left <= SHORT_SECONDS or not self._is_anything_expected():
+                return happened
+
+    def _is_anything_expected(self) -> bool:
+        return any(slot.waited_for is not None or slot.expected for slot in self._slots)
+
+    def _short_turn(self, timeout_seconds: float) -> bool:
         for slot in self._slots:
             if slot.stage is _Stage.ABSENT:
                 self._ask_for_worker(slot)

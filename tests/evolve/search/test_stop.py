@@ -183,13 +183,13 @@ def test_killed_stopped_and_stopped_again_on_ray(start: Start, tmp_path: Path, t
     wait_until(second, lambda: has_events(tmp_path, 30))
     assert not folder.exists()
     assert worker not in processes_in(temporary)
-    for _ in range(3):
-        second.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the first one counts
+        second.send_signal(number)
+        time.sleep(0.7)
     said, complaint = second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 130
     assert f"{folder}: removed, a search that was killed had left it" in said.splitlines()
     assert said.splitlines()[-1] == HOW_TO_GO_ON
     assert set(complaint.splitlines()) <= {"evolve: stopping"}
-    assert state_of(tmp_path).phase == "interrupted"
+    assert (state_of(tmp_path).phase, state_of(tmp_path).reason) == ("interrupted", "SIGTERM")
     assert processes_in(temporary) == []
