@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evolve import task, techniques
 from evolve.objective import DetectionObjective, detection_objective
-from evolve.trial import TrialSpec
+from evolve.trial import TrialSpec, measurements
 
 COLUMNS = ("step", "map50", "map50_95", "seconds", "total", "box", "objectness", "class")
 
@@ -83,7 +83,7 @@ def _train(train: DetectionObjective, config: dict, arguments: argparse.Namespac
             arguments.out / "state",
             arguments.out / "detector.keras" if last else None,
         )
-        for measurement in train(spec):
+        for measurement in measurements(train(spec)):
             seconds += sum(measurement.seconds.values())
         scores, losses = measurement.scores, measurement.losses
         row = {

@@ -30,7 +30,7 @@ def main() -> int:
     from data.cache import FOLDER_VARIABLE
     from evolve import task
     from evolve.objective import detection_objective
-    from evolve.trial import TrialSpec
+    from evolve.trial import TrialSpec, measurements
 
     request = task.TaskRequest(
         data=arguments.data,
@@ -48,7 +48,7 @@ def main() -> int:
         epoch = prepared.description["images"]["train"] / arguments.batch
         whole: Counter[str] = Counter()
         later: Counter[str] = Counter()
-        for measurement in objective(spec):
+        for measurement in measurements(objective(spec)):
             seconds = {kind: measurement.seconds.get(kind, 0.0) for kind in ("data", "train", "compile")}
             whole.update(seconds)
             if before and before.step >= epoch:

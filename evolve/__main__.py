@@ -1,6 +1,6 @@
 """The `evolve` command: parses and wires, decides nothing. Each command's body is imported when it runs.
 
-Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C or SIGTERM.
+Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C, SIGTERM or SIGHUP.
 Whatever is raised before the work begins is judged by its type; what is raised in it arrives as WorkFailed.
 """
 
@@ -10,11 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from evolve import terminal
+from evolve import signals, terminal
 from evolve.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
-DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
 ANSWERS = ("showing:status", "showing:family", "showing:winner", "training:replay", "doctor")  # stdout is their work
 LONGEST_SENTENCE = 1000  # characters of an error: a value that came may be a million long
 LATEST = Path("runs/latest")
@@ -30,18 +30,22 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
+    """Run a command; returns its exit code. Without words (those of the shell are taken) a stop ends the process."""
     terminal.begin()
     arguments = parser().parse_args(words)
-    try:
-        code = _body(arguments.body)(arguments)
-    except KeyboardInterrupt:
-        return STOPPED
-    except Exception as error:
-        if arguments.debug:
-            raise
-        terminal.complain(f"evolve: {_sentence(error)}")
-        return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
+    with signals.caught():
+        try:
+            code = _body(arguments.body)(arguments)
+        except KeyboardInterrupt as asked:
+            _say_stopped(asked)
+            if words is None:
+                signals.leave()
+            return signals.STOPPED
+        except Exception as error:
+            if arguments.debug:
+                raise
+            terminal.complain(f"evolve: {_sentence(error)}")
+            return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
     unsaid = terminal.unsaid()
     if code == DONE and arguments.body in ANSWERS and unsaid is not None:
         terminal.complain(f"evolve: stdout: expected it to take the whole answer, got: {unsaid}")
@@ -240,6 +244,12 @@ def _share(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return number
+
+
+def _say_stopped(asked: KeyboardInterrupt) -> None:
+    """How to go on, unless the command has said so: a search has a command of its own for that."""
+    if not getattr(asked, "said", False):
+        terminal.complain(f"evolve: stopped by {str(asked) or 'Ctrl-C'}; the same command starts it again")
 
 
 def _sentence(error: Exception) -> str:

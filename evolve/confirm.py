@@ -18,7 +18,7 @@ import numpy as np
 from evolve import candidates, unchanged
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, may_retry, next_attempt
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics.genome import DEFAULTS, Genome
 from evolve.records.journal import Entry
@@ -145,15 +145,14 @@ class Plan:
     def _ended_early(self, run: Run, event: Ended, waiting: deque[Lease], seconds: Mapping[str, float]) -> None:
         """The run is over without its result: try again, or it has failed."""
         failure = event.failure or Failure("crashed", "ended without its last measurement")
-        if not may_retry(failure, self._lost(run.uid)):
+        if not may_retry(failure, self._state.lost.get((run.uid, self._task.steps, failure.kind), 0)):
             self._record(run, failure, seconds)
             return
-        attempt, step = event.lease.attempt, event.lease.spec.stop_step
-        self._recorder.append("attempt_lost", run.uid, attempt=attempt, stop_step=step, reason=failure.reason)
+        self._recorder.append("attempt_lost", run.uid, **lost_attempt(event.lease, failure))
         waiting.appendleft(next_attempt(event.lease))
 
     def _lost(self, uid: str) -> int:
-        return self._state.lost.get((uid, self._task.steps), 0)
+        return sum(count for (of, _step, _cause), count in self._state.lost.items() if of == uid)
 
     def _spec(self, run: Run) -> TrialSpec:
         """One confirmation; the winner's first also tunes NMS, on what it finds on its own validation pictures."""

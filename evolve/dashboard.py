@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from evolve import signals
 from evolve.records.journal import JOURNAL_FILE, JournalError, events
 from evolve.terminal import complain, say
 
@@ -28,7 +29,7 @@ HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
 LOG_FILE = "dashboard.log"
 START_SECONDS = 180.0  # a cold disk and two busy cores: seen 20 to 40
-STOP_SECONDS = 10.0
+STOP_SECONDS = 4.0  # twice this is less than what signals.py allows for the end
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -143,8 +144,10 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     port = free_port(first_port, max(first_port, LAST_PORT))
     address = f"http://{HOST}:{port}"
     say(f"Starting MLflow on {address} ...")
-    server, log = start(runs, port)
+    server: subprocess.Popen[bytes] | None = None
     try:
+        with signals.held():  # a signal just after the start must find a server to end
+            server, log = start(runs, port)
         experiment = wait_for_experiment(address, server, log)
         page = link(address, experiment, search_id)
         curves = curves_link(address, experiment, search_id)
@@ -157,7 +160,8 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
         if server.wait() != 0:
             raise _ended(server, log)
     finally:
-        stop(server)
+        if server is not None:
+            stop(server)
 
 
 def start(runs: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
@@ -206,24 +210,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the searches (default: runs)")
     parser.add_argument("--port", type=int, default=FIRST_PORT, help="first port to try (default: %(default)s)")
     options = parser.parse_args(arguments)
-    for sign in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell script's background jobs are started deaf to it
-        signal.signal(sign, _interrupt)
-    try:
-        show(options.runs, options.port)
-    except DashboardError as error:
-        complain(str(error))
-        return 2
-    except KeyboardInterrupt:
-        say("\nDashboard ended.")
+    with signals.caught():
+        try:
+            show(options.runs, options.port)
+        except DashboardError as error:
+            complain(str(error))
+            return 2
+        except KeyboardInterrupt:
+            say("\nDashboard ended.")
     return 0
 
 
 def _ended(server: subprocess.Popen[bytes], log: str) -> DashboardError:
     return DashboardError(f"dashboard: MLflow's server ended with exit code {server.returncode}; why is in {log}")
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

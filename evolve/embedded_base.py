@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from evolve import objective, task
 from evolve.genetics import space as spaces
-from evolve.trial import Setting, TrialSpec
+from evolve.trial import Setting, TrialSpec, measurements
 from evolve.trial_config import TrialConfig
 
 DATA = Path("runs") / "digits-base"
@@ -92,7 +92,8 @@ def main() -> int:
     train.optimizer = (Adam,)
     for stage, out in stages:
         steps = stage.train.steps
-        for measurement in train(TrialSpec("base", stage.settings(), arguments.seed, steps, checkpoint=out)):
+        spec = TrialSpec("base", stage.settings(), arguments.seed, steps, checkpoint=out)
+        for measurement in measurements(train(spec)):
             numbers = {**measurement.losses, **measurement.scores}
             _say(f"step {measurement.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
         train.base = train.weights()

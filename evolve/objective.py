@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from data.config import Fit
 from evolve import fitness, starting_weights
-from evolve.trial import GpuNotUsable, Measurement, TrialDiverged, TrialSpec, TunedPost, Value
+from evolve.trial import GpuNotUsable, Measurement, Progress, Report, TrialDiverged, TrialSpec, TunedPost, Value
 from evolve.trial_config import STRUCTURAL, TrialConfig, post_config
 from model.config import DetectorConfig
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from model.trainer import Trainer
 
 logger = logging.getLogger(__name__)
+Made = TypeVar("Made")
 
 # Training losses are reported this often within a schedule, beside the scores at rungs.
 REPORTS_PER_SCHEDULE = 18
@@ -186,8 +187,11 @@ class DetectionObjective:
         self._trainer: Trainer | None = None
         self._pipelines: dict[str, Pipeline] = {}
 
-    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
-        """Train the spec's piece; scores of its splits come with the last measurement."""
+    def __call__(self, spec: TrialSpec) -> Iterator[Report]:
+        """Train the spec's piece; scores of its splits come with the last measurement.
+
+        Each step, each batch of an evaluation and each setting of the NMS tuning is a sign of life.
+        """
         from model import train
 
         config = TrialConfig.from_settings(spec.config)
@@ -222,12 +226,15 @@ class DetectionObjective:
         )
         try:
             for report in reports:
+                if isinstance(report, int):
+                    yield Progress(report)
+                    continue
                 seconds = _added(seconds, report.seconds)
                 if report.step < spec.stop_step:
                     yield Measurement(report.step, report.losses, {}, seconds, report.traces)
                     seconds = {}
                     continue
-                yield self._last(spec, config, trainer, report, seconds)
+                yield (yield from self._last(spec, config, trainer, report, seconds))
         except train.Diverged as error:
             raise TrialDiverged(str(error)) from None
 
@@ -255,7 +262,7 @@ class DetectionObjective:
 
     def _last(
         self, spec: TrialSpec, config: TrialConfig, trainer: Trainer, report: Any, seconds: dict[str, float]
-    ) -> Measurement:
+    ) -> Generator[Progress, None, Measurement]:
         """Evaluate, keep what the spec wants kept, and measure both."""
         if not trainer.is_finite():
             raise TrialDiverged(f"a weight is not finite after step {report.step} of {config.train.steps}")
@@ -267,8 +274,8 @@ class DetectionObjective:
             for split in spec.evaluate_splits:
                 looked: Iterable[Looked] = self._look(split, config, trainer)
                 if split == TUNED_ON and spec.tune_post:
-                    looked = kept = list(looked)
-                scores |= self._scores(split, looked)
+                    looked = _kept(looked, kept)
+                scores |= yield from self._scores(split, looked, report.step)
         compiled = trainer.traces > traced
         evaluated = time.perf_counter()
         seconds["compile" if compiled else "evaluate"] = (
@@ -283,7 +290,7 @@ class DetectionObjective:
         post = None
         if spec.tune_post:
             begun = time.perf_counter()
-            post = self._tuned(kept, spec.tune_post)
+            post = yield from self._tuned(kept, spec.tune_post, report.step)
             seconds["tune"] = time.perf_counter() - begun
         traces = report.traces + trainer.traces - traced
         return Measurement(report.step, report.losses, scores, seconds, traces, post)
@@ -299,22 +306,29 @@ class DetectionObjective:
             ),
         )
 
-    def _scores(self, split: str, looked: Iterable[Looked]) -> dict[str, float]:
+    def _scores(self, split: str, looked: Iterable[Looked], step: int) -> Generator[Progress, None, dict[str, float]]:
         """Scores by name, with the NMS that every trial has."""
         from model import evaluate
 
-        return _named(split, evaluate.precision(looked, self.splits[split], self.class_names))
+        seen: list[evaluate.Seen] = []
+        for one in evaluate.suppressed(looked):
+            seen.append(one)
+            yield Progress(step)
+        return _named(split, evaluate.precision_of(seen, self.splits[split], self.class_names))
 
-    def _tuned(self, looked: Sequence[Looked], weights: Mapping[str, float]) -> TunedPost:
+    def _tuned(
+        self, looked: Sequence[Looked], weights: Mapping[str, float], step: int
+    ) -> Generator[Progress, None, TunedPost]:
         """NMS tuned on what a forward pass over the validation split has found."""
         from model import nms_tuning
 
-        found = nms_tuning.tune(
+        settings_tried = nms_tuning.tune(
             looked,
             self.splits[TUNED_ON],
             self.class_names,
             lambda precision: fitness.score(_named(TUNED_ON, precision), weights),
         )
+        found = yield from _signs_of_life(settings_tried, step)
         settings: dict[str, Value] = {"nms": found.post.nms, "nms_iou": found.post.nms_iou}
         if found.post.nms == "diou":
             settings["nms_beta"] = found.post.nms_beta
@@ -382,6 +396,24 @@ def _size_at(seed: int, step: int, config: TrialConfig) -> int:
 
 def _named(split: str, precision: AveragePrecision) -> dict[str, float]:
     return {f"{split}/{name}": getattr(precision, name) for name in SCORES}
+
+
+def _kept(looked: Iterable[Looked], kept: list[Looked]) -> Iterator[Looked]:
+    """The same batches, each added to `kept` on its way."""
+    for one in looked:
+        kept.append(one)
+        yield one
+
+
+def _signs_of_life(steps: Generator[object, None, Made], step: int) -> Generator[Progress, None, Made]:
+    """What the steps return, with a sign of life for each of them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Made = end.value
+            return made
+        yield Progress(step)
 
 
 def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:

@@ -270,6 +270,11 @@ def _mean(standing: Mapping[str, object]) -> str:
     return ("none" if mean is None else f"{mean:.4f}") + (f" ({failed} failed)" if failed else "")
 
 
+def _lost(event: Event, _state: SearchState) -> str:
+    happened = {"hung": "hung", "node_lost": "lost its node"}.get(str(event.payload.get("cause")), "lost its worker")
+    return f"{event.uid} {happened} and is tried again: {event.payload['reason']}"
+
+
 _LINES: dict[str, Callable[[Event, SearchState], str]] = {
     "generation_opened": lambda event, state: (
         f"generation {event.payload['generation']} of {state.generations}: {event.payload['population']} individuals"
@@ -277,7 +282,7 @@ _LINES: dict[str, Callable[[Event, SearchState], str]] = {
     "trial_finished": _finished,
     "trial_stopped": _stopped,
     "trial_failed": lambda event, state: f"{event.uid} failed: {event.payload['reason']} {_done(state)}",
-    "attempt_lost": lambda event, _state: f"{event.uid} lost its worker and is tried again: {event.payload['reason']}",
+    "attempt_lost": _lost,
     "generation_closed": _closed,
     "confirm_measured": _confirmed,
     "candidate_chosen": _chosen,

@@ -18,10 +18,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evolve import confirm, start, unchanged, verdict, versions, winner
+from evolve import confirm, signals, start, unchanged, verdict, versions, winner
 from evolve.execution.attempt import write_durably
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
+from evolve.execution.watch import Patience, Watched
 from evolve.genetics import recipe as recipes
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
@@ -31,12 +32,14 @@ from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_se
 from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
+from evolve.signals import StopAsked
 from evolve.task import Task
 from evolve.trial import failure_class
 from evolve.trials import Trials
 
 SPACE_FILE = "space.yaml"
 TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
+STOPPED_PATIENCE_SECONDS = 2.0  # the same after being asked to stop: a scheduler kills soon
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Means:
     workers: int = 1
     clock: Callable[[], float] = time.time
     begun: Callable[[], None] = lambda: None  # called when a new search is in the journal
+    patience: Patience = field(default_factory=Patience)  # with trials that are silent
 
 
 def run(
@@ -96,12 +100,12 @@ def run(
             workers=means.workers,
             versions=versions.installed(),
         )
-        means.begun()
-        write_space(directory, recorder.state)
-        if stopped is not None:
-            _interrupted(stopped, directory, recorder, means)
-            raise stopped
-        return _go_on(task, directory, recorder, means, tracker, executor)
+        with _Session(directory, recorder, means.display) as session:
+            means.begun()
+            write_space(directory, recorder.state)
+            if stopped is not None:
+                raise stopped
+            return _go_on(task, session, means, tracker, executor)
 
 
 def resume(task: Task, directory: Path, *, generations: int | None = None, means: Means | None = None) -> SearchState:
@@ -131,7 +135,8 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
         _rehearse(task, journal, recipes.parse({**state.recipe, "generations": wanted}))
         tracker = _tracker(directory, means)
         recorder.append("search_resumed", workers=means.workers, generations=wanted)
-        return _go_on(task, directory, recorder, means, tracker)
+        with _Session(directory, recorder, means.display) as session:
+            return _go_on(task, session, means, tracker)
 
 
 def write_space(directory: Path, state: SearchState) -> Path:
@@ -160,20 +165,63 @@ def _executor(task: Task, means: Means, search_id: str) -> Executor:
 def _tracked(tracker: Tracker) -> Iterator[Tracker]:
     """The tracker while it shows the search; at the end it gets the time to send what is left."""
     tracker.start()
+    patience = TRACKER_PATIENCE_SECONDS
     try:
         yield tracker
+    except KeyboardInterrupt:
+        patience = STOPPED_PATIENCE_SECONDS
+        raise
     finally:
         tracker.notify()
-        tracker.close(TRACKER_PATIENCE_SECONDS)
+        tracker.close(patience)
+
+
+class _Session:
+    """One session of a search in its journal: whatever cuts it short is journalled and said, once."""
+
+    def __init__(self, directory: Path, recorder: Recorder, display: Display) -> None:
+        self.directory, self.recorder = directory, recorder
+        self._display = display
+        self._said = False
+        self._stack = ExitStack()
+
+    def cut_short(self, error: BaseException) -> None:
+        """Say how the search goes on, where it was asked to stop, and journal why it ended."""
+        if isinstance(error, JournalError):
+            return  # the journal says what it is; nothing is to be added to it
+        asked = isinstance(error, KeyboardInterrupt)
+        if asked:
+            self._say()
+            if isinstance(error, StopAsked):
+                error.said = True
+        if self.recorder.state.phase == "running":
+            reason = (str(error) or "Ctrl-C") if asked else f"{type(error).__name__}: {error}"
+            self.recorder.append("search_interrupted", reason=reason)
+
+    def _say(self) -> None:
+        if not self._said:
+            self._said = True
+            self._display.interrupted(self.directory)
+
+    def __enter__(self) -> "_Session":
+        self._stack.enter_context(signals.at_last(self._say))
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Also what came while workers or tracker were closed; a search that has ended is not interrupted any more."""
+        with self._stack:
+            if error is not None:
+                self.cut_short(error)
 
 
 def _go_on(
-    task: Task, directory: Path, recorder: Recorder, means: Means, tracker: Tracker, executor: Executor | None = None
+    task: Task, session: _Session, means: Means, tracker: Tracker, executor: Executor | None = None
 ) -> SearchState:
     """Replay what the journal holds, then run to the end; whatever cuts it short is journalled.
 
     executor: None is made once something is to be trained.
     """
+    directory, recorder = session.directory, session.recorder
     trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
     confirmations = confirm.Plan(task, directory, recorder)
     with _tracked(tracker), ExitStack() as stack:
@@ -189,26 +237,16 @@ def _go_on(
             if trials.pending or (trials.best is not None and confirmations.pending):
                 if executor is None:
                     executor = stack.enter_context(_executor(task, means, recorder.state.search_id))
-                trials.train(executor, means.clock, tick)
+                watched = Watched(executor, means.patience, means.display.note)
+                trials.train(watched, means.clock, tick)
                 if trials.best is not None:
-                    confirmations.run(executor, tick)
+                    confirmations.run(watched, tick)
             chosen = None if trials.best is None else confirmations.settle()
             _conclude(chosen, trials.reason, task, directory, recorder)
-        except KeyboardInterrupt as interruption:
-            _interrupted(interruption, directory, recorder, means)
-            raise
-        except JournalError:
-            raise  # the journal says what it is; nothing is to be added to it
-        except Exception as error:
-            recorder.append("search_interrupted", reason=f"{type(error).__name__}: {error}")
+        except (KeyboardInterrupt, Exception) as error:
+            session.cut_short(error)  # before workers and tracker are closed: that may take seconds
             raise
     return recorder.state
-
-
-def _interrupted(interruption: KeyboardInterrupt, directory: Path, recorder: Recorder, means: Means) -> None:
-    """Say how it goes on, before anything else, and journal it."""
-    means.display.interrupted(directory)
-    recorder.append("search_interrupted", reason=str(interruption) or "Ctrl-C")
 
 
 def _conclude(chosen: str | None, reason: str, task: Task, directory: Path, recorder: Recorder) -> None:

@@ -1,6 +1,6 @@
 """One training outside a search, through the same executor and objective: final training, and replay."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +10,13 @@ from evolve import confirm, fitness
 from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
+from evolve.execution.watch import Watched
 from evolve.genetics import recipe as recipes
 from evolve.genetics.genome import Genome
 from evolve.records.journal import JournalError
 from evolve.records.state import Confirmation, IndividualRecord, SearchState
 from evolve.task import Task
+from evolve.terminal import complain
 from evolve.trial import Failure, Measurement, TrialSpec, failure_class
 from evolve.trial_config import STEPS
 from evolve.winner import Winner
@@ -53,13 +55,15 @@ def run_one(
     """Run one spec to its end; its measurements by step, and why it failed, if it did."""
     waiting = deque([Lease(spec, attempt=1)])
     measured: dict[int, Measurement] = {}
-    for event in dispatch(executor, waiting):
+    lost: Counter[str] = Counter()
+    for event in dispatch(Watched(executor, note=complain), waiting):
         if isinstance(event, Measured):
             measured[event.measurement.step] = event.measurement
             show(event.measurement)
         elif isinstance(event, Ended) and event.failure is not None:
-            if not may_retry(event.failure, event.lease.attempt - 1):
+            if not may_retry(event.failure, lost[event.failure.kind]):
                 return list(measured.values()), event.failure
+            lost[event.failure.kind] += 1
             waiting.append(next_attempt(event.lease))
     return list(measured.values()), None
 

@@ -1,14 +1,12 @@
-"""What commands have in common at the terminal: lines of text, and being asked to stop."""
+"""What commands have in common at the terminal: lines of text, and work that failed."""
 
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 _unsaid: list[Exception] = []  # what kept `say` and `complain` from writing
@@ -16,10 +14,6 @@ _unsaid: list[Exception] = []  # what kept `say` and `complain` from writing
 
 class WorkFailed(Exception):
     """Work that failed after its input was found right; the exception that it met is its cause."""
-
-
-class StopAsked(KeyboardInterrupt):
-    """Ctrl-C, or SIGTERM from a scheduler; its text says which."""
 
 
 def say(text: str = "") -> None:
@@ -76,24 +70,6 @@ def shown(path: Path) -> Path:
 def short(value: object) -> str:
     """A gene's value as it stands in a table."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def catch_signals() -> None:
-    """From now on Ctrl-C and SIGTERM raise StopAsked; called again after a library took the signals for itself."""
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-
-
-@contextmanager
-def signals_caught() -> Iterator[None]:
-    """Catch them inside, and give them back to whoever had them."""
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    catch_signals()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
 
 
 @contextmanager
@@ -159,7 +135,3 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    raise StopAsked("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)

@@ -6,7 +6,7 @@ use it without TensorFlow or Ray.
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -74,10 +74,25 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """A sign of life between two measurements: the trial has come to this step, or does something long after it.
+
+    It is not journalled. A trial that gives none for far longer than others did is taken for hung (execution/watch.py).
+    """
+
+    step: int
+
+
+Report = Measurement | Progress  # what an objective yields
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why a trial failed: its class, and one sentence."""
 
-    kind: str  # "diverged" (NaN or infinite loss: a result, never retried), "crashed", "worker_lost"
+    # "diverged" (NaN or infinite loss: a result) and "crashed" are never tried again; of "worker_lost", "node_lost" and
+    # "hung" execution/dispatch.py says how often
+    kind: str
     reason: str
     traceback: str = ""
 
@@ -94,10 +109,15 @@ class Objective(Protocol):
     """Trains one spec. Whoever stops reading stops the trial; what it needs stays warm for the next.
 
     Calling yields measurements in order of step, the last one at spec.stop_step with scores for
-    every split in spec.evaluate_splits.
+    every split in spec.evaluate_splits; between them as many signs of life as it likes.
     """
 
-    def __call__(self, spec: TrialSpec) -> Iterator[Measurement]: ...
+    def __call__(self, spec: TrialSpec) -> Iterator[Report]: ...
+
+
+def measurements(reports: Iterable[Report]) -> Iterator[Measurement]:
+    """What an objective measured, without its signs of life."""
+    return (report for report in reports if isinstance(report, Measurement))
 
 
 @dataclass(frozen=True)

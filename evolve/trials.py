@@ -7,7 +7,7 @@ from pathlib import Path
 from evolve import fitness, unchanged
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, may_retry
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry
 from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
 from evolve.genetics.genome import Individual
 from evolve.genetics.recipe import Recipe
@@ -86,7 +86,7 @@ class Trials:
             self._recorder.append("measured", spec.uid, attempt=lease.attempt, **plain)
             if is_result(event):
                 self._reached(spec.uid, spec.stop_step, plain["scores"])
-        elif self._waits_for(spec.uid, spec.stop_step):
+        elif isinstance(event, Ended) and self._waits_for(spec.uid, spec.stop_step):
             self._ended_early(event, now)
 
     def _ended_early(self, event: Ended, now: float) -> None:
@@ -96,11 +96,8 @@ class Trials:
             self._failed(uid, _failure("crashed", f"ended without a measurement at step {event.lease.spec.stop_step}"))
             return
         state = self._recorder.state
-        if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step), 0)):
-            attempt, stop_step = event.lease.attempt, event.lease.spec.stop_step
-            self._recorder.append(
-                "attempt_lost", uid, attempt=attempt, stop_step=stop_step, reason=event.failure.reason
-            )
+        if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step, event.failure.kind), 0)):
+            self._recorder.append("attempt_lost", uid, **lost_attempt(event.lease, event.failure))
             self._waiting.appendleft(self._lease(self._assigned[uid]))
             return
         seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)

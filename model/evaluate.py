@@ -14,7 +14,7 @@ from model.config import PostConfig
 # Pictures at network size -> what is in each, in network pixels
 Detect = Callable[[NDArray[Any]], list[predict.Detections]]
 # A batch's picture numbers, ways back and detections in network pixels
-_Seen = tuple[NDArray[np.int64], tuple[Transform, ...], list[predict.Detections]]
+Seen = tuple[NDArray[np.int64], tuple[Transform, ...], list[predict.Detections]]
 
 
 class Picture(Protocol):
@@ -78,11 +78,19 @@ def precision(
     looked: Iterable[Looked], pictures: Sequence[Picture], class_names: Sequence[str], post: PostConfig | None = None
 ) -> AveragePrecision:
     """COCO's average precision of candidates after NMS; ValueError when a picture is left out."""
+    return precision_of(suppressed(looked, post), pictures, class_names)
+
+
+def suppressed(looked: Iterable[Looked], post: PostConfig | None = None) -> Iterator[Seen]:
+    """NMS, batch by batch."""
     settings = post or PostConfig()
-    found = _by_picture(
-        ((one.indices, one.transforms, predict.suppress(one.candidates, settings)) for one in looked), pictures
-    )
-    return average_precision(truths(pictures), found, class_names)
+    for one in looked:
+        yield one.indices, one.transforms, predict.suppress(one.candidates, settings)
+
+
+def precision_of(seen: Iterable[Seen], pictures: Sequence[Picture], class_names: Sequence[str]) -> AveragePrecision:
+    """COCO's average precision of detections; ValueError when a picture is left out."""
+    return average_precision(truths(pictures), _by_picture(seen, pictures), class_names)
 
 
 def truths(pictures: Sequence[Picture]) -> list[Truth]:
@@ -95,7 +103,7 @@ def detections(detect: Detect, batches: Iterable[EvaluationBatch], pictures: Seq
     return _by_picture(((batch.indices, batch.transforms, detect(batch.images)) for batch in batches), pictures)
 
 
-def _by_picture(batches: Iterable[_Seen], pictures: Sequence[Picture]) -> list[Detection]:
+def _by_picture(batches: Iterable[Seen], pictures: Sequence[Picture]) -> list[Detection]:
     found: dict[int, predict.Detections] = {}
     for indices, transforms, seen_in_batch in batches:
         for index, transform, seen in zip(indices.tolist(), transforms, seen_in_batch, strict=True):

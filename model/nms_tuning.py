@@ -4,7 +4,7 @@ A fixed grid of thresholds and kinds. What is chosen is the best of many scores 
 little too high: it says how to use the detector, and stands in no comparison (those have the fixed settings).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from model import evaluate
@@ -44,17 +44,20 @@ def tune(
     class_names: Sequence[str],
     score: Callable[[AveragePrecision], float],
     fixed: PostConfig | None = None,
-) -> Tuned:
+) -> Generator[PostConfig, None, Tuned]:
     """The settings of the grid with the highest score; of several, the nearest to the fixed ones.
 
-    looked: candidates of all the pictures, made with the fixed score cut.
+    looked: candidates of all the pictures, made with the fixed score cut. Yields each setting when it was tried, and
+    returns what was chosen.
     """
     start = fixed or PostConfig()
     first = best = evaluate.precision(looked, pictures, class_names, start)
     fixed_score = highest = score(first)
     chosen = start
+    yield start
     for post in grid(start)[1:]:
         found = evaluate.precision(looked, pictures, class_names, post)
         if (reached := score(found)) > highest:
             chosen, best, highest = post, found, reached
+        yield post
     return Tuned(chosen, fixed_score, highest, first, best)

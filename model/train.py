@@ -1,4 +1,4 @@
-"""The training loop: a generator of Reports over the steps of a schedule."""
+"""The training loop: a generator over the steps of a schedule, with Reports now and then."""
 
 import contextlib
 import time
@@ -100,8 +100,10 @@ def train(
     stop_step: int,
     report_every: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> Iterator[Report]:
-    """Train from start_step to stop_step of the configuration's schedule; a Report every so often and at stop_step.
+) -> Iterator[Report | int]:
+    """Train from start_step to stop_step of the configuration's schedule; each step yields its number or a Report.
+
+    Every report_every steps and at stop_step it is a Report.
 
     batch_at(k) gives the batch of step k (from 0); it is called in a thread of its own, one batch ahead. Raises
     Diverged at the first loss that is not finite. "data" is the time that a step waited for its batch; the time of a
@@ -136,6 +138,8 @@ def train(
                 seconds = dict.fromkeys(seconds, 0.0)
                 sums[:] = 0.0
                 since, traces = 0, trainer.traces
+            else:
+                yield step
 
 
 def ahead(make: Callable[[int], Made], start: int, stop: int) -> Generator[Made, None, None]:

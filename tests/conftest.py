@@ -35,7 +35,7 @@ def worker_modules() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def local_ray(worker_modules: None) -> Iterator[None]:
     """Ray on this machine with room for three workers of one thread; executors made in this process join it."""
-    from evolve.execution import ray_executor
+    from evolve.execution import ray_cluster
 
-    with ray_executor.initialised(None, workers=3, threads=1, gpus_per_trial=0):
+    with ray_cluster.initialised(None, workers=3, threads=1, gpus_per_trial=0):
         yield

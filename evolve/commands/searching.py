@@ -3,7 +3,7 @@
 import json
 import os
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from evolve.records.journal import JournalError, holds_search
 from evolve.records.state import Outcome, SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import SPACES, InputError, Task, TaskRequest
-from evolve.terminal import WorkFailed, command, complain, say, short, signals_caught, table, working
+from evolve.terminal import WorkFailed, command, complain, say, short, table, working
 from evolve.trial import GpuNotUsable, ObjectiveFactory
 
 RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
@@ -43,8 +43,10 @@ class Machine:
         """Whether trials use GPUs."""
         return self.gpus_per_trial > 0
 
-    def executor(self, factory: ObjectiveFactory, search_id: str | None = None) -> Executor:
-        """Start the workers; Ray is loaded here."""
+    def executor(
+        self, factory: ObjectiveFactory, search_id: str | None = None, note: Callable[[str], None] = complain
+    ) -> Executor:
+        """Start the workers; Ray is loaded here. `note` gets a sentence when something is waited for."""
         from evolve.execution.ray_executor import RayExecutor
 
         with _address_is_input():
@@ -55,18 +57,23 @@ class Machine:
                 threads=self.threads,
                 address=self.address,
                 search_id=search_id,
+                note=note,
             )
 
     def reach(self) -> None:
         """InputError unless the cluster at the address lets us in; nothing is started there."""
         if self.address is None:
             return
-        from evolve.execution import ray_executor
+        from evolve.execution import ray_cluster
 
         with (
             _address_is_input(),
-            ray_executor.initialised(
-                self.address, workers=self.workers, threads=self.threads, gpus_per_trial=self.gpus_per_trial
+            ray_cluster.initialised(
+                self.address,
+                workers=self.workers,
+                threads=self.threads,
+                gpus_per_trial=self.gpus_per_trial,
+                note=complain,
             ),
         ):
             pass
@@ -120,7 +127,7 @@ def new(arguments: Namespace) -> int:
     tracked = _Tracked(tracking)
     means = _means(prepared, machine, tracked)
     means = replace(means, begun=lambda: _point_latest(directory, means.display))
-    with signals_caught(), _searching(directory):
+    with _searching(directory):
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
     return _report(state, directory, tracked)
 
@@ -134,7 +141,7 @@ def resume(arguments: Namespace) -> int:
         search.write_space(directory, state)
     prepared = task_as_before(state, directory, arguments)
     tracked = _tracked_as_before(state, arguments.tracking_uri)
-    with signals_caught(), _searching(directory):
+    with _searching(directory):
         means = _means(prepared, machine, tracked)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
     return _report(state, directory, tracked)
@@ -268,7 +275,7 @@ def _means(prepared: Task, machine: Machine, tracked: "_Tracked") -> search.Mean
 
     def make_executor(search_id: str) -> Executor:
         display.note(f"starting {machine.workers} workers")
-        return machine.executor(prepared.factory, search_id)
+        return machine.executor(prepared.factory, search_id, display.note)
 
     return search.Means(
         make_executor=make_executor,

@@ -11,7 +11,7 @@ from evolve.commands import places, searching
 from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain, write_durably
 from evolve.task import InputError, Task, TaskRequest
-from evolve.terminal import command, complain, say, signals_caught, working
+from evolve.terminal import command, complain, say, working
 from evolve.trial import Failure, GpuNotUsable, Measurement, TrialSpec
 from evolve.trial_config import STEPS
 from evolve.winner import Winner
@@ -38,7 +38,7 @@ def train(arguments: Namespace) -> int:
     for sentence in _differences(winner, prepared):
         say(f"note: {sentence}")
     out.mkdir(parents=True, exist_ok=True)
-    with signals_caught(), working(GpuNotUsable), machine.executor(prepared.factory) as executor:
+    with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         measured, failure = single.run_one(executor, spec, _say_measurement(spec))
     if failure is not None:
         complain(f"evolve: training failed: {failure.reason}")
@@ -57,7 +57,7 @@ def replay(arguments: Namespace) -> int:
     prepared = searching.task_as_before(state, arguments.directory, arguments)
     if not arguments.json:
         say(f"replaying {arguments.uid} from step 0 to {step}")
-    with signals_caught(), working(GpuNotUsable), machine.executor(prepared.factory) as executor:
+    with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         found = single.replay(prepared, state, arguments.uid, executor)
     then, now = _result(found.journalled, found.failure_then), _result(found.repeated, found.failure)
     sentence = f"journalled: {then}; repeated: {now}; equal: {found.equal}"

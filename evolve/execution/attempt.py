@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evolve.execution.executor import Lease
-from evolve.trial import Failure, Measurement, Objective, TrialDiverged, TrialSpec
+from evolve.trial import Failure, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec
 
 REASON_LENGTH = 300  # characters of an exception that fit in one line of a table
 
 
-def run_attempt(objective: Objective, lease: Lease) -> Iterator[Measurement]:
-    """The measurements of the lease: read again when this very piece was finished before, else trained.
+def run_attempt(objective: Objective, lease: Lease) -> Iterator[Report]:
+    """The reports of the lease: its measurements read again when this very piece was finished before, else trained.
 
     The last one is handed out when the objective has ended, so that all it stores at its end is stored.
     """
@@ -30,10 +30,13 @@ def run_attempt(objective: Objective, lease: Lease) -> Iterator[Measurement]:
         yield from done
         return
     measured: list[Measurement] = []
-    for measurement in objective(spec):
-        measured.append(measurement)
-        if measurement.step < spec.stop_step:
-            yield measurement
+    for report in objective(spec):
+        if isinstance(report, Progress):
+            yield report
+            continue
+        measured.append(report)
+        if report.step < spec.stop_step:
+            yield report
     if not measured or measured[-1].step != spec.stop_step:
         reached = measured[-1].step if measured else "nothing"
         raise RuntimeError(

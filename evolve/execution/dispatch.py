@@ -8,7 +8,12 @@ from evolve.execution.executor import Ended, Event, Executor, Lease, Measured
 from evolve.trial import Failure
 
 POLL_SECONDS = 0.5  # how often a waiting loop comes back, for Ctrl-C and the progress display
-MAX_LOST = 3  # a piece whose workers died is tried again so many times, then its trial has failed
+# How often a piece is tried again on a new process, by what became of the one before; then its trial has failed.
+RETRIES = {
+    "worker_lost": 3,  # its process died: mostly by another hand (memory, an operator), but a trial can do that too
+    "node_lost": 10,  # its machine went away, which says nothing of the trial: a cluster may take its nodes back often
+    "hung": 1,  # what hangs twice hangs again, and each time costs the whole patience
+}
 
 
 def dispatch(executor: Executor, waiting: deque[Lease]) -> Iterator[Event | None]:
@@ -34,9 +39,19 @@ def is_result(event: Event | None) -> bool:
     return isinstance(event, Measured) and event.measurement.step == event.lease.spec.stop_step
 
 
-def may_retry(failure: Failure, lost_before: int) -> bool:
-    """Whether the lease deserves another worker: only when its worker died, and not again and again."""
-    return failure.kind == "worker_lost" and lost_before < MAX_LOST
+def may_retry(failure: Failure, before: int) -> bool:
+    """Whether the piece deserves another process, after `before` attempts that were lost in the same way."""
+    return before < RETRIES.get(failure.kind, 0)
+
+
+def lost_attempt(lease: Lease, failure: Failure) -> dict[str, object]:
+    """What the journal keeps of an attempt that is made again."""
+    return {
+        "attempt": lease.attempt,
+        "stop_step": lease.spec.stop_step,
+        "cause": failure.kind,
+        "reason": failure.reason,
+    }
 
 
 def next_attempt(lease: Lease) -> Lease:

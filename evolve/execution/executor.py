@@ -37,6 +37,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Progressed:
+    """A sign of life: the trial has come to this step."""
+
+    lease: Lease
+    step: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """The piece is over: done (failure is None) or failed. A worker is free again."""
 
@@ -44,7 +52,7 @@ class Ended:
     failure: Failure | None
 
 
-Event = Started | Measured | Ended
+Event = Started | Progressed | Measured | Ended
 
 
 class Executor(Protocol):
@@ -52,17 +60,25 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many leases can run at once."""
+        """How many leases can run at once: the workers that are up now. It may change with every poll."""
         ...
 
     def submit(self, lease: Lease) -> None:
-        """Start a lease on a free slot; ValueError when none is free."""
+        """Start a lease on a free slot; ValueError when all run something."""
         ...
 
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
         """Events since the last poll, in the order seen; waits up to the timeout for the first one.
 
-        Raises what is no result of a trial: an objective that cannot be made, a full disk, a lost data set.
+        Raises what is no result of a trial: an objective that cannot be made, a full disk, a lost data set, no worker
+        up for too long.
+        """
+        ...
+
+    def end(self, lease: Lease, failure: Failure) -> None:
+        """End a running lease, whatever it does, and let its slot start anew; ValueError when it does not run.
+
+        The lease's last event is Ended with this failure.
         """
         ...
 

@@ -8,8 +8,8 @@ import platform
 from collections.abc import Iterator, Sequence
 
 from evolve.execution.attempt import failure_of, run_attempt
-from evolve.execution.executor import Ended, Event, Lease, Measured, Started
-from evolve.trial import Measurement, Objective, ObjectiveFactory
+from evolve.execution.executor import Ended, Event, Lease, Measured, Progressed, Started
+from evolve.trial import Failure, Objective, ObjectiveFactory, Progress, Report
 
 
 class LocalExecutor:
@@ -21,7 +21,8 @@ class LocalExecutor:
         self._factory = factory
         self._objective: Objective | None = None
         self._lease: Lease | None = None
-        self._measurements: Iterator[Measurement] | None = None
+        self._reports: Iterator[Report] | None = None
+        self._ended: list[Event] = []  # of leases that were ended from outside
 
     def submit(self, lease: Lease) -> None:
         """Take the lease; it starts with the next poll."""
@@ -32,26 +33,37 @@ class LocalExecutor:
         self._lease = lease
 
     def poll(self, timeout_seconds: float) -> Sequence[Event]:  # noqa: ARG002 (it works instead of waiting)
-        """The start of the lease, or its next measurement, or its end."""
+        """The start of the lease, or its next report, or its end."""
+        if self._ended:
+            ended, self._ended = self._ended, []
+            return ended
         lease = self._lease
         if lease is None:
             return []
-        if self._measurements is None:
+        if self._reports is None:
             self._objective = self._objective or self._factory.make()  # what this raises no trial can help
-            self._measurements = run_attempt(self._objective, lease)
+            self._reports = run_attempt(self._objective, lease)
             return [Started(lease, "slot-0", f"{platform.node()}/{os.getpid()}")]
         try:
-            measurement = next(self._measurements, None)
+            report = next(self._reports, None)
         except OSError:  # a full disk, a lost mount: no result of the trial
             self._release()
             raise
         except Exception as error:  # whatever else a trial raises ends the trial, not the search
             self._release()
             return [Ended(lease, failure_of(error))]
-        if measurement is None:
+        if report is None:
             self._release()
             return [Ended(lease, None)]
-        return [Measured(lease, measurement)]
+        return [Progressed(lease, report.step) if isinstance(report, Progress) else Measured(lease, report)]
+
+    def end(self, lease: Lease, failure: Failure) -> None:
+        """End the lease between two of its reports; the next one gets a new objective."""
+        if self._lease != lease:
+            raise ValueError(f"{lease.spec.uid}: expected a lease that runs, attempt {lease.attempt} does not")
+        self._release()
+        self._objective = None
+        self._ended.append(Ended(lease, failure))
 
     def close(self) -> None:
         """Stop what runs."""
@@ -59,7 +71,7 @@ class LocalExecutor:
 
     def _release(self) -> None:
         self._lease = None
-        self._measurements = None
+        self._reports = None
 
     def __enter__(self) -> "LocalExecutor":
         return self

@@ -7,11 +7,13 @@ import math
 import os
 import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 NVIDIA_SMI_SECONDS = 10.0
 LARGEST_PORT = 65535
 CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+NAMES = ("CPU", "GPU")  # of Ray's resources, that workers need
 GPU_LINE = re.compile(r"^GPU (?P<index>\d+): (?P<name>.*) \(UUID: (?P<uuid>GPU-[^)]*)\)", re.MULTILINE)
 
 
@@ -98,6 +100,40 @@ def check_address(address: str) -> None:
     host, _, port = address.rpartition(":")
     if address != "auto" and not (host and port.isdecimal() and 0 < int(port) <= LARGEST_PORT):
         raise ValueError(f"--address {address}: expected auto or HOST:PORT")
+
+
+def offer(nodes: Sequence[Mapping[str, float]], free: Mapping[str, float]) -> str:
+    """What a cluster has, in words: its nodes' resources by Ray's names, and what is free of all of them."""
+    has = [f"{sum(node.get(name, 0) for node in nodes):g} {name} ({free.get(name, 0):g} free)" for name in NAMES]
+    return f"the cluster has {' and '.join(has)} on {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}"
+
+
+def shortage(
+    workers: int, needs: Mapping[str, float], nodes: Sequence[Mapping[str, float]], free: Mapping[str, float] | None
+) -> str | None:
+    """What a cluster lacks for so many workers with these needs, in words; None when it seems to have room.
+
+    nodes: each node's resources by Ray's names; free: what is free, of all nodes together, after it was tried to
+    place all the workers; None when what is free is not to be judged yet.
+    """
+    needed = {name: amount for name, amount in needs.items() if amount > 0}
+    for name, amount in needed.items():
+        total = sum(node.get(name, 0.0) for node in nodes)
+        left = None if free is None else free.get(name, 0.0)
+        if total < workers * amount or (left is not None and left < amount):
+            has = f"{total:g}" if left is None else f"{total:g}, {left:g} of them free"
+            need = f"{workers} workers need {amount:g} each" if workers > 1 else f"a worker needs {amount:g}"
+            return f"{name} is short: {need}, the cluster has {has}"
+    room = sum(min(int(node.get(name, 0.0) / amount + 1e-9) for name, amount in needed.items()) for node in nodes)
+    if room < workers:
+        each = ", ".join(in_words({name: node.get(name, 0.0) for name in needed}) or "nothing" for node in nodes)
+        return f"no {workers} workers with {in_words(needed)} each fit on its nodes, which have {each}"
+    return None
+
+
+def in_words(needs: Mapping[str, float]) -> str:
+    """4 CPU and 0.5 GPU."""
+    return " and ".join(f"{amount:g} {name}" for name, amount in needs.items() if amount > 0)
 
 
 def workers_on_gpus(gpus: int, gpus_per_trial: float) -> int:

@@ -1,7 +1,7 @@
 """The process that trains: makes its objective once and runs lease after lease on it. Knows no Ray.
 
-What it hands out is a stream for each lease: Begun, measurements, Over. It never raises: a trial's
-exception is the failure in Over, and the executor decides whether this process is still to be trusted.
+What it hands out is a stream for each lease: Begun, reports (signs of life not too often), Over. It never raises: a
+trial's exception is the failure in Over, and the executor decides whether this process is still to be trusted.
 A stream that ends with Unable is no result of its trial: not the genome failed but the machine.
 """
 
@@ -9,13 +9,16 @@ import os
 import platform
 import signal
 import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from evolve.execution.attempt import failure_of, run_attempt
 from evolve.execution.executor import Lease
-from evolve.trial import Failure, GpuNotUsable, Measurement, Objective, ObjectiveFactory
+from evolve.trial import Failure, GpuNotUsable, Objective, ObjectiveFactory, Progress, Report
+
+PROGRESS_SECONDS = 5.0  # signs of life that come sooner after the last one handed out are kept back
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,12 @@ def environment(threads: int, gpus_per_trial: float) -> dict[str, str]:
 class TrialWorker:
     """One warm training process."""
 
-    def __init__(self, factory: ObjectiveFactory) -> None:
+    def __init__(self, factory: ObjectiveFactory, clock: Callable[[], float] = time.monotonic) -> None:
         if threading.current_thread() is threading.main_thread():
             # Ctrl-C reaches the whole terminal group; the controller alone decides what it stops.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._factory = factory
+        self._clock = clock
         self._objective: Objective | None = None
 
     def ready(self) -> Unable | None:
@@ -75,7 +79,7 @@ class TrialWorker:
             return _unable(f"make {self._factory.target}", error)
         return None
 
-    def run(self, lease: Lease) -> Iterator[Begun | Measurement | Over | Unable]:
+    def run(self, lease: Lease) -> Iterator[Begun | Report | Over | Unable]:
         """The stream of one lease."""
         problem = self.ready()
         if problem is not None:
@@ -83,10 +87,14 @@ class TrialWorker:
             return
         yield Begun(f"{platform.node()}/{os.getpid()}")
         failure: Failure | None = None
+        said = self._clock()
         try:
             # Not `yield from`: Ray sends into its generators, and run_attempt may delegate to a plain iterator.
-            for measurement in run_attempt(self._make(), lease):  # noqa: UP028
-                yield measurement
+            for report in run_attempt(self._make(), lease):
+                if isinstance(report, Progress) and self._clock() - said < PROGRESS_SECONDS:
+                    continue
+                said = self._clock()
+                yield report
         except OSError as error:  # a full disk, a lost mount: no genome can help it
             yield _unable(f"run {lease.spec.uid}", error)
             return

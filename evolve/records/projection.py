@@ -102,7 +102,7 @@ def _attempt_lost(board: Board, state: SearchState, event: Event) -> None:
     uid = str(event.uid)
     if uid not in state.individuals:
         return  # a confirmation's: it has no run of its own
-    lost = sum(count for (of, _step), count in state.lost.items() if of == uid)
+    lost = sum(count for (of, _step, _cause), count in state.lost.items() if of == uid)
     board.trial(state, uid, _ms(event.time)).tags["evolve.attempts_lost"] = str(lost)
 
 

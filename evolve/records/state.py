@@ -106,7 +106,7 @@ class SearchState:
     closed: dict[int, tuple[str, ...]] = field(default_factory=dict)  # generation -> its elites, best first
     confirmations: dict[str, Confirmation] = field(default_factory=dict)
     confirmed_before: int = 0  # confirmations there were when a finished search was extended
-    lost: dict[tuple[str, int], int] = field(default_factory=dict)  # uid, stop_step -> attempts whose worker died
+    lost: dict[tuple[str, int, str], int] = field(default_factory=dict)  # uid, stop_step, cause -> attempts made again
     choice: Choice | None = None  # None also where there was one candidate: it needs no choice
     outcome: Outcome | None = None
     started_at: float = 0.0
@@ -257,8 +257,9 @@ def _attempt_started(state: SearchState, event: Event) -> None:
 
 
 def _attempt_lost(state: SearchState, event: Event) -> None:
-    piece = (str(event.uid), _int(event.payload["stop_step"]))
-    state.lost[piece] = state.lost.get(piece, 0) + 1
+    cause = str(event.payload.get("cause", "worker_lost"))  # not in journals of earlier versions
+    way = (str(event.uid), _int(event.payload["stop_step"]), cause)
+    state.lost[way] = state.lost.get(way, 0) + 1
     if event.uid in state.individuals:  # else it was a confirmation's
         state.individuals[event.uid].status = TrialStatus.PROPOSED
 

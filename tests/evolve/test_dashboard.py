@@ -127,3 +127,27 @@ def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
     assert "Dashboard ended." in rest
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) != 0, "the server is gone too"
+
+
+# A server that serves nothing: what counts is that it ends.
+WAITING = """
+import sys
+from evolve import dashboard
+dashboard.command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
+dashboard.latest_search = lambda _runs: "a-search"
+sys.exit(dashboard.main(["--runs", sys.argv[1], "--port", "5300"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_server_ends_with_the_command_whatever_ends_that(number: signal.Signals, tmp_path: Path) -> None:
+    shown = subprocess.Popen([sys.executable, "-c", WAITING, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert shown.stdout is not None
+    assert shown.stdout.readline().startswith("Starting MLflow")
+    children: list[str] = []
+    while not children:
+        children = Path(f"/proc/{shown.pid}/task/{shown.pid}/children").read_text().split()
+    shown.send_signal(number)
+    shown.communicate(timeout=60)
+    assert shown.returncode == 0
+    assert not Path(f"/proc/{children[0]}").exists()

@@ -59,7 +59,7 @@ def factories(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
     given: list[ObjectiveFactory] = []
 
-    def executor(_machine: object, factory: ObjectiveFactory, _search_id: str | None = None) -> LocalExecutor:
+    def executor(_machine: object, factory: ObjectiveFactory, *_others: object) -> LocalExecutor:
         given.append(factory)
         return LocalExecutor(ObjectiveFactory("evolve.simulated:simulated_objective", {}))
 

@@ -7,7 +7,7 @@ import pytest
 
 from data import synthetic
 from evolve import objective, starting_weights, task
-from evolve.trial import TrialDiverged, TrialSpec
+from evolve.trial import Measurement, Progress, TrialDiverged, TrialSpec, measurements
 from evolve.trial_config import TrialConfig
 from model.config import YOLOV4_TINY, DetectorConfig
 
@@ -75,7 +75,7 @@ def _spec(uid="g000-000", *, seed=5, stop=6, start=0, state_dir=None, splits=("v
 
 def _weights(made, spec):
     """All weights and velocities after the spec; the objective's own trainer holds them."""
-    measured = list(made(spec))
+    measured = list(measurements(made(spec)))
     return measured, made._trainer.state()
 
 
@@ -119,7 +119,7 @@ def test_other_genes_trace_nothing_new(warm):
         "regularization__sat_strength": 0.02,
         "regularization__sat_norm": "l2",
     }
-    measured = list(warm(_spec("g000-003", seed=11, **genes)))
+    measured = list(measurements(warm(_spec("g000-003", seed=11, **genes))))
     assert sum(m.traces for m in measured) == 0
     assert sum(m.seconds.get("compile", 0.0) for m in measured) == 0.0
 
@@ -252,12 +252,26 @@ def test_another_seed_is_another_training(warm):
 
 
 def test_scores_come_for_every_split_asked_for_and_at_the_end_alone(warm):
-    measured = list(warm(_spec(splits=("val", "test"))))
+    measured = list(measurements(warm(_spec(splits=("val", "test")))))
     assert set(measured[-1].scores) == {
         f"{split}/{name}" for split in ("val", "test") for name in ("map50", "map50_95", "map75")
     }
     assert all(not m.scores for m in measured[:-1])
     assert [m.step for m in measured][-1] == 6
+
+
+def test_steps_between_reports_and_batches_of_an_evaluation_are_signs_of_life(warm):
+    # 40 steps, 18 reports: one at every second step. Six pictures of val in batches of 4: two batches. At step 4 the
+    # piece ends: its report comes as the last measurement, after the evaluation.
+    reports = list(warm(_spec(stop=4, train__steps=40)))
+    assert [(type(one), one.step) for one in reports] == [
+        (Progress, 1),
+        (Measurement, 2),
+        (Progress, 3),
+        (Progress, 4),
+        (Progress, 4),
+        (Measurement, 4),
+    ]
 
 
 def test_changed_data_is_refused_by_fingerprint(data):
@@ -270,7 +284,7 @@ def test_changed_data_is_refused_by_fingerprint(data):
 
 def test_a_structural_setting_traces_anew(warm):
     list(warm(_spec()))
-    assert sum(m.traces for m in warm(_spec(train__batch=2))) > 0
+    assert sum(m.traces for m in measurements(warm(_spec(train__batch=2)))) > 0
 
 
 def test_yolov4_tiny_trains_and_is_kept(tmp_path):

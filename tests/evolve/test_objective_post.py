@@ -7,7 +7,7 @@ import pytest
 
 from data import synthetic
 from evolve import objective
-from evolve.trial import TrialSpec
+from evolve.trial import Progress, TrialSpec
 from evolve.trial_config import TrialConfig
 from model import checkpoint, nms_tuning
 from model.config import PostConfig
@@ -49,7 +49,8 @@ def test_nms_is_tuned_on_the_validation_split_alone_and_changes_no_score(
         return tune(kept, pictures, *others)
 
     monkeypatch.setattr(nms_tuning, "tune", spy)
-    last = list(warm(replace(SPEC, tune_post={"val/map50": 1.0})))[-1]
+    *before, last = warm(replace(SPEC, tune_post={"val/map50": 1.0}))
+    assert sum(isinstance(report, Progress) for report in before) > len(nms_tuning.grid(PostConfig()))
     assert looked == ["val", "test"]  # one forward pass a split, as without tuning
     assert tuned == [[0, 1, 2, 3, 4]]  # the five pictures of val, each once
     assert (last.scores, last.losses, last.traces) == (plain.scores, plain.losses, 0)

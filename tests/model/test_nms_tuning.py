@@ -56,7 +56,14 @@ def tune(
     fixed: PostConfig = FIXED,
 ) -> nms_tuning.Tuned:
     looked, pictures = case(truths, found)
-    return nms_tuning.tune(looked, pictures, ["thing"], score, fixed)
+    steps = nms_tuning.tune(looked, pictures, ["thing"], score, fixed)
+    tried = []
+    while True:
+        try:
+            tried.append(next(steps))
+        except StopIteration as end:
+            assert tried == nms_tuning.grid(fixed)
+            return end.value
 
 
 def test_a_second_object_that_the_fixed_nms_drops_is_won_back() -> None:

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
+from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Progressed, Started
 from evolve.execution.local_executor import LocalExecutor
-from evolve.trial import ObjectiveFactory, TrialSpec
+from evolve.execution.watch import Watched
+from evolve.trial import Failure, ObjectiveFactory, TrialSpec
 
 FACTORY = ObjectiveFactory("executor_objectives:scripted_objective")
 PATIENCE_SECONDS = 60.0
+WORKERS = 2
 
 
 def _ray(request: pytest.FixtureRequest) -> Executor:
     request.getfixturevalue("local_ray")
     from evolve.execution.ray_executor import RayExecutor
 
-    return RayExecutor(FACTORY, workers=2)
+    return RayExecutor(FACTORY, workers=WORKERS)
 
 
 def _local(request: pytest.FixtureRequest) -> Executor:
@@ -26,7 +28,15 @@ def _local(request: pytest.FixtureRequest) -> Executor:
     return LocalExecutor(FACTORY)
 
 
-EXECUTORS: dict[str, Callable[[pytest.FixtureRequest], Executor]] = {"local": _local, "ray": _ray}
+def _watched(request: pytest.FixtureRequest) -> Executor:
+    return Watched(_local(request))
+
+
+EXECUTORS: dict[str, Callable[[pytest.FixtureRequest], Executor]] = {
+    "local": _local,
+    "watched": _watched,
+    "ray": _ray,
+}
 # Ray takes five seconds to start
 PARAMETERS = [pytest.param(name, marks=pytest.mark.medium if name == "ray" else ()) for name in EXECUTORS]
 
@@ -34,6 +44,7 @@ PARAMETERS = [pytest.param(name, marks=pytest.mark.medium if name == "ray" else 
 @pytest.fixture(scope="module", params=PARAMETERS)
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     with EXECUTORS[request.param](request) as made:
+        wait_for_slots(made, slots_of(made))
         yield made
 
 
@@ -41,8 +52,22 @@ def lease(uid: str, *, do: str = "", steps: int = 4, attempt: int = 1, state_dir
     return Lease(TrialSpec(uid, {"do": do}, seed=0, stop_step=steps, state_dir=state_dir), attempt)
 
 
+def wait_for_slots(executor: Executor, count: int) -> None:
+    """Until so many leases can run at once: the worker of a crashed trial is replaced, which takes a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while executor.slots < count:
+        assert time.monotonic() < deadline, f"{executor.slots} of {count} slots"
+        assert executor.poll(0.2) == []
+
+
+def slots_of(executor: Executor) -> int:
+    """How many there are when every worker is up."""
+    return WORKERS if type(executor).__name__ == "RayExecutor" else 1  # by name: its module loads Ray
+
+
 def events_of(executor: Executor, *leases: Lease) -> list[Event]:
     """Every event until all the leases, no more than there are slots, have ended."""
+    wait_for_slots(executor, len(leases))
     for one in leases:
         executor.submit(one)
     events: list[Event] = []
@@ -82,7 +107,37 @@ def test_every_slot_runs_a_lease_and_each_ends_once(executor: Executor) -> None:
     assert executor.poll(0.0) == []
 
 
+def test_a_sign_of_life_is_an_event_of_its_own(executor: Executor) -> None:
+    events = events_of(executor, lease("g000-000", do="breathe", steps=2))
+    kinds = [type(event) for event in events]
+    # the watch keeps signs of life to itself, and a worker keeps back those that come soon after another report
+    assert [kind for kind in kinds if kind is not Progressed] == [Started, Measured, Measured, Ended]
+    assert all(event.step == 2 for event in events if isinstance(event, Progressed))
+    assert kinds.count(Progressed) == isinstance(executor, LocalExecutor)
+
+
+def test_a_lease_can_be_ended_from_outside_and_its_slot_starts_anew(executor: Executor) -> None:
+    wait_for_slots(executor, slots_of(executor))
+    before, _ = warm_state(events_of(executor, lease("g000-000")))
+    piece, why = lease("g000-001", do="hang"), Failure("hung", "no sign of life")
+    executor.submit(piece)
+    events: list[Event] = []
+    while not any(isinstance(event, Started) for event in events):
+        events.extend(executor.poll(0.2))
+    executor.end(piece, why)
+    while not any(isinstance(event, Ended) for event in events):
+        events.extend(executor.poll(0.2))
+    assert events[-1] == Ended(piece, why)
+    with pytest.raises(ValueError, match="g000-001: expected a lease that runs, attempt 1 does not"):
+        executor.end(piece, why)
+    wait_for_slots(executor, slots_of(executor))
+    after, trained = warm_state(events_of(executor, lease("g000-001", attempt=2)))  # the first free slot is that one
+    assert trained == 1  # its objective is new
+    assert (after != before) == (slots_of(executor) == WORKERS)  # and where it has one of its own, its process
+
+
 def test_more_leases_than_slots_are_refused_by_name(executor: Executor) -> None:
+    wait_for_slots(executor, slots_of(executor))
     pieces = [lease(f"g000-{k:03d}") for k in range(executor.slots)]
     for piece in pieces:
         executor.submit(piece)

@@ -8,7 +8,7 @@ import pytest
 
 from evolve.execution import attempt
 from evolve.execution.executor import Lease
-from evolve.trial import Measurement, TrialDiverged, TrialSpec, TunedPost
+from evolve.trial import Measurement, Progress, Report, TrialDiverged, TrialSpec, TunedPost
 
 
 class Counting:
@@ -32,8 +32,20 @@ def spec(tmp_path: Path) -> TrialSpec:
     return TrialSpec("g000-000", config, seed=7, stop_step=10, state_dir=tmp_path / "trials" / "g000-000")
 
 
-def run(objective: Counting, spec: TrialSpec) -> list[Measurement]:
+def run(objective: Counting, spec: TrialSpec) -> list[Report]:
     return list(attempt.run_attempt(objective, Lease(spec, 1)))
+
+
+def test_signs_of_life_are_passed_on_and_not_kept(spec: TrialSpec) -> None:
+    def lively(spec: TrialSpec) -> Iterator[Report]:
+        yield Progress(3)
+        yield Measurement(5, {"total": 2.0})
+        yield Progress(10)
+        yield Measurement(10, {"total": 1.0}, {"val/map50_95": 0.5})
+
+    reports = list(attempt.run_attempt(lively, Lease(spec, 1)))
+    assert [type(one) for one in reports] == [Progress, Measurement, Progress, Measurement]
+    assert attempt.read_result(spec) == [one for one in reports if isinstance(one, Measurement)]
 
 
 def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None:

@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 
+import pytest
+
 from evolve.execution import dispatch
 from evolve.execution.executor import Ended, Event, Lease, Started
 from evolve.trial import Failure, TrialSpec
@@ -58,8 +60,33 @@ def test_slots_are_filled_and_never_overfilled() -> None:
     assert executor.most == 2
 
 
-def test_only_a_lost_worker_is_worth_another_try_and_only_three() -> None:
-    assert [dispatch.may_retry(Failure("worker_lost", ""), lost) for lost in range(5)] == [True] * 3 + [False] * 2
+def test_leases_go_to_slots_that_are_there_at_the_moment() -> None:
+    class Coming(TwoSlots):
+        slots = 0
+
+        def poll(self, timeout_seconds: float) -> Sequence[Event]:
+            assert len(self.running) <= self.slots
+            found = super().poll(timeout_seconds)
+            type(self).slots = min(2, self.slots + (found == []))  # a worker comes up when nothing else happens
+            return found
+
+    executor = Coming()
+    ended = [
+        event.lease.spec.uid
+        for event in dispatch.dispatch(executor, deque([lease("a"), lease("b"), lease("c")]))
+        if isinstance(event, Ended)
+    ]
+    assert sorted(ended) == ["a", "b", "c"]
+    assert executor.most >= 1
+
+
+@pytest.mark.parametrize(("kind", "times"), [("worker_lost", 3), ("node_lost", 10), ("hung", 1)])
+def test_what_is_no_fault_of_the_trial_is_tried_again_so_often(kind: str, times: int) -> None:
+    retries = [dispatch.may_retry(Failure(kind, ""), lost) for lost in range(12)]
+    assert retries == [True] * times + [False] * (12 - times)
+
+
+def test_a_result_and_a_crash_are_final() -> None:
     assert not dispatch.may_retry(Failure("crashed", ""), 0)
     assert not dispatch.may_retry(Failure("diverged", ""), 0)
     assert dispatch.next_attempt(lease("a")).attempt == 2

@@ -74,7 +74,9 @@ def test_a_crash_gives_the_slot_a_new_process(executor: Executor) -> None:
     before, _, failure = run(executor, lease("g000-000", do="crash"))
     assert failure is not None
     assert failure.kind == "crashed"
-    after, scores, failure = run(executor, lease("g000-001"))
+    while executor.slots < 2:
+        executor.poll(0.2)
+    after, scores, failure = run(executor, lease("g000-001"))  # the first free slot is that one
     assert failure is None
     assert after != before
     assert scores["trained"] == 1  # its objective is new
@@ -165,9 +167,8 @@ def test_a_new_process_that_cannot_make_its_objective_fails_no_trial(local_ray: 
     with RayExecutor(ObjectiveFactory(f"{MODULE}:made_so_often", arguments), workers=1) as made:
         _, _, failure = run(made, lease("g000-000", do="crash"))
         assert failure is not None  # now the slot has a new process
-        made.submit(lease("g000-001"))
         with pytest.raises(RuntimeError, match=r"could not make .*: FileNotFoundError: the data set is gone"):
-            made.poll(PATIENCE_SECONDS)
+            made.submit(lease("g000-001"))
 
 
 @pytest.mark.parametrize(

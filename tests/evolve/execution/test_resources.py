@@ -98,3 +98,60 @@ def test_the_quota_of_a_container_in_whole_cores(quota: str, cores: int | None) 
 
 def test_this_machine_has_cores() -> None:
     assert resources.cpu_count() >= 1
+
+
+NODE = {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}
+
+
+@pytest.mark.parametrize(
+    ("workers", "needs", "nodes", "free", "words"),
+    [
+        (2, {"CPU": 1, "GPU": 0}, [{"CPU": 1.0}], None, "CPU is short: 2 workers need 1 each, the cluster has 1"),
+        (2, {"CPU": 2, "GPU": 1}, [NODE], None, "GPU is short: 2 workers need 1 each, the cluster has 1"),
+        # Enough of each in all, but three and three cores of two machines are no room for a third worker of two.
+        (
+            3,
+            {"CPU": 2, "GPU": 0},
+            [{"CPU": 3.0}, {"CPU": 3.0}],
+            None,
+            "no 3 workers with 2 CPU each fit on its nodes, which have 3 CPU, 3 CPU",
+        ),
+        (
+            1,
+            {"CPU": 1, "GPU": 1},
+            [{"CPU": 8.0}],
+            {"CPU": 8.0},
+            "GPU is short: a worker needs 1, the cluster has 0",
+        ),
+        # Room by what there is, but others have it.
+        (
+            2,
+            {"CPU": 2, "GPU": 0},
+            [NODE],
+            {"CPU": 1.0, "GPU": 1.0},
+            "CPU is short: 2 workers need 2 each, the cluster has 4, 1 of them free",
+        ),
+        (2, {"CPU": 2, "GPU": 0}, [NODE], {"CPU": 2.0}, None),
+        (2, {"CPU": 2, "GPU": 0.5}, [NODE], None, None),
+        (4, {"CPU": 1, "GPU": 0.25}, [NODE], {"CPU": 1.0, "GPU": 0.25}, None),
+        (1, {"CPU": 1, "GPU": 0}, [], None, "CPU is short: a worker needs 1, the cluster has 0"),
+    ],
+)
+def test_what_a_cluster_lacks(
+    workers: int,
+    needs: dict[str, float],
+    nodes: list[dict[str, float]],
+    free: dict[str, float] | None,
+    words: str | None,
+) -> None:
+    said = resources.shortage(workers, needs, nodes, free)
+    assert said is None if words is None else said is not None and said.startswith(words)
+
+
+def test_what_a_cluster_offers_and_a_worker_needs() -> None:
+    assert resources.offer([NODE, {"CPU": 2.0}], {"CPU": 5.0}) == (
+        "the cluster has 6 CPU (5 free) and 1 GPU (0 free) on 2 nodes"
+    )
+    assert resources.offer([NODE], {}) == "the cluster has 4 CPU (0 free) and 1 GPU (0 free) on 1 node"
+    assert resources.in_words({"CPU": 4.0, "GPU": 0.5}) == "4 CPU and 0.5 GPU"
+    assert resources.in_words({"CPU": 1.0, "GPU": 0.0}) == "1 CPU"

@@ -10,7 +10,7 @@ import pytest
 
 from evolve.execution.executor import Lease
 from evolve.execution.worker import Begun, Over, TrialWorker, Unable, environment
-from evolve.trial import GpuNotUsable, Measurement, Objective, ObjectiveFactory, TrialSpec
+from evolve.trial import GpuNotUsable, Measurement, Objective, ObjectiveFactory, Progress, Report, TrialSpec
 
 
 def lease(stop_step: int = 2) -> Lease:
@@ -41,6 +41,26 @@ def test_the_stream_of_a_piece_that_was_finished_before_can_be_driven_by_send(tm
     trained = list(worker_of(lambda: two_steps).run(piece))
     stream: Any = worker_of(lambda: two_steps).run(piece)
     assert [next(stream), *(stream.send(1.0) for _ in trained[1:])] == trained
+
+
+def test_signs_of_life_are_handed_out_at_most_every_five_seconds_and_measurements_at_once() -> None:
+    now = [0.0]
+
+    def lively(spec: TrialSpec) -> Iterator[Report]:
+        for step in range(1, 12):  # one a second; a measurement at step 7
+            now[0] += 1.0
+            yield Measurement(step, {"total": 1.0}) if step == 7 else Progress(step)
+        yield Measurement(spec.stop_step, {"total": 0.5}, {"val/map50_95": 0.2})
+
+    factory: Any = SimpleNamespace(target="test:made", make=lambda: lively)
+    begun, *reports, over = TrialWorker(factory, lambda: now[0]).run(lease(12))
+    assert isinstance(begun, Begun)
+    assert [(type(one), one.step) for one in reports if not isinstance(one, Over | Begun | Unable)] == [
+        (Progress, 5),
+        (Measurement, 7),
+        (Measurement, 12),
+    ]
+    assert over == Over(None)
 
 
 def test_the_objective_is_made_once_and_at_the_first_lease_unless_asked_before() -> None:

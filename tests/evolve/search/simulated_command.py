@@ -1,10 +1,12 @@
 """The evolve command on simulated trials in this process: what tests start, interrupt and kill.
 
 SIMULATED_SLEEP: seconds of each measurement. SIMULATED_LOG: a file that gets a line for each piece begun.
+SIMULATED_READING: seconds to read the data set.
 """
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,7 @@ class Logged:
 
 def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     """A simulated task; --space and --set are honoured."""
+    time.sleep(float(os.environ.get("SIMULATED_READING", "0")))
     space = spaces.parse(SPACE, "simulated") if request.space is None else spaces.load(request.space)
     for address, value in request.settings.items():
         space = space.with_gene_fixed(address, value)

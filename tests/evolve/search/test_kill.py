@@ -82,7 +82,7 @@ def test_killed_again_and_again(whole: tuple[SearchState, list[str]], tmp_path: 
     assert begun.total() <= len(pieces) + kills  # a kill costs at most the one piece that was in work
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_asked_to_stop(
     number: signal.Signals, whole: tuple[SearchState, list[str]], tmp_path: Path, house: Any
 ) -> None:

@@ -1,6 +1,7 @@
 """The loop on simulated trials: whatever happens on the way, the search ends as one that was left alone."""
 
 import sqlite3
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evolve import search, unchanged, versions
-from evolve.execution.executor import Ended, Event, Lease
+from evolve.execution.executor import Ended, Event, Lease, Measured
 from evolve.execution.local_executor import LocalExecutor
+from evolve.execution.watch import Patience
 from evolve.records.journal import Entry, Journal, JournalError, events
 from evolve.records.state import fold
-from evolve.terminal import StopAsked
+from evolve.signals import StopAsked
 from evolve.trial import Failure, TrialSpec, TrialStatus
 
 House = Undisturbed = Any  # the fixtures' classes live in conftest.py
@@ -275,7 +277,7 @@ def test_a_lost_worker_is_replaced_three_times(house: House, times: int, status:
     recipe = house.recipe("seed")
     state = search.run(house.task(), house.path / "s", recipe=recipe, seed=5, means=means)
     record = state.individuals["g000-000"]
-    assert (str(record.status), state.lost) == (status, {("g000-000", 90): 3})
+    assert (str(record.status), state.lost) == (status, {("g000-000", 90, "worker_lost"): 3})
     if status == "failed":
         assert (record.kind, record.reason) == ("worker_lost", "its process died")
 
@@ -286,13 +288,13 @@ class LosingEachPiece(LocalExecutor):
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
         self.uid, self.times = uid, times
-        self.lost: Counter[tuple[str, int]] = Counter()
+        self.lost: Counter[tuple[str, int, str]] = Counter()
 
     def poll(self, timeout_seconds: float) -> list[Event]:
         lease: Lease | None = self._lease
         if lease is not None and lease.spec.uid == self.uid:
-            piece = (lease.spec.uid, lease.spec.stop_step)
-            if self._measurements is None and self.lost[piece] < self.times:
+            piece = (lease.spec.uid, lease.spec.stop_step, "worker_lost")
+            if self._reports is None and self.lost[piece] < self.times:
                 self.lost[piece] += 1
                 self._release()
                 return [Ended(lease, Failure("worker_lost", "its process died"))]
@@ -304,8 +306,8 @@ def test_lost_workers_are_counted_by_piece_and_those_of_confirmations_are_journa
 ) -> None:
     house, winner = undisturbed.house, undisturbed.state.outcome.uid
     for name, uid, pieces in (
-        ("a", winner, {(winner, 10): 3, (winner, 30): 3, (winner, 90): 3}),
-        ("b", f"{winner}/test-seed-0", {(f"{winner}/test-seed-0", 90): 3}),
+        ("a", winner, {(winner, step, "worker_lost"): 3 for step in (10, 30, 90)}),
+        ("b", f"{winner}/test-seed-0", {(f"{winner}/test-seed-0", 90, "worker_lost"): 3}),
     ):
         watched = house.watched(house.failing())
         means = search.Means(make_executor=lambda _id, w=watched, u=uid: LosingEachPiece(w, u, 3))
@@ -313,6 +315,80 @@ def test_lost_workers_are_counted_by_piece_and_those_of_confirmations_are_journa
         assert house.essence(state) == house.essence(undisturbed.state)
         assert state.lost == pieces
         assert fold(events(tmp_path / name / "journal.db")).lost == pieces
+
+
+class Hanging(LocalExecutor):
+    """The trial of one individual or confirmation comes to its first measurement and no further, so many times."""
+
+    def __init__(self, factory: object, uid: str, times: int) -> None:
+        super().__init__(factory)  # type: ignore[arg-type]
+        self.uid, self.times = uid, times
+        self.moved = False
+
+    def poll(self, timeout_seconds: float) -> list[Event]:
+        lease: Lease | None = self._lease
+        if lease is None or lease.spec.uid != self.uid or not self.times:
+            return list(super().poll(timeout_seconds))
+        if self.moved:
+            time.sleep(0.01)
+            return []
+        found = list(super().poll(timeout_seconds))
+        self.moved = any(isinstance(event, Measured) for event in found)
+        return found
+
+    def end(self, lease: Lease, failure: Failure) -> None:
+        super().end(lease, failure)
+        self.times -= 1
+        self.moved = False
+
+
+HASTE = Patience(factor=2.0, least_seconds=0.1, unknown_seconds=5.0)  # simulated trials report in milliseconds
+
+
+@pytest.mark.parametrize("where", ["", "/test-seed-0"])
+def test_a_trial_that_hangs_once_changes_nothing(where: str, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    house = undisturbed.house
+    uid = f"{undisturbed.state.outcome.uid}{where}"
+    watched = house.watched(house.failing())
+    means = watched.means(patience=HASTE)
+    means = replace(means, make_executor=lambda _id: Hanging(watched, uid, 1))
+    state = search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
+    assert house.essence(state) == house.essence(undisturbed.state)
+    [lost] = [one for one in events(tmp_path / "s" / "journal.db") if one.kind == "attempt_lost"]
+    assert (lost.uid, lost.payload["cause"]) == (uid, "hung")
+    assert str(lost.payload["reason"]).startswith("no sign of life for 0 s after step ")
+
+
+def test_a_trial_that_hangs_twice_has_failed_and_the_search_goes_on(house: House) -> None:
+    watched = house.watched()
+    means = replace(watched.means(patience=HASTE), make_executor=lambda _id: Hanging(watched, "g000-003", 9))
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
+    record = state.individuals["g000-003"]
+    assert (record.status, record.kind, record.attempts) == (TrialStatus.FAILED, "hung", 2)
+    assert str(record.reason).startswith("no sign of life for 0 s after step 5 of 10 (the longest silence before was")
+    assert state.phase == "finished"
+
+
+def test_each_way_of_losing_an_attempt_has_its_own_budget(house: House) -> None:
+    """Three dead workers, then a hang: the trial still has the retry of a hang."""
+
+    class Both(Hanging):
+        deaths = 3
+
+        def poll(self, timeout_seconds: float) -> list[Event]:
+            lease: Lease | None = self._lease
+            if lease is not None and lease.spec.uid == self.uid and self.deaths:
+                self.deaths -= 1
+                self._release()
+                return [Ended(lease, Failure("worker_lost", "its process died"))]
+            return super().poll(timeout_seconds)
+
+    watched = house.watched()
+    means = replace(watched.means(patience=HASTE), make_executor=lambda _id: Both(watched, "g000-000", 1))
+    state = search.run(house.task(), house.path / "s", recipe=house.recipe("seed"), seed=5, means=means)
+    assert state.individuals["g000-000"].status is TrialStatus.FINISHED
+    assert state.lost == {("g000-000", 90, "worker_lost"): 3, ("g000-000", 90, "hung"): 1}
+    assert fold(events(house.path / "s" / "journal.db")).lost == state.lost
 
 
 @pytest.mark.parametrize("where", ["g000-002", "/test-seed-1"])

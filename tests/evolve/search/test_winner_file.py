@@ -45,7 +45,10 @@ def moved(plain: Plain, part: str, address: str, value: object) -> None:
             r"genome: train.batch: expected 64, as under config, got 8",
         ),
         (lambda plain: moved(plain, "genome", "loss.boxes", 8), r"genome: 'loss.boxes' is no setting of a trial"),
-        (lambda plain: moved(plain, "genome", GENE, "high"), r"genome: optimizer.momentum: expected a number, got 'high'"),
+        (
+            lambda plain: moved(plain, "genome", GENE, "high"),
+            r"genome: optimizer.momentum: expected a number, got 'high'",
+        ),
         (lambda plain: plain.pop("genome"), r"expected a section 'genome', got None"),
         (
             lambda plain: plain["config"].pop("loss.box_weight"),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from evolve.trial import GpuNotUsable, Measurement, Objective, TrialDiverged, TrialSpec
+from evolve.trial import GpuNotUsable, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec
 
 
 def scripted_objective(*, note: str = "") -> Objective:
@@ -15,10 +15,12 @@ def scripted_objective(*, note: str = "") -> Objective:
         raise ValueError(note)
     trained: list[str] = []  # the warm state of this worker
 
-    def train(spec: TrialSpec) -> Iterator[Measurement]:
+    def train(spec: TrialSpec) -> Iterator[Report]:
         trained.append(spec.uid)
         for step in range(spec.start_step + 1, spec.stop_step):
             yield Measurement(step, {"total": 1.0 / step})
+        if spec.config.get("do") == "breathe":
+            yield Progress(spec.stop_step)
         _do(str(spec.config.get("do", "")), spec)
         yield Measurement(
             spec.stop_step, {"total": 0.5}, {"val/map50_95": 0.25, "pid": float(os.getpid()), "trained": len(trained)}
@@ -38,9 +40,24 @@ def _do(what: str, spec: TrialSpec) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "slow":
         time.sleep(float(str(spec.config.get("seconds", 1.0))))
+    if what == "hang":
+        time.sleep(600.0)
+    if what == "hang once" and _is_first(spec):
+        time.sleep(600.0)
+    if what == "stop once" and _is_first(spec):
+        os.kill(os.getpid(), signal.SIGSTOP)
     if what == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.1)
+
+
+def _is_first(spec: TrialSpec) -> bool:
+    """Whether no attempt at this trial has come here before; "marker" is a file of the test."""
+    try:
+        Path(str(spec.config["marker"])).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def without_gpu() -> Objective:

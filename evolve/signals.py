@@ -1,0 +1,157 @@
+"""Being asked to stop: Ctrl-C, SIGTERM from a scheduler and SIGHUP from a closed terminal all end a command in order.
+
+The first signal raises StopAsked in the main thread. Later ones change nothing: what is under way is the end, and it
+has a bound. When that is over (a tracker or Ray itself hangs), what must be done is done, and the process ends.
+A SIGHUP that was ignored from the start, as under nohup, stays ignored.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPED = 130  # exit code
+LAST_SECONDS = 9.0  # from the first signal to the end of the process, whatever hangs; some schedulers kill after 10
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+class StopAsked(KeyboardInterrupt):
+    """A signal asked this process to stop; its text says which. `said`: people know how to go on."""
+
+    said = False
+
+
+class _Ending:
+    """The bound on how long the end of a command may take, from the first signal on."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._began = False
+
+    def begin(self) -> None:
+        """The first signal has come; later calls change nothing."""
+        if not self._began:
+            self._began = True
+            threading.Thread(target=self._wait, name="last-resort", daemon=True).start()
+
+    def over(self) -> None:
+        """The command has ended by itself."""
+        self._over.set()
+
+    def _wait(self) -> None:
+        if self._over.wait(LAST_SECONDS):
+            return
+        leave()
+
+
+_at_last: list[Callable[[], None]] = []  # what is still to be done when the time is over
+_endings: list[_Ending] = []  # of the commands that catch signals now: one, or none
+
+
+@contextmanager
+def caught() -> Iterator[None]:
+    """Inside, signals that ask to stop raise StopAsked, once; afterwards they are given back to whoever had them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = _handlers()
+    ending = _Ending()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        ending.begin()
+        for other in before:
+            signal.signal(other, _say_stopping)
+        raise StopAsked("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+
+    for number in before:
+        signal.signal(number, stop)
+    _endings.append(ending)
+    try:
+        yield
+    finally:
+        ending.over()
+        _endings.remove(ending)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def held(*, says: bool = True) -> Iterator[None]:
+    """Inside, signals that ask to stop wait for the end of the block: a library cut in the middle leaves things behind.
+
+    says: the first one is answered by a word at once, for blocks that take seconds. A library's own handlers for them
+    are not installed, and processes that it starts do not hear the terminal close.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = _handlers()
+    install = signal.signal
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if says or came:
+            _say_stopping(number, frame)
+        came.append(number)
+        for ending in _endings:
+            ending.begin()
+
+    def install_others(number: int, handler: Handler) -> Handler:
+        return before[number] if number in before else install(number, handler)
+
+    for number in before:
+        install(number, note)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.signal = install_others  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signal.signal = install
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)  # a SIGHUP that came meanwhile is noted now
+        for number, handler in before.items():
+            install(number, handler)
+        if came and before[came[0]] is not _say_stopping:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def at_last(action: Callable[[], None]) -> Iterator[None]:
+    """Inside, a process whose end takes too long does this before it is cut off."""
+    _at_last.append(action)
+    try:
+        yield
+    finally:
+        _at_last.remove(action)
+
+
+def leave() -> None:
+    """End the process after a stop. What hangs at the interpreter's end (a tracker's threads) is not waited for.
+
+    What must be done at last and is not over by now is done first.
+    """
+    for action in reversed(_at_last):
+        with suppress(Exception):  # nobody is left to hear of it, and the next action counts too
+            action()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a terminal that was closed
+            stream.flush()
+    os._exit(STOPPED)
+
+
+def _handlers() -> dict[int, Handler]:
+    """Who has the signals now; a SIGHUP that is ignored is not among them, nor what was set beside Python."""
+    found: dict[int, Handler] = {int(number): signal.getsignal(number) for number in ASKING}
+    if found[signal.SIGHUP] == signal.SIG_IGN:
+        del found[signal.SIGHUP]
+    return {number: handler for number, handler in found.items() if handler is not None}
+
+
+def _say_stopping(_number: int, _frame: FrameType | None) -> None:
+    with suppress(OSError):  # not through sys.stderr: it may be in the middle of a line
+        os.write(2, b"evolve: stopping\n")

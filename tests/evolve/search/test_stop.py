@@ -1,0 +1,195 @@
+"""Asked to stop at any moment: exit code 130, how to go on, nothing left behind; and what a kill left is swept."""
+
+import os
+import pty
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evolve.records.journal import events, holds_search, is_held
+from evolve.records.state import SearchState, fold
+
+pytestmark = pytest.mark.medium
+
+HERE = Path(__file__).parent
+SIMULATED, ON_RAY = HERE / "simulated_command.py", HERE / "simulated_on_ray.py"
+SHAPE = ["--population", "8", "--elites", "2", "--children", "3", "--generations", "1", "--seed", "5"]
+PATIENCE_SECONDS = 120.0
+HOW_TO_GO_ON = "stopped; nothing that was finished is lost; go on with: evolve resume s"
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts an evolve command in the test's folder; it does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(script: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
+        environment = {**os.environ, **options.pop("environment", {})}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        command = [sys.executable, str(script), *words]
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def new(*more: str) -> list[str]:
+    return ["search", "--out", "s", *SHAPE, *(more or ("--tracking-uri", "none"))]
+
+
+def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def has_events(folder: Path, count: int) -> bool:
+    return holds_search(folder / "s") and len(events(folder / "s" / "journal.db")) >= count
+
+
+def state_of(folder: Path) -> SearchState:
+    return fold(events(folder / "s" / "journal.db"))
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_before_the_search_has_begun(number: signal.Signals, name: str, start: Start, tmp_path: Path) -> None:
+    process = start(SIMULATED, *new(), environment={"SIMULATED_READING": "60"})
+    time.sleep(2.0)  # to the reading
+    process.send_signal(number)
+    assert process.communicate(timeout=30) == ("", f"evolve: stopped by {name}; the same command starts it again\n")
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_the_terminal(start: Start, tmp_path: Path) -> None:
+    """A window is closed, a connection breaks: nobody is left to read, and what is written there is an error."""
+    master, terminal = pty.openpty()
+
+    def take_terminal() -> None:
+        import fcntl
+        import termios
+
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    process = start(
+        SIMULATED,
+        *new(),
+        environment={"SIMULATED_SLEEP": "0.1"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        preexec_fn=take_terminal,
+    )
+    os.close(terminal)
+    wait_until(process, lambda: has_events(tmp_path, 15))
+    os.close(master)
+    assert process.wait(timeout=30) == 130
+    assert (state_of(tmp_path).phase, state_of(tmp_path).reason) == ("interrupted", "SIGHUP")
+
+
+def test_a_reader_that_has_gone_stops_no_search(start: Start, tmp_path: Path) -> None:
+    process = start(SIMULATED, *new(), environment={"SIMULATED_SLEEP": "0.01"})
+    wait_until(process, lambda: has_events(tmp_path, 5))
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert state_of(tmp_path).phase == "finished"
+
+
+def test_a_tracker_that_hangs_is_not_waited_for(start: Start, tmp_path: Path) -> None:
+    """A tracking server that accepts and says nothing; without a bound of its own the end takes half a minute."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = start(SIMULATED, *new("--tracking-uri", uri), environment={"SIMULATED_SLEEP": "0.3"})
+        silent.settimeout(PATIENCE_SECONDS)
+        connection, _ = silent.accept()  # MLflow waits for an answer from now on
+        wait_until(process, lambda: has_events(tmp_path, 10))
+        process.send_signal(signal.SIGTERM)
+        said, complaint = process.communicate(timeout=20)
+        connection.close()
+    assert (process.returncode, complaint) == (130, "")
+    assert said.splitlines()[-1] == HOW_TO_GO_ON
+    assert (state_of(tmp_path).phase, state_of(tmp_path).reason) == ("interrupted", "SIGTERM")
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Where Ray's folders go, with a path as short as it needs it; nothing is left there by any test."""
+    short = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    yield short
+    left = sorted(short.iterdir())
+    shutil.rmtree(short, ignore_errors=True)
+    assert left == []
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Those that were started with this folder for temporary files, as Ray's all are."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TMPDIR={folder}\0" in environ.read_text(errors="replace"):
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue  # it ended, or is another user's
+    return found
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP])
+def test_while_ray_starts(number: signal.Signals, start: Start, tmp_path: Path, temporary: Path) -> None:
+    # a session of its own, as a terminal's: Ctrl-C and SIGHUP come to all of its processes
+    process = start(ON_RAY, *new(), environment={"TMPDIR": str(temporary)}, start_new_session=True)
+    wait_until(process, lambda: any(temporary.glob("evolve-ray-*/**/session_*/logs/*")))
+    os.killpg(process.pid, number)
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == HOW_TO_GO_ON
+    assert not is_held(tmp_path / "s")  # where Ray's start took too long, its end was not journalled: as after a kill
+    assert processes_in(temporary) == []
+
+
+@pytest.mark.slow
+def test_killed_stopped_and_stopped_again_on_ray(start: Start, tmp_path: Path, temporary: Path) -> None:
+    environment = {"TMPDIR": str(temporary), "SIMULATED_SLEEP": "0.3"}
+    first = start(ON_RAY, *new("--tracking-uri", "none", "--workers", "2"), environment=environment)
+    wait_until(first, lambda: has_events(tmp_path, 16))
+    [folder] = temporary.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700  # Ray opens its own, in it, to all
+    [*_, started] = [one for one in events(tmp_path / "s" / "journal.db") if one.kind == "attempt_started"]
+    worker = int(str(started.payload["node"]).rpartition("/")[2])
+    os.kill(worker, signal.SIGSTOP)  # it will not notice that its controller is gone
+    first.kill()
+    first.wait()
+    assert worker in processes_in(temporary)
+    second = start(ON_RAY, "resume", "s", environment=environment)
+    wait_until(second, lambda: has_events(tmp_path, 30))
+    assert not folder.exists()
+    assert worker not in processes_in(temporary)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the first one counts
+        second.send_signal(number)
+        time.sleep(0.7)
+    said, complaint = second.communicate(timeout=PATIENCE_SECONDS)
+    assert second.returncode == 130
+    assert f"{folder}: removed, a search that was killed had left it" in said.splitlines()
+    assert said.splitlines()[-1] == HOW_TO_GO_ON
+    assert set(complaint.splitlines()) <= {"evolve: stopping"}
+    assert (state_of(tmp_path).phase, state_of(tmp_path).reason) == ("interrupted", "SIGTERM")
+    assert processes_in(temporary) == []
