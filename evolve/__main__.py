@@ -33,11 +33,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. Without words (those of the shell are taken) a stop ends the process."""
     terminal.begin()
     arguments = parser().parse_args(words)
-    with signals.caught():
+    with signals.caught(), signals.at_last(_say_stopped):
         try:
             code = _body(arguments.body)(arguments)
-        except KeyboardInterrupt as asked:
-            _say_stopped(asked)
+        except KeyboardInterrupt:
+            _say_stopped()
             if words is None:
                 signals.leave()
             return signals.STOPPED
@@ -246,10 +246,10 @@ def _share(text: str) -> float:
     return number
 
 
-def _say_stopped(asked: KeyboardInterrupt) -> None:
+def _say_stopped() -> None:
     """How to go on, unless the command has said so: a search has a command of its own for that."""
-    if not getattr(asked, "said", False):
-        terminal.complain(f"evolve: stopped by {str(asked) or 'Ctrl-C'}; the same command starts it again")
+    sentence = f"evolve: stopped by {signals.asked() or 'Ctrl-C'}; the same command starts it again"
+    signals.say_once(lambda: terminal.complain(sentence))
 
 
 def _sentence(error: Exception) -> str:

@@ -11,10 +11,11 @@ and the loop goes on from there. So a search that was killed anywhere ends as on
 """
 
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +33,6 @@ from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_se
 from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
-from evolve.signals import StopAsked
 from evolve.task import Task
 from evolve.trial import failure_class
 from evolve.trials import Trials
@@ -77,34 +77,45 @@ def run(
     tracker = _tracker(directory, means)
     search_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}-{secrets.token_hex(2)}"
     with closing(means.display), ExitStack() as stack:
-        stopped: KeyboardInterrupt | None = None
-        executor: Executor | None = None
+
+        def begin() -> Recorder:
+            recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
+            start.check_free(directory)  # again, now that nobody else can write there
+            recorder.append(
+                "search_created",
+                search_id=search_id,
+                seed=seed,
+                steps=task.steps,
+                space=task.space.to_plain(),
+                recipe=recipe.to_plain(),
+                recipe_name=recipe.name,
+                data=dict(task.description),
+                objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
+                request=dict(request or {}),
+                threads=unchanged.threads_of(task),
+                workers=means.workers,
+                versions=versions.installed(),
+            )
+            return recorder
+
+        def stop(stopped: KeyboardInterrupt) -> None:
+            """While the workers start: what was asked for is right, so the search begins, and can go on."""
+            with stopping:
+                if holds_search(directory):
+                    return  # the main thread or the last resort was first
+                with suppress(KeyboardInterrupt), _Session(directory, begin(), means.display) as session:
+                    _write_first(session, means)
+                    raise stopped
+
+        stopping = threading.Lock()
         try:
-            executor = stack.enter_context(_executor(task, means, search_id))
-        except KeyboardInterrupt as interruption:  # what was asked for is right: it begins, and can go on
-            stopped = interruption
-        recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
-        start.check_free(directory)  # again, now that nobody else can write there
-        recorder.append(
-            "search_created",
-            search_id=search_id,
-            seed=seed,
-            steps=task.steps,
-            space=task.space.to_plain(),
-            recipe=recipe.to_plain(),
-            recipe_name=recipe.name,
-            data=dict(task.description),
-            objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
-            request=dict(request or {}),
-            threads=unchanged.threads_of(task),
-            workers=means.workers,
-            versions=versions.installed(),
-        )
-        with _Session(directory, recorder, means.display) as session:
-            means.begun()
-            write_space(directory, recorder.state)
-            if stopped is not None:
-                raise stopped
+            with signals.at_last(lambda: stop(KeyboardInterrupt(signals.asked()))):
+                executor = stack.enter_context(_executor(task, means, search_id))
+        except KeyboardInterrupt as stopped:
+            stop(stopped)
+            raise
+        with _Session(directory, begin(), means.display) as session:
+            _write_first(session, means)
             return _go_on(task, session, means, tracker, executor)
 
 
@@ -137,6 +148,12 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
         recorder.append("search_resumed", workers=means.workers, generations=wanted)
         with _Session(directory, recorder, means.display) as session:
             return _go_on(task, session, means, tracker)
+
+
+def _write_first(session: "_Session", means: Means) -> None:
+    """What lies beside the journal from the beginning."""
+    means.begun()
+    write_space(session.directory, session.recorder.state)
 
 
 def write_space(directory: Path, state: SearchState) -> Path:
@@ -182,7 +199,7 @@ class _Session:
     def __init__(self, directory: Path, recorder: Recorder, display: Display) -> None:
         self.directory, self.recorder = directory, recorder
         self._display = display
-        self._said = False
+        self._said = False  # outside of a command nobody else knows
         self._stack = ExitStack()
 
     def cut_short(self, error: BaseException) -> None:
@@ -192,8 +209,6 @@ class _Session:
         asked = isinstance(error, KeyboardInterrupt)
         if asked:
             self._say()
-            if isinstance(error, StopAsked):
-                error.said = True
         if self.recorder.state.phase == "running":
             reason = (str(error) or "Ctrl-C") if asked else f"{type(error).__name__}: {error}"
             self.recorder.append("search_interrupted", reason=reason)
@@ -201,7 +216,7 @@ class _Session:
     def _say(self) -> None:
         if not self._said:
             self._said = True
-            self._display.interrupted(self.directory)
+            signals.say_once(lambda: self._display.interrupted(self.directory))
 
     def __enter__(self) -> "_Session":
         self._stack.enter_context(signals.at_last(self._say))

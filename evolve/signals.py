@@ -22,22 +22,21 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopAsked(KeyboardInterrupt):
-    """A signal asked this process to stop; its text says which. `said`: people know how to go on."""
-
-    said = False
+    """A signal asked this process to stop; its text says which."""
 
 
 class _Ending:
     """The bound on how long the end of a command may take, from the first signal on."""
 
     def __init__(self) -> None:
+        self.asked = ""  # name of the first signal, once it has come
+        self.said = False  # whether people know how to go on
         self._over = threading.Event()
-        self._began = False
 
-    def begin(self) -> None:
+    def begin(self, number: int) -> None:
         """The first signal has come; later calls change nothing."""
-        if not self._began:
-            self._began = True
+        if not self.asked:
+            self.asked = _name(number)
             threading.Thread(target=self._wait, name="last-resort", daemon=True).start()
 
     def over(self) -> None:
@@ -64,10 +63,10 @@ def caught() -> Iterator[None]:
     ending = _Ending()
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        ending.begin()
+        ending.begin(number)
         for other in before:
             signal.signal(other, _say_stopping)
-        raise StopAsked("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+        raise StopAsked(_name(number))
 
     for number in before:
         signal.signal(number, stop)
@@ -100,7 +99,7 @@ def held(*, says: bool = True) -> Iterator[None]:
             _say_stopping(number, frame)
         came.append(number)
         for ending in _endings:
-            ending.begin()
+            ending.begin(number)
 
     def install_others(number: int, handler: Handler) -> Handler:
         return before[number] if number in before else install(number, handler)
@@ -130,6 +129,20 @@ def at_last(action: Callable[[], None]) -> Iterator[None]:
         _at_last.remove(action)
 
 
+def asked() -> str:
+    """Name of the signal that asked the running command to stop, or "Ctrl-C"; empty if none has come."""
+    return _endings[-1].asked if _endings else ""
+
+
+def say_once(say: Callable[[], None]) -> None:
+    """Say how to go on after a stop, unless the running command has said so already."""
+    if _endings:
+        if _endings[-1].said:
+            return
+        _endings[-1].said = True
+    say()
+
+
 def leave() -> None:
     """End the process after a stop. What hangs at the interpreter's end (a tracker's threads) is not waited for.
 
@@ -150,6 +163,10 @@ def _handlers() -> dict[int, Handler]:
     if found[signal.SIGHUP] == signal.SIG_IGN:
         del found[signal.SIGHUP]
     return {number: handler for number, handler in found.items() if handler is not None}
+
+
+def _name(number: int) -> str:
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
 def _say_stopping(_number: int, _frame: FrameType | None) -> None:

@@ -349,7 +349,7 @@ def test_a_states_file_has_that_size(changes, tmp_path):
     if "detector.variant" in changes:
         network = {"detector.width": 0.125}
     config = TrialConfig.from_settings({**network, **changes})
-    anchors = [(8.0 + k, 8.0) for k in range(scales.number_of_anchors(scales.BY_VARIANT[config.detector.variant]))]
+    anchors = [(8.0 + k, 8.0) for k in range(scales.number_of_anchors(scales.of_config(config.detector)))]
     trainer = Trainer(config.detector, ["a", "b", "c"], anchors)
     trainer.averaging = config.optimizer.ema_decay > 0
     trainer.save_state(tmp_path / "state.npz")

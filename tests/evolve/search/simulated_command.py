@@ -1,7 +1,8 @@
 """The evolve command on simulated trials in this process: what tests start, interrupt and kill.
 
 SIMULATED_SLEEP: seconds of each measurement. SIMULATED_LOG: a file that gets a line for each piece begun.
-SIMULATED_READING: seconds to read the data set.
+SIMULATED_READING: seconds to read the data set. SIMULATED_START: seconds that workers take to start, in which no
+signal is acted on, as in Ray.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evolve import task
+from evolve import signals, task
 from evolve.__main__ import main
 from evolve.commands import searching
 from evolve.execution.local_executor import LocalExecutor
@@ -64,6 +65,10 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
 
 
 def local(*_arguments: object) -> LocalExecutor:
+    if "SIMULATED_START" in os.environ:
+        with signals.held():
+            Path("starting").touch()
+            time.sleep(float(os.environ["SIMULATED_START"]))
     return LocalExecutor(Logged())  # type: ignore[arg-type]
 
 

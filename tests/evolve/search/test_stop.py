@@ -77,6 +77,20 @@ def test_before_the_search_has_begun(number: signal.Signals, name: str, start: S
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("seconds", ["2", "60"])
+def test_while_workers_start(seconds: str, start: Start, tmp_path: Path) -> None:
+    """Also if their start takes longer than the end of a command may."""
+    process = start(SIMULATED, *new(), environment={"SIMULATED_START": seconds})
+    wait_until(process, lambda: (tmp_path / "starting").exists())
+    process.send_signal(signal.SIGTERM)
+    said, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (130, "evolve: stopping\n")
+    assert said.splitlines()[-1] == HOW_TO_GO_ON
+    assert (state_of(tmp_path).phase, state_of(tmp_path).reason) == ("interrupted", "SIGTERM")
+    resumed = start(SIMULATED, "resume", "s")
+    assert resumed.wait(timeout=60) == 0
+
+
 def test_the_end_of_the_terminal(start: Start, tmp_path: Path) -> None:
     """A window is closed, a connection breaks: nobody is left to read, and what is written there is an error."""
     master, terminal = pty.openpty()
@@ -159,9 +173,9 @@ def test_while_ray_starts(number: signal.Signals, start: Start, tmp_path: Path, 
     process = start(ON_RAY, *new(), environment={"TMPDIR": str(temporary)}, start_new_session=True)
     wait_until(process, lambda: any(temporary.glob("evolve-ray-*/**/session_*/logs/*")))
     os.killpg(process.pid, number)
-    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == HOW_TO_GO_ON
+    said, complaint = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130, complaint
+    assert said.splitlines()[-1] == HOW_TO_GO_ON, complaint
     assert not is_held(tmp_path / "s")  # where Ray's start took too long, its end was not journalled: as after a kill
     assert processes_in(temporary) == []
 
