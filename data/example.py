@@ -58,7 +58,10 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader returns: examples by split (train, val, test), class names, and what was found wrong."""
+    """What a reader returns: examples by split (train, val, test), class names, and what was found wrong.
+
+    unread: splits that the data set has and that nobody needed; the fingerprint leaves them out.
+    """
 
     root: Path
     format: str
@@ -66,3 +69,4 @@ class Dataset:
     splits: Mapping[str, tuple[Example, ...]]
     problems: tuple[Problem, ...]
     fingerprint: str  # sha256 over names, sizes and labels; pictures by their bytes
+    unread: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ _REDRAW = "draw the box again, or delete it"
 _MOVE = "keep it in one split"
 
 KINDS: Mapping[str, tuple[Outcome, str]] = {
+    "ambiguous_label": ("stops a search", "keep one label file a picture"),
     "broken_annotation": ("stops a search", "write the label file anew"),
     "class_out_of_range": ("stops a search", "correct the class, or name it in the list of classes"),
     "malformed_box": ("stops a search", _REDRAW),
@@ -18,6 +19,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "box_outside_picture": ("skipped", _REDRAW),
     "broken_picture": ("skipped", "copy or convert the picture again"),
     "crowd_box": ("skipped", "nothing: a crowd is no single object"),
+    "derived_file": ("skipped", "nothing, or move it among the pictures if it is one of them"),
     "duplicate_annotation": ("skipped", "keep one annotation a picture"),
     "duplicate_box": ("skipped", "nothing, or delete one"),
     "duplicate_stem": ("skipped", "give each picture a name of its own"),
@@ -33,10 +35,12 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "clipped_box": ("mended", "nothing, or draw the box again"),
     "in_two_splits": ("mended", _MOVE),
     "inverted_box": ("mended", "nothing, or draw the box again"),
+    "likely_name": ("mended", "nothing, or give picture and label one name"),
     "listed_twice": ("mended", _MOVE),
     "mended_path": ("mended", "nothing, or correct the path"),
     "missing_class_names": ("mended", "add a list of class names"),
     "narrow_range": ("mended", "nothing, or export 8 bits as they are to be seen"),
+    "same_pictures": ("mended", "nothing, or name pictures of its own for each split"),
     "text_encoding": ("mended", "look at the class names; save as UTF-8 if they are wrong"),
     "turned_boxes": ("mended", "look at the boxes (`python -m data preview`)"),
     "wrong_size": ("mended", "look at the boxes: was the picture resized after labelling?"),
@@ -45,6 +49,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "missing_label_file": ("note", "nothing, if the picture shows no object"),
     "missing_split": ("note", "nothing, or add the pictures"),
     "near_duplicate": ("note", "keep both in one split: scores on copies flatter"),
+    "output_labels": ("note", "nothing, if a person has corrected them: a detector learns its own mistakes"),
     "split_cut": ("note", "nothing, or bring a split of your own"),
     "unused_category": ("note", "nothing"),
 }

@@ -132,15 +132,19 @@ def finish(
     class_names: Sequence[str],
     splits: Mapping[str, Sequence[Example]],
     problems: Sequence[Problem],
+    unread: Sequence[str] = (),
 ) -> Dataset:
-    """The data set, once nothing is left that makes it useless: an empty split, no box at all."""
+    """The data set, once nothing is left that makes it useless: an empty split, no box at all.
+
+    unread: the splits that it has too, and that nobody needed. With these alone there is nothing to refuse.
+    """
     for split, examples in splits.items():
         if not examples:
             raise DatasetError(
                 f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture",
                 tuple(problems),
             )
-    if not any(len(example.boxes) for examples in splits.values() for example in examples):
+    if (splits or not unread) and not any(len(example.boxes) for examples in splits.values() for example in examples):
         raise DatasetError(f"{root}: expected at least one usable box, got none", tuple(problems))
     ordered = {split: tuple(splits[split]) for split in SPLITS if split in splits}
     return Dataset(
@@ -150,6 +154,7 @@ def finish(
         splits=ordered,
         problems=tuple(problems),
         fingerprint=fingerprint(root, class_names, ordered),
+        unread=tuple(unread),
     )
 
 

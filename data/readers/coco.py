@@ -6,14 +6,16 @@ of the picture as people see it, unless the declared width and height are those 
 those it is seen with: then the boxes are turned with the picture as its EXIF says.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from data.example import Dataset, DatasetError, Example, Problem
-from data.readers import assemble, coco_file, ownership
+from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.readers import assemble, coco_file, joining, leftovers, ownership
 from data.readers.assemble import Labelled
 from data.readers.coco_file import Picture
 from data.readers.folder import File, Folder
+from data.readers.name_forms import Likeliest
 from data.readers.split_names import split_named, split_of
 
 # Split -> place of a picture -> the picture, and its entries: (label file, what it says of the picture).
@@ -35,11 +37,12 @@ def joins(folder: Folder) -> bool:
     return False
 
 
-def read(folder: Folder) -> Dataset:
-    """The data set in this folder; DatasetError when nothing of it can be used."""
+def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
+    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
     numbers: dict[str, int] = {}
     found: _Found = {}
+    without: list[tuple[File, Picture]] = []
     for file in folder.of_kind(".json"):
         try:
             document = coco_file.load(folder, file)
@@ -51,14 +54,16 @@ def read(folder: Folder) -> Dataset:
             names = coco_file.class_names(document, file, problems)
             for name in names.values():
                 numbers.setdefault(name, len(numbers))
-            _join(folder, file, coco_file.pictures(document, file, names, problems), found, problems)
+            without += _join(folder, file, coco_file.pictures(document, file, names, problems), found)
+    _name_unjoined(folder, found, without, problems)
     if not found:
         raise DatasetError(
             f"{folder.root}: expected COCO JSON files with the names of the pictures, found none", tuple(problems)
         )
-    splits = {split: _examples(members, numbers, problems) for split, members in _each_once(found, problems).items()}
-    _name_unlisted(folder, found, problems)
-    return assemble.finish(folder.root, "coco", list(numbers), splits, problems)
+    owned = _each_once(found, problems)
+    splits = {split: _examples(members, numbers, problems) for split, members in owned.items() if split in needed}
+    unread = [split for split in owned if split not in splits]
+    return assemble.finish(folder.root, "coco", list(numbers), splits, problems, unread)
 
 
 def _picture_of(folder: Folder, file: File, name: str) -> File | None:
@@ -70,16 +75,27 @@ def _split_of_file(file: File) -> str | None:
     return split_named(file.place.stem) or split_of(file.place)
 
 
-def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found, problems: list[Problem]) -> None:
-    """Adds the entries of one file to what was found."""
-    for entry in pictures:
-        picture = _picture_of(folder, file, entry.file_name)
-        if picture is None:
-            detail = f"'{entry.file_name[:80]}': no picture of this name, or several; skipped"
-            problems.append(Problem("missing_picture", str(file.place), detail))
+def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found) -> list[tuple[File, Picture]]:
+    """Adds the entries of one file to what was found; returns those without a picture.
+
+    An entry whose name was not found as it stands takes a picture that no other entry means.
+    """
+    joined = [(entry, _picture_of(folder, file, entry.file_name)) for entry in pictures]
+    exact = {picture.place for entry, picture in joined if picture and _is_called(picture, entry)}
+    guesses = Counter(picture.place for entry, picture in joined if picture and not _is_called(picture, entry))
+    without = []
+    for entry, picture in joined:
+        taken = picture and not _is_called(picture, entry) and (picture.place in exact or guesses[picture.place] > 1)
+        if picture is None or taken:
+            without.append((file, entry))
             continue
         split = _split_of_file(file) or split_of(picture.place) or "train"
         found.setdefault(split, {}).setdefault(picture.place, (picture, []))[1].append((file, entry))
+    return without
+
+
+def _is_called(picture: File, entry: Picture) -> bool:
+    return joining.parts(entry.file_name)[-1:] == [joining.composed(picture.place.name)]
 
 
 def _each_once(found: _Found, problems: list[Problem]) -> _Found:
@@ -92,7 +108,9 @@ def _each_once(found: _Found, problems: list[Problem]) -> _Found:
         if any(entry.boxes for _, entry in entries)
     }
     kept = ownership.each_once(pictures, lambda picture: picture.place in boxed, problems)
-    return {split: {file.place: found[split][file.place] for file in files} for split, files in kept.items()}
+    by_place = {place: member for members in found.values() for place, member in members.items()}
+    own = {split: by_place | found[split] for split in kept}
+    return {split: {file.place: own[split][file.place] for file in files} for split, files in kept.items()}
 
 
 def _examples(
@@ -115,8 +133,25 @@ def _examples(
     return examples
 
 
-def _name_unlisted(folder: Folder, found: _Found, problems: list[Problem]) -> None:
+def _name_unjoined(
+    folder: Folder, found: _Found, without: Sequence[tuple[File, Picture]], problems: list[Problem]
+) -> None:
+    """Entries without a picture, and pictures without an entry, each with the likeliest of the others."""
     named = {picture.original for members in found.values() for picture, _ in members.values()}
-    for picture in folder.pictures:
-        if picture.original not in named:
-            problems.append(Problem("unlisted_picture", str(picture.place), "in no JSON file; not used"))
+    unlisted = [picture for picture in folder.pictures if picture.original not in named]
+    likeliest = Likeliest(picture.place for picture in unlisted)
+    for file, entry in without:
+        fits = folder.candidates(entry.file_name)
+        near = likeliest.to((joining.parts(entry.file_name) or [""])[-1])
+        what = (
+            f"fits {' and '.join(str(picture.place) for picture in fits[:3])} alike"
+            if len(fits) > 1
+            else f"{fits[0].place} belongs to another entry"
+            if fits
+            else f"no picture of this name{leftovers.likeliest(near)}"
+        )
+        problems.append(Problem("missing_picture", str(file.place), f"'{entry.file_name[:80]}': {what}; skipped"))
+    entries = Likeliest(PurePosixPath((joining.parts(entry.file_name) or ["."])[-1]) for _, entry in without)
+    for picture in unlisted:
+        detail = f"in no JSON file{leftovers.likeliest(entries.to(picture.place.stem))}; not used"
+        problems.append(Problem("unlisted_picture", str(picture.place), detail))

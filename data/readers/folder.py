@@ -6,6 +6,7 @@ Unicode's composed form: an archive made on macOS spells an accented letter with
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,11 +15,13 @@ from typing import Any
 
 from data.example import DatasetError, Problem
 from data.pictures import is_picture
-from data.readers import joining
+from data.readers import joining, name_forms, same_pictures
 from data.readers.joining import Key, Namesakes
 from data.readers.split_names import split_of
 
-_SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
+LIST_SUFFIXES = (".txt", ".list", ".lst")  # of a list of pictures
+
+_SUFFIXES = frozenset({".xml", ".json", ".yaml", ".yml", ".data", ".names", *LIST_SUFFIXES})
 _LOOK_AT_MOST = (
     500_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
 )
@@ -36,9 +39,6 @@ class File:
     def suffix(self) -> str:
         """In lower case."""
         return self.place.suffix.lower()
-
-
-_NONE: Namesakes[File] = Namesakes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +59,9 @@ class Folder:
         """The picture that a label means by this name or path; the stem will do where the name is not found.
 
         Of several, the one whose folders agree with the name's last ones; else one in a folder of this split; else the
-        one nearest to the folder `near`. None where there is none, or no way to choose.
+        one nearest to the folder `near`. None if there is none, or no way to choose.
         """
-        return self._named(name).best(joining.parts(name)[:-1], near, split)
+        return self.foremost(self._named(name).best(joining.parts(name)[:-1], near, split))
 
     def listed(self, name: str, home: PurePosixPath, split: str) -> File | None:
         """The picture that a split's list in the folder `home` means by this name.
@@ -70,16 +70,48 @@ class Folder:
         has folders of splits too. A list that lies among another split's pictures does not mean these.
         """
         at_home = split_of(home / "_") in (None, split)
-        return self._named(name).best(joining.parts(name)[:-1], home, split, near_first=at_home)
+        return self.foremost(self._named(name).best(joining.parts(name)[:-1], home, split, near_first=at_home))
 
-    def right_in(self, folder: PurePosixPath, name: str) -> File | None:
-        """The first picture of this name, or stem, in this folder itself; None where the name tells of folders."""
-        found = self._named(name).right_in(folder) if len(joining.parts(name)) == 1 else ()
-        return found[0] if found else None
+    def right_in(self, folder: PurePosixPath, name: str) -> Sequence[File]:
+        """The pictures of this name, or stem, in this folder itself; none if the name tells of folders."""
+        return self._named(name).right_in(folder) if len(joining.parts(name)) == 1 else ()
 
     def knows(self, name: str) -> bool:
         """Whether a picture has this name, or several have."""
         return bool(self._named(name).files)
+
+    def candidates(self, name: str) -> Sequence[File]:
+        """All pictures that a name may mean, whatever it says of folders."""
+        return self._named(name).files
+
+    def foremost(self, files: Sequence[File]) -> File | None:
+        """Of pictures with one stem in one folder, the one whose suffix the others have; None if that decides nothing.
+
+        A folder that holds every picture twice, as a.jpg and a.png, is read as if it held the first alone, provided
+        that the two show the same.
+        """
+        if len(files) < 2:
+            return files[0] if files else None
+        folder = files[0].place.parent
+        suffixes = tuple(sorted(file.suffix for file in files))
+        if any(file.place.parent != folder for file in files) or len(set(suffixes)) < len(files):
+            return None
+        if (folder, suffixes) not in self._foremost:
+            self._foremost[folder, suffixes] = self._usual(folder, suffixes)
+        usual = self._foremost[folder, suffixes]
+        return next((file for file in files if file.suffix == usual), None)
+
+    def _usual(self, folder: PurePosixPath, suffixes: Sequence[str]) -> str | None:
+        here = self._by_folder[folder]
+        for counts in (Counter(file.suffix for file in here), self._suffixes):
+            most = max(counts[suffix] for suffix in suffixes)
+            usual = [suffix for suffix in suffixes if counts[suffix] == most]
+            if len(usual) == 1:
+                return usual[0]
+        by_stem = joining.grouped((file.place.stem, file) for file in here)
+        doubled = [found for found in by_stem.values() if tuple(sorted(file.suffix for file in found)) == suffixes]
+        same = same_pictures.all_show_the_same([[file.path for file in found] for found in doubled])
+        return suffixes[0] if same else None
 
     def _named(self, name: str) -> Namesakes[File]:
         parts = joining.parts(name)
@@ -87,24 +119,13 @@ class Folder:
             return _NONE
         last = PurePosixPath(parts[-1])
         stem = last.stem if is_picture(Path(last)) else last.name
+        bare, marked = name_forms.unmarked(stem)
         return (
-            self._pictures_by_name.get(last.name)
-            or self._pictures_by_stem.get(stem)
-            or self._pictures_by_folded_stem.get(stem.casefold(), _NONE)
+            self._by_name.get(last.name)
+            or self._by_stem.get(stem)
+            or self._by_spelling.get(name_forms.spelled(stem))
+            or self._unmarked.get((bare, not marked), _NONE)
         )
-
-    def pictures_of_stem(self, stem: str) -> Sequence[File]:
-        """All pictures of this stem."""
-        return self._pictures_by_stem.get(joining.composed(stem), _NONE).files
-
-    def twins(self, picture: File) -> Sequence[File]:
-        """The pictures of the same stem in the same folder, this one too."""
-        return self._pictures_by_stem[joining.composed(picture.place.stem)].right_in(picture.place.parent)
-
-    def label(self, picture: File, suffix: str) -> File | None:
-        """The label file with the picture's stem: the nearest one of this ending."""
-        found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), _NONE)
-        return found.best((), picture.place.parent, split_of(picture.place))
 
     @cached_property
     def by_place(self) -> Mapping[PurePosixPath, File]:
@@ -112,20 +133,36 @@ class Folder:
         return {file.place: file for file in (*self.others, *self.pictures)}
 
     @cached_property
-    def _pictures_by_name(self) -> Mapping[str, Namesakes[File]]:
+    def _by_name(self) -> Mapping[str, Namesakes[File]]:
         return _namesakes((joining.composed(file.place.name), file) for file in self.pictures)
 
     @cached_property
-    def _pictures_by_stem(self) -> Mapping[str, Namesakes[File]]:
+    def _by_stem(self) -> Mapping[str, Namesakes[File]]:
         return _namesakes((joining.composed(file.place.stem), file) for file in self.pictures)
 
     @cached_property
-    def _pictures_by_folded_stem(self) -> Mapping[str, Namesakes[File]]:
-        return _namesakes((joining.composed(file.place.stem).casefold(), file) for file in self.pictures)
+    def _by_spelling(self) -> Mapping[str, Namesakes[File]]:
+        return _namesakes((name_forms.spelled(file.place.stem), file) for file in self.pictures)
 
     @cached_property
-    def _others_by_stem(self) -> Mapping[tuple[str, str], Namesakes[File]]:
-        return _namesakes(((joining.composed(file.place.stem), file.suffix), file) for file in self.others)
+    def _unmarked(self) -> Mapping[tuple[str, bool], Namesakes[File]]:
+        """By the name without a tool's marks, and whether it had some: what has none is meant by one that has."""
+        return _namesakes((name_forms.unmarked(file.place.stem), file) for file in self.pictures)
+
+    @cached_property
+    def _by_folder(self) -> Mapping[PurePosixPath, Sequence[File]]:
+        return joining.grouped((file.place.parent, file) for file in self.pictures)
+
+    @cached_property
+    def _suffixes(self) -> Counter[str]:
+        return Counter(file.suffix for file in self.pictures)
+
+    @cached_property
+    def _foremost(self) -> dict[tuple[PurePosixPath, tuple[str, ...]], str | None]:
+        return {}
+
+
+_NONE: Namesakes[File] = Namesakes()
 
 
 def walk(root: Path) -> Folder:

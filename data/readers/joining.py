@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Generic, Protocol, TypeVar
 
+from data.readers import derived
 from data.readers.split_names import split_of
 
 
@@ -43,14 +44,15 @@ class Namesakes(Generic[Placed]):
         split: str | None = None,
         *,
         near_first: bool = False,
-    ) -> Placed | None:
-        """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess.
+    ) -> list[Placed]:
+        """The files whose folders fit best; more than one if nothing decides between them.
 
-        Folders count that agree with the last ones of a name's `folders`; then one of the split; then those that lie
-        on the way to `near`. near_first: these two the other way round, after those of other splits are put last.
+        Folders count that agree with the last ones of a name's `folders`; then any that are not called as those of
+        masks and the like; then one of the split; then those that lie on the way to `near`. near_first: these two the
+        other way round, after those of other splits are put last.
         """
         if len(self.files) < 2:
-            return self.files[0] if self.files else None
+            return list(self.files)
         near_parts = near.parts if near else ()
         found = self.files
         if len(found) > COMPARE_AT_MOST:
@@ -60,11 +62,10 @@ class Namesakes(Generic[Placed]):
             agreeing = _common(file.place.parts[-2::-1], folders[::-1])
             its_split = split_of(file.place)
             in_split = split is not None and its_split == split
-            nearness = _common(file.place.parts[:-1], near_parts) + _common(file.place.parts[-2::-1], near_parts[::-1])
-            ranks = (its_split in (None, split), nearness, in_split) if near_first else (in_split, nearness)
-            scores.append((agreeing, *ranks))
-        fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
-        return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
+            near_by = nearness(file.place.parts[:-1], near_parts)
+            ranks = (its_split in (None, split), near_by, in_split) if near_first else (in_split, near_by)
+            scores.append((agreeing, not derived.is_derived(file.place.parent), *ranks))
+        return [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
 
     def right_in(self, folder: PurePosixPath) -> Sequence[Placed]:
         """Those that lie in this folder itself."""
@@ -93,6 +94,11 @@ def grouped(pairs: Iterable[tuple[Key, Placed]]) -> dict[Key, list[Placed]]:
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups
+
+
+def nearness(folder: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts of two folders agree, from the start and from the end."""
+    return _common(folder, other) + _common(folder[::-1], other[::-1])
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

@@ -6,59 +6,68 @@ not the size tag, but for one thing: when the tag has the size of a picture befo
 boxes were drawn on that one, and are turned with it. Objects marked difficult are objects like the others.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
+from xml.sax.saxutils import unescape
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
-from data.readers import assemble, ownership, voc_lists, voc_objects
+from data.readers import aside, assemble, leftovers, ownership, pairing, text, voc_lists, voc_objects
 from data.readers.assemble import Labelled
 from data.readers.folder import File, Folder
+from data.readers.name_forms import Likeliest
 from data.readers.split_names import split_of
 
 _HEAD = 4096  # bytes, in which an annotation shows its kind
+_FILENAME = re.compile(r"<(?:\w+:)?filename>([^<]*)</")
 
 
 def joins(folder: Folder) -> bool:
-    """Whether one of the annotations belongs to one of the pictures."""
-    return any(_picture_of(folder, file) is not None and _is_annotation(file) for file in folder.of_kind(".xml"))
+    """Whether one of the annotations belongs to one of the pictures, or may belong to several."""
+    annotations = _annotations(folder)
+    pairs = pairing.pair(folder, annotations, _WORDS)
+    return any(file.place in pairs.picture_of or file.place in pairs.ties for file in annotations)
 
 
-def read(folder: Folder) -> Dataset:
-    """The data set in this folder; DatasetError when nothing of it can be used."""
+def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
+    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
-    annotations = _annotations(folder, problems)
-    if not annotations:
+    annotations = _annotations(folder)
+    pairs = pairing.pair(folder, annotations, _WORDS)
+    leftovers.refuse_ties(folder, annotations, pairs)
+    leftovers.name_labels(folder, annotations, pairs, lambda _: True, problems)
+    if not pairs.label_of:
         raise DatasetError(
             f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none",
             tuple(problems),
         )
-    listed = voc_lists.splits(folder, problems)
-
-    def is_labelled(picture: File) -> bool:
-        return picture.place in annotations
-
-    if listed:
-        splits = {split: ownership.under_one_name(found, is_labelled, problems) for split, found in listed.items()}
-    else:
-        splits = ownership.each_once(_splits_of_folders(folder, annotations), is_labelled, problems)
-    found = {split: _read_split(folder, pictures, annotations, problems) for split, pictures in splits.items()}
+    unused = aside.aside(folder, pairs)
+    listed = voc_lists.splits(folder, pairs, problems)
+    by_folder = {} if listed else _splits_of_folders(folder, pairs.label_of)
+    with_labels = ownership.without_bare_test(by_folder, pairs.is_labelled, problems)
+    splits = listed or ownership.each_once(with_labels, pairs.is_labelled, problems)
+    open_labels = leftovers.without_picture(annotations, pairs)
+    found = {
+        split: _read_split(pictures, pairs.label_of, unused, open_labels, problems)
+        for split, pictures in splits.items()
+        if split in needed
+    }
     used = {picture.original for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:
         if picture.original not in used:
-            taken = _taken_stem(folder, picture, annotations)
-            what = f"in no list of {'/'.join(voc_lists.LISTS)}" if listed else "in no folder of a split"
-            problems.append(taken or Problem("unlisted_picture", str(picture.place), f"{what}; not used"))
+            what = "in no list of the splits" if listed else "in no folder of a split"
+            unlisted = Problem("unlisted_picture", str(picture.place), f"{what}; not used")
+            problems.append(unused.get(picture.place, unlisted))
     class_names = _class_names(folder, found, problems)
     numbers = {name: number for number, name in enumerate(class_names)}
     examples = {split: _examples(members, numbers) for split, members in found.items()}
-    return assemble.finish(folder.root, "voc", class_names, examples, problems)
+    unread = [split for split in splits if split not in found]
+    return assemble.finish(folder.root, "voc", class_names, examples, problems, unread)
 
 
-def _picture_of(folder: Folder, annotation: File) -> File | None:
-    stem, home = annotation.place.stem, annotation.place.parent
-    beside = folder.right_in(home.with_name(voc_lists.PICTURES), stem) if home.name == voc_lists.ANNOTATIONS else None
-    return beside or folder.picture(stem, home, split_of(annotation.place))
+def _annotations(folder: Folder) -> list[File]:
+    return [file for file in folder.of_kind(".xml") if _is_annotation(file)]
 
 
 def _is_annotation(file: File) -> bool:
@@ -72,25 +81,18 @@ def _is_annotation(file: File) -> bool:
         return False
 
 
-def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath, File]:
-    """Place of a picture -> its annotation."""
-    found: dict[PurePosixPath, File] = {}
-    for file in folder.of_kind(".xml"):
-        picture = _picture_of(folder, file)
-        if not _is_annotation(file):
-            continue
-        if picture is None:
-            several = len(folder.pictures_of_stem(file.place.stem))
-            what = (
-                f"{several} pictures '{file.place.stem}', none nearer" if several else f"no picture '{file.place.stem}'"
-            )
-            problems.append(Problem("missing_picture", str(file.place), f"{what}; skipped"))
-        elif picture.place in found:
-            first = found[picture.place].place
-            problems.append(Problem("duplicate_annotation", str(file.place), f"of the picture of {first}; not used"))
-        else:
-            found[picture.place] = file
-    return found
+def _picture_name(file: File) -> str | None:
+    """The <filename> of an annotation."""
+    try:
+        with file.path.open("rb") as opened:
+            head = text.decode(opened.read(_HEAD))[0]
+    except (OSError, text.TextError):
+        return None
+    found = _FILENAME.search(head)
+    return unescape(found[1]).strip() or None if found else None
+
+
+_WORDS = pairing.Words(picture_name=_picture_name)
 
 
 def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
@@ -106,25 +108,21 @@ def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]
     return {split: found[split] for split in SPLITS if found.get(split)}
 
 
-def _taken_stem(folder: Folder, picture: File, annotations: Mapping[PurePosixPath, File]) -> Problem | None:
-    """The problem of a picture whose annotation belongs to another one of the same name beside it; None of others."""
-    for other in folder.twins(picture):
-        if other.place in annotations and picture != other:
-            detail = f"{other.place.name} has the same annotation; not used"
-            return Problem("duplicate_stem", str(picture.place), detail)
-    return None
-
-
 def _read_split(
-    folder: Folder, pictures: Sequence[File], annotations: Mapping[PurePosixPath, File], problems: list[Problem]
+    pictures: Sequence[File],
+    annotations: Mapping[PurePosixPath, File],
+    unused: Mapping[PurePosixPath, Problem],
+    open_labels: Likeliest,
+    problems: list[Problem],
 ) -> list[tuple[File, Frame, list[Labelled]]]:
     """(picture, its frame, its objects) of every picture that is usable."""
     usable = []
     for picture in pictures:
         file = annotations.get(picture.place)
         if file is None:
-            missing = Problem("missing_annotation", str(picture.place), f"no {picture.place.stem}.xml; skipped")
-            problems.append(_taken_stem(folder, picture, annotations) or missing)
+            detail = f"no {picture.place.stem}.xml{leftovers.likeliest(open_labels.to(picture.place.stem))}; skipped"
+            missing = Problem("missing_annotation", str(picture.place), detail)
+            problems.append(unused.get(picture.place, missing))
             continue
         frame = assemble.frame_of(picture, problems)
         annotation = voc_objects.parse(file, problems) if frame else None

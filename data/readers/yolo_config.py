@@ -14,12 +14,10 @@ import yaml
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import text, yolo_names
 from data.readers.folder import File, Folder
-from data.readers.split_names import FOLDER_NAMES
+from data.readers.split_names import split_of_key
 
 YAML_NAMES = ("data.yaml", "data.yml")
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "predefined_classes.txt")
-
-_DARKNET_KEYS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
         )
     paths = {}
     for split in SPLITS:
-        key = next((name for name in FOLDER_NAMES[split] if config.get(name)), None)
+        key = _key(split, config)
         if key is not None:
             paths[split] = _paths(config[key], key, source)
     base = config.get("path")
@@ -151,8 +149,14 @@ def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Conf
         raise DatasetError(
             f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(count)}"
         )
-    paths = {split: (values[key],) for key, split in _DARKNET_KEYS.items() if values.get(key)}
-    return Config(source, class_names, paths)
+    keys = {split: _key(split, values) for split in SPLITS}
+    return Config(source, class_names, {split: (values[key],) for split, key in keys.items() if key is not None})
+
+
+def _key(split: str, values: Mapping[str, object]) -> str | None:
+    """The key that names the split's pictures, in any case: valid, Validation; None if it is not there, or empty."""
+    keys = sorted(key for key, value in values.items() if value and split_of_key(key) == split)
+    return keys[0] if keys else None
 
 
 def _paths(value: object, key: str, source: File) -> tuple[str, ...]:

@@ -118,7 +118,8 @@ def test_pictures_of_one_name_are_all_kept(
         "test": {"1": GOOD, "0": GOOD},
     }
     source = make_yolo(tmp_path / "x", splits)
-    make_picture(source / "train" / "images" / "1.jpg")  # the same stem, hence the same label
+    make_picture(source / "train" / "images" / "1.jpg")  # the same stem, with a label of its own
+    (source / "train" / "labels" / "1.jpg.txt").write_text(GOOD)
     convert.convert(source, tmp_path / "y", to)
     written = read.load(tmp_path / "y")
     assert {split: len(examples) for split, examples in written.splits.items()} == {"train": 4, "val": 1, "test": 2}

@@ -96,12 +96,6 @@ def test_a_picture_in_two_splits_stays_in_the_one_scored_last(tmp_path: Path, ma
     ]
 
 
-def test_two_splits_of_the_same_pictures_are_refused(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
-    root = make_yolo(tmp_path, {"train": {"a": GOOD, "b": GOOD}}, "names: [x, y]\ntrain: train\nval: train\n")
-    with pytest.raises(DatasetError, match="split 'train': expected pictures of its own"):
-        read.load(root)
-
-
 def test_numbers_are_class_names_too(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
     assert read_folder(make_yolo(tmp_path, SPLITS, "names: [7, 8.5]\n")).class_names == ("7", "8.5")
 

@@ -1,0 +1,231 @@
+"""Which label file belongs to which picture: a label to exactly one, and a picture has one label at most.
+
+A label looks for its picture where its kind has it (`labels` for `images`, `Annotations` for `JPEGImages`), beside
+itself, in a folder of the same name but for words such as images and labels, and then anywhere. Its stem counts first,
+then what tools make of a stem (name_forms.py), what it says inside, and its name without a tool's marks. What fits
+several alike is joined to none. Masks, drawn predictions and the like have the names of pictures: they come last.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from data.readers import derived, joining, name_forms, pair_keys
+from data.readers.folder import File, Folder
+from data.readers.joining import Namesakes
+from data.readers.split_names import compatible, split_of
+
+Place = PurePosixPath
+
+
+@dataclass
+class Pairs:
+    """label_of: a picture's place -> its label. picture_of: a label's place -> its picture.
+
+    ties: the place of a label, or of a picture -> the pictures, or labels, that fit it alike. second: the place of a
+    label that is left over -> the picture that it fits, and that has another label. guessed: the places of labels that
+    were joined without a tool's marks. late: the places of pictures that were made from others, by their folders'
+    names. outputs: label files that a detector wrote; not used.
+    """
+
+    label_of: dict[Place, File] = field(default_factory=dict)
+    picture_of: dict[Place, File] = field(default_factory=dict)
+    ties: dict[Place, Sequence[File]] = field(default_factory=dict)
+    second: dict[Place, File] = field(default_factory=dict)
+    guessed: set[Place] = field(default_factory=set)
+    late: set[Place] = field(default_factory=set)
+    outputs: tuple[File, ...] = ()
+
+    def is_labelled(self, picture: File) -> bool:
+        """Whether the picture has a label."""
+        return picture.place in self.label_of
+
+    def is_open(self, label: File) -> bool:
+        """Whether it is still to be decided what becomes of the label."""
+        return not any(label.place in settled for settled in (self.picture_of, self.ties, self.second))
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the content of label files says, read only where their names leave it open.
+
+    picture_name: the name of its picture, or None. is_label: whether the file holds labels at all.
+    """
+
+    picture_name: Callable[[File], str | None] = lambda _: None
+    is_label: Callable[[File], bool] = lambda _: True
+
+
+def pair(folder: Folder, labels: Sequence[File], words: Words, first: Iterable[Place] = ()) -> Pairs:
+    """The pairs among these label files and the folder's pictures. first: pictures that come before all others."""
+    if not labels:
+        return Pairs()
+    outputs = tuple(label for label in labels if derived.is_output(label.place.parent))
+    if outputs:
+        left_out = {label.place for label in outputs}
+        own = [label for label in labels if label.place not in left_out]
+        pairs = _Join(folder, own, words, frozenset(first)).pairs
+        if pairs.label_of:
+            pairs.outputs = outputs
+            return pairs
+    return _Join(folder, labels, words, frozenset(first)).pairs
+
+
+class _Join:
+    """pairs: the outcome."""
+
+    def __init__(self, folder: Folder, labels: Sequence[File], words: Words, first: frozenset[Place]) -> None:
+        self._folder, self._labels, self._words = folder, labels, words
+        self.pairs = Pairs(late=_late(folder.pictures, labels))
+        own = [picture for picture in folder.pictures if picture.place not in self.pairs.late]
+        names = {pair_keys.spelled(picture) for picture in own}
+        late = [picture for picture in folder.pictures if picture.place in self.pairs.late]
+        self._beside = {(picture.place.parent, pair_keys.stem(picture)): picture for picture in own}
+        self._folders = {derived.parallel(picture.place.parent) for picture in folder.pictures}
+        for pictures in (
+            [picture for picture in own if picture.place in first],
+            [picture for picture in own if picture.place not in first],
+            [picture for picture in late if pair_keys.spelled(picture) not in names],
+        ):
+            self._join(pictures)
+
+    def _join(self, pictures: Sequence[File]) -> None:
+        """Looks among these pictures for those of the labels that are still open."""
+        if not pictures:
+            return
+        by_name = joining.grouped((pair_keys.spelled(picture), picture) for picture in pictures)
+        for name, labels in joining.grouped(
+            (pair_keys.spelled(label), label) for label in self._open(self._labels)
+        ).items():
+            if name in by_name:
+                self._join_near(labels, by_name[name])
+                self._join_anywhere(labels, by_name[name])
+        places = {picture.place for picture in pictures}
+        self._propose((label, self._said(label, places)) for label in self._open(self._labels))
+        by_bare_name = joining.grouped((name_forms.unmarked(picture.place.stem), picture) for picture in pictures)
+        before = set(self.pairs.picture_of)
+        self._propose((label, _in_other_marks(label, by_bare_name)) for label in self._open(self._labels))
+        self.pairs.guessed |= self.pairs.picture_of.keys() - before
+
+    def _open(self, labels: Sequence[File]) -> list[File]:
+        return [label for label in labels if self.pairs.is_open(label)]
+
+    def _join_near(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
+        """Labels and pictures of one spelling, by where their kind has them: counterpart, own folder, parallel one."""
+        for label_folder, picture_folder in (
+            (pair_keys.folder, pair_keys.counterpart),
+            (pair_keys.folder, pair_keys.folder),
+            (pair_keys.parallel, pair_keys.parallel),
+        ):
+            for label_name, picture_name in pair_keys.NAMES:
+                still_open = self._open(labels)
+                if not still_open:
+                    return
+                there = joining.grouped(((picture_folder(p), picture_name(p)), p) for p in pictures)
+                for key, same in joining.grouped(((label_folder(x), label_name(x)), x) for x in still_open).items():
+                    if key in there and key[0] is not None:
+                        picture = self._one_of(there[key], same)
+                        if picture is None:
+                            self._tie(same, there[key])
+                        else:
+                            self._give(picture, same)
+
+    def _join_anywhere(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
+        """Labels and pictures of one spelling, wherever they lie, unless their folders contradict each other."""
+        for label_name, picture_name in pair_keys.NAMES:
+            still_open = self._open(labels)
+            if not still_open:
+                return
+            by_name = joining.grouped((picture_name(picture), picture) for picture in pictures)
+            found = {name: Namesakes(same) for name, same in by_name.items()}
+            self._propose((label, self._best(label, found.get(label_name(label)))) for label in still_open)
+
+    def _best(self, label: File, found: Namesakes[File] | None) -> Sequence[File]:
+        return found.best((), label.place.parent, split_of(label.place)) if found else ()
+
+    def _said(self, label: File, places: Set[Place]) -> Sequence[File]:
+        """The picture that the label names in its content, where it is one of these."""
+        name = self._words.picture_name(label)
+        picture = self._folder.picture(name, label.place.parent, split_of(label.place)) if name else None
+        return (picture,) if picture and picture.place in places else ()
+
+    def _propose(self, found: Iterable[tuple[File, Sequence[File]]]) -> None:
+        """Gives each picture its label, and none to a picture that several labels fit alike."""
+        wanted: dict[Place, tuple[File, list[File]]] = {}
+        for label, fitting in found:
+            pictures = [picture for picture in fitting if self._may_be(label, picture)]
+            picture = self._one_of(pictures, [label])
+            if picture is not None:
+                wanted.setdefault(picture.place, (picture, []))[1].append(label)
+            elif pictures:
+                self._tie([label], pictures)
+        for picture, labels in wanted.values():
+            near = [joining.nearness(label.place.parent.parts, picture.place.parent.parts) for label in labels]
+            nearest = [label for label, by in zip(labels, near, strict=True) if by == max(near)]
+            self._give(picture, nearest)
+            if self.pairs.is_labelled(picture):
+                self.pairs.second.update((label.place, picture) for label in self._open(labels))
+
+    def _may_be(self, label: File, picture: File) -> bool:
+        """Whether nothing speaks against it: another split, another folder that mirrors it, a picture right beside."""
+        beside = self._beside.get((label.place.parent, pair_keys.stem(label)))
+        if beside not in (None, picture) or not compatible(label.place, picture.place):
+            return False
+        its, other = derived.parallel(label.place.parent), derived.parallel(picture.place.parent)
+        within = its[: len(other)] == other[: len(its)]
+        return within or its not in self._folders
+
+    def _one_of(self, pictures: Sequence[File], labels: Sequence[File]) -> File | None:
+        """The picture among several that the labels fit alike by their places; None if nothing decides."""
+        if len(pictures) > 1 and len(labels) == 1:
+            said = joining.parts(self._words.picture_name(labels[0]) or "")[-1:]
+            named = [picture for picture in pictures if [joining.composed(picture.place.name)] == said]
+            if len(named) == 1:
+                return named[0]
+        return self._folder.foremost(pictures)
+
+    def _give(self, picture: File, labels: Sequence[File]) -> None:
+        """Joins the picture to its label; of several, to the only one that is a label by its content."""
+        if len(labels) > 1:
+            labels = [label for label in labels if self._words.is_label(label)] or labels
+        if self.pairs.is_labelled(picture):
+            self.pairs.second.update((label.place, picture) for label in labels)
+        elif len(labels) > 1:
+            self._tie(labels, [picture])
+        else:
+            for label in labels:
+                self.pairs.label_of[picture.place], self.pairs.picture_of[label.place] = label, picture
+
+    def _tie(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
+        if all(map(self.pairs.is_labelled, pictures)):
+            self.pairs.second.update((label.place, pictures[0]) for label in labels)
+            return
+        self.pairs.ties.update((label.place, pictures) for label in labels)
+        self.pairs.ties.update((picture.place, labels) for picture in pictures if not self.pairs.is_labelled(picture))
+
+
+def _late(pictures: Sequence[File], labels: Sequence[File]) -> set[Place]:
+    """Pictures in folders called as those of labels, outputs or masks; a mask with a label of its own is not late."""
+    near = {(pair_keys.folder(label), pair_keys.stem(label)) for label in labels} | {
+        (pair_keys.parallel(label), pair_keys.stem(label)) for label in labels
+    }
+
+    def has_own(picture: File) -> bool:
+        return any(
+            (where(picture), pair_keys.stem(picture)) in near
+            for where in (pair_keys.counterpart, pair_keys.folder, pair_keys.parallel)
+        )
+
+    return {
+        picture.place
+        for picture in pictures
+        if derived.is_derived(folder := picture.place.parent)
+        and (derived.is_output(folder) or derived.is_of_labels(folder) or not has_own(picture))
+    }
+
+
+def _in_other_marks(label: File, pictures: Mapping[tuple[str, bool], Sequence[File]]) -> Sequence[File]:
+    """The pictures that are called as the label but for a tool's marks, which either has and the other has not."""
+    bare, marked = name_forms.unmarked(label.place.stem)
+    found = Namesakes(pictures.get((bare, not marked), ()))
+    return found.best((), label.place.parent, split_of(label.place))
