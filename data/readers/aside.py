@@ -1,10 +1,10 @@
 """Pictures without a label that are no pictures of the data set: copies of labelled ones, their masks and the like.
 
 In YOLO's format a picture without a label shows no objects. A mask or a drawn prediction taken for such a picture
-would teach the opposite of the labels. A labelled picture of its name, and its folder or content, give it away.
+would teach the opposite of the labels. Its name, its folder, or what it shows gives it away.
 """
 
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
 from pathlib import PurePosixPath
 
 from data.example import Problem
@@ -18,28 +18,89 @@ _COMPARE_AT_MOST = 100  # folders, by what their pictures show
 
 def aside(folder: Folder, pairs: Pairs, named: Set[PurePosixPath] = frozenset()) -> dict[PurePosixPath, Problem]:
     """Place of a picture that is not to be used -> why. named: the pictures that the settings name for a split."""
-    labelled = [picture for picture in folder.pictures if pairs.is_labelled(picture)]
-    by_name = joining.grouped((_spelled(picture.place), picture) for picture in labelled)
-    here = {(picture.place.parent, _spelled(picture.place)): picture for picture in labelled}
-    own = {_spelled(picture.place): picture for picture in reversed(folder.pictures) if picture.place not in pairs.late}
+    known = _Known(folder.pictures, pairs)
     found: dict[PurePosixPath, Problem] = {}
     doubtful: dict[tuple[PurePosixPath, PurePosixPath], list[tuple[File, File]]] = {}
     for picture in folder.pictures:
         if pairs.is_labelled(picture):
             continue
-        rivals = by_name.get(_spelled(picture.place), [])[: joining.COMPARE_AT_MOST]
-        twin = here.get((picture.place.parent, _spelled(picture.place)))
-        problem = _tied(picture, pairs) or (twin and _twin(picture, twin, pairs)) or _made(picture, pairs, own, by_name)
+        problem = _tied(picture, pairs) or known.twin(picture) or known.made(picture)
         if problem is None and picture.place not in named:
-            problem = _outside(picture, rivals, pairs)
+            problem = known.outside(picture)
         if problem is not None:
             found[picture.place] = problem
-        elif rival := next((rival for rival in rivals if compatible(rival.place, picture.place)), None):
+        elif rival := next(iter(known.rivals(picture)), None):
             doubtful.setdefault((picture.place.parent, rival.place.parent), []).append((picture, rival))
     for pictures in list(doubtful.values())[:_COMPARE_AT_MOST]:
-        if same_pictures.all_show_the_same([[picture.path, rival.path] for picture, rival in pictures]):
-            found |= {p.place: _derived(p, rival, "shows the same as {}, which has the label") for p, rival in pictures}
+        paths = [[picture.path, rival.path] for picture, rival in pictures]
+        masks = same_pictures.are_masks(paths)
+        why = "looks like a mask of" if masks == [True, False] else "shows the same as"
+        if masks == [True, False] or same_pictures.are_copies(paths):
+            found |= {p.place: _derived(p, f"{why} {rival.place}, which has a label") for p, rival in pictures}
     return found
+
+
+class _Known:
+    """What the labelled pictures tell of those without a label."""
+
+    def __init__(self, pictures: Sequence[File], pairs: Pairs) -> None:
+        self._pairs = pairs
+        labelled = [picture for picture in pictures if pairs.is_labelled(picture)]
+        self._by_name = joining.grouped((_spelled(picture), picture) for picture in labelled)
+        self._by_bare_name = joining.grouped((name_forms.unmarked(p.place.stem), p) for p in labelled)
+        self._here = {(picture.place.parent, _spelled(picture)): picture for picture in labelled}
+        self._own = {_spelled(picture): picture for picture in reversed(pictures) if picture.place not in pairs.late}
+        self._folders = folders = {picture.place.parent for picture in labelled}
+        homes = {p.place.parent for p in labelled if derived.in_picture_home(p.place.parent) and not self._is_beside(p)}
+        above = [set(folder.parents) for folder in folders]
+        self._above = set[PurePosixPath]().union(*(folder.parents for folder in homes)) - folders
+        self._above |= set[PurePosixPath]().union(*above).intersection(*above) - folders
+
+    def rivals(self, picture: File) -> Iterable[File]:
+        """Labelled pictures of the same name, but for a tool's marks, in folders that speak of no other split."""
+        bare, marked = name_forms.unmarked(picture.place.stem)
+        same = (self._by_name.get(_spelled(picture), ()), self._by_bare_name.get((bare, not marked), ()))
+        found = (rival for rivals in same for rival in rivals[: joining.COMPARE_AT_MOST])
+        return (rival for rival in found if compatible(rival.place, picture.place))
+
+    def twin(self, picture: File) -> Problem | None:
+        """Another picture, of the same name in the same folder, has the label."""
+        other = self._here.get((picture.place.parent, _spelled(picture)))
+        if other is None:
+            return None
+        detail = (
+            f"{other.place.name} has the same name and the label, {self._pairs.label_of[other.place].place}; not used"
+        )
+        return Problem("duplicate_stem", str(picture.place), detail)
+
+    def made(self, picture: File) -> Problem | None:
+        """Its folder's name, or its own, says that it was made from a picture: masks/a.png, a_mask.png."""
+        plain = derived.plain_stem(picture.place.stem)
+        if picture.place in self._pairs.late and self._folders and picture.place.parent not in self._folders:
+            other = self._own.get(_spelled(picture)) or (self._own.get(name_forms.spelled(plain)) if plain else None)
+            of = f", with the name of {other.place}" if other else ""
+            return _derived(picture, f"in a folder of masks, labels, predictions or the like{of}")
+        labelled = self._by_name.get(name_forms.spelled(plain), []) if plain else []
+        other = next((other for other in labelled if compatible(other.place, picture.place)), None)
+        return _derived(picture, f"its name says that it was made from {other.place}") if other else None
+
+    def outside(self, picture: File) -> Problem | None:
+        """It lies outside the folders of pictures, with the name of one in them; or above all labelled ones."""
+        if derived.in_picture_home(picture.place.parent):
+            return None
+        if picture.place.parent in self._above:
+            detail = "above the folders of labelled pictures; not used"
+            return Problem("unlisted_picture", str(picture.place), detail)
+        for rival in self.rivals(picture):
+            if derived.in_picture_home(rival.place.parent) and not self._is_beside(rival):
+                return _derived(
+                    picture, f"has the name of {rival.place}, which has a label, and lies outside its folder"
+                )
+        return None
+
+    def _is_beside(self, picture: File) -> bool:
+        """Whether the picture's label lies in its own folder: any folder can be one of pictures then."""
+        return self._pairs.label_of[picture.place].place.parent == picture.place.parent
 
 
 def _tied(picture: File, pairs: Pairs) -> Problem | None:
@@ -53,38 +114,9 @@ def _tied(picture: File, pairs: Pairs) -> Problem | None:
     return None
 
 
-def _twin(picture: File, other: File, pairs: Pairs) -> Problem:
-    """The other picture, of the same name in the same folder, has the label."""
-    detail = f"{other.place.name} has the same name and the label, {pairs.label_of[other.place].place}; not used"
-    return Problem("duplicate_stem", str(picture.place), detail)
+def _derived(picture: File, why: str) -> Problem:
+    return Problem("derived_file", str(picture.place), f"{why}; not used")
 
 
-def _made(picture: File, pairs: Pairs, own: dict[str, File], by_name: dict[str, list[File]]) -> Problem | None:
-    """Its folder's name, or its own, says that it was made from a picture: masks/a.png, a_mask.png."""
-    plain = derived.plain_stem(picture.place.stem)
-    if picture.place in pairs.late:
-        other = own.get(_spelled(picture.place)) or (own.get(name_forms.spelled(plain)) if plain else None)
-        if other:
-            return _derived(picture, other, "has the name of {}, in a folder of masks, predictions or the like")
-    labelled = by_name.get(name_forms.spelled(plain), []) if plain else []
-    other = next((other for other in labelled if compatible(other.place, picture.place)), None)
-    return _derived(picture, other, "has the name of {} and says that it was made from it") if other else None
-
-
-def _outside(picture: File, rivals: list[File], pairs: Pairs) -> Problem | None:
-    """It lies outside the folders of pictures, and one in them has the label of this name."""
-    if derived.in_picture_home(picture.place.parent):
-        return None
-    for rival in rivals:
-        beside = pairs.label_of[rival.place].place.parent == rival.place.parent
-        if not beside and derived.in_picture_home(rival.place.parent) and compatible(rival.place, picture.place):
-            return _derived(picture, rival, "has the name of {}, which has the label, and lies outside its folder")
-    return None
-
-
-def _derived(picture: File, other: File, why: str) -> Problem:
-    return Problem("derived_file", str(picture.place), why.format(other.place) + "; not used")
-
-
-def _spelled(place: PurePosixPath) -> str:
-    return name_forms.spelled(place.stem)
+def _spelled(picture: File) -> str:
+    return name_forms.spelled(picture.place.stem)

@@ -14,7 +14,7 @@ _LABELS = re.compile(r"anns?|annos?|annotations?|bbox(?:es)?|labels?|txts?|xmls?
 _FORMATS = re.compile(r"darknet|pascal|voc|yolo")  # a folder of labels may be called after their format
 _MADE = re.compile(
     r"annotated|depths?|disparit(?:y|ies)|drawn|heatmaps?|masks?|mattes?|overlays?|panoptic|pixelmaps|plots|previews?|"
-    r"rendered|segs?|segmentations?|segmentation(?:class|object)|stuffthingmaps|thumbs?|thumbnails?|trimaps?|vi[sz]|"
+    r"rendered|segs?|segmentations?|segmentation(?:class|object)|stuffthingmaps|thumbs?|thumbnails?|trimaps?|"
     r"visuali[sz]ations?"
 )
 _OUTPUTS = re.compile(r"detections|inference|preds?|predict|predicted|predictions?")

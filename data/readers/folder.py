@@ -6,7 +6,6 @@ Unicode's composed form: an archive made on macOS spells an accented letter with
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,30 +14,21 @@ from typing import Any
 
 from data.example import DatasetError, Problem
 from data.pictures import is_picture
-from data.readers import joining, name_forms, same_pictures
+from data.readers import joining, name_forms
+from data.readers.files import File
 from data.readers.joining import Key, Namesakes
+from data.readers.namesake_pictures import NamesakePictures
 from data.readers.split_names import split_of
+
+__all__ = ["LIST_SUFFIXES", "File", "Folder", "walk"]
 
 LIST_SUFFIXES = (".txt", ".list", ".lst")  # of a list of pictures
 
 _SUFFIXES = frozenset({".xml", ".json", ".yaml", ".yml", ".data", ".names", *LIST_SUFFIXES})
+_OF_SYSTEMS = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN"})  # archives, network disks, waste baskets
 _LOOK_AT_MOST = (
     500_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
 )
-
-
-@dataclass(frozen=True)
-class File:
-    """place: from the data set's root, with forward slashes. original: the file itself, where links are followed."""
-
-    path: Path
-    place: PurePosixPath
-    original: Path
-
-    @property
-    def suffix(self) -> str:
-        """In lower case."""
-        return self.place.suffix.lower()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,34 +74,9 @@ class Folder:
         """All pictures that a name may mean, whatever it says of folders."""
         return self._named(name).files
 
-    def foremost(self, files: Sequence[File]) -> File | None:
-        """Of pictures with one stem in one folder, the one whose suffix the others have; None if that decides nothing.
-
-        A folder that holds every picture twice, as a.jpg and a.png, is read as if it held the first alone, provided
-        that the two show the same.
-        """
-        if len(files) < 2:
-            return files[0] if files else None
-        folder = files[0].place.parent
-        suffixes = tuple(sorted(file.suffix for file in files))
-        if any(file.place.parent != folder for file in files) or len(set(suffixes)) < len(files):
-            return None
-        if (folder, suffixes) not in self._foremost:
-            self._foremost[folder, suffixes] = self._usual(folder, suffixes)
-        usual = self._foremost[folder, suffixes]
-        return next((file for file in files if file.suffix == usual), None)
-
-    def _usual(self, folder: PurePosixPath, suffixes: Sequence[str]) -> str | None:
-        here = self._by_folder[folder]
-        for counts in (Counter(file.suffix for file in here), self._suffixes):
-            most = max(counts[suffix] for suffix in suffixes)
-            usual = [suffix for suffix in suffixes if counts[suffix] == most]
-            if len(usual) == 1:
-                return usual[0]
-        by_stem = joining.grouped((file.place.stem, file) for file in here)
-        doubled = [found for found in by_stem.values() if tuple(sorted(file.suffix for file in found)) == suffixes]
-        same = same_pictures.all_show_the_same([[file.path for file in found] for found in doubled])
-        return suffixes[0] if same else None
+    def foremost(self, files: Sequence[File], *, anywhere: bool = False) -> File | None:
+        """Of pictures of one name in one folder, or anywhere, the one that is meant; None if nothing decides."""
+        return self._namesakes.foremost(files, anywhere=anywhere)
 
     def _named(self, name: str) -> Namesakes[File]:
         parts = joining.parts(name)
@@ -150,16 +115,8 @@ class Folder:
         return _namesakes((name_forms.unmarked(file.place.stem), file) for file in self.pictures)
 
     @cached_property
-    def _by_folder(self) -> Mapping[PurePosixPath, Sequence[File]]:
-        return joining.grouped((file.place.parent, file) for file in self.pictures)
-
-    @cached_property
-    def _suffixes(self) -> Counter[str]:
-        return Counter(file.suffix for file in self.pictures)
-
-    @cached_property
-    def _foremost(self) -> dict[tuple[PurePosixPath, tuple[str, ...]], str | None]:
-        return {}
+    def _namesakes(self) -> NamesakePictures:
+        return NamesakePictures(self.pictures)
 
 
 _NONE: Namesakes[File] = Namesakes()
@@ -243,7 +200,7 @@ def _leads_on(
 
 def _is_hidden(name: str) -> bool:
     """Whether files of this name, or in a folder of it, are none of a data set's: .git, macOS' ._ files."""
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name in _OF_SYSTEMS
 
 
 def _namesakes(pairs: Iterable[tuple[Key, File]]) -> dict[Key, Namesakes[File]]:

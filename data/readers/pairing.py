@@ -182,7 +182,7 @@ class _Join:
             named = [picture for picture in pictures if [joining.composed(picture.place.name)] == said]
             if len(named) == 1:
                 return named[0]
-        return self._folder.foremost(pictures)
+        return self._folder.foremost(pictures, anywhere=True)
 
     def _give(self, picture: File, labels: Sequence[File]) -> None:
         """Joins the picture to its label; of several, to the only one that is a label by its content."""
@@ -205,23 +205,18 @@ class _Join:
 
 
 def _late(pictures: Sequence[File], labels: Sequence[File]) -> set[Place]:
-    """Pictures in folders called as those of labels, outputs or masks; a mask with a label of its own is not late."""
-    near = {(pair_keys.folder(label), pair_keys.stem(label)) for label in labels} | {
-        (pair_keys.parallel(label), pair_keys.stem(label)) for label in labels
-    }
+    """Pictures in folders called as those of labels, outputs or masks; but for folders of masks with own labels."""
+    near = {(pair_keys.folder(label), pair_keys.stem(label)) for label in labels}
+    near |= {(pair_keys.parallel(label), pair_keys.stem(label)) for label in labels}
 
     def has_own(picture: File) -> bool:
-        return any(
-            (where(picture), pair_keys.stem(picture)) in near
-            for where in (pair_keys.counterpart, pair_keys.folder, pair_keys.parallel)
-        )
+        where = (pair_keys.counterpart, pair_keys.folder, pair_keys.parallel)
+        return any((key(picture), pair_keys.stem(picture)) in near for key in where)
 
-    return {
-        picture.place
-        for picture in pictures
-        if derived.is_derived(folder := picture.place.parent)
-        and (derived.is_output(folder) or derived.is_of_labels(folder) or not has_own(picture))
-    }
+    found = [picture for picture in pictures if derived.is_derived(picture.place.parent)]
+    made = [p for p in found if not (derived.is_output(p.place.parent) or derived.is_of_labels(p.place.parent))]
+    own = {picture.place.parent for picture in made if has_own(picture)}
+    return {picture.place for picture in found} - {picture.place for picture in made if picture.place.parent in own}
 
 
 def _in_other_marks(label: File, pictures: Mapping[tuple[str, bool], Sequence[File]]) -> Sequence[File]:

@@ -38,8 +38,18 @@ def split_of_key(key: object) -> str | None:
 
 
 def split_of(place: PurePosixPath) -> str | None:
-    """The split that a folder on the way names, the innermost first; None if none does."""
-    return next((split for part in reversed(place.parent.parts) if (split := split_called(part))), None)
+    """The split that a folder on the way names, the innermost first; None if none does.
+
+    In runs/train/exp a tool has its output of a training, and no split.
+    """
+    return _split_of(place.parent)
+
+
+@cache
+def _split_of(folder: PurePosixPath) -> str | None:
+    parts = folder.parts
+    called = (split_called(part) for above, part in zip(("", *parts), parts, strict=False) if above.lower() != "runs")
+    return next((split for split in reversed(list(called)) if split), None)
 
 
 def split_named(stem: str) -> str | None:

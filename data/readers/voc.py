@@ -44,7 +44,8 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         )
     unused = aside.aside(folder, pairs)
     listed = voc_lists.splits(folder, pairs, problems)
-    by_folder = {} if listed else _splits_of_folders(folder, pairs.label_of)
+    usable = [picture for picture in folder.pictures if picture.place not in unused]
+    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of)
     with_labels = ownership.without_bare_test(by_folder, pairs.is_labelled, problems)
     splits = listed or ownership.each_once(with_labels, pairs.is_labelled, problems)
     open_labels = leftovers.without_picture(annotations, pairs)
@@ -95,10 +96,10 @@ def _picture_name(file: File) -> str | None:
 _WORDS = pairing.Words(picture_name=_picture_name)
 
 
-def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
+def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
     """Split -> pictures, where folders are called train, valid and so on; all of them are train where none is."""
     found: dict[str | None, list[File]] = {}
-    for picture in sorted(folder.pictures, key=lambda file: (file.place.parent.parts, file.place.stem)):
+    for picture in sorted(pictures, key=lambda file: (file.place.parent.parts, file.place.stem)):
         split = split_of(picture.place)
         if split is None and picture.place in annotations:
             split = split_of(annotations[picture.place].place)

@@ -45,9 +45,7 @@ def _files(folder: Folder) -> list[File]:
         return main
     own_kinds = {file.place.parent for file in named if file.place.parent.parts[-2:-1] == LISTS[:1]}  # of other tasks
     lists = [f for f in named if f.place.parent not in own_kinds and yolo_lists.lists_pictures(folder, f)]
-    depth = min((len(file.place.parts) for file in lists), default=0)
-    first = [file for file in lists if len(file.place.parts) == depth]
-    return first if len({file.place.parent for file in first}) == 1 else []
+    return [file for file in lists if file.place.parent in yolo_lists.nearest(lists)]
 
 
 def _is_name_of_list(stem: str) -> bool:

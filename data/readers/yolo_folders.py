@@ -1,7 +1,7 @@
 """The folders of a YOLO data set that are called after splits, in either order: SPLIT/images or images/SPLIT."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -13,11 +13,11 @@ from data.readers.yolo_lists import Pictures
 
 
 def by_names(
-    folder: Folder, label_of: Mapping[PurePosixPath, File] = MappingProxyType({})
+    pictures: Iterable[File], label_of: Mapping[PurePosixPath, File] = MappingProxyType({})
 ) -> dict[str | None, Pictures]:
-    """By the folder of the picture, or else of its label."""
+    """Split -> the pictures whose folder, or else whose label's folder, is called so."""
     grouped: dict[str | None, Pictures] = {}
-    for picture in folder.pictures:
+    for picture in pictures:
         label = label_of.get(picture.place)
         split = split_of(picture.place) or (split_of(label.place) if label else None)
         grouped.setdefault(split, {})[picture.place] = picture

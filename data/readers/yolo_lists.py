@@ -1,6 +1,7 @@
 """Darknet's lists of pictures, train.txt and the like: a path a line, of whatever machine they were written on."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from data.example import DatasetError, Problem
@@ -14,16 +15,14 @@ _NUMBERS = re.compile(r"(?:\s+[-+0-9.,]+)+$")  # columns behind a name: VOC's fl
 
 
 def of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Problem]) -> Pictures:
-    """What train.txt and the like list, beside the settings or at the root.
+    """What train.txt and the like list, beside the settings or at the root, or in the one folder that has some.
 
     A list whose name is the split's alone comes before train_list.txt; of 2007_train.txt and 2012_train.txt both count.
     """
-    for place in dict.fromkeys((home, PurePosixPath())):
-        files = [
-            file
-            for file in folder.of_kind(*LIST_SUFFIXES)
-            if file.place.parent == place and split_called(file.place.stem) == split and lists_pictures(folder, file)
-        ]
+    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if split_called(file.place.stem) == split]
+    lists = [file for file in named if lists_pictures(folder, file)]
+    for place in (home, PurePosixPath(), *nearest(lists)):
+        files = [file for file in lists if file.place.parent == place]
         exact = [file for file in files if file.place.stem.lower() in NAMES[split]]
         found: Pictures = {}
         for file in exact[:1] or files:
@@ -31,6 +30,13 @@ def of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Pro
         if files:
             return found
     return {}
+
+
+def nearest(lists: Sequence[File]) -> Sequence[PurePosixPath]:
+    """The folder nearest to the root that has some of these lists; none if there are several such folders."""
+    depth = min((len(file.place.parts) for file in lists), default=0)
+    folders = {file.place.parent for file in lists if len(file.place.parts) == depth}
+    return list(folders) if len(folders) == 1 else []
 
 
 def lists_pictures(folder: Folder, file: File) -> bool:

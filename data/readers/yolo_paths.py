@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import yolo_folders, yolo_lists
 from data.readers.folder import LIST_SUFFIXES, Folder
-from data.readers.split_names import split_called
+from data.readers.split_names import split_called, split_of
 from data.readers.yolo_config import Config
 from data.readers.yolo_lists import Pictures
 from data.readers.yolo_names import spell
@@ -28,7 +28,7 @@ def named(folder: Folder, config: Config, needed: Collection[str], problems: lis
     """
     found: dict[str, Pictures] = {}
     mended: list[str] = []
-    by_name = yolo_folders.by_names(folder)
+    by_name = yolo_folders.by_names(folder.pictures)
     for split in SPLITS:
         for path in config.paths.get(split, ()):
             try:
@@ -88,11 +88,20 @@ def _named(
 def _first(
     folder: Folder, home: PurePosixPath, ends: Sequence[Sequence[str]], split: str, named: str, mended: list[str]
 ) -> Pictures:
-    """The pictures of the first of these folders that has some."""
+    """The pictures of the first of these folders that has some.
+
+    An end that names a split may be that of a folder anywhere, if only one ends so. Another is not to lie in the folder
+    of another split.
+    """
+    folders = {parent for picture in folder.pictures for parent in picture.place.parents}
     for end in ends:
-        if pictures := _under(folder, home.joinpath(*end)):
-            mended.append(f"{split}: {named} -> {home.joinpath(*end)}")
-            return pictures
+        telling = any(map(split_called, end))
+        ending = [place for place in folders if place.parts[-len(end) :] == tuple(end)] if telling else []
+        for place in (home.joinpath(*end), *(ending if len(ending) == 1 else [])):
+            allowed = telling or split_of(place / "_") in (None, split)
+            if allowed and (pictures := _under(folder, place)):
+                mended.append(f"{split}: {named} -> {place}")
+                return pictures
     return {}
 
 

@@ -30,7 +30,7 @@ def complete(
     """
     home = config.source.place.parent if config else PurePosixPath()
     found = {split: pictures for split, pictures in named.items() if pictures}
-    by_name = yolo_folders.by_names(folder, label_of)
+    by_name = yolo_folders.by_names((picture for picture in folder.pictures if picture.place not in unused), label_of)
 
     def is_labelled(picture: File) -> bool:
         return picture.place in label_of

@@ -357,3 +357,36 @@ def test_a_test_set_without_any_label_is_none(tmp_path: Path, pairs, make_scene:
     dataset = read.load_as_it_is(tmp_path)
     assert splits(dataset) == {"train": A, "val": B}
     assert [p.kind for p in told(dataset)] == ["missing_split"] + ["unlisted_picture"] * 4
+
+
+def test_lists_in_a_folder_of_their_own(tmp_path: Path, pairs) -> None:
+    pairs(tmp_path / "images", tmp_path / "labels", range(12))
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits/train.txt").write_text(lines(A, "images"))
+    (tmp_path / "splits/val.txt").write_text(lines(B, "images"))
+    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": B}
+
+
+def test_settings_beside_the_folder_that_their_path_means(tmp_path: Path, pairs) -> None:
+    # As ultralytics' coco128.yaml and coco128.zip lie in one folder
+    pairs(tmp_path / "coco128/images/train2017", tmp_path / "coco128/labels/train2017", range(12))
+    settings = "path: ../datasets/coco128\ntrain: images/train2017\nval: images/train2017\n"
+    (tmp_path / "coco128.yaml").write_text(settings + NAMES)
+    dataset = read.load_as_it_is(tmp_path)
+    assert splits(dataset) == {"train": ALL}
+    assert [p.kind for p in told(dataset)] == ["mended_path", "same_pictures"]
+
+
+def test_a_folder_that_is_missing_is_not_that_of_another_split(tmp_path: Path, pairs) -> None:
+    pairs(tmp_path / "val/images", tmp_path / "val/labels", range(12))
+    (tmp_path / "data.yaml").write_text(f"train: ../train/images\nval: ../val/images\n{NAMES}")
+    with pytest.raises(DatasetError, match=r"train: expected a folder, got '\.\./train/images', which does not exist"):
+        read.load(tmp_path)
+
+
+def test_a_tools_training_is_no_train_split(tmp_path: Path, pairs) -> None:
+    pairs(tmp_path / "images", tmp_path / "labels", range(12))
+    pairs(tmp_path / "runs/train/exp", tmp_path / "runs/val/exp/labels", range(12, 14))
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    assert splits(read.load_as_it_is(tmp_path)) == {"train": ALL}

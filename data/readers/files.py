@@ -1,0 +1,18 @@
+"""A file of a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+
+@dataclass(frozen=True)
+class File:
+    """place: from the data set's root, with forward slashes. original: the file itself, where links are followed."""
+
+    path: Path
+    place: PurePosixPath
+    original: Path
+
+    @property
+    def suffix(self) -> str:
+        """In lower case."""
+        return self.place.suffix.lower()
