@@ -57,9 +57,13 @@ class _Known:
         self._above |= set[PurePosixPath]().union(*above).intersection(*above) - folders
 
     def rivals(self, picture: File) -> Iterable[File]:
-        """Labelled pictures of the same name, but for a tool's marks, in folders that speak of no other split."""
+        """Labelled pictures of the same name, but for marks of tools or copies, in folders of no other split."""
         bare, marked = name_forms.unmarked(picture.place.stem)
-        same = (self._by_name.get(_spelled(picture), ()), self._by_bare_name.get((bare, not marked), ()))
+        same = (
+            self._by_name.get(_spelled(picture), ()),
+            self._by_bare_name.get((bare, not marked), ()),
+            self._by_name.get(name_forms.uncopied(picture.place.stem), ()),
+        )
         found = (rival for rivals in same for rival in rivals[: joining.COMPARE_AT_MOST])
         return (rival for rival in found if compatible(rival.place, picture.place))
 

@@ -20,6 +20,9 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-|_+)(?=.)")
 _DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _ROBOFLOW = re.compile(r"[_.](?:jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9a-z]{8,}$")
 
+_COPY = re.compile(r"(?:[\s_-]*\(\d{1,3}\)|[\s_-]+copy(?:[\s_-]*\(?\d{1,3}\)?)?|[\s_-]+\d{2,4}x\d{2,4})$")
+
+_LONGEST = 255  # characters that a file's name has at most; one in a JSON may have millions
 _REMEMBER = 1 << 17  # names
 _COMPARE_AT_MOST = 1000  # names, letter by letter
 _ASK_AT_MOST = 100  # times, for the same reason
@@ -45,11 +48,16 @@ def unmarked(stem: str) -> tuple[str, bool]:
     A date in front is no mark, though its digits are hexadecimal ones.
     """
     text = spelled(stem)
-    bare = _UUID.sub("", text, count=1)
+    bare = text[found.end() :] if (found := _UUID.match(text)) else text
     if (found := _HEXADECIMAL.match(bare)) and not _DATE.fullmatch(found[1]):
         bare = bare[found.end() :]
     bare = _ROBOFLOW.sub("", bare)
     return re.sub(r"[\W_]+", "-", bare).strip("-"), bare != text
+
+
+def uncopied(stem: str) -> str:
+    """The spelled stem without what copying or shrinking adds: "a (1)", "a - Copy", "a_150x150"."""
+    return _COPY.sub("", spelled(stem))
 
 
 class Likeliest:
@@ -61,7 +69,7 @@ class Likeliest:
 
     def to(self, stem: str) -> PurePosixPath | None:
         """The place whose stem is likest to this one; None if none is like it, or after too many questions."""
-        if not self._places:
+        if not self._places or len(stem) > _LONGEST:
             return None
         if same := self._by_letters.get(_letters(stem)):
             return same

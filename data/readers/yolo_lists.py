@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from data.example import DatasetError, Problem
-from data.readers import text
+from data.readers import text, yolo_labels
 from data.readers.folder import LIST_SUFFIXES, File, Folder
 from data.readers.split_names import NAMES, split_called
 
@@ -40,7 +40,9 @@ def nearest(lists: Sequence[File]) -> Sequence[PurePosixPath]:
 
 
 def lists_pictures(folder: Folder, file: File) -> bool:
-    """Whether one of the first lines is a picture: a label file can have a list's name."""
+    """Whether one of the first lines is a picture: the label file of a picture can have a list's name."""
+    if yolo_labels.looks_like_labels(file):
+        return False
     try:
         content = text.decode(text.read_bytes(file.path, text.MAX_LIST_BYTES))[0]
     except text.TextError:

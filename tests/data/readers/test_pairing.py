@@ -288,6 +288,29 @@ def test_originals_beside_an_export_of_other_names_are_no_pictures_without_objec
     assert kinds(dataset) == {"derived_file": N}
 
 
+@pytest.mark.parametrize("copy", ["im{} (1).jpg", "im{} - Copy.jpg", "im{}_150x150.jpg", "im{}copy.jpg"])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_copy_without_a_label_is_no_picture_without_objects(
+    tmp_path: Path, picture, label: Label, copy: str, same: bool
+) -> None:
+    for number in range(N):
+        picture(f"images/im{number}.jpg", number)
+        label(f"labels/im{number}.txt", number)
+        picture("images/" + copy.format(number), number if same else number + 50)
+    known = same and copy != "im{}copy.jpg"
+    dataset = loaded(tmp_path)
+    others = {} if known else {f"images/{copy.format(number)}": [] for number in range(N)}
+    assert joined(tmp_path, dataset) == expected("images/im{}.jpg") | others
+    assert kinds(dataset) == {"derived_file" if known else "missing_label_file": N}
+
+
+def test_a_name_of_a_million_letters_is_like_no_other(tmp_path: Path, picture) -> None:
+    picture("images/im0.jpg", 0)
+    picture("images/im1.jpg", 1)
+    coco(tmp_path, "im0.jpg", "im" * 500_000)
+    assert kinds(loaded(tmp_path, "coco")) == {"missing_picture": 1, "unlisted_picture": 1}
+
+
 def test_pictures_in_a_folder_of_masks_alone_are_pictures(tmp_path: Path, picture, label: Label) -> None:
     for number in range(N):
         picture(f"masks/images/{number}.jpg", number)

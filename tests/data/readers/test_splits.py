@@ -390,3 +390,14 @@ def test_a_tools_training_is_no_train_split(tmp_path: Path, pairs) -> None:
     pairs(tmp_path / "runs/train/exp", tmp_path / "runs/val/exp/labels", range(12, 14))
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     assert splits(read.load_as_it_is(tmp_path)) == {"train": ALL}
+
+
+def test_the_labels_of_a_picture_called_test_are_no_list(tmp_path: Path, pairs) -> None:
+    pairs(tmp_path / "images", tmp_path / "labels", range(12))
+    for number in range(12):  # 1.jpg: what the label's line begins with
+        (tmp_path / f"images/im{number}.jpg").rename(tmp_path / f"images/{number if number else 'test'}.jpg")
+        (tmp_path / f"labels/im{number}.txt").rename(tmp_path / f"labels/{number if number else 'test'}.txt")
+    (tmp_path / "labels/classes.txt").write_text("cat\ndog\n")
+    dataset = read.load_as_it_is(tmp_path)
+    assert counts(dataset) == {"train": 12}
+    assert told(dataset) == []
