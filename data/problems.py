@@ -41,6 +41,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "turned_boxes": ("mended", "look at the boxes (`python -m data preview`)"),
     "wrong_size": ("mended", "look at the boxes: was the picture resized after labelling?"),
     "crowded_picture": ("note", "nothing, or raise input.max_boxes: which ones are taken differs each time"),
+    "decoder_warning": ("note", "look at the picture: a part may be missing or grey; save it anew if it is well"),
     "empty_label_file": ("note", "nothing, if the picture shows no object"),
     "missing_label_file": ("note", "nothing, if the picture shows no object"),
     "missing_split": ("note", "nothing, or add the pictures"),

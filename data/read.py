@@ -1,13 +1,13 @@
 """A folder on disk -> a Dataset with all three splits: find the format, read, cut the splits that are missing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data import splits
+from data import looks, splits
 from data.example import Dataset, DatasetError, Problem
 from data.problems import FATAL
-from data.readers import coco, voc, yolo
+from data.readers import assemble, coco, voc, yolo
 from data.readers import folder as folders
 from data.readers.folder import Folder
 
@@ -56,7 +56,16 @@ def load_as_it_is(root: Path, format: str | None = None, *, strict: bool = True)
         raise
     if strict:
         _refuse_broken(root, dataset.problems)
-    return dataset
+    return _without_damaged(dataset)
+
+
+def _without_damaged(dataset: Dataset) -> Dataset:
+    """The data set without the pictures that cannot be decoded: found now, and not by every trial."""
+    sound, found = looks.sound(dataset)
+    problems = (*dataset.problems, *found)
+    if all(len(sound[split]) == len(members) for split, members in dataset.splits.items()):
+        return replace(dataset, splits=sound, problems=problems)
+    return assemble.finish(dataset.root, dataset.format, dataset.class_names, sound, problems)
 
 
 def _detect(folder: Folder) -> str:

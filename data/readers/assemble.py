@@ -27,9 +27,6 @@ def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
     except PictureError as error:
         problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
     else:
-        if frame.stretched:
-            detail = "16 bits of which only {} to {} are in use: stretched to 0 to 255".format(*frame.stretched)
-            problems.append(Problem("narrow_range", name, detail))
         return frame
     return None
 
