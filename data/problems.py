@@ -27,6 +27,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "orphan_annotation": ("skipped", "correct image_id, or delete the annotation"),
     "repeated_link": ("skipped", "nothing, or copy what it leads to if it is to be another split"),
     "unlisted_picture": ("skipped", "add it to a split, or leave it out"),
+    "unread_picture": ("skipped", "convert them to JPEG or PNG, under the same names"),
     "unreadable_folder": ("skipped", "allow its reading"),
     "zero_area_box": ("skipped", _REDRAW),
     "box_from_segmentation": ("mended", "nothing, or export bbox too"),

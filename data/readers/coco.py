@@ -74,6 +74,8 @@ def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found, pr
     """Adds the entries of one file to what was found."""
     for entry in pictures:
         picture = _picture_of(folder, file, entry.file_name)
+        if picture is None and folder.means_unread(entry.file_name):
+            continue
         if picture is None:
             detail = f"'{entry.file_name[:80]}': no picture of this name, or several; skipped"
             problems.append(Problem("missing_picture", str(file.place), detail))

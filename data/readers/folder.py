@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.example import DatasetError, Problem
-from data.pictures import is_picture
-from data.readers import joining
+from data.pictures import is_picture, is_unread
+from data.readers import joining, unread
 from data.readers.joining import Key, Namesakes
 from data.readers.split_names import split_of
 
@@ -43,12 +43,16 @@ _NONE: Namesakes[File] = Namesakes()
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """All pictures and possible labels under root, sorted by place. documents: what a reader parsed while looking."""
+    """All pictures and possible labels under root, sorted by place. documents: what a reader parsed while looking.
+
+    unread: pictures of formats that are not read, and that nobody converted; they are among the problems.
+    """
 
     root: Path
     pictures: tuple[File, ...]
     others: tuple[File, ...]
     problems: tuple[Problem, ...] = ()
+    unread: tuple[File, ...] = ()
     documents: dict[Path, Any] = field(default_factory=dict)
 
     def of_kind(self, *suffixes: str) -> list[File]:
@@ -81,12 +85,17 @@ class Folder:
         """Whether a picture has this name, or several have."""
         return bool(self._named(name).files)
 
+    def means_unread(self, name: str) -> bool:
+        """Whether a label of this name, or stem, belongs to a picture that is not read: it is told of already."""
+        last = PurePosixPath(*joining.parts(name)[-1:])
+        return (_stem(last) if last.name else "") in self._unread_stems
+
     def _named(self, name: str) -> Namesakes[File]:
         parts = joining.parts(name)
         if not parts:
             return _NONE
         last = PurePosixPath(parts[-1])
-        stem = last.stem if is_picture(Path(last)) else last.name
+        stem = _stem(last)
         return (
             self._pictures_by_name.get(last.name)
             or self._pictures_by_stem.get(stem)
@@ -105,6 +114,10 @@ class Folder:
         """The label file with the picture's stem: the nearest one of this ending."""
         found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), _NONE)
         return found.best((), picture.place.parent, split_of(picture.place))
+
+    @cached_property
+    def _unread_stems(self) -> frozenset[str]:
+        return frozenset(joining.composed(file.place.stem) for file in self.unread)
 
     @cached_property
     def by_place(self) -> Mapping[PurePosixPath, File]:
@@ -138,17 +151,27 @@ def walk(root: Path) -> Folder:
         what = "a file" if root.exists() else "nothing there"
         raise DatasetError(f"{root}: expected the folder of a data set, got {what}")
     problems: list[Problem] = []
-    pictures, others = [], []
+    pictures, others, not_read = [], [], []
     for number, file in enumerate(_files(root, problems)):
         if is_picture(file.path):
             pictures.append(file)
         elif file.suffix in _SUFFIXES:
             others.append(file)
+        elif is_unread(file.path):
+            not_read.append(file)
         if number >= _LOOK_AT_MOST and not pictures:
             break
+    left = unread.unconverted(not_read, pictures)
+    problems += unread.problems(left)
     if not pictures:
-        raise DatasetError(f"{root}: expected a data set, got a folder without pictures", tuple(problems))
-    return Folder(root, tuple(sorted(pictures, key=_order)), tuple(sorted(others, key=_order)), tuple(problems))
+        raise DatasetError(f"{root}: expected a data set, got {unread.in_words(left)}", tuple(problems))
+    read, rest = (tuple(sorted(files, key=_order)) for files in (pictures, others))
+    return Folder(root, read, rest, tuple(problems), tuple(left))
+
+
+def _stem(name: PurePosixPath) -> str:
+    """Without the ending of a picture; stems have dots of their own."""
+    return name.stem if is_picture(Path(name)) or is_unread(Path(name)) else name.name
 
 
 def _order(file: File) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath,
         picture = _picture_of(folder, file)
         if not _is_annotation(file):
             continue
+        if picture is None and folder.means_unread(file.place.stem):
+            continue
         if picture is None:
             several = len(folder.pictures_of_stem(file.place.stem))
             what = (

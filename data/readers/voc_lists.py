@@ -52,7 +52,8 @@ def _listed(folder: Folder, file: File, split: str, problems: list[Problem]) -> 
         if picture is None:
             place = home / ANNOTATIONS / f"{line}.xml"
             detail = f"no picture '{line[:80]}', which {file.place} lists; skipped"
-            if place not in folder.by_place:  # else the annotation itself was named already
+            # Else the annotation itself was named already, or the picture.
+            if place not in folder.by_place and not folder.means_unread(line):
                 problems.append(Problem("missing_picture", str(place), detail))
         else:
             found[picture.place] = picture

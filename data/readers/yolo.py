@@ -111,6 +111,8 @@ def _name_orphans(folder: Folder, used: set[PurePosixPath], problems: list[Probl
     for file in folder.of_kind(".txt"):
         if file.place in used or file.place.parent not in folders or _is_special(file):
             continue
+        if folder.means_unread(file.place.stem):
+            continue
         picture = folder.picture(file.place.stem, file.place.parent, split_of(file.place))
         if picture and _same_split(file, picture):
             continue  # a picture in no split, which is named itself

@@ -38,6 +38,8 @@ def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pic
     pictures: Pictures = {}
     for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
         picture = folder.listed(line, file.place.parent, split)
+        if picture is None and folder.means_unread(line):
+            continue
         if picture is None:
             detail = f"'{line[:80]}': no picture of this name, or several; skipped"
             problems.append(Problem("missing_picture", str(file.place), detail))

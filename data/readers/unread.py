@@ -1,0 +1,36 @@
+"""Pictures of formats that are not read, such as telephones' HEIC: which ones nobody converted, and what to do."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from data.example import Problem
+from data.readers.joining import Placed
+
+_WHAT_TO_DO = "convert them to JPEG or PNG"
+
+
+def unconverted(unread: Iterable[Placed], pictures: Iterable[Placed]) -> list[Placed]:
+    """Those that have no picture of their name beside them that is read; by place."""
+    converted = {picture.place.with_suffix("") for picture in pictures}
+    return sorted(
+        (file for file in unread if file.place.with_suffix("") not in converted), key=lambda file: file.place.parts
+    )
+
+
+def problems(unread: Sequence[Placed]) -> list[Problem]:
+    """Each by its name, with the number of its kind."""
+    counts = Counter(file.place.suffix for file in unread)
+    detail = "one of {} {} files, which are not read: " + _WHAT_TO_DO
+    return [
+        Problem("unread_picture", str(file.place), detail.format(counts[file.place.suffix], file.place.suffix))
+        for file in unread
+    ]
+
+
+def in_words(unread: Sequence[Placed]) -> str:
+    """What a folder without any picture that is read holds."""
+    if not unread:
+        return "a folder without pictures"
+    counts = Counter(file.place.suffix for file in unread)
+    found = ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
+    return f"{found} files alone, which are not read: {_WHAT_TO_DO}"
