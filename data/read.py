@@ -62,7 +62,7 @@ def load_as_it_is(root: Path, format: str | None = None, *, strict: bool = True)
 def _without_damaged(dataset: Dataset) -> Dataset:
     """The data set without the pictures that cannot be decoded: found now, and not by every trial."""
     sound, found = looks.sound(dataset)
-    problems = (*dataset.problems, *found)
+    problems = (*dataset.problems, *found, *assemble.similar_names(dataset.class_names))
     if all(len(sound[split]) == len(members) for split, members in dataset.splits.items()):
         return replace(dataset, splits=sound, problems=problems)
     return assemble.finish(dataset.root, dataset.format, dataset.class_names, sound, problems)

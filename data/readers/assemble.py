@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from data import orientation
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem, relative
 from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
+from data.problems import LOST_BOXES
+from data.readers import text
 from data.readers.folder import File
 
 Box = tuple[float, float, float, float]
@@ -33,11 +36,12 @@ def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A box as a label file has it. place: where in the file, in words."""
+    """A box as a label file has it. place: where in the file, in words. from_mask: whether it is the box around one."""
 
     class_key: str | int
     box: Box
     place: str
+    from_mask: bool = False
 
 
 def in_frame(
@@ -59,6 +63,31 @@ def in_frame(
     return [
         replace(each, box=orientation.turned_box(each.box, *frame.stored_size, frame.orientation)) for each in found
     ]
+
+
+def look_relative(found: Sequence[Labelled]) -> bool:
+    """Whether a tenth or more of a label file's boxes are shares of the picture, from 0 to 1, and no pixels.
+
+    One alone among many is a sliver of an object in the picture's corner.
+    """
+    return 10 * sum(map(_is_relative, found)) >= max(1, len(found))
+
+
+def in_pixels(found: Sequence[Labelled], frame: Frame, name: str, problems: list[Problem]) -> Sequence[Labelled]:
+    """The boxes but for those in shares of the picture, which join the problems."""
+    for labelled in filter(_is_relative, found):
+        what = f"expected pixels, got the edges {_spell(labelled.box)}, which look like shares of the picture (0 to 1)"
+        do = f"multiply x by its width ({frame.width}), y by its height ({frame.height}), or export pixels"
+        problems.append(Problem("relative_box", name, f"{labelled.place}: {what}: {do}"))
+    return [labelled for labelled in found if not _is_relative(labelled)]
+
+
+def _is_relative(labelled: Labelled) -> bool:
+    """Within one pixel, or a hundredth more at each side, with an area, and no whole numbers."""
+    left, top, right, bottom = labelled.box
+    if not (-0.01 <= left < right <= 1.01 and -0.01 <= top < bottom <= 1.01):
+        return False
+    return not all(edge.is_integer() for edge in labelled.box)
 
 
 def usable_boxes(found: Iterable[Labelled], frame: Frame, name: str, problems: list[Problem]) -> list[Labelled]:
@@ -137,8 +166,15 @@ def finish(
                 f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture",
                 tuple(problems),
             )
-    if not any(len(example.boxes) for examples in splits.values() for example in examples):
-        raise DatasetError(f"{root}: expected at least one usable box, got none", tuple(problems))
+    boxes = [example.boxes for examples in splits.values() for example in examples if len(example.boxes)]
+    if not boxes:
+        raise DatasetError(f"{root}: expected at least one usable box, got none{_reason(problems)}", tuple(problems))
+    if format_name != "yolo" and all(found.max() <= 1 for found in boxes):
+        raise DatasetError(
+            f"{root}: expected boxes in pixels, got {sum(map(len, boxes))} that all lie within one pixel and look like "
+            "shares of the picture (0 to 1): multiply x by its width, y by its height, or export pixels",
+            tuple(problems),
+        )
     ordered = {split: tuple(splits[split]) for split in SPLITS if split in splits}
     return Dataset(
         root=root,
@@ -148,6 +184,26 @@ def finish(
         problems=tuple(problems),
         fingerprint=fingerprint(root, class_names, ordered),
     )
+
+
+def similar_names(class_names: Sequence[str]) -> list[Problem]:
+    """A note for each class whose name differs from that of another one in case, spaces or dashes alone."""
+    first: dict[str, str] = {}
+    return [
+        Problem("similar_class_names", "", f"'{first[text.plain(name)]}' and '{name}' are two classes")
+        for name in class_names
+        if first.setdefault(text.plain(name), name) != name
+    ]
+
+
+def _reason(problems: Sequence[Problem]) -> str:
+    """What became of most of the boxes, with an example; nothing where there never was a box."""
+    lost = [problem for problem in problems if problem.kind in LOST_BOXES]
+    if not lost:
+        return ""
+    kind, count = Counter(problem.kind for problem in lost).most_common(1)[0]
+    first = next(problem for problem in lost if problem.kind == kind)
+    return f": {count} x {kind}, the first in {first.file}: {first.detail}"
 
 
 def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Example]]) -> str:

@@ -6,11 +6,12 @@ of the picture as people see it, unless the declared width and height are those 
 those it is seen with: then the boxes are turned with the picture as its EXIF says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from data.example import Dataset, DatasetError, Example, Problem
-from data.readers import assemble, coco_file, ownership
+from data.readers import assemble, coco_file, coco_sets, ownership
 from data.readers.assemble import Labelled
 from data.readers.coco_file import Picture
 from data.readers.folder import File, Folder
@@ -21,16 +22,13 @@ _Found = dict[str, dict[PurePosixPath, tuple[File, list[tuple[File, Picture]]]]]
 
 
 def joins(folder: Folder) -> bool:
-    """Whether one of the JSON files names one of the pictures."""
+    """Whether one of the JSON files with boxes names one of the pictures."""
     for file in folder.of_kind(".json"):
         try:
-            document = coco_file.load(folder, file)
+            content = coco_file.load(folder, file).content
         except ValueError:
             continue
-        if document is None:
-            continue
-        names = (image.get("file_name") for image in document["images"] if isinstance(image, dict))
-        if any(isinstance(name, str) and _picture_of(folder, file, name) for name in names):
+        if content is not None and _names_a_picture(folder, file, content):
             return True
     return False
 
@@ -40,6 +38,31 @@ def read(folder: Folder) -> Dataset:
     problems = list(folder.problems)
     numbers: dict[str, int] = {}
     found: _Found = {}
+    relative: set[PurePosixPath] = set()
+    for file, content in _documents(folder, problems):
+        names = coco_file.class_names(content, file, problems)
+        for name in names.values():
+            numbers.setdefault(name, len(numbers))
+        pictures = coco_file.pictures(content, file, names, problems)
+        if assemble.look_relative([labelled for picture in pictures for labelled in picture.boxes]):
+            relative.add(file.place)
+        _join(folder, file, pictures, found, problems)
+    if not found:
+        raise DatasetError(
+            f"{folder.root}: expected COCO JSON files with boxes and the names of the pictures, found none",
+            tuple(problems),
+        )
+    splits = {}
+    for split, members in _each_once(found, problems).items():
+        coco_sets.without_second_sets({place: entries for place, (_, entries) in members.items()}, problems)
+        splits[split] = _examples(members, numbers, relative, problems)
+    _name_unlisted(folder, found, problems)
+    return assemble.finish(folder.root, "coco", list(numbers), splits, problems)
+
+
+def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[File, dict[str, Any]]]:
+    """The files with boxes for pictures of the folder, and what they hold; the others join the problems."""
+    with_boxes = []
     for file in folder.of_kind(".json"):
         try:
             document = coco_file.load(folder, file)
@@ -47,18 +70,27 @@ def read(folder: Folder) -> Dataset:
             detail = f"expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
             problems.append(Problem("broken_annotation", str(file.place), detail))
             continue
-        if document is not None:
-            names = coco_file.class_names(document, file, problems)
-            for name in names.values():
-                numbers.setdefault(name, len(numbers))
-            _join(folder, file, coco_file.pictures(document, file, names, problems), found, problems)
-    if not found:
-        raise DatasetError(
-            f"{folder.root}: expected COCO JSON files with the names of the pictures, found none", tuple(problems)
-        )
-    splits = {split: _examples(members, numbers, problems) for split, members in _each_once(found, problems).items()}
-    _name_unlisted(folder, found, problems)
-    return assemble.finish(folder.root, "coco", list(numbers), splits, problems)
+        if document.other:
+            problems.append(Problem("other_json", str(file.place), f"{document.other}; not read"))
+        elif document.content is not None:
+            with_boxes.append((file, document.content))
+    annotated = [file for file, content in with_boxes if content["annotations"]]
+    found = []
+    for file, content in with_boxes:
+        if coco_sets.is_of_another_task(file, annotated):
+            detail = "of another task than the file of instances beside it, which is read instead"
+            problems.append(Problem("other_json", str(file.place), detail))
+        elif _names_a_picture(folder, file, content):
+            found.append((file, content))
+        elif content["images"]:
+            detail = f"none of the {len(content['images'])} pictures that it names is in the folder; skipped"
+            problems.append(Problem("missing_picture", str(file.place), detail))
+    return found
+
+
+def _names_a_picture(folder: Folder, file: File, content: Mapping[str, Any]) -> bool:
+    names = (image.get("file_name") for image in content["images"] if isinstance(image, dict))
+    return any(isinstance(name, str) and _picture_of(folder, file, name) for name in names)
 
 
 def _picture_of(folder: Folder, file: File, name: str) -> File | None:
@@ -100,8 +132,10 @@ def _each_once(found: _Found, problems: list[Problem]) -> _Found:
 def _examples(
     members: Mapping[PurePosixPath, tuple[File, list[tuple[File, Picture]]]],
     numbers: Mapping[str, int],
+    relative: Container[PurePosixPath],
     problems: list[Problem],
 ) -> list[Example]:
+    """The usable pictures with their boxes. relative: the files of which the boxes are shares of the picture."""
     examples = []
     for picture, entries in members.values():
         frame = assemble.frame_of(picture, problems)
@@ -110,7 +144,10 @@ def _examples(
         labelled: list[Labelled] = []
         for file, entry in entries:
             name = f"{file.place}: {entry.file_name}"
-            labelled += assemble.in_frame(entry.boxes, entry.size, frame, name, problems)
+            drawn: Sequence[Labelled] = entry.boxes
+            if file.place in relative:
+                drawn = assemble.in_pixels(drawn, frame, str(file.place), problems)
+            labelled += assemble.in_frame(drawn, entry.size, frame, name, problems)
         boxes = assemble.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
         classes = [numbers[str(each.class_key)] for each in boxes]
         examples.append(assemble.make_example(picture, frame, [each.box for each in boxes], classes))

@@ -2,7 +2,7 @@
 
 Used are file_name, width and height of a picture, and bbox (x, y, width, height in pixels; edges, no "+1") of an
 annotation. A box that stands for a crowd (iscrowd) is no object to learn. A segmentation is used only where an object
-has no bbox: the box around its polygons.
+has no bbox, or one without area: the box around its polygons or its mask.
 """
 
 import json
@@ -12,12 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.example import DatasetError, Problem
-from data.readers import json_values, text
-from data.readers.assemble import Box, Labelled
+from data.readers import json_values, masks, text
+from data.readers.assemble import Labelled
 from data.readers.folder import File, Folder
 from data.readers.json_values import Key
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 0.45 GB
+
+# A key of annotations that have no box -> what they are.
+_OTHERS = {
+    "caption": "captions of pictures",
+    "segments_info": "panoptic segmentation",
+    "keypoints": "keypoints without boxes",
+    "category_id": "classes of whole pictures",
+}
+_RESULTS = "results of a detector, not labels"
 
 
 @dataclass(frozen=True)
@@ -29,32 +38,51 @@ class Picture:
     boxes: list[Labelled]
 
 
-def load(folder: Folder, file: File) -> dict[str, Any] | None:
-    """The document, parsed once; None when it is no detection data in COCO's form. ValueError when it is broken."""
+@dataclass(frozen=True)
+class Document:
+    """A JSON file. content: the detection data that it holds in COCO's form, or None.
+
+    other: what it is instead, in words, where its form is COCO's too; else None.
+    """
+
+    content: dict[str, Any] | None
+    other: str | None = None
+
+
+def load(folder: Folder, file: File) -> Document:
+    """The document, parsed once. ValueError when it is broken."""
     if file.path not in folder.documents:
         folder.documents[file.path] = _parse(file)
-    document: dict[str, Any] | None = folder.documents[file.path]
+    document: Document = folder.documents[file.path]
     return document
 
 
-def _parse(file: File) -> dict[str, Any] | None:
+def _parse(file: File) -> Document:
     content = text.read_bytes(file.path, MAX_BYTES)
-    if b'"images"' not in content and b"\0" not in content[:4]:  # UTF-16 and UTF-32 have zeros in between
-        return None
+    wide = b"\0" in content[:4]  # UTF-16 and UTF-32 have zeros in between
+    if not wide and b'"images"' not in content and b'"image_id"' not in content:
+        return Document(None)
     try:
         document = json.loads(content)
     except UnicodeDecodeError:
         document = json.loads(text.decode(content)[0])
     except RecursionError as error:
         raise ValueError("expected COCO's JSON, got brackets nested too deep") from error
+    if isinstance(document, list):
+        return Document(None, _RESULTS if any(_has(each, "bbox", "segmentation") for each in document) else None)
     if not isinstance(document, dict) or not isinstance(document.get("images"), list):
-        return None
+        return Document(None)
     annotations = document.get("annotations")
     if not isinstance(annotations, list):
-        return None
-    # Captions have this form too, and no boxes.
-    keys = next((set(each) for each in annotations if isinstance(each, dict)), {"bbox"})
-    return document if {"bbox", "category_id", "segmentation"} & keys else None
+        pictures = any(_has(image, "file_name") for image in document["images"])
+        return Document(None, "pictures without annotations" if pictures else None)
+    if not annotations or any(_has(each, "bbox", "segmentation") for each in annotations):
+        return Document(document)
+    return Document(None, next((what for key, what in _OTHERS.items() if any(_has(a, key) for a in annotations)), None))
+
+
+def _has(value: object, *keys: str) -> bool:
+    return isinstance(value, dict) and any(key in value for key in keys)
 
 
 def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]) -> dict[Key, str]:
@@ -63,7 +91,7 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
     if not isinstance(listed, list):
         raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
     categories = [each for each in listed if isinstance(each, dict)]
-    named = {json_values.key(each.get("id")): str(each.get("name", "")).strip() for each in categories}
+    named = _each_id_once(categories, file, problems)
     used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
     if not named:
         problems.append(
@@ -78,7 +106,30 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
     for key in named.keys() - kept.keys():
         detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
         problems.append(Problem("unused_category", str(file.place), detail))
+    _tell_equal_names(kept, file, problems)
     return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[Problem]) -> dict[Key, str]:
+    """Category id -> name; DatasetError where one id has two, as after a merge: no annotation tells which is meant."""
+    named: dict[Key, str] = {}
+    for category in categories:
+        key, name = json_values.key(category.get("id")), str(category.get("name", "")).strip()
+        if text.plain(named.setdefault(key, name)) != text.plain(name):
+            raise DatasetError(
+                f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "
+                f"and for '{name:.80}': give each class an id of its own, in the annotations too",
+                tuple(problems),
+            )
+    return named
+
+
+def _tell_equal_names(named: Mapping[Key, str], file: File, problems: list[Problem]) -> None:
+    first: dict[str, Key] = {}
+    for key, name in named.items():
+        if first.setdefault(name, key) != key:
+            detail = f"categories {first[name]} and {key} are both called '{name}': read as one class"
+            problems.append(Problem("equal_class_names", str(file.place), detail))
 
 
 def pictures(
@@ -115,6 +166,11 @@ def pictures(
         labelled = _labelled(annotation, names, where, problems)
         if labelled:
             picture.boxes.append(labelled)
+    around = [labelled for picture in found.values() for labelled in picture.boxes if labelled.from_mask]
+    if around:
+        taken = "no bbox with an area: the box around the polygons or the mask is taken"
+        detail = f"{taken}, {len(around)} times; the first: {around[0].place}"
+        problems.append(Problem("box_from_segmentation", place, detail))
     return list(found.values())
 
 
@@ -132,15 +188,14 @@ def _labelled(
         report("crowd_box", f"a crowd of '{class_name}'")
         return None
     bounds = annotation.get("bbox")
+    edges = json_values.numbers(bounds) if bounds else None
+    if edges is None or not _has_area(edges):
+        box = masks.box_around(annotation.get("segmentation"))
+        if box:
+            return Labelled(class_name, box, where.detail, from_mask=True)
     if not bounds:
-        box = _around(annotation.get("segmentation"))
-        if box is None:
-            report("malformed_box", "expected a bbox, got none")
-            return None
-        detail = f"{where.detail}: no bbox: taken from its polygons"
-        problems.append(Problem("box_from_segmentation", where.file, detail))
-        return Labelled(class_name, box, where.detail)
-    edges = json_values.numbers(bounds)
+        report("malformed_box", "expected a bbox, got none, nor a segmentation that has one")
+        return None
     if edges is None or len(edges) != 4:
         report("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}")
         return None
@@ -148,16 +203,8 @@ def _labelled(
     return Labelled(class_name, (x, y, x + width, y + height), where.detail)
 
 
-def _around(segmentation: object) -> Box | None:
-    """The box around polygons [[x, y, x, y, ...], ...]; None for anything else."""
-    if not isinstance(segmentation, list) or not segmentation:
-        return None
-    polygons = [json_values.numbers(polygon) for polygon in segmentation]
-    if not all(polygon and len(polygon) % 2 == 0 for polygon in polygons):
-        return None
-    xs = [x for polygon in polygons if polygon for x in polygon[::2]]
-    ys = [y for polygon in polygons if polygon for y in polygon[1::2]]
-    return min(xs), min(ys), max(xs), max(ys)
+def _has_area(edges: list[float]) -> bool:
+    return len(edges) == 4 and all(map(math.isfinite, edges)) and edges[2] != 0 and edges[3] != 0
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:

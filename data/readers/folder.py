@@ -18,7 +18,7 @@ from data.readers import joining, unread
 from data.readers.joining import Key, Namesakes
 from data.readers.split_names import split_of
 
-_SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names"})
+_SUFFIXES = frozenset({".xml", ".json", ".txt", ".yaml", ".yml", ".data", ".names", ".labels"})
 _LOOK_AT_MOST = (
     500_000  # files, in search of a picture: not the whole disk, when someone names a folder far too high up
 )

@@ -132,7 +132,10 @@ def _read_split(
         annotation = voc_objects.parse(file, problems) if frame else None
         if frame and annotation:
             name = str(file.place)
-            objects = assemble.in_frame(annotation.objects, annotation.size, frame, name, problems)
+            objects = annotation.objects
+            if assemble.look_relative(objects):
+                objects = assemble.in_pixels(objects, frame, name, problems)
+            objects = assemble.in_frame(objects, annotation.size, frame, name, problems)
             usable.append((picture, frame, assemble.usable_boxes(objects, frame, name, problems)))
     return usable
 

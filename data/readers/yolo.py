@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from data.example import Dataset, DatasetError, Example, Problem
-from data.readers import assemble, yolo_config, yolo_labels, yolo_names, yolo_splits
+from data.readers import assemble, yolo_classes, yolo_config, yolo_labels, yolo_names, yolo_splits
 from data.readers.folder import File, Folder
 from data.readers.split_names import FOLDER_NAMES, split_of
+from data.readers.yolo_config import Config
+from data.readers.yolo_labels import Form
 
 
 def joins(folder: Folder) -> bool:
@@ -28,12 +30,25 @@ def read(folder: Folder) -> Dataset:
     source = yolo_config.find(folder)
     config = yolo_config.read(folder, source, problems) if source else None
     splits = yolo_splits.find(folder, config, lambda picture: _label_of(folder, picture) is not None, problems)
-    num_classes = len(config.class_names) if config else None
+    pictures = [picture for found in splits.values() for picture in found]
+    labels = [label for picture in pictures if (label := _label_of(folder, picture))]
+    names = yolo_classes.find(folder, config, [*labels, *pictures], problems)
+    form = Form(len(names.all) if config else None, _pose(config, labels, problems))
     used: set[PurePosixPath] = set()
-    examples = {split: _examples(folder, pictures, num_classes, used, problems) for split, pictures in splits.items()}
-    class_names = config.class_names if config else _numbered(folder, examples, used, problems)
+    examples = {split: _examples(folder, found, form, used, problems) for split, found in splits.items()}
+    class_names = names.used(examples) if config else _numbered(folder, examples, used, problems)
     _name_orphans(folder, used, problems)
     return assemble.finish(folder.root, "yolo", class_names, examples, problems)
+
+
+def _pose(config: Config | None, labels: Sequence[File], problems: list[Problem]) -> tuple[int, int] | None:
+    """(keypoints, numbers of each) of the labels' lines; as they are left out, they join the problems."""
+    pose = config.pose if config and config.pose else yolo_labels.pose_of(labels)
+    if pose:
+        source = config.source if config and config.pose else labels[0]
+        detail = "{} keypoints of {} numbers after each box: only the boxes are read".format(*pose)
+        problems.append(Problem("keypoints_left_out", str(source.place), detail))
+    return pose
 
 
 def _numbered(
@@ -42,14 +57,13 @@ def _numbered(
     """Numbers for the names that nobody gave."""
     if not used:
         raise DatasetError(f"{folder.root}: expected YOLO label files (.txt) with the pictures' names, found none")
-    highest = max((int(e.classes.max(initial=-1)) for found in examples.values() for e in found), default=-1)
-    return yolo_names.numbered(highest + 1, folder.by_place[min(used)], problems)
+    return yolo_names.numbered(yolo_classes.highest(examples) + 1, folder.by_place[min(used)], problems)
 
 
 def _examples(
     folder: Folder,
     pictures: Sequence[File],
-    num_classes: int | None,
+    form: Form,
     used: set[PurePosixPath],
     problems: list[Problem],
 ) -> list[Example]:
@@ -65,7 +79,7 @@ def _examples(
         if label is None:
             detail = "no label file: read as a picture without objects"
             problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
-        boxes = yolo_labels.read(label, frame, num_classes, problems) if label else []
+        boxes = yolo_labels.read(label, frame, form, problems) if label else []
         classes = [int(labelled.class_key) for labelled in boxes]
         examples.append(assemble.make_example(picture, frame, [labelled.box for labelled in boxes], classes))
     return examples
