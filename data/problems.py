@@ -42,6 +42,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "mended_path": ("mended", "nothing, or correct the path"),
     "missing_class_names": ("mended", "add a list of class names"),
     "narrow_range": ("mended", "nothing, or export 8 bits as they are to be seen"),
+    "several_boxes": ("mended", "look at them (`python -m data preview`): are they as many objects?"),
     "text_encoding": ("mended", "look at the class names; save as UTF-8 if they are wrong"),
     "turned_boxes": ("mended", "look at the boxes (`python -m data preview`)"),
     "wrong_size": ("mended", "look at the boxes: was the picture resized after labelling?"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from data import looks, splits
 from data.example import Dataset, DatasetError, Problem
 from data.problems import FATAL
-from data.readers import assemble, coco, voc, yolo
+from data.readers import assemble, coco, foreign, voc, yolo
 from data.readers import folder as folders
 from data.readers.folder import Folder
 
@@ -79,9 +79,11 @@ def _detect(folder: Folder) -> str:
     if found:
         return found[0]
     counts = ", ".join(f"{len(folder.of_kind(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
+    known = yolo.undecided(folder) or coco.instead(folder) or foreign.in_words([*folder.others, *folder.strange])
     raise DatasetError(
         f"{folder.root}: expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt "
-        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files",
+        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files"
+        + (f"; there is {known}" if known else ""),
         folder.problems,
     )
 

@@ -7,6 +7,7 @@ those it is seen with: then the boxes are turned with the picture as its EXIF sa
 """
 
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,14 +34,25 @@ def joins(folder: Folder) -> bool:
     return False
 
 
+def instead(folder: Folder) -> str | None:
+    """The first JSON file of COCO's form that has no boxes, and what it has; None where there is none."""
+    for file in folder.of_kind(".json"):
+        with suppress(ValueError):
+            other = coco_file.load(folder, file).other
+            if other:
+                return f"{file.place}: {other}"
+    return None
+
+
 def read(folder: Folder) -> Dataset:
     """The data set in this folder; DatasetError when nothing of it can be used."""
     problems = list(folder.problems)
     numbers: dict[str, int] = {}
     found: _Found = {}
     relative: set[PurePosixPath] = set()
-    for file, content in _documents(folder, problems):
-        names = coco_file.class_names(content, file, problems)
+    documents = _documents(folder, problems)
+    for file, content in documents:
+        names = coco_file.class_names(content, file, (beside for _, beside in documents), problems)
         for name in names.values():
             numbers.setdefault(name, len(numbers))
         pictures = coco_file.pictures(content, file, names, problems)

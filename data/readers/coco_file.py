@@ -7,7 +7,7 @@ has no bbox, or one without area: the box around its polygons or its mask.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,8 +85,13 @@ def _has(value: object, *keys: str) -> bool:
     return isinstance(value, dict) and any(key in value for key in keys)
 
 
-def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]) -> dict[Key, str]:
-    """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out."""
+def class_names(
+    document: Mapping[str, Any], file: File, beside: Iterable[Mapping[str, Any]], problems: list[Problem]
+) -> dict[Key, str]:
+    """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out.
+
+    beside: the documents that are read together with this one; where it has no categories it takes theirs.
+    """
     listed = document.get("categories") or []
     if not isinstance(listed, list):
         raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
@@ -94,10 +99,10 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
     named = _each_id_once(categories, file, problems)
     used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
     if not named:
-        problems.append(
-            Problem("missing_class_names", str(file.place), "no categories: classes are called by their numbers")
-        )
-        named = {key: str(key) for key in used}
+        named = _names_beside(used, beside)
+        how = "named as in the files beside it" if named else "classes are called by their numbers"
+        problems.append(Problem("missing_class_names", str(file.place), f"no categories: {how}"))
+        named = named or {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
     members = [each for each in categories if json_values.key(each.get("id")) in used]
@@ -108,6 +113,19 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
         problems.append(Problem("unused_category", str(file.place), detail))
     _tell_equal_names(kept, file, problems)
     return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def _names_beside(used: Set[Key], beside: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
+    """The names of these ids in other documents; none where one is missing, or has two names."""
+    found: dict[Key, str] = {}
+    for document in beside:
+        listed = document.get("categories")
+        for category in listed if isinstance(listed, list) else []:
+            if isinstance(category, dict) and json_values.key(category.get("id")) in used:
+                key, name = json_values.key(category["id"]), str(category.get("name", "")).strip()
+                if found.setdefault(key, name) != name:
+                    return {}
+    return found if used <= found.keys() and all(found.values()) else {}
 
 
 def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[Problem]) -> dict[Key, str]:

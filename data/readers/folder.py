@@ -14,7 +14,7 @@ from typing import Any
 
 from data.example import DatasetError, Problem
 from data.pictures import is_picture, is_unread
-from data.readers import joining, unread
+from data.readers import foreign, joining, unread
 from data.readers.joining import Key, Namesakes
 from data.readers.split_names import split_of
 
@@ -46,6 +46,7 @@ class Folder:
     """All pictures and possible labels under root, sorted by place. documents: what a reader parsed while looking.
 
     unread: pictures of formats that are not read, and that nobody converted; they are among the problems.
+    strange: files that may hold labels or pictures in a form that is not read.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Folder:
     others: tuple[File, ...]
     problems: tuple[Problem, ...] = ()
     unread: tuple[File, ...] = ()
+    strange: tuple[File, ...] = ()
     documents: dict[Path, Any] = field(default_factory=dict)
 
     def of_kind(self, *suffixes: str) -> list[File]:
@@ -110,6 +112,10 @@ class Folder:
         """The pictures of the same stem in the same folder, this one too."""
         return self._pictures_by_stem[joining.composed(picture.place.stem)].right_in(picture.place.parent)
 
+    def labels_of_stem(self, picture: File, suffix: str) -> Sequence[File]:
+        """All files of this ending with the picture's stem, wherever they lie."""
+        return self._others_by_stem.get((joining.composed(picture.place.stem), suffix), _NONE).files
+
     def label(self, picture: File, suffix: str) -> File | None:
         """The label file with the picture's stem: the nearest one of this ending."""
         found = self._others_by_stem.get((joining.composed(picture.place.stem), suffix), _NONE)
@@ -148,10 +154,9 @@ def walk(root: Path) -> Folder:
     hidden in it. One to a folder that holds the data set, or itself, is not.
     """
     if not root.is_dir():
-        what = "a file" if root.exists() else "nothing there"
-        raise DatasetError(f"{root}: expected the folder of a data set, got {what}")
+        raise DatasetError(f"{root}: expected the folder of a data set, got {_no_folder(root)}")
     problems: list[Problem] = []
-    pictures, others, not_read = [], [], []
+    pictures, others, not_read, strange = [], [], [], []
     for number, file in enumerate(_files(root, problems)):
         if is_picture(file.path):
             pictures.append(file)
@@ -159,14 +164,26 @@ def walk(root: Path) -> Folder:
             others.append(file)
         elif is_unread(file.path):
             not_read.append(file)
+        elif file.suffix in foreign.ENDINGS:
+            strange.append(file)
         if number >= _LOOK_AT_MOST and not pictures:
             break
     left = unread.unconverted(not_read, pictures)
     problems += unread.problems(left)
     if not pictures:
-        raise DatasetError(f"{root}: expected a data set, got {unread.in_words(left)}", tuple(problems))
+        found = foreign.in_words(strange)
+        what = unread.in_words(left) + (f", but {found}" if found and not left else "")
+        raise DatasetError(f"{root}: expected a data set, got {what}", tuple(problems))
     read, rest = (tuple(sorted(files, key=_order)) for files in (pictures, others))
-    return Folder(root, read, rest, tuple(problems), tuple(left))
+    return Folder(root, read, rest, tuple(problems), tuple(left), tuple(sorted(strange, key=_order)))
+
+
+def _no_folder(path: Path) -> str:
+    """What is there instead of a folder, and what to do about it."""
+    if not path.exists():
+        return "nothing there"
+    what = foreign.of_ending(path.suffix)
+    return f"a file, {what}" if what else "a file: name the folder that it lies in"
 
 
 def _stem(name: PurePosixPath) -> str:

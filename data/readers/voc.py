@@ -6,6 +6,7 @@ not the size tag, but for one thing: when the tag has the size of a picture befo
 boxes were drawn on that one, and are turned with it. Objects marked difficult are objects like the others.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -14,9 +15,11 @@ from data.pictures import Frame
 from data.readers import assemble, ownership, voc_lists, voc_objects
 from data.readers.assemble import Labelled
 from data.readers.folder import File, Folder
+from data.readers.label_sets import LabelSets
 from data.readers.split_names import split_of
 
 _HEAD = 4096  # bytes, in which an annotation shows its kind
+_ROOT = re.compile(rb"<([\w.-]+:)?annotation[\s/>]", re.IGNORECASE)  # and not CVAT's <annotations>
 
 
 def joins(folder: Folder) -> bool:
@@ -67,14 +70,15 @@ def _is_annotation(file: File) -> bool:
         return True
     try:
         with file.path.open("rb") as opened:
-            return b"<annotation" in opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            return _ROOT.search(head) is not None
     except OSError:
         return False
 
 
 def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath, File]:
     """Place of a picture -> its annotation."""
-    found: dict[PurePosixPath, File] = {}
+    found: dict[PurePosixPath, tuple[File, list[File]]] = {}
     for file in folder.of_kind(".xml"):
         picture = _picture_of(folder, file)
         if not _is_annotation(file):
@@ -87,12 +91,20 @@ def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath,
                 f"{several} pictures '{file.place.stem}', none nearer" if several else f"no picture '{file.place.stem}'"
             )
             problems.append(Problem("missing_picture", str(file.place), f"{what}; skipped"))
-        elif picture.place in found:
-            first = found[picture.place].place
-            problems.append(Problem("duplicate_annotation", str(file.place), f"of the picture of {first}; not used"))
         else:
-            found[picture.place] = file
-    return found
+            found.setdefault(picture.place, (picture, []))[1].append(file)
+    sets = LabelSets(_rank)
+    chosen = {place: sets.choose(picture, files) for place, (picture, files) in found.items()}
+    problems += sets.problems()
+    return chosen
+
+
+def _rank(picture: File, annotation: File) -> int:
+    """In Annotations beside the picture's folder, or beside the picture; in any Annotations; elsewhere."""
+    home, place = annotation.place.parent, picture.place.parent
+    if home == place or (home.name == voc_lists.ANNOTATIONS and home.parent == place.parent):
+        return 0
+    return 1 if home.name == voc_lists.ANNOTATIONS else 2
 
 
 def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:

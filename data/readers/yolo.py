@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from data.example import Dataset, DatasetError, Example, Problem
 from data.readers import assemble, yolo_classes, yolo_config, yolo_labels, yolo_names, yolo_splits
 from data.readers.folder import File, Folder
+from data.readers.label_sets import LabelSets
 from data.readers.split_names import FOLDER_NAMES, split_of
 from data.readers.yolo_config import Config
 from data.readers.yolo_labels import Form
@@ -22,6 +23,15 @@ def joins(folder: Folder) -> bool:
     labels = (_label_of(folder, picture) for picture in folder.pictures)
     # With class names beside it a broken or empty label is one all the same.
     return any(label and (described or yolo_labels.looks_like_labels(label)) for label in labels)
+
+
+def undecided(folder: Folder) -> str | None:
+    """Where no picture has a label: two files of which either could be one's, in words; None where there are none."""
+    for picture in folder.pictures:
+        found = _candidates(folder, picture)
+        if len(found) > 1:
+            return f"{found[0].place} for {picture.place}, and {found[1].place} too: keep one set of labels"
+    return None
 
 
 def read(folder: Folder) -> Dataset:
@@ -37,6 +47,7 @@ def read(folder: Folder) -> Dataset:
     used: set[PurePosixPath] = set()
     examples = {split: _examples(folder, found, form, used, problems) for split, found in splits.items()}
     class_names = names.used(examples) if config else _numbered(folder, examples, used, problems)
+    _name_second_sets(folder, pictures, used, problems)
     _name_orphans(folder, used, problems)
     return assemble.finish(folder.root, "yolo", class_names, examples, problems)
 
@@ -94,10 +105,14 @@ def _expected_place(picture: File) -> PurePosixPath:
     return PurePosixPath(*parts, picture.place.stem + ".txt")
 
 
+def _known_places(picture: File) -> tuple[PurePosixPath, PurePosixPath]:
+    """Where the tools of the format look for a label: in `labels` for `images`, and beside the picture."""
+    return _expected_place(picture), picture.place.parent / f"{picture.place.stem}.txt"
+
+
 def _label_of(folder: Folder, picture: File) -> File | None:
     """The picture's label file, or None."""
-    beside = picture.place.parent / f"{picture.place.stem}.txt"
-    for place in (_expected_place(picture), beside):
+    for place in _known_places(picture):
         if place in folder.by_place:
             return folder.by_place[place]
     label = folder.label(picture, ".txt")
@@ -117,6 +132,30 @@ def _is_special(file: File) -> bool:
     """Whether this text is known to hold something else than labels."""
     stem = file.place.stem.lower()
     return yolo_config.is_config(file) or any(stem in names for names in FOLDER_NAMES.values()) or "readme" in stem
+
+
+def _name_second_sets(
+    folder: Folder, pictures: Sequence[File], used: set[PurePosixPath], problems: list[Problem]
+) -> None:
+    """Label files of pictures that have another one: of no picture of their own, and with boxes in them."""
+    sets = LabelSets(lambda picture, label: 0 if label.place in _known_places(picture) else 1)
+    for picture in pictures:
+        label = _label_of(folder, picture)
+        others = [label for label in _candidates(folder, picture) if label.place not in used]
+        if others:
+            sets.choose(picture, [label, *others] if label else others)
+    problems += sets.problems()
+
+
+def _candidates(folder: Folder, picture: File) -> list[File]:
+    """The files with boxes, or empty ones, of the picture's name that are nearer to no other picture."""
+    return [
+        label
+        for label in folder.labels_of_stem(picture, ".txt")
+        if not _is_special(label) and _same_split(label, picture)
+        if folder.picture(label.place.stem, label.place.parent, split_of(label.place)) in (None, picture)
+        if yolo_labels.looks_like_labels(label, or_empty=True)
+    ]
 
 
 def _name_orphans(folder: Folder, used: set[PurePosixPath], problems: list[Problem]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from data.example import Problem
 from data.pictures import Frame
-from data.readers import assemble, text
+from data.readers import assemble, foreign, text
 from data.readers.assemble import Box, Labelled
 from data.readers.folder import File
 
@@ -93,8 +93,11 @@ def parse(line: str, form: Form, frame: Frame, where: Problem, problems: list[Pr
     is_polygon = columns >= _LEAST_OF_POLYGON and columns % 2 == 1 and not form.pose
     if numbers is None or not (columns == _BOX or is_pose or is_polygon):
         hint = " (a sixth number, as of a prediction's confidence or an angle)" if columns == _BOX + 1 else ""
+        known = foreign.of_line(line.strip())
         keypoints = " and {} keypoints of {} numbers".format(*form.pose) if form.pose else ""
-        refuse("malformed_line", f"'class x y w h'{keypoints}", hint if numbers else "")
+        refuse(
+            "malformed_line", f"'class x y w h'{keypoints}", f", as in {known}" if known else hint if numbers else ""
+        )
         return None
     number = numbers[0]
     if not number.is_integer():  # nor are inf and nan

@@ -266,3 +266,21 @@ def test_files_of_other_classes_add_up(tmp_path: Path, make_coco: Make) -> None:
     dataset = read.load(root)
     np.testing.assert_allclose(dataset.splits["train"][0].boxes, [EDGES, [1, 1, 10, 10]])
     assert dataset.problems == ()
+
+
+def test_a_file_without_categories_takes_those_of_the_files_beside_it(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    change(root, "valid", lambda d: d.pop("categories"))
+    dataset = read.load(root)
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.class_names[dataset.splits["val"][0].classes[0]] == "dog"
+    assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
+        ("missing_class_names", "valid/_annotations.coco.json", "no categories: named as in the files beside it")
+    ]
+
+
+def test_but_not_where_these_call_an_id_by_two_names(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    change(root, "valid", lambda d: d.pop("categories"))
+    change(root, "test", lambda d: d.update(categories=[{"id": 90, "name": "owl"}]))
+    assert "called by their numbers" in next(p for p in read.load(root).problems).detail

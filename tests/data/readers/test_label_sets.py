@@ -1,0 +1,105 @@
+"""Two sets of labels for one set of pictures: the format's own place decides, or nobody does; both are named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data import check, read
+from data.example import DatasetError
+
+Make = Callable[..., Path]
+ONE, OTHER = "0 .5 .5 .5 .2\n", "0 .4 .5 .3 .2\n"
+
+
+@pytest.fixture
+def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Path]:
+    """Pictures a to f in images, with a label file of each text in the folder beside it."""
+
+    def make(*folders: tuple[str, str]) -> Path:
+        for number, stem in enumerate("abcdef"):
+            make_picture(tmp_path / "images" / f"{stem}.jpg", value=30 * number)
+            for folder, text in folders:
+                (tmp_path / folder).mkdir(exist_ok=True)
+                (tmp_path / folder / f"{stem}.txt").write_text(text)
+        (tmp_path / "classes.txt").write_text("cat\n")
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize("second", ["labels_v2", "backup", "Labels (old)", "predictions/labels"])
+def test_the_known_place_is_read_and_the_other_set_is_named(
+    make: Callable[..., Path], tmp_path: Path, second: str
+) -> None:
+    (tmp_path / second).mkdir(parents=True)
+    root = make(("labels", ONE), (second, OTHER))
+    dataset = read.load_as_it_is(root)
+    assert {tuple(e.boxes[0].tolist()) for e in dataset.splits["train"]} == {(10, 12, 30, 18)}
+    assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
+        ("duplicate_annotation", f"{second}/{stem}.txt", f"of the picture of labels/{stem}.txt; not used")
+        for stem in "abcdef"
+    ]
+
+
+def test_two_known_places_that_differ_are_refused_by_both_names(make: Callable[..., Path]) -> None:
+    root = make(("labels", ONE), ("images", OTHER))
+    with pytest.raises(DatasetError) as caught:
+        read.load(root)
+    assert "labels of one picture, and differ (6 such): keep one set of labels" in str(caught.value)
+    assert "labels/a.txt" in str(caught.value)
+    assert "images/a.txt" in str(caught.value)
+    assert "label_sets" in [p.kind for p in check.check(root).problems]
+
+
+def test_two_known_places_that_say_the_same_are_one_set(make: Callable[..., Path]) -> None:
+    dataset = read.load_as_it_is(make(("labels", ONE), ("images", ONE)))
+    assert {p.kind for p in dataset.problems} == {"duplicate_annotation"}
+
+
+def test_two_unknown_places(make: Callable[..., Path]) -> None:
+    root = make(("one", ONE), ("two", OTHER))
+    with pytest.raises(DatasetError) as caught:
+        read.load(root)
+    assert "one/a.txt" in str(caught.value)
+    assert "two/a.txt" in str(caught.value)
+    assert "keep one set of labels" in str(caught.value)
+
+
+def voc(root: Path, make_voc: Make, xml: Callable[..., str], *folders: tuple[str, int]) -> Path:
+    """Annotations in each of these folders beside JPEGImages, with this left edge."""
+    lists = {"train": "a\nb\n", "val": "c\n", "test": "d\n"}
+    make_voc(root, dict.fromkeys("abcd", xml(("dog", 1, 1, 9, 9))), lists)
+    written = root / "Annotations"
+    for stem in "abcd":
+        (written / f"{stem}.xml").unlink()
+        for folder, left in folders:
+            (root / folder).mkdir(exist_ok=True)
+            (root / folder / f"{stem}.xml").write_text(xml(("dog", left, 1, 30, 9)))
+    return root
+
+
+@pytest.mark.parametrize("second", ["Annot_old", "Annotations_v2", "backup"])
+def test_voc_annotations_are_meant_and_not_what_comes_first_by_name(
+    tmp_path: Path, make_voc: Make, xml: Callable[..., str], second: str
+) -> None:
+    dataset = read.load(voc(tmp_path, make_voc, xml, (second, 5), ("Annotations", 2)))
+    assert dataset.splits["train"][0].boxes.tolist() == [[2, 1, 30, 9]]
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("duplicate_annotation", f"{second}/{stem}.xml") for stem in "abcd"
+    ]
+
+
+def test_voc_annotations_in_two_unknown_places(tmp_path: Path, make_voc: Make, xml: Callable[..., str]) -> None:
+    root = voc(tmp_path, make_voc, xml, ("one", 5), ("two", 2))
+    with pytest.raises(DatasetError) as caught:
+        read.load(root)
+    assert "one/a.xml: and two/a.xml are labels of one picture, and differ (4 such)" in str(caught.value)
+
+
+def test_two_formats_are_both_named(make: Callable[..., Path], xml: Callable[..., str]) -> None:
+    root = make(("labels", ONE))
+    for stem in "abcdef":
+        (root / "labels" / f"{stem}.xml").write_text(xml(("dog", 1, 1, 9, 9)))
+    with pytest.raises(DatasetError, match="expected labels of one format, got voc and yolo labels"):
+        read.load(root)
