@@ -14,6 +14,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "malformed_box": ("stops a search", _REDRAW),
     "label_sets": ("stops a search", "keep one set of labels in the folder"),
     "malformed_line": ("stops a search", "correct the line: class x y w h"),
+    "other_layout": ("stops a search", "export the labels again, in the layout of the format"),
     "pixel_box": ("stops a search", "divide by the picture's width and height, or export as YOLO again"),
     "relative_box": ("stops a search", "multiply by the picture's width and height, or export pixels"),
     "truncated_picture": ("stops a search", "copy the picture again"),
@@ -64,6 +65,10 @@ FATAL = frozenset(kind for kind, (outcome, _) in KINDS.items() if outcome == "st
 LOST_BOXES = frozenset(
     {kind for kind, (outcome, _) in KINDS.items() if kind.endswith("_box") and outcome in ("stops a search", "skipped")}
     | {"malformed_line", "class_out_of_range", "broken_annotation"}
+)
+# What costs a picture.
+LOST_PICTURES = frozenset(
+    {"broken_picture", "truncated_picture", "missing_picture", "missing_annotation", "broken_annotation"}
 )
 _ORDER: tuple[Outcome, ...] = ("stops a search", "skipped", "mended", "note")
 

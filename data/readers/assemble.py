@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import numpy as np
 from data import orientation
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem, relative
 from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
-from data.problems import LOST_BOXES
-from data.readers import text
+from data.problems import LOST_BOXES, LOST_PICTURES
+from data.readers import layouts, text
 from data.readers.folder import File
 
 Box = tuple[float, float, float, float]
@@ -163,18 +163,22 @@ def finish(
     for split, examples in splits.items():
         if not examples:
             raise DatasetError(
-                f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture",
+                f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture"
+                + _reason(problems, LOST_PICTURES),
                 tuple(problems),
             )
     boxes = [example.boxes for examples in splits.values() for example in examples if len(example.boxes)]
     if not boxes:
-        raise DatasetError(f"{root}: expected at least one usable box, got none{_reason(problems)}", tuple(problems))
+        raise DatasetError(
+            f"{root}: expected at least one usable box, got none{_reason(problems, LOST_BOXES)}", tuple(problems)
+        )
     if format_name != "yolo" and all(found.max() <= 1 for found in boxes):
         raise DatasetError(
             f"{root}: expected boxes in pixels, got {sum(map(len, boxes))} that all lie within one pixel and look like "
             "shares of the picture (0 to 1): multiply x by its width, y by its height, or export pixels",
             tuple(problems),
         )
+    problems = [*problems, *layouts.problems(format_name, splits, problems)]
     ordered = {split: tuple(splits[split]) for split in SPLITS if split in splits}
     return Dataset(
         root=root,
@@ -196,9 +200,9 @@ def similar_names(class_names: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _reason(problems: Sequence[Problem]) -> str:
-    """What became of most of the boxes, with an example; nothing where there never was a box."""
-    lost = [problem for problem in problems if problem.kind in LOST_BOXES]
+def _reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
+    """What became of most of them, with an example; nothing where nothing was lost."""
+    lost = [problem for problem in problems if problem.kind in kinds]
     if not lost:
         return ""
     kind, count = Counter(problem.kind for problem in lost).most_common(1)[0]

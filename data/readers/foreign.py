@@ -58,8 +58,11 @@ _XML = (
     (rb"<annotations[\s>]", rb"<(image|track)[\s>]", f"CVAT's XML: {_EXPORT}"),
     (rb"<dataset[\s>]", rb"<box[\s>]", f"dlib's (imglab's) XML: {_CONVERT}"),
 )
+_POINTER = b"version https://git-lfs"
 _KITTI = re.compile(r"[A-Za-z]\S*( -?\d[\d.]*){14,15}")
 _DOTA = re.compile(r"(-?\d[\d.]* ){8}\S*[A-Za-z]\S* [012]|imagesource:.*")
+_COMMAS = re.compile(r"\d+, *-?\d*\.?\d+(, *-?\d*\.?\d+){3,}")
+_NAMED = re.compile(r"[^\d\s.-]\S*( -?\d*\.?\d+){4}")
 _LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)  # as keras-yolo3 has them
 _COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
 
@@ -85,6 +88,12 @@ def of_ending(ending: str) -> str | None:
 
 def of_line(line: str) -> str | None:
     """What a line of text is that holds a box in another form, and what to do."""
+    if line.startswith(_POINTER.decode()):
+        return "a pointer of Git LFS: `git lfs pull` fetches the file"
+    if _COMMAS.fullmatch(line):
+        return "lines with commas between the numbers: put spaces there"
+    if _NAMED.fullmatch(line):
+        return "lines with a class's name: write its number, from 0, in the order of the list of names"
     if _KITTI.fullmatch(line):
         return f"KITTI's labels: {_CONVERT}"
     if _DOTA.fullmatch(line):
@@ -102,6 +111,8 @@ def _form(file: Any) -> str | None:
         return by_ending
     try:
         content = text.read_bytes(file.path, _MAX_BYTES)
+        if content.startswith(_POINTER):
+            return "a pointer of Git LFS: `git lfs pull` fetches the file"
         if _ending(file) == ".xml":
             return next(
                 (what for root, inner, what in _XML if re.search(root, content) and re.search(inner, content)), None

@@ -43,7 +43,7 @@ def find(folder: Folder, config: Config | None, used: Iterable[File], problems: 
         for other in lists[one + 1 :]:
             _refuse_other_order(folder, lists[one], other)
     if not lists:
-        count = len(config.class_names) or config.count or 0
+        count = len(config.class_names) or config.count or _refuse_nameless(config)
         numbered = config.class_names or yolo_names.numbered(count, config.source, problems)
         return Names(numbered, count)
     longest = max(lists, key=lambda each: len(each[1]))  # the first of equals
@@ -84,6 +84,13 @@ def _names_in(folder: Folder, file: File) -> tuple[str, ...]:
 
 def _are_numbers(names: Sequence[str]) -> bool:
     return list(names) == [str(number) for number in range(len(names))]
+
+
+def _refuse_nameless(config: Config) -> int:
+    raise DatasetError(
+        f"{config.source.path}: names: expected the class names, or how many classes there are, got neither, and no "
+        "list of classes on the way to the labels"
+    )
 
 
 def _refuse_other_order(folder: Folder, one: tuple[File, tuple[str, ...]], other: tuple[File, tuple[str, ...]]) -> None:

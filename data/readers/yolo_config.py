@@ -110,8 +110,8 @@ def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
     count = yolo_names.count(said)
     if isinstance(names, str) and (named := folder.by_place.get(source.place.parent / names)):
         class_names = yolo_names.from_file(named, problems)  # names: obj.names
-    elif names is None and count:
-        class_names = ()
+    elif names is None and (count or said is None):
+        class_names = ()  # a list beside it may have them
     else:
         class_names = yolo_names.from_yaml(names, count, source)
     if said is not None and count != (len(class_names) or count):
@@ -165,12 +165,7 @@ def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Conf
     named = values.get("names", "").replace("\\", "/")
     candidates = [file for file in folder.others if named and file.place.name == PurePosixPath(named).name]
     candidates.sort(key=lambda file: (file.place.parent != source.place.parent, file.place.parts))
-    if candidates:
-        class_names = yolo_names.from_file(candidates[0], problems)
-    elif count:
-        class_names = ()
-    else:
-        raise DatasetError(f"{source.path}: names: expected a file with the class names, got {yolo_names.spell(named)}")
+    class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
     if said and count != (len(class_names) or count):
         raise DatasetError(
             f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(said)}"

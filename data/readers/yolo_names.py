@@ -1,5 +1,6 @@
 """Class names as YOLO and Darknet data sets give them: in a YAML, or a name a line."""
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 
 from data.example import DatasetError, Problem
@@ -7,6 +8,7 @@ from data.readers import text
 from data.readers.folder import File
 
 _MAX_COUNT = 100_000
+_NUMBERED = re.compile(r"\s*(\d+)(?:\s*[:,;=]\s*|\s+)(\S.*)")
 
 
 def from_yaml(names: object, count: int | None, source: File) -> tuple[str, ...]:
@@ -74,6 +76,9 @@ def from_file(source: File, problems: list[Problem]) -> tuple[str, ...]:
         raise DatasetError(f"{source.path}: expected class names: {error}") from error
     if not lines:
         raise DatasetError(f"{source.path}: expected a class name a line, got an empty file")
+    numbers = [_NUMBERED.fullmatch(line) for line in lines]
+    if all(found and found[1] == str(number) for number, found in enumerate(numbers)):
+        lines = [found[2] for found in numbers if found]  # 0 cat, 1 dog
     return _each_once(lines, source)
 
 

@@ -206,3 +206,13 @@ def test_the_descriptor_is_given_back_after_an_error(capfd: pytest.CaptureFixtur
 
 def test_warnings_are_no_complaints() -> None:
     assert decoder_messages.complaint("libpng warning: iCCP: known incorrect sRGB profile\n") is None
+
+
+def test_a_data_set_of_pointers_says_so(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": GOOD, "b": GOOD}, "val": {"c": GOOD}, "test": {"d": GOOD}})
+    for path in root.rglob("*.png"):
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(
+        DatasetError, match=r"nothing usable.*: 4 x broken_picture, .* pointer of Git LFS \(`git lfs pull"
+    ):
+        read.load(root)

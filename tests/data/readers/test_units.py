@@ -1,8 +1,10 @@
 """Boxes in another unit than the format's: told as what they look like, with what to do, before a search starts."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data import check, read
@@ -110,3 +112,81 @@ def test_a_sliver_in_the_corner_among_many_boxes_is_one(tmp_path: Path, make_coc
     dataset = read.load(root)
     assert dataset.problems == ()
     assert len(dataset.splits["train"][0].boxes) == 21
+
+
+def drawn(seed: int = 0, count: int = 24) -> list[tuple[int, int, int, int]]:
+    """Edges of boxes anywhere in 40 x 30."""
+    rng = np.random.default_rng(seed)
+    sides = rng.integers(4, 12, (count, 2))
+    firsts = (rng.random((count, 2)) * ([40, 30] - sides)).astype(int)
+    return [(int(x), int(y), int(x + w), int(y + h)) for (x, y), (w, h) in zip(firsts, sides, strict=True)]
+
+
+def write(root: Path, kind: str, boxes: Sequence[tuple[float, ...]], make_picture: Callable[..., None]) -> Path:
+    """Two boxes a picture, their four numbers written as they are, where the format has its own."""
+    for stem in range(len(boxes) // 2):
+        make_picture(root / f"{stem}.jpg", value=5 * stem)
+        pair = boxes[2 * stem : 2 * stem + 2]
+        if kind == "voc":
+            objects = "".join(
+                "<object><name>dog</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>".format(
+                    *box
+                )
+                for box in pair
+            )
+            (root / f"{stem}.xml").write_text(f"<annotation>{objects}</annotation>")
+        elif kind == "yolo":
+            (root / f"{stem}.txt").write_text(
+                "".join(f"0 {a / 40} {b / 30} {c / 40} {d / 30}\n" for a, b, c, d in pair)
+            )
+    if kind == "coco":
+        document = {
+            "images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(len(boxes) // 2)],
+            "annotations": [{"image_id": n // 2, "category_id": 1, "bbox": list(box)} for n, box in enumerate(boxes)],
+            "categories": [{"id": 1, "name": "dog"}],
+        }
+        (root / "labels.json").write_text(json.dumps(document))
+    return root
+
+
+def sides(box: tuple[int, int, int, int]) -> tuple[float, ...]:
+    x1, y1, x2, y2 = box
+    return x1, y1, x2 - x1, y2 - y1
+
+
+def centre(box: tuple[int, int, int, int]) -> tuple[float, ...]:
+    x1, y1, x2, y2 = box
+    return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("coco", "bbox looks like [x1, y1, x2, y2], where [x, y, width, height] is expected"),
+        ("yolo", "lines look like 'class x1 y1 x2 y2', where 'class x y w h' is expected"),
+        ("voc", "xmax and ymax look like a width and a height"),
+    ],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_boxes_of_another_layout(
+    tmp_path: Path, make_picture: Callable[..., None], kind: str, words: str, seed: int
+) -> None:
+    boxes = [sides(box) for box in drawn(seed)] if kind == "voc" else drawn(seed)
+    root = write(tmp_path, kind, boxes, make_picture)
+    said = refused(root)
+    assert words in said
+    assert said.startswith(f"{root}: ")
+    assert "other_layout" in [p.kind for p in check.check(root).problems]
+
+
+@pytest.mark.parametrize("kind", ["coco", "yolo", "voc"])
+@pytest.mark.parametrize("seed", range(4))
+def test_boxes_of_the_formats_layout_with_slips(
+    tmp_path: Path, make_picture: Callable[..., None], kind: str, seed: int
+) -> None:
+    boxes: list[tuple[float, ...]] = [{"coco": sides, "yolo": centre, "voc": tuple}[kind](box) for box in drawn(seed)]
+    for number in range(0, 24, 2):  # half of them over the edge, or the wrong way round
+        x, y, third, fourth = boxes[number]
+        boxes[number] = (third, fourth, x, y) if kind == "voc" else (x, y, third + 36, fourth)
+    dataset = read.load(write(tmp_path, kind, boxes, make_picture))
+    assert "other_layout" not in [p.kind for p in dataset.problems]

@@ -174,7 +174,8 @@ def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
     ("yaml", "message"),
     [
         ("nc: 3\nnames: [cat, dog]\n", "nc: expected 2"),
-        ("train: x\n", "names: expected a list"),
+        ("train: x\n", "names: expected the class names, or how many"),
+        ("nc: x\n", "names: expected a list"),
         ("names: []\n", "names: expected a list"),
         ("names: [cat, cat]\n", "each class once"),
         ("names: {0: cat, 2: dog}\n", "numbers 0 to 1"),

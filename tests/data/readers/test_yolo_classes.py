@@ -152,12 +152,35 @@ def test_one_name_of_two_words(make: Callable[..., Path], yaml: str) -> None:
         ("names: cat dog\n", "names: expected a list of class names, got 'cat dog'"),
         ("names: obj.names\nnc: 2\n", "names: expected a list of class names, got 'obj.names'"),
         ("nc: two\n", "names: expected a list of class names, got None"),
+        ("train: train\n", "names: expected the class names, or how many classes there are, got neither"),
     ],
 )
 def test_what_cannot_be_told_is_one_sentence(make: Callable[..., Path], yaml: str, message: str) -> None:
     with pytest.raises(DatasetError) as caught:
         read.load_as_it_is(make({"data.yaml": yaml}))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("settings", ["train: train\nval: valid\n", "names:\n"])
+def test_settings_that_say_nothing_of_classes_take_the_list(make: Callable[..., Path], settings: str) -> None:
+    dataset = read.load_as_it_is(make({"data.yaml": settings, "classes.txt": "cat\ndog\n"}))
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.problems == ()
+
+
+def test_darknets_settings_whose_names_are_elsewhere(make: Callable[..., Path]) -> None:
+    files = {"obj.data": DARKNET.replace("obj.names", "/home/x/gone.names"), "train.txt": "train/a.jpg\n"}
+    assert read.load_as_it_is(make(files | {"classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n"])
+def test_a_list_with_numbers_before_the_names(make: Callable[..., Path], text: str) -> None:
+    assert read.load_as_it_is(make({"classes.txt": text})).class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("text", ["1 cat\n2 dog\n", "0 cat\ndog\n"])
+def test_other_numbers_are_part_of_the_names(make: Callable[..., Path], text: str) -> None:
+    assert read.load_as_it_is(make({"classes.txt": text})).class_names == tuple(text.splitlines())
 
 
 @pytest.mark.parametrize("classes", ["2", "2.0", '"2"', "two"])
