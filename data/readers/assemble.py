@@ -204,7 +204,8 @@ def _reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
     """What became of most of them, with an example; nothing where nothing was lost."""
     lost = [problem for problem in problems if problem.kind in kinds]
     if not lost:
-        return ""
+        empty = sum(problem.kind == "empty_label_file" for problem in problems)
+        return f": {empty} label files are empty" if empty else ""
     kind, count = Counter(problem.kind for problem in lost).most_common(1)[0]
     first = next(problem for problem in lost if problem.kind == kind)
     return f": {count} x {kind}, the first in {first.file}: {first.detail}"

@@ -206,6 +206,8 @@ def _labelled(
         report("crowd_box", f"a crowd of '{class_name}'")
         return None
     bounds = annotation.get("bbox")
+    if isinstance(bounds, dict):  # imglab's export
+        bounds = [bounds.get(key) for key in ("x", "y", "width", "height")]
     edges = json_values.numbers(bounds) if bounds else None
     if edges is None or not _has_area(edges):
         box = masks.box_around(annotation.get("segmentation"))

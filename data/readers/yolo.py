@@ -5,7 +5,7 @@ without a label file, or with an empty one, holds no objects (Darknet's rule). B
 people see it, turned as its EXIF says: nothing in this format says what the annotator saw, and today's tools turn it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import PurePosixPath
 
 from data.example import Dataset, DatasetError, Example, Problem
@@ -140,19 +140,19 @@ def _name_second_sets(
     """Label files of pictures that have another one: of no picture of their own, and with boxes in them."""
     sets = LabelSets(lambda picture, label: 0 if label.place in _known_places(picture) else 1)
     for picture in pictures:
-        label = _label_of(folder, picture)
-        others = [label for label in _candidates(folder, picture) if label.place not in used]
+        others = _candidates(folder, picture, used)
         if others:
+            label = _label_of(folder, picture)
             sets.choose(picture, [label, *others] if label else others)
     problems += sets.problems()
 
 
-def _candidates(folder: Folder, picture: File) -> list[File]:
-    """The files with boxes, or empty ones, of the picture's name that are nearer to no other picture."""
+def _candidates(folder: Folder, picture: File, used: Container[PurePosixPath] = ()) -> list[File]:
+    """The files with boxes, or empty ones, of the picture's name that are nearer to no other picture, and not used."""
     return [
         label
         for label in folder.labels_of_stem(picture, ".txt")
-        if not _is_special(label) and _same_split(label, picture)
+        if label.place not in used and not _is_special(label) and _same_split(label, picture)
         if folder.picture(label.place.stem, label.place.parent, split_of(label.place)) in (None, picture)
         if yolo_labels.looks_like_labels(label, or_empty=True)
     ]

@@ -150,3 +150,8 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path, m
 
 def test_the_command_names_every_reader() -> None:
     assert set(commands.FORMATS) == set(read.READERS)
+
+
+def test_an_export_of_empty_label_files_says_so(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": "", "b": ""}, "val": {"c": ""}, "test": {"d": ""}})
+    assert "expected at least one usable box, got none: 4 label files are empty" in sentence(root)

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data import check, read
 from data.example import Dataset, DatasetError
+from data.readers import masks
 
 Make = Callable[..., Path]
 BOX = (90, 10, 12, 20, 6)
@@ -113,6 +116,31 @@ def test_a_segmentation_without_a_box(tmp_path: Path, make_coco: Make, segmentat
     dataset = read.load(root)
     assert dataset.splits["train"][0].boxes.tolist() == [EDGES]
     assert told(dataset) == [("zero_area_box", "train/_annotations.coco.json")]
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_the_box_of_a_mask_is_that_of_its_pixels(data: st.DataObject) -> None:
+    height, width = data.draw(st.integers(1, 7)), data.draw(st.integers(1, 7))
+    pixels = np.array(data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width)))
+    counts, value = [0], False
+    for pixel in pixels:  # runs of zeros and ones in turn; a run may be cut by an empty one
+        if pixel != value or data.draw(st.integers(0, 9)) == 0:
+            counts += [1] if pixel != value else [0, 1]
+            value = bool(pixel)
+        else:
+            counts[-1] += 1
+    rows, columns = np.nonzero(pixels.reshape(width, height).T)  # run lengths go down the columns
+    expected = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else None
+    assert masks.box_around({"size": [height, width], "counts": counts}) == expected
+
+
+def test_a_box_as_a_mapping(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    change(root, "train", lambda d: d["annotations"][0].update(bbox={"x": 10, "y": 12, "width": 20, "height": 6}))
+    dataset = read.load(root)
+    assert dataset.splits["train"][0].boxes.tolist() == [EDGES]
+    assert dataset.problems == ()
 
 
 def test_a_crowds_mask_is_no_object(tmp_path: Path, make_coco: Make) -> None:
