@@ -18,7 +18,7 @@ class Example:
     boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded (0,0 is the top left corner).
     classes: [n] int32, an index into the data set's class names.
     digest: of the picture file as it was read (data/pictures.py); None where nobody looked.
-    thumbnail: uint8 [32, 32] grey, where the picture was decoded in this process (data/looks.py); else None.
+    thumbnail: uint8 [32, 32] grey, if the picture was decoded in this process (data/looks.py); else None.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class Example:
 
     @classmethod
     def without_boxes(cls, path: Path, width: int, height: int, digest: bytes) -> "Example":
-        """A picture on which there is no object, or of which nobody asks."""
+        """A picture without objects, or one whose objects do not matter."""
         return cls(path, width, height, np.zeros((0, 4), np.float32), np.zeros(0, np.int32), digest)
 
     def __post_init__(self) -> None:

@@ -201,7 +201,7 @@ def similar_names(class_names: Sequence[str]) -> list[Problem]:
 
 
 def _reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
-    """What became of most of them, with an example; nothing where nothing was lost."""
+    """Why most of them were lost, with an example; empty if none was lost."""
     lost = [problem for problem in problems if problem.kind in kinds]
     if not lost:
         empty = sum(problem.kind == "empty_label_file" for problem in problems)

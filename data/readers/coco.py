@@ -35,7 +35,7 @@ def joins(folder: Folder) -> bool:
 
 
 def instead(folder: Folder) -> str | None:
-    """The first JSON file of COCO's form that has no boxes, and what it has; None where there is none."""
+    """The first JSON file of COCO's form that has no boxes, and what it has; None if there is none."""
     for file in folder.of_kind(".json"):
         with suppress(ValueError):
             other = coco_file.load(folder, file).other

@@ -111,12 +111,12 @@ def class_names(
     for key in named.keys() - kept.keys():
         detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
         problems.append(Problem("unused_category", str(file.place), detail))
-    _tell_equal_names(kept, file, problems)
+    _report_equal_names(kept, file, problems)
     return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
 def _names_beside(used: Set[Key], beside: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
-    """The names of these ids in other documents; none where one is missing, or has two names."""
+    """The names of these ids in other documents; none if an id is missing there, or has two names."""
     found: dict[Key, str] = {}
     for document in beside:
         listed = document.get("categories")
@@ -129,7 +129,7 @@ def _names_beside(used: Set[Key], beside: Iterable[Mapping[str, Any]]) -> dict[K
 
 
 def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[Problem]) -> dict[Key, str]:
-    """Category id -> name; DatasetError where one id has two, as after a merge: no annotation tells which is meant."""
+    """Category id -> name; DatasetError if an id has two names, as after a merge: its annotations are ambiguous."""
     named: dict[Key, str] = {}
     for category in categories:
         key, name = json_values.key(category.get("id")), str(category.get("name", "")).strip()
@@ -142,7 +142,7 @@ def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[P
     return named
 
 
-def _tell_equal_names(named: Mapping[Key, str], file: File, problems: list[Problem]) -> None:
+def _report_equal_names(named: Mapping[Key, str], file: File, problems: list[Problem]) -> None:
     first: dict[str, Key] = {}
     for key, name in named.items():
         if first.setdefault(name, key) != key:

@@ -1,7 +1,7 @@
 """Several COCO JSON files that have boxes for the same pictures: copies, parts of one set, or two sets of labels.
 
-Files of other classes add up to one set. Of files with the same boxes one is used. Where the boxes of a class differ,
-nobody can tell which are meant: a search is refused.
+Files with different classes add up to one set. One of two files with the same boxes is used. If the boxes of a class
+differ, it is uncertain which ones are meant: a search is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,12 @@ from data.readers.folder import File
 Entries = list[tuple[File, Picture]]  # (label file, what it says of one picture)
 _Box = tuple[object, ...]
 
-# The beginnings of the names of what is beside instances_train2017.json: COCO's files of other tasks, of which some
-# have boxes too.
+# COCO's names for the files of other tasks beside instances_train2017.json begin so. Some of them have boxes too.
 _OTHER_TASKS = ("person_keypoints", "keypoints", "stuff", "panoptic", "captions", "labels", "image_info", "densepose")
 
 
 def is_of_another_task(file: File, beside: Sequence[File]) -> bool:
-    """Whether its name says so, and that of another file in its folder is that of its boxes."""
+    """Whether its name says so, and its folder has the file of instances that belongs to it."""
     stem = file.place.stem.lower()
     task = next((task for task in _OTHER_TASKS if stem.startswith(task)), None)
     if task is None:
@@ -31,7 +30,7 @@ def is_of_another_task(file: File, beside: Sequence[File]) -> bool:
 
 
 def without_second_sets(found: Mapping[PurePosixPath, Entries], problems: list[Problem]) -> None:
-    """Leaves each picture the boxes of one set; what is left out joins the problems, once for each two files."""
+    """Leaves each picture the boxes of one set. Each two files of which one was left out are reported once."""
     shared: dict[tuple[PurePosixPath, PurePosixPath], list[PurePosixPath]] = {}
     for place, entries in found.items():
         files = dict.fromkeys(file.place for file, entry in entries if entry.boxes)

@@ -45,7 +45,7 @@ _NONE: Namesakes[File] = Namesakes()
 class Folder:
     """All pictures and possible labels under root, sorted by place. documents: what a reader parsed while looking.
 
-    unread: pictures of formats that are not read, and that nobody converted; they are among the problems.
+    unread: pictures of formats that are not read, and that were not converted; they are among the problems.
     strange: files that may hold labels or pictures in a form that is not read.
     """
 
@@ -88,7 +88,7 @@ class Folder:
         return bool(self._named(name).files)
 
     def means_unread(self, name: str) -> bool:
-        """Whether a label of this name, or stem, belongs to a picture that is not read: it is told of already."""
+        """Whether a label of this name, or stem, belongs to a picture that is not read, and was reported already."""
         last = PurePosixPath(*joining.parts(name)[-1:])
         return (_stem(last) if last.name else "") in self._unread_stems
 

@@ -1,4 +1,4 @@
-"""Labels in a form that is not read: what they are, by their content, and what to do. Asked when nothing is read.
+"""Labels in a form that is not read: what they are, recognized by their content, and what to do with them.
 
 Known are LabelMe, CVAT, Label Studio, Supervisely, VGG Image Annotator, VoTT, CreateML, Datumaro, V7, Labelbox,
 BDD100K, dlib, KITTI, DOTA, lines and tables of boxes, TFRecord, and archives.
@@ -68,7 +68,7 @@ _COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
 
 
 def in_words(files: Iterable[Placed]) -> str | None:
-    """The first file of a known form, how many have its ending, and what to do; None where none has a known form."""
+    """The first file of a known form, how many have its ending, and what to do; None if no file has a known form."""
     files = list(files)
     counts = Counter(_ending(file) for file in files)
     looked: Counter[str] = Counter()
@@ -82,12 +82,12 @@ def in_words(files: Iterable[Placed]) -> str | None:
 
 
 def of_ending(ending: str) -> str | None:
-    """What a file of this ending (with its dot) is, and what to do, where the ending tells it."""
+    """What a file with this ending (and its dot) is, and what to do; None if the ending does not tell."""
     return _BY_ENDING.get(ending.lower())
 
 
 def of_line(line: str) -> str | None:
-    """What a line of text is that holds a box in another form, and what to do."""
+    """What a line of text is that holds a box in another form, and what to do; None for other lines."""
     if line.startswith(_POINTER.decode()):
         return "a pointer of Git LFS: `git lfs pull` fetches the file"
     if _COMMAS.fullmatch(line):
@@ -120,7 +120,7 @@ def _form(file: Any) -> str | None:
         if _ending(file) == ".json":
             return _json_form(json.loads(text.decode(content)[0]))
         first = next((line.strip() for line in text.decode(content)[0].splitlines() if line.strip()), "")
-    except (ValueError, RecursionError):  # broken: whoever reads it says so
+    except (ValueError, RecursionError):  # broken, and so of no known form
         return None
     if _ending(file) in _TABLES:
         return f"a table of boxes: {_CONVERT}" if _COLUMNS.search(first) else None

@@ -1,7 +1,7 @@
-"""Several label files of one picture: which of them its format means, and where it means none.
+"""Several label files for one picture: the format decides which one is meant, or they must say the same.
 
-`rank` says where a label lies: 0 where the format looks for it, more elsewhere. Of two files at the best rank neither
-is meant more than the other: they have to say the same.
+The rank of a label file is 0 if the format's tools look for it there, and higher elsewhere. Two files of the best rank
+have equal claims.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ Rank = Callable[[File, File], int]  # of a picture and a label file; 0 is the be
 
 
 class LabelSets:
-    """What is told of all pictures together: each file that is left out, and one problem for each two rival folders."""
+    """The choices for all pictures, and what is reported about them together."""
 
     def __init__(self, rank: Rank) -> None:
         self._rank = rank
@@ -23,7 +23,7 @@ class LabelSets:
         self._rivals: dict[tuple[PurePosixPath, PurePosixPath], list[tuple[File, File]]] = {}
 
     def choose(self, picture: File, candidates: Sequence[File]) -> File:
-        """The label of the picture among these, at least one; those that are left out are told of."""
+        """The label file of the picture among these, of which there is at least one."""
         ordered = sorted(candidates, key=lambda label: (self._rank(picture, label), label.place.parts))
         chosen, best = ordered[0], self._rank(picture, ordered[0])
         for other in ordered[1:]:
@@ -34,10 +34,10 @@ class LabelSets:
         return chosen
 
     def problems(self) -> Iterable[Problem]:
-        """Those of which nobody can tell which is meant, and those that were left out."""
+        """One problem for each two folders with equal claims, and one for each file that was left out."""
         for pairs in self._rivals.values():
             (chosen, other), count = pairs[0], len(pairs)
-            detail = f"and {other.place} are labels of one picture, and differ ({count} such): keep one set of labels"
+            detail = f"{other.place} is a label of the same picture, and differs ({count} such): keep one set of labels"
             yield Problem("label_sets", str(chosen.place), detail)
         for chosen, other in self._left:
             yield Problem("duplicate_annotation", str(other.place), f"of the picture of {chosen.place}; not used")

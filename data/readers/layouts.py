@@ -1,7 +1,8 @@
-"""Boxes whose four numbers mean something else than the format says: told by what they do to all boxes of a data set.
+"""Boxes whose four numbers mean something else than the format says: recognized by all boxes of a data set together.
 
-Two corners read as a corner and sides, or as a centre and sides, run over the edges of their pictures; a corner and
-sides read as two corners are often the wrong way round. One such box is a slip, a third of all is another layout.
+Two corners that are read as a corner and sides, or as a centre and sides, run over the edges of their pictures. A
+corner and sides that are read as two corners are often the wrong way round. One such box is a slip; a third of all
+boxes is another layout.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +11,14 @@ import numpy as np
 
 from data.example import Example, Problem
 
-_LEAST = 10  # boxes, of which fewer tell nothing
+_LEAST = 10  # boxes; fewer are no evidence
 _SHARE = 1 / 3
 
 
-def problems(format_name: str, splits: Mapping[str, Sequence[Example]], told: Iterable[Problem]) -> list[Problem]:
-    """One problem where the boxes, as they were read, look like those of another layout; else none."""
-    kinds = [problem.kind for problem in told]
-    if "other_layout" in kinds:  # told already
+def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported: Iterable[Problem]) -> list[Problem]:
+    """One problem if the boxes, as they were read, look like those of another layout; else none."""
+    kinds = [problem.kind for problem in reported]
+    if "other_layout" in kinds:
         return []
     examples = [example for members in splits.values() for example in members if len(example.boxes)]
     if not examples:

@@ -10,7 +10,7 @@ from data.readers.assemble import Box
 
 
 def box_around(segmentation: object) -> Box | None:
-    """xyxy in pixels; None for what is no segmentation, or holds nothing."""
+    """xyxy in pixels; None for what is no segmentation, or an empty one."""
     if isinstance(segmentation, dict):
         return _around_mask(segmentation)
     if not isinstance(segmentation, list) or not segmentation:
@@ -29,7 +29,7 @@ def box_around(segmentation: object) -> Box | None:
 
 
 def _around_polygon(polygon: object) -> Box | None:
-    """Of [x, y, x, y, ...], or of [[x, y], ...]."""
+    """The box around [x, y, x, y, ...] or [[x, y], ...]."""
     if isinstance(polygon, list) and polygon and all(isinstance(point, list) and len(point) == 2 for point in polygon):
         polygon = [edge for point in polygon for edge in point]
     edges = json_values.numbers(polygon)
@@ -44,13 +44,13 @@ def _around_mask(mask: dict[object, object]) -> Box | None:
         counts = _whole(counts)
     if size is None or len(size) != 2 or not counts:
         return None
-    from faster_coco_eval.core import mask as rle  # half a second, which few data sets need
+    from faster_coco_eval.core import mask as rle  # takes half a second, and few data sets need it
 
     try:
         found = {"size": size, "counts": counts}
         packed = rle.frPyObjects(found, *size) if isinstance(counts, list) else found
         left, top, width, height = (float(edge) for edge in rle.toBbox(packed))
-    except (RuntimeError, TypeError, ValueError, OverflowError):  # what it says of run lengths that are none
+    except (RuntimeError, TypeError, ValueError, OverflowError):  # run lengths that are none
         return None
     return (left, top, left + width, top + height) if width > 0 and height > 0 else None
 

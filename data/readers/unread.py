@@ -1,4 +1,4 @@
-"""Pictures of formats that are not read, such as telephones' HEIC: which ones nobody converted, and what to do."""
+"""Pictures of formats that are not read, such as telephones' HEIC: which ones were not converted, and what to do."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ _WHAT_TO_DO = "convert them to JPEG or PNG"
 
 
 def unconverted(unread: Iterable[Placed], pictures: Iterable[Placed]) -> list[Placed]:
-    """Those that have no picture of their name beside them that is read; by place."""
+    """The unread pictures without a picture of the same name beside them that is read; by place."""
     converted = {picture.place.with_suffix("") for picture in pictures}
     return sorted(
         (file for file in unread if file.place.with_suffix("") not in converted), key=lambda file: file.place.parts
@@ -18,7 +18,7 @@ def unconverted(unread: Iterable[Placed], pictures: Iterable[Placed]) -> list[Pl
 
 
 def problems(unread: Sequence[Placed]) -> list[Problem]:
-    """Each by its name, with the number of its kind."""
+    """One problem for each picture, with the number of those of its format."""
     counts = Counter(file.place.suffix for file in unread)
     detail = "one of {} {} files, which are not read: " + _WHAT_TO_DO
     return [
@@ -28,7 +28,7 @@ def problems(unread: Sequence[Placed]) -> list[Problem]:
 
 
 def in_words(unread: Sequence[Placed]) -> str:
-    """What a folder without any picture that is read holds."""
+    """What a folder holds that has no picture that is read."""
     if not unread:
         return "a folder without pictures"
     counts = Counter(file.place.suffix for file in unread)

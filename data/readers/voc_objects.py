@@ -43,8 +43,8 @@ def parse(file: File, problems: list[Problem]) -> Annotation | None:
         objects = [
             box for number, element in enumerate(annotation.iter("object"), 1) for box in _boxes(element, number)
         ]
-        _refuse_boxes_of_nobody(annotation, objects)
-        _tell_mended(objects, name, problems)
+        _refuse_boxes_outside(annotation, objects)
+        _report_mended(objects, name, problems)
         return Annotation(objects, _size(annotation))
     except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
         problems.append(Problem("broken_annotation", name, f"expected XML, cannot read it: {error}"))
@@ -125,13 +125,13 @@ def _number(found: str, tag: str, place: str) -> float:
         raise ValueError(f"{place}: expected a number in <{tag}>, got '{found[:80]}'") from None
 
 
-def _refuse_boxes_of_nobody(annotation: Element, objects: Sequence[Labelled]) -> None:
+def _refuse_boxes_outside(annotation: Element, objects: Sequence[Labelled]) -> None:
     """An annotation without objects is a picture without any, unless boxes are somewhere else in it."""
     if not objects and any(True for tag in ("bndbox", "xmin", "polygon") for _ in annotation.iter(tag)):
         raise ValueError("expected boxes in <object>, got some outside of any")
 
 
-def _tell_mended(objects: Sequence[Labelled], name: str, problems: list[Problem]) -> None:
+def _report_mended(objects: Sequence[Labelled], name: str, problems: list[Problem]) -> None:
     around = [labelled.place for labelled in objects if labelled.from_mask]
     if around:
         detail = f"{len(around)} of {len(objects)} objects have a polygon alone: the box around it is taken"

@@ -26,7 +26,7 @@ def joins(folder: Folder) -> bool:
 
 
 def undecided(folder: Folder) -> str | None:
-    """Where no picture has a label: two files of which either could be one's, in words; None where there are none."""
+    """Two files of which either could be the label of a picture, in words; None if there are none."""
     for picture in folder.pictures:
         found = _candidates(folder, picture)
         if len(found) > 1:

@@ -1,8 +1,8 @@
-"""The class names of a YOLO or Darknet data set, which may be listed in several files: they have to agree.
+"""The class names of a YOLO or Darknet data set. Several files may list them, and have to agree.
 
 labelImg writes a classes.txt into every folder, each in the order of its own session, and a data.yaml may be older than
-the classes.txt beside it. A label holds a number, and only one of two orders can be meant: that is refused. A list that
-ends earlier than another one, and agrees so far, is none of these.
+the classes.txt beside it. A label holds a number, so two lists of different order contradict each other, and are
+refused. A list that agrees with another one and ends earlier does not contradict it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,12 +27,12 @@ class Names:
 
 
 def highest(splits: Mapping[str, Sequence[Example]]) -> int:
-    """The highest number of a class; -1 where there is no box."""
+    """The highest number of a class; -1 if there is no box."""
     return max((int(e.classes.max(initial=-1)) for found in splits.values() for e in found), default=-1)
 
 
 def find(folder: Folder, config: Config | None, used: Iterable[File], problems: list[Problem]) -> Names:
-    """The names that the settings and lists give, none where there are none; DatasetError where two disagree.
+    """The names that the settings and lists give, none if there are none; DatasetError if two lists contradict.
 
     used: the pictures and labels of the data set.
     """
@@ -60,7 +60,7 @@ def find(folder: Folder, config: Config | None, used: Iterable[File], problems: 
 def _lists(folder: Folder, config: Config, used: Iterable[File]) -> list[tuple[File, tuple[str, ...]]]:
     """(file, names) of the settings and of every list in a folder on the way to a picture or label.
 
-    Of the vague ones only where nothing better is there, and none that has numbers for names.
+    A vague one counts only if there is no better one, and a list of numbers for names does not count.
     """
     homes = {home for folder_of in {file.place.parent for file in used} for home in (folder_of, *folder_of.parents)}
     homes.add(config.source.place.parent)
@@ -75,7 +75,7 @@ def _lists(folder: Folder, config: Config, used: Iterable[File]) -> list[tuple[F
 
 
 def _names_in(folder: Folder, file: File) -> tuple[str, ...]:
-    """None where the file, which is not the one that is read, makes no sense."""
+    """The names in a file beside the settings; none if it makes no sense."""
     try:
         return yolo_config.read(folder, file, []).class_names
     except DatasetError:
@@ -98,6 +98,6 @@ def _refuse_other_order(folder: Folder, one: tuple[File, tuple[str, ...]], other
         if text.plain(first) != text.plain(second):
             raise DatasetError(
                 f"{folder.root}: expected one list of classes, got two that disagree: class {number} is '{first}' in "
-                f"{one[0].place} and '{second}' in {other[0].place}: keep the one that the labels follow, and "
-                "number the labels anew where each is right for some"
+                f"{one[0].place} and '{second}' in {other[0].place}: keep one list, and renumber the labels "
+                "that follow the other"
             )

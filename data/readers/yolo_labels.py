@@ -28,8 +28,8 @@ _REACH = 0.75  # of a box's sides, from its centre: keypoints may lie somewhat o
 class Form:
     """What the lines of a data set may hold.
 
-    num_classes: None when nobody says how many there are; any number is one then. pose: (keypoints, numbers of each),
-    where the lines have them.
+    num_classes: None if it is not known; any number is a class then. pose: (keypoints, numbers of each); None if the
+    lines have no keypoints.
     """
 
     num_classes: int | None = None
@@ -37,7 +37,7 @@ class Form:
 
     @property
     def pose_columns(self) -> int:
-        """Of a line with keypoints; 0 where there are none."""
+        """Of a line with keypoints; 0 if there are none."""
         return _BOX + self.pose[0] * self.pose[1] if self.pose else 0
 
 
@@ -74,7 +74,7 @@ def read(file: File, frame: Frame, form: Form, problems: list[Problem]) -> list[
 
 
 def looks_like_labels(file: File, *, or_empty: bool = False) -> bool:
-    """Whether the first line is a box (or a polygon), or the file is empty where that counts."""
+    """Whether the first line is a box (or a polygon); an empty file counts if or_empty."""
     for row in _rows(file):
         return row is not None and len(row) >= _BOX and max(map(abs, row)) < 1e6
     return or_empty
@@ -119,10 +119,10 @@ def parse(line: str, form: Form, frame: Frame, where: Problem, problems: list[Pr
 
 
 def pose_of(files: Iterable[File]) -> tuple[int, int] | None:
-    """(keypoints, numbers of each) where every line of all files is a box with as many keypoints on it; else None.
+    """(keypoints, numbers of each) if every line of all files is a box with as many keypoints on it; else None.
 
-    A polygon's numbers could be as many: a third number that is 0, 1 or 2 throughout, or points that all lie on the
-    box, tell the difference.
+    A polygon may have as many numbers. It is told from a pose by the third number of each keypoint, which is 0, 1 or 2
+    in all lines, and by the keypoints, which all lie on their box.
     """
     columns: int | None = None
     possible = {3, 2}
@@ -172,7 +172,7 @@ def _is_pose(numbers: Sequence[float], each: int) -> bool:
 
 
 def _look_like_pixels(shares: Sequence[float], *, is_polygon: bool) -> bool:
-    """Not of a box that is only too far out: a box in pixels has sides of a pixel or more."""
+    """A box in pixels has sides of a pixel or more, unlike a box that only lies too far out."""
     return 2 < max(shares) < math.inf and (is_polygon or min(shares[2:]) >= 1)
 
 

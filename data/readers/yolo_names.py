@@ -14,7 +14,7 @@ _NUMBERED = re.compile(r"\s*(\d+)(?:\s*[:,;=]\s*|\s+)(\S.*)")
 def from_yaml(names: object, count: int | None, source: File) -> tuple[str, ...]:
     """A list of names, a mapping of number to name or name to number, or all names as one text.
 
-    count: how many there are, where the file says it.
+    count: how many there are; None if the file does not say it.
     """
     if isinstance(names, str):
         names = _in_text(names, count)
@@ -33,7 +33,7 @@ def from_yaml(names: object, count: int | None, source: File) -> tuple[str, ...]
 
 
 def _in_text(names: str, count: int | None) -> object:
-    """The names that a text lists; the text itself where it cannot be told which they are."""
+    """The names that a text lists; the text itself if it is uncertain which they are."""
     inside = names.strip().removeprefix("[").removesuffix("]")
     for parts in (inside.split(","), inside.split()):
         found = [part.strip().strip("'\"") for part in parts]

@@ -46,7 +46,7 @@ def test_two_known_places_that_differ_are_refused_by_both_names(make: Callable[.
     root = make(("labels", ONE), ("images", OTHER))
     with pytest.raises(DatasetError) as caught:
         read.load(root)
-    assert "labels of one picture, and differ (6 such): keep one set of labels" in str(caught.value)
+    assert "is a label of the same picture, and differs (6 such): keep one set of labels" in str(caught.value)
     assert "labels/a.txt" in str(caught.value)
     assert "images/a.txt" in str(caught.value)
     assert "label_sets" in [p.kind for p in check.check(root).problems]
@@ -94,7 +94,7 @@ def test_voc_annotations_in_two_unknown_places(tmp_path: Path, make_voc: Make, x
     root = voc(tmp_path, make_voc, xml, ("one", 5), ("two", 2))
     with pytest.raises(DatasetError) as caught:
         read.load(root)
-    assert "one/a.xml: and two/a.xml are labels of one picture, and differ (4 such)" in str(caught.value)
+    assert "one/a.xml: two/a.xml is a label of the same picture, and differs (4 such)" in str(caught.value)
 
 
 def test_two_formats_are_both_named(make: Callable[..., Path], xml: Callable[..., str]) -> None:
