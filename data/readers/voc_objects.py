@@ -40,10 +40,9 @@ def parse(file: File, problems: list[Problem]) -> Annotation | None:
         for element in annotation.iter():
             if isinstance(element.tag, str):  # comments have none
                 element.tag = element.tag.rpartition("}")[2].lower()
-        objects = [
-            box for number, element in enumerate(annotation.iter("object"), 1) for box in _boxes(element, number)
-        ]
-        _refuse_boxes_outside(annotation, objects)
+        elements = enumerate(annotation.iter("object"), start=1)
+        objects = [box for number, element in elements if not _is_deleted(element) for box in _boxes(element, number)]
+        _refuse_boxes_outside(annotation)
         _report_mended(objects, name, problems)
         return Annotation(objects, _size(annotation))
     except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
@@ -77,6 +76,11 @@ def _decode(content: bytes) -> tuple[str, str]:
         with suppress(LookupError, UnicodeDecodeError):
             return content.decode(declared[2]), declared[2]
     return text.decode(content)
+
+
+def _is_deleted(element: Element) -> bool:
+    """LabelMe's web tool keeps objects that were deleted."""
+    return (element.findtext("deleted") or "").strip() == "1"
 
 
 def _boxes(element: Element, number: int) -> list[Labelled]:
@@ -125,9 +129,11 @@ def _number(found: str, tag: str, place: str) -> float:
         raise ValueError(f"{place}: expected a number in <{tag}>, got '{found[:80]}'") from None
 
 
-def _refuse_boxes_outside(annotation: Element, objects: Sequence[Labelled]) -> None:
+def _refuse_boxes_outside(annotation: Element) -> None:
     """An annotation without objects is a picture without any, unless boxes are somewhere else in it."""
-    if not objects and any(True for tag in ("bndbox", "xmin", "polygon") for _ in annotation.iter(tag)):
+    if annotation.find("object") is None and any(
+        True for tag in ("bndbox", "xmin", "polygon") for _ in annotation.iter(tag)
+    ):
         raise ValueError("expected boxes in <object>, got some outside of any")
 
 

@@ -48,10 +48,12 @@ def find(folder: Folder, config: Config | None, used: Iterable[File], problems: 
         return Names(numbered, count)
     longest = max(lists, key=lambda each: len(each[1]))  # the first of equals
     first = next((names for source, names in lists if source == config.source), longest[1])
-    if not config.class_names and config.count not in (None, len(longest[1])):
+    count = config.count or len(config.class_names)
+    is_nameless = yolo_config.is_settings(config.source) and all(source != config.source for source, _ in lists)
+    if is_nameless and count not in (0, len(longest[1])):
         raise DatasetError(
-            f"{config.source.path}: expected as many classes as {longest[0].place} names, {len(longest[1])}, got "
-            f"{config.count}",
+            f"{config.source.path}: expected as many classes as {longest[0].place} names, {len(longest[1])}, "
+            f"got {count}",
             tuple(problems),
         )
     return Names((*first, *longest[1][len(first) :]), len(first))

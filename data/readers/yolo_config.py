@@ -78,6 +78,11 @@ def is_config(file: File) -> bool:
     return rank(file) is not None
 
 
+def is_settings(file: File) -> bool:
+    """Whether this file says more than the names of classes."""
+    return rank(file) in (0, 1, 2)
+
+
 def rank(file: File) -> int | None:
     """Which of the files in one folder describes it best; None for one that does not."""
     if file.place.name in YAML_NAMES:

@@ -61,6 +61,15 @@ def test_beside_the_pictures_a_namespace_is_read_too(
     assert sum(len(e.boxes) for found in dataset.splits.values() for e in found) == 4
 
 
+@pytest.mark.parametrize("deleted", ["1", " 1 "])
+def test_deleted_objects_are_none(tmp_path: Path, make_voc: Make, deleted: str) -> None:
+    gone = f"<object><name>owl</name><deleted>{deleted}</deleted>{SECOND}</object>"
+    plain = f"<object><name>dog</name><deleted>0</deleted>{BOX}</object>"
+    assert first(tmp_path, make_voc, f"<annotation>{gone}{plain}</annotation>") == ([("dog", EDGES)], [])
+    alone = first(tmp_path / "alone", make_voc, f"<annotation>{gone}</annotation>")
+    assert alone == ([], [])
+
+
 def test_each_box_of_an_object_is_one(tmp_path: Path, make_voc: Make) -> None:
     text = f"<annotation><object><name>dog</name>{BOX}{SECOND}</object></annotation>"
     boxes, problems = first(tmp_path, make_voc, text)

@@ -99,8 +99,9 @@ def test_settings_without_names_take_those_of_a_list(make: Callable[..., Path]) 
 
 
 def test_settings_without_names_and_a_list_of_another_length(make: Callable[..., Path]) -> None:
-    with pytest.raises(DatasetError, match=r"data\.yaml: expected as many classes as classes\.txt names, 2, got 3"):
-        read.load(make({"data.yaml": "nc: 3\n", "classes.txt": "cat\ndog\n"}))
+    for settings in ("nc: 3\n", "names: ['0', '1', '2']\n"):
+        with pytest.raises(DatasetError, match=r"data\.yaml: expected as many classes as classes\.txt names, 2, got 3"):
+            read.load(make({"data.yaml": settings, "classes.txt": "cat\ndog\n"}))
 
 
 @pytest.mark.parametrize(
