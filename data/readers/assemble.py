@@ -65,31 +65,6 @@ def in_frame(
     ]
 
 
-def look_relative(found: Sequence[Labelled]) -> bool:
-    """Whether a tenth or more of a label file's boxes are shares of the picture, from 0 to 1, and no pixels.
-
-    One alone among many is a sliver of an object in the picture's corner.
-    """
-    return 10 * sum(map(_is_relative, found)) >= max(1, len(found))
-
-
-def in_pixels(found: Sequence[Labelled], frame: Frame, name: str, problems: list[Problem]) -> Sequence[Labelled]:
-    """The boxes but for those in shares of the picture, which join the problems."""
-    for labelled in filter(_is_relative, found):
-        what = f"expected pixels, got the edges {_spell(labelled.box)}, which look like shares of the picture (0 to 1)"
-        do = f"multiply x by its width ({frame.width}), y by its height ({frame.height}), or export pixels"
-        problems.append(Problem("relative_box", name, f"{labelled.place}: {what}: {do}"))
-    return [labelled for labelled in found if not _is_relative(labelled)]
-
-
-def _is_relative(labelled: Labelled) -> bool:
-    """Within one pixel, or a hundredth more at each side, with an area, and no whole numbers."""
-    left, top, right, bottom = labelled.box
-    if not (-0.01 <= left < right <= 1.01 and -0.01 <= top < bottom <= 1.01):
-        return False
-    return not all(edge.is_integer() for edge in labelled.box)
-
-
 def usable_boxes(found: Iterable[Labelled], frame: Frame, name: str, problems: list[Problem]) -> list[Labelled]:
     """The boxes of one picture as they can be trained on; what was mended or dropped joins the problems."""
     kept: dict[tuple[object, ...], Labelled] = {}
@@ -118,24 +93,24 @@ def usable_box(box: Box, width: int, height: int, where: Problem, problems: list
         problems.append(Problem(kind, where.file, f"{where.detail}: {what}"))
 
     if not all(math.isfinite(value) for value in box):
-        report("malformed_box", f"expected numbers, got {_spell(box)}; skipped")
+        report("malformed_box", f"expected numbers, got {spell(box)}; skipped")
         return None
     left, top, right, bottom = box
     if left == right or top == bottom:
-        report("zero_area_box", f"no area in {_spell(box)}; skipped")
+        report("zero_area_box", f"no area in {spell(box)}; skipped")
         return None
     if right < left or bottom < top:
-        report("inverted_box", f"corners of {_spell(box)} exchanged")
+        report("inverted_box", f"corners of {spell(box)} exchanged")
         left, top, right, bottom = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
     cut = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
-        report("box_outside_picture", f"{_spell(box)} lies outside {width}x{height}; skipped")
+        report("box_outside_picture", f"{spell(box)} lies outside {width}x{height}; skipped")
         return None
     if max(abs(before - after) for before, after in zip((left, top, right, bottom), cut, strict=True)) > 1:
-        report("clipped_box", f"{_spell(box)} cut to the picture, {width}x{height}")
+        report("clipped_box", f"{spell(box)} cut to the picture, {width}x{height}")
     # Corners are kept as float32, in which a sliver of a box may have no area.
     if np.float32(cut[0]) == np.float32(cut[2]) or np.float32(cut[1]) == np.float32(cut[3]):
-        report("zero_area_box", f"no area in {_spell(box)}; skipped")
+        report("zero_area_box", f"no area in {spell(box)}; skipped")
         return None
     return cut
 
@@ -223,5 +198,6 @@ def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Seq
     return total.hexdigest()
 
 
-def _spell(box: Box) -> str:
+def spell(box: Box) -> str:
+    """The four edges, as problems show them."""
     return "[" + ", ".join(f"{value:g}" for value in box) + "]"

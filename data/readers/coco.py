@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from data.example import Dataset, DatasetError, Example, Problem
-from data.readers import assemble, coco_file, coco_sets, ownership
+from data.readers import assemble, coco_documents, coco_file, coco_sets, ownership, units
 from data.readers.assemble import Labelled
 from data.readers.coco_file import Picture
 from data.readers.folder import File, Folder
@@ -26,7 +26,7 @@ def joins(folder: Folder) -> bool:
     """Whether one of the JSON files with boxes names one of the pictures."""
     for file in folder.of_kind(".json"):
         try:
-            content = coco_file.load(folder, file).content
+            content = coco_documents.load(folder, file).content
         except ValueError:
             continue
         if content is not None and _names_a_picture(folder, file, content):
@@ -38,7 +38,7 @@ def instead(folder: Folder) -> str | None:
     """The first JSON file of COCO's form that has no boxes, and what it has; None if there is none."""
     for file in folder.of_kind(".json"):
         with suppress(ValueError):
-            other = coco_file.load(folder, file).other
+            other = coco_documents.load(folder, file).other
             if other:
                 return f"{file.place}: {other}"
     return None
@@ -56,7 +56,7 @@ def read(folder: Folder) -> Dataset:
         for name in names.values():
             numbers.setdefault(name, len(numbers))
         pictures = coco_file.pictures(content, file, names, problems)
-        if assemble.look_relative([labelled for picture in pictures for labelled in picture.boxes]):
+        if units.look_relative([labelled for picture in pictures for labelled in picture.boxes]):
             relative.add(file.place)
         _join(folder, file, pictures, found, problems)
     if not found:
@@ -77,7 +77,7 @@ def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[File, dict
     with_boxes = []
     for file in folder.of_kind(".json"):
         try:
-            document = coco_file.load(folder, file)
+            document = coco_documents.load(folder, file)
         except ValueError as error:
             detail = f"expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
             problems.append(Problem("broken_annotation", str(file.place), detail))
@@ -158,7 +158,7 @@ def _examples(
             name = f"{file.place}: {entry.file_name}"
             drawn: Sequence[Labelled] = entry.boxes
             if file.place in relative:
-                drawn = assemble.in_pixels(drawn, frame, str(file.place), problems)
+                drawn = units.in_pixels(drawn, frame, str(file.place), problems)
             labelled += assemble.in_frame(drawn, entry.size, frame, name, problems)
         boxes = assemble.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
         classes = [numbers[str(each.class_key)] for each in boxes]

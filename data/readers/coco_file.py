@@ -5,7 +5,6 @@ annotation. A box that stands for a crowd (iscrowd) is no object to learn. A seg
 has no bbox, or one without area: the box around its polygons or its mask.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
@@ -14,19 +13,8 @@ from typing import Any
 from data.example import DatasetError, Problem
 from data.readers import json_values, masks, text
 from data.readers.assemble import Labelled
-from data.readers.folder import File, Folder
+from data.readers.folder import File
 from data.readers.json_values import Key
-
-MAX_BYTES = 1 << 30  # COCO's own train2017 has 0.45 GB
-
-# A key of annotations that have no box -> what they are.
-_OTHERS = {
-    "caption": "captions of pictures",
-    "segments_info": "panoptic segmentation",
-    "keypoints": "keypoints without boxes",
-    "category_id": "classes of whole pictures",
-}
-_RESULTS = "results of a detector, not labels"
 
 
 @dataclass(frozen=True)
@@ -36,53 +24,6 @@ class Picture:
     file_name: str
     size: tuple[int, int] | None
     boxes: list[Labelled]
-
-
-@dataclass(frozen=True)
-class Document:
-    """A JSON file. content: the detection data that it holds in COCO's form, or None.
-
-    other: what it is instead, in words, where its form is COCO's too; else None.
-    """
-
-    content: dict[str, Any] | None
-    other: str | None = None
-
-
-def load(folder: Folder, file: File) -> Document:
-    """The document, parsed once. ValueError when it is broken."""
-    if file.path not in folder.documents:
-        folder.documents[file.path] = _parse(file)
-    document: Document = folder.documents[file.path]
-    return document
-
-
-def _parse(file: File) -> Document:
-    content = text.read_bytes(file.path, MAX_BYTES)
-    wide = b"\0" in content[:4]  # UTF-16 and UTF-32 have zeros in between
-    if not wide and b'"images"' not in content and b'"image_id"' not in content:
-        return Document(None)
-    try:
-        document = json.loads(content)
-    except UnicodeDecodeError:
-        document = json.loads(text.decode(content)[0])
-    except RecursionError as error:
-        raise ValueError("expected COCO's JSON, got brackets nested too deep") from error
-    if isinstance(document, list):
-        return Document(None, _RESULTS if any(_has(each, "bbox", "segmentation") for each in document) else None)
-    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
-        return Document(None)
-    annotations = document.get("annotations")
-    if not isinstance(annotations, list):
-        pictures = any(_has(image, "file_name") for image in document["images"])
-        return Document(None, "pictures without annotations" if pictures else None)
-    if not annotations or any(_has(each, "bbox", "segmentation") for each in annotations):
-        return Document(document)
-    return Document(None, next((what for key, what in _OTHERS.items() if any(_has(a, key) for a in annotations)), None))
-
-
-def _has(value: object, *keys: str) -> bool:
-    return isinstance(value, dict) and any(key in value for key in keys)
 
 
 def class_names(

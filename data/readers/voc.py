@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
-from data.readers import assemble, ownership, voc_lists, voc_objects
+from data.readers import assemble, ownership, units, voc_lists, voc_objects
 from data.readers.assemble import Labelled
 from data.readers.folder import File, Folder
 from data.readers.label_sets import LabelSets
@@ -145,8 +145,8 @@ def _read_split(
         if frame and annotation:
             name = str(file.place)
             objects = annotation.objects
-            if assemble.look_relative(objects):
-                objects = assemble.in_pixels(objects, frame, name, problems)
+            if units.look_relative(objects):
+                objects = units.in_pixels(objects, frame, name, problems)
             objects = assemble.in_frame(objects, annotation.size, frame, name, problems)
             usable.append((picture, frame, assemble.usable_boxes(objects, frame, name, problems)))
     return usable

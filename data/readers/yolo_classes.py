@@ -60,7 +60,7 @@ def find(folder: Folder, config: Config | None, used: Iterable[File], problems: 
 
 
 def _lists(folder: Folder, config: Config, used: Iterable[File]) -> list[tuple[File, tuple[str, ...]]]:
-    """(file, names) of the settings and of every list in a folder on the way to a picture or label.
+    """(file, names) of the settings and of every list in a folder on the way to a picture or label; equal lists once.
 
     A vague one counts only if there is no better one, and a list of numbers for names does not count.
     """
@@ -70,7 +70,10 @@ def _lists(folder: Folder, config: Config, used: Iterable[File]) -> list[tuple[F
     for file in folder.others:
         if file.place.parent in homes and yolo_config.is_config(file) and file != config.source:
             found.append((file, _names_in(folder, file)))
-    named = [(file, names) for file, names in found if names and not _are_numbers(names)]
+    first_of: dict[tuple[str, ...], File] = {}
+    for file, names in found:
+        first_of.setdefault(names, file)
+    named = [(file, names) for names, file in first_of.items() if names and not _are_numbers(names)]
     ranks = [yolo_config.rank(file) for file, _ in named]
     vague_too = all(rank == yolo_config.VAGUE for rank in ranks)
     return [each for each, rank in zip(named, ranks, strict=True) if vague_too or rank != yolo_config.VAGUE]
