@@ -26,8 +26,9 @@ def during(work: Callable[[], Result]) -> tuple[Result, str]:
     """
     with _ONE_AT_A_TIME:
         try:
-            before, caught = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115 (closed below, after it was read)
-        except OSError:  # the descriptor is closed, or no disk takes the file
+            caught = tempfile.TemporaryFile()  # noqa: SIM115 (closed below, after it was read)
+            before = os.dup(2)
+        except OSError:  # no disk takes the file, or the descriptor is closed
             return work(), ""
         os.dup2(caught.fileno(), 2)
         try:

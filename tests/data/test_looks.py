@@ -216,3 +216,15 @@ def test_a_data_set_of_pointers_says_so(tmp_path: Path, make_yolo: Make) -> None
         DatasetError, match=r"nothing usable.*: 4 x broken_picture, .* pointer of Git LFS \(`git lfs pull"
     ):
         read.load(root)
+
+
+def test_a_full_disk_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def refused() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("data.decoder_messages.tempfile.TemporaryFile", refused)
+    before = len(list(Path("/dev/fd").iterdir()))
+    assert decoder_messages.during(lambda: 7) == (7, "")
+    assert len(list(Path("/dev/fd").iterdir())) == before  # none is left open
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
