@@ -4,11 +4,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data import splits
+from data import looks, splits
 from data.example import SPLITS, Dataset, DatasetError, Problem
 from data.problems import FATAL
-from data.readers import coco, voc, yolo
-from data.readers import folder as folders
+from data.readers import assemble, coco, foreign, voc, walking, yolo
 from data.readers.folder import Folder
 
 
@@ -32,7 +31,7 @@ READERS: Mapping[str, Reader] = {
 
 def detect(root: Path) -> str:
     """The format of the data set in this folder: "coco", "voc" or "yolo"."""
-    return _detect(folders.walk(root))
+    return _detect(walking.walk(root))
 
 
 def load(root: Path, format: str | None = None, *, split_seed: int = 0, strict: bool = True) -> Dataset:
@@ -60,7 +59,7 @@ def load_as_it_is(
     """
     if format is not None and format not in READERS:
         raise DatasetError(f"format: expected one of {sorted(READERS)}, got '{format}'")
-    folder = folders.walk(root)
+    folder = walking.walk(root)
     try:
         dataset = READERS[format or _detect(folder)].read(folder, needed)
     except DatasetError as error:
@@ -69,7 +68,16 @@ def load_as_it_is(
         raise
     if strict:
         _refuse_broken(root, dataset.problems)
-    return dataset
+    return _without_damaged(dataset)
+
+
+def _without_damaged(dataset: Dataset) -> Dataset:
+    """The data set without the pictures that cannot be decoded: found now, and not by every trial."""
+    sound, found = looks.sound(dataset)
+    problems = (*dataset.problems, *found, *assemble.similar_names(dataset.class_names))
+    if all(len(sound[split]) == len(members) for split, members in dataset.splits.items()):
+        return replace(dataset, splits=sound, problems=problems)
+    return assemble.finish(dataset.root, dataset.format, dataset.class_names, sound, problems, dataset.unread_splits)
 
 
 def load_split(root: Path, split: str, format: str | None = None, *, split_seed: int = 0) -> Dataset:
@@ -79,7 +87,7 @@ def load_split(root: Path, split: str, format: str | None = None, *, split_seed:
     has too few pictures to be cut. DatasetError if there is neither the split nor a train to cut it from.
     """
     dataset = load_as_it_is(root, format, strict=False, needed=(split,))
-    own = (*dataset.splits, *dataset.unread)
+    own = (*dataset.splits, *dataset.unread_splits)
     if split != "train" and split in own:
         return dataset
     if "train" not in own:
@@ -103,9 +111,11 @@ def _detect(folder: Folder) -> str:
     if found:
         return found[0]
     counts = ", ".join(f"{len(folder.of_kind(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
+    known = coco.instead(folder) or foreign.in_words([*folder.others, *folder.strange])
     raise DatasetError(
         f"{folder.root}: expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt "
-        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files",
+        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files"
+        + (f"; there is {known}" if known else ""),
         folder.problems,
     )
 

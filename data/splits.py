@@ -63,7 +63,7 @@ def can_cut(dataset: Dataset) -> bool:
 
 
 def _missing(dataset: Dataset) -> list[str]:
-    return [split for split in ("test", "val") if split not in dataset.splits and split not in dataset.unread]
+    return [split for split in ("test", "val") if split not in dataset.splits and split not in dataset.unread_splits]
 
 
 def _cut(train: Sequence[Example], counts: dict[str, int], seed: int) -> tuple[dict[str, list[int]], str]:

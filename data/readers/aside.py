@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 from data.example import Problem
 from data.readers import derived, joining, name_forms, same_pictures
-from data.readers.folder import File, Folder
-from data.readers.pairing import Pairs
+from data.readers.claims import Pairs
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.split_names import compatible
 
 _COMPARE_AT_MOST = 100  # folders, by what their pictures show

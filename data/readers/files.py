@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+LIST_SUFFIXES = (".txt", ".list", ".lst")  # of a list of pictures
+
 
 @dataclass(frozen=True)
 class File:

@@ -6,9 +6,10 @@ from pathlib import PurePosixPath
 
 from data.example import DatasetError, Problem
 from data.readers import derived
-from data.readers.folder import File, Folder
+from data.readers.claims import Pairs
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.name_forms import Likeliest
-from data.readers.pairing import Pairs
 
 
 def name_labels(
@@ -39,7 +40,7 @@ def name_labels(
             picture = pairs.second[label.place].place
             detail = f"of the picture {picture}, which has {pairs.label_of[picture].place}; not used"
             problems.append(Problem("duplicate_annotation", str(label.place), detail))
-        else:
+        elif not folder.means_unread(label.place.stem):
             near = partners.to(label.place.stem)
             detail = f"no picture '{label.place.stem}'{likeliest(near)}; skipped"
             problems.append(Problem("missing_picture", str(label.place), detail))

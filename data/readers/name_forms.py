@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
-from data.pictures import SUFFIXES
+from data.pictures import OTHER_SUFFIXES, SUFFIXES
 from data.readers.joining import composed, parts
 
-_ENDINGS = SUFFIXES | {".xml", ".json", ".txt"}
+_ENDINGS = SUFFIXES | OTHER_SUFFIXES | {".xml", ".json", ".txt"}
 _HEXADECIMAL = re.compile(r"(?:\d+-)?([0-9a-f]{8})(?:-|__)(?=.)")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-|_+)(?=.)")
 _DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")

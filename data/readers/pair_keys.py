@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from data.readers import derived, joining, name_forms
-from data.readers.folder import File
+from data.readers.files import File
 
 FolderKey = tuple[str, ...] | None  # None: a file in this folder has no such counterpart
 
-_COUNTERPARTS = (("images", "labels"), ("jpegimages", "annotations"))
+_PICTURES = ("images", "jpegimages")  # the formats' names for the folder of pictures, in lower case
 
 
 def stem(file: File) -> str:
@@ -43,11 +43,12 @@ def parallel(file: File) -> FolderKey:
     return ("...", *derived.parallel(file.place.parent))
 
 
-def counterpart(picture: File) -> FolderKey:
-    """The folder where the format has the picture's label: labels for the last images, Annotations for JPEGImages."""
-    parts = [part.lower() for part in picture.place.parent.parts]
-    for own, other in _COUNTERPARTS:
-        if own in parts:
-            parts[len(parts) - 1 - parts[::-1].index(own)] = other
-            return tuple(parts)
-    return None
+def counterpart(home: str) -> Callable[[File], FolderKey]:
+    """Of a picture, the folder where its format has the label: `home` in place of the last images, or JPEGImages."""
+
+    def of(picture: File) -> FolderKey:
+        parts = [part.lower() for part in picture.place.parent.parts]
+        last = max((at for at, part in enumerate(parts) if part in _PICTURES), default=None)
+        return None if last is None else (*parts[:last], home, *parts[last + 1 :])
+
+    return of

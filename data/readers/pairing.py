@@ -1,62 +1,23 @@
 """Which label file belongs to which picture: a label to exactly one, and a picture has one label at most.
 
-A label looks for its picture where its kind has it (`labels` for `images`, `Annotations` for `JPEGImages`), beside
+A label looks for its picture where its format has it (`labels` for `images`, `Annotations` for `JPEGImages`), beside
 itself, in a folder of the same name but for words such as images and labels, and then anywhere. Its stem counts first,
 then what tools make of a stem (name_forms.py), what it says inside, and its name without a tool's marks. What fits
-several alike is joined to none. Masks, drawn predictions and the like have the names of pictures: they come last.
+several alike is joined to none, unless all labels say the same. Masks, drawn predictions and the like have the names of
+pictures: they come last.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from data.readers import derived, joining, name_forms, pair_keys
-from data.readers.folder import File, Folder
+from data.readers.claims import Claims, LabelFormat, Pairs, Place
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.joining import Namesakes
 from data.readers.split_names import compatible, split_of
 
-Place = PurePosixPath
 
-
-@dataclass
-class Pairs:
-    """label_of: a picture's place -> its label. picture_of: a label's place -> its picture.
-
-    ties: the place of a label, or of a picture -> the pictures, or labels, that fit it alike. second: the place of a
-    label that is left over -> the picture that it fits, and that has another label. guessed: the places of labels that
-    were joined without a tool's marks. late: the places of pictures that were made from others, by their folders'
-    names. outputs: label files that a detector wrote; not used.
-    """
-
-    label_of: dict[Place, File] = field(default_factory=dict)
-    picture_of: dict[Place, File] = field(default_factory=dict)
-    ties: dict[Place, Sequence[File]] = field(default_factory=dict)
-    second: dict[Place, File] = field(default_factory=dict)
-    guessed: set[Place] = field(default_factory=set)
-    late: set[Place] = field(default_factory=set)
-    outputs: tuple[File, ...] = ()
-
-    def is_labelled(self, picture: File) -> bool:
-        """Whether the picture has a label."""
-        return picture.place in self.label_of
-
-    def is_open(self, label: File) -> bool:
-        """Whether it is still to be decided what becomes of the label."""
-        return not any(label.place in settled for settled in (self.picture_of, self.ties, self.second))
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the content of label files says, read only where their names leave it open.
-
-    picture_name: the name of its picture, or None. is_label: whether the file holds labels at all.
-    """
-
-    picture_name: Callable[[File], str | None] = lambda _: None
-    is_label: Callable[[File], bool] = lambda _: True
-
-
-def pair(folder: Folder, labels: Sequence[File], words: Words, first: Iterable[Place] = ()) -> Pairs:
+def pair(folder: Folder, labels: Sequence[File], form: LabelFormat, first: Iterable[Place] = ()) -> Pairs:
     """The pairs among these label files and the folder's pictures. first: pictures that come before all others."""
     if not labels:
         return Pairs()
@@ -64,19 +25,21 @@ def pair(folder: Folder, labels: Sequence[File], words: Words, first: Iterable[P
     if outputs:
         left_out = {label.place for label in outputs}
         own = [label for label in labels if label.place not in left_out]
-        pairs = _Join(folder, own, words, frozenset(first)).pairs
+        pairs = _Join(folder, own, form, frozenset(first)).pairs
         if pairs.label_of:
             pairs.outputs = outputs
             return pairs
-    return _Join(folder, labels, words, frozenset(first)).pairs
+    return _Join(folder, labels, form, frozenset(first)).pairs
 
 
 class _Join:
     """pairs: the outcome."""
 
-    def __init__(self, folder: Folder, labels: Sequence[File], words: Words, first: frozenset[Place]) -> None:
-        self._folder, self._labels, self._words = folder, labels, words
-        self.pairs = Pairs(late=_late(folder.pictures, labels))
+    def __init__(self, folder: Folder, labels: Sequence[File], form: LabelFormat, first: frozenset[Place]) -> None:
+        self._folder, self._labels, self._format = folder, labels, form
+        self._counterpart = pair_keys.counterpart(form.home)
+        self.pairs = Pairs(late=self._late())
+        self._claims = Claims(folder, form, self.pairs)
         own = [picture for picture in folder.pictures if picture.place not in self.pairs.late]
         names = {pair_keys.spelled(picture) for picture in own}
         late = [picture for picture in folder.pictures if picture.place in self.pairs.late]
@@ -88,6 +51,23 @@ class _Join:
             [picture for picture in late if pair_keys.spelled(picture) not in names],
         ):
             self._join(pictures)
+
+    def _late(self) -> set[Place]:
+        """Pictures in folders called as those of labels, outputs or masks; but for folders of masks with own labels."""
+        near = {
+            (key(label), pair_keys.stem(label))
+            for label in self._labels
+            for key in (pair_keys.folder, pair_keys.parallel)
+        }
+        where = (self._counterpart, pair_keys.folder, pair_keys.parallel)
+
+        def has_own(picture: File) -> bool:
+            return any((key(picture), pair_keys.stem(picture)) in near for key in where)
+
+        found = [picture for picture in self._folder.pictures if derived.is_derived(picture.place.parent)]
+        made = [p for p in found if not (derived.is_output(p.place.parent) or derived.is_of_labels(p.place.parent))]
+        own = {picture.place.parent for picture in made if has_own(picture)}
+        return {picture.place for picture in found} - {picture.place for picture in made if picture.place.parent in own}
 
     def _join(self, pictures: Sequence[File]) -> None:
         """Looks among these pictures for those of the labels that are still open."""
@@ -111,11 +91,11 @@ class _Join:
         return [label for label in labels if self.pairs.is_open(label)]
 
     def _join_near(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
-        """Labels and pictures of one spelling, by where their kind has them: counterpart, own folder, parallel one."""
-        for label_folder, picture_folder in (
-            (pair_keys.folder, pair_keys.counterpart),
-            (pair_keys.folder, pair_keys.folder),
-            (pair_keys.parallel, pair_keys.parallel),
+        """Labels and pictures of one spelling, where their format has them, or in one folder, or in parallel ones."""
+        for label_folder, picture_folder, known_place in (
+            (pair_keys.folder, self._counterpart, True),
+            (pair_keys.folder, pair_keys.folder, True),
+            (pair_keys.parallel, pair_keys.parallel, False),
         ):
             for label_name, picture_name in pair_keys.NAMES:
                 still_open = self._open(labels)
@@ -124,11 +104,7 @@ class _Join:
                 there = joining.grouped(((picture_folder(p), picture_name(p)), p) for p in pictures)
                 for key, same in joining.grouped(((label_folder(x), label_name(x)), x) for x in still_open).items():
                     if key in there and key[0] is not None:
-                        picture = self._one_of(there[key], same)
-                        if picture is None:
-                            self._tie(same, there[key])
-                        else:
-                            self._give(picture, same)
+                        self._claims.settle(same, there[key], known_place=known_place)
 
     def _join_anywhere(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
         """Labels and pictures of one spelling, wherever they lie, unless their folders contradict each other."""
@@ -145,7 +121,7 @@ class _Join:
 
     def _said(self, label: File, places: Set[Place]) -> Sequence[File]:
         """The picture that the label names in its content, where it is one of these."""
-        name = self._words.picture_name(label)
+        name = self._format.picture_name(label)
         picture = self._folder.picture(name, label.place.parent, split_of(label.place)) if name else None
         return (picture,) if picture and picture.place in places else ()
 
@@ -154,17 +130,17 @@ class _Join:
         wanted: dict[Place, tuple[File, list[File]]] = {}
         for label, fitting in found:
             pictures = [picture for picture in fitting if self._may_be(label, picture)]
-            picture = self._one_of(pictures, [label])
+            picture = self._claims.one_of(pictures, [label])
             if picture is not None:
                 wanted.setdefault(picture.place, (picture, []))[1].append(label)
             elif pictures:
-                self._tie([label], pictures)
+                self._claims.settle([label], pictures)
         for picture, labels in wanted.values():
             near = [joining.nearness(label.place.parent.parts, picture.place.parent.parts) for label in labels]
             nearest = [label for label, by in zip(labels, near, strict=True) if by == max(near)]
-            self._give(picture, nearest)
+            self._claims.settle(nearest, [picture])
             if self.pairs.is_labelled(picture):
-                self.pairs.second.update((label.place, picture) for label in self._open(labels))
+                self._claims.pass_over(self._open(labels), picture)
 
     def _may_be(self, label: File, picture: File) -> bool:
         """Whether nothing speaks against it: another split, another folder that mirrors it, a picture right beside."""
@@ -174,49 +150,6 @@ class _Join:
         its, other = derived.parallel(label.place.parent), derived.parallel(picture.place.parent)
         within = its[: len(other)] == other[: len(its)]
         return within or its not in self._folders
-
-    def _one_of(self, pictures: Sequence[File], labels: Sequence[File]) -> File | None:
-        """The picture among several that the labels fit alike by their places; None if nothing decides."""
-        if len(pictures) > 1 and len(labels) == 1:
-            said = joining.parts(self._words.picture_name(labels[0]) or "")[-1:]
-            named = [picture for picture in pictures if [joining.composed(picture.place.name)] == said]
-            if len(named) == 1:
-                return named[0]
-        return self._folder.foremost(pictures, anywhere=True)
-
-    def _give(self, picture: File, labels: Sequence[File]) -> None:
-        """Joins the picture to its label; of several, to the only one that is a label by its content."""
-        if len(labels) > 1:
-            labels = [label for label in labels if self._words.is_label(label)] or labels
-        if self.pairs.is_labelled(picture):
-            self.pairs.second.update((label.place, picture) for label in labels)
-        elif len(labels) > 1:
-            self._tie(labels, [picture])
-        else:
-            for label in labels:
-                self.pairs.label_of[picture.place], self.pairs.picture_of[label.place] = label, picture
-
-    def _tie(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
-        if all(map(self.pairs.is_labelled, pictures)):
-            self.pairs.second.update((label.place, pictures[0]) for label in labels)
-            return
-        self.pairs.ties.update((label.place, pictures) for label in labels)
-        self.pairs.ties.update((picture.place, labels) for picture in pictures if not self.pairs.is_labelled(picture))
-
-
-def _late(pictures: Sequence[File], labels: Sequence[File]) -> set[Place]:
-    """Pictures in folders called as those of labels, outputs or masks; but for folders of masks with own labels."""
-    near = {(pair_keys.folder(label), pair_keys.stem(label)) for label in labels}
-    near |= {(pair_keys.parallel(label), pair_keys.stem(label)) for label in labels}
-
-    def has_own(picture: File) -> bool:
-        where = (pair_keys.counterpart, pair_keys.folder, pair_keys.parallel)
-        return any((key(picture), pair_keys.stem(picture)) in near for key in where)
-
-    found = [picture for picture in pictures if derived.is_derived(picture.place.parent)]
-    made = [p for p in found if not (derived.is_output(p.place.parent) or derived.is_of_labels(p.place.parent))]
-    own = {picture.place.parent for picture in made if has_own(picture)}
-    return {picture.place for picture in found} - {picture.place for picture in made if picture.place.parent in own}
 
 
 def _in_other_marks(label: File, pictures: Mapping[tuple[str, bool], Sequence[File]]) -> Sequence[File]:

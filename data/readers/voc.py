@@ -13,20 +13,23 @@ from xml.sax.saxutils import unescape
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
-from data.readers import aside, assemble, leftovers, ownership, pairing, text, voc_lists, voc_objects
+from data.readers import aside, assemble, leftovers, ownership, pairing, text, units, voc_lists, voc_objects
 from data.readers.assemble import Labelled
-from data.readers.folder import File, Folder
+from data.readers.claims import LabelFormat
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.name_forms import Likeliest
 from data.readers.split_names import split_of
 
 _HEAD = 4096  # bytes, in which an annotation shows its kind
-_FILENAME = re.compile(r"<(?:\w+:)?filename>([^<]*)</")
+_ROOT = re.compile(rb"<([\w.-]+:)?annotation[\s/>]", re.IGNORECASE)  # and not CVAT's <annotations>
+_FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNORECASE)
 
 
 def joins(folder: Folder) -> bool:
     """Whether one of the annotations belongs to one of the pictures, or may belong to several."""
     annotations = _annotations(folder)
-    pairs = pairing.pair(folder, annotations, _WORDS)
+    pairs = pairing.pair(folder, annotations, _FORMAT)
     return any(file.place in pairs.picture_of or file.place in pairs.ties for file in annotations)
 
 
@@ -34,7 +37,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
     annotations = _annotations(folder)
-    pairs = pairing.pair(folder, annotations, _WORDS)
+    pairs = pairing.pair(folder, annotations, _FORMAT)
     leftovers.refuse_ties(folder, annotations, pairs)
     leftovers.name_labels(folder, annotations, pairs, lambda _: True, problems)
     if not pairs.label_of:
@@ -77,7 +80,8 @@ def _is_annotation(file: File) -> bool:
         return True
     try:
         with file.path.open("rb") as opened:
-            return b"<annotation" in opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            return _ROOT.search(head) is not None
     except OSError:
         return False
 
@@ -93,7 +97,7 @@ def _picture_name(file: File) -> str | None:
     return unescape(found[1]).strip() or None if found else None
 
 
-_WORDS = pairing.Words(picture_name=_picture_name)
+_FORMAT = LabelFormat("annotations", picture_name=_picture_name)
 
 
 def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
@@ -129,7 +133,10 @@ def _read_split(
         annotation = voc_objects.parse(file, problems) if frame else None
         if frame and annotation:
             name = str(file.place)
-            objects = assemble.in_frame(annotation.objects, annotation.size, frame, name, problems)
+            objects = annotation.objects
+            if units.look_relative(objects):
+                objects = units.in_pixels(objects, frame, name, problems)
+            objects = assemble.in_frame(objects, annotation.size, frame, name, problems)
             usable.append((picture, frame, assemble.usable_boxes(objects, frame, name, problems)))
     return usable
 

@@ -5,8 +5,9 @@ from pathlib import PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import joining, ownership, text, yolo_lists
-from data.readers.folder import LIST_SUFFIXES, File, Folder
-from data.readers.pairing import Pairs
+from data.readers.claims import Pairs
+from data.readers.files import LIST_SUFFIXES, File
+from data.readers.folder import Folder
 from data.readers.split_names import split_called
 
 LISTS = ("ImageSets", "Main")
@@ -71,7 +72,8 @@ def _listed(folder: Folder, file: File, split: str, pairs: Pairs, problems: list
         if picture is None:
             place = home / ANNOTATIONS / f"{line}.xml"
             detail = f"no picture '{line[:80]}', which {file.place} lists; skipped"
-            if place not in folder.by_place:  # else the annotation itself was named already
+            # Else the annotation itself was named already, or the picture.
+            if place not in folder.by_place and not folder.means_unread(line):
                 problems.append(Problem("missing_picture", str(place), detail))
         else:
             found[picture.place] = picture

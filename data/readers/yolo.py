@@ -6,6 +6,7 @@ people see it, turned as its EXIF says: nothing in this format says what the ann
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
@@ -14,25 +15,29 @@ from data.readers import (
     assemble,
     leftovers,
     pairing,
+    yolo_classes,
     yolo_config,
     yolo_labels,
     yolo_names,
     yolo_paths,
     yolo_splits,
 )
-from data.readers.folder import File, Folder
+from data.readers.claims import LabelFormat, Pairs
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.name_forms import Likeliest
-from data.readers.pairing import Pairs
 from data.readers.split_names import split_called
+from data.readers.yolo_config import Config
+from data.readers.yolo_labels import Form
 
-_WORDS = pairing.Words(is_label=yolo_labels.looks_like_labels)
+_FORMAT = LabelFormat("labels", is_label=partial(yolo_labels.looks_like_labels, or_empty=True))
 
 
 def joins(folder: Folder) -> bool:
     """Whether one of the label files belongs to one of the pictures, or may belong to several."""
     described = any(yolo_config.is_config(file) for file in folder.others)
     labels = _labels(folder)
-    pairs = pairing.pair(folder, labels, _WORDS)
+    pairs = pairing.pair(folder, labels, _FORMAT)
     joined = [label for label in labels if label.place in pairs.picture_of or label.place in pairs.ties]
     # With class names beside it a broken or empty label is one all the same.
     return any(described or yolo_labels.looks_like_labels(label) for label in joined)
@@ -46,19 +51,22 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     named = yolo_paths.named(folder, config, needed, problems) if config else {}
     places = {place for pictures in named.values() for place in pictures}
     labels = _labels(folder)
-    pairs = pairing.pair(folder, labels, _WORDS, first=places)
+    pairs = pairing.pair(folder, labels, _FORMAT, first=places)
     leftovers.refuse_ties(folder, labels, pairs)
     unused = aside.aside(folder, pairs, places)
     splits = yolo_splits.complete(folder, config, named, pairs.label_of, unused, needed, problems)
-    num_classes = len(config.class_names) if config else None
+    pictures = [picture for found in splits.values() for picture in found]
+    used = [pairs.label_of[picture.place] for picture in pictures if pairs.is_labelled(picture)]
+    names = yolo_classes.find(folder, config, [*used, *pictures], problems)
+    form = Form(len(names.all) if config else None, _pose(config, used, problems))
     open_labels = leftovers.without_picture(labels, pairs)
     examples = {
-        split: _examples(pictures, pairs, open_labels, num_classes, problems)
-        for split, pictures in splits.items()
+        split: _examples(found, pairs, open_labels, form, problems)
+        for split, found in splits.items()
         if split in needed
     }
+    class_names = names.used(examples) if config else _numbered(folder, pairs, examples, problems)
     folders = {label.place.parent for label in pairs.label_of.values()}
-    class_names = config.class_names if config else _numbered(folder, pairs, examples, problems)
     # An empty file is a label if it lies among labels.
     leftovers.name_labels(
         folder,
@@ -84,19 +92,28 @@ def _is_special(folder: Folder, file: File) -> bool:
     return other and not (folder.knows(file.place.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
 
 
+def _pose(config: Config | None, labels: Sequence[File], problems: list[Problem]) -> tuple[int, int] | None:
+    """(keypoints, numbers of each) of the labels' lines; as they are left out, they join the problems."""
+    pose = config.pose if config and config.pose else yolo_labels.pose_of(labels)
+    if pose:
+        source = config.source if config and config.pose else labels[0]
+        detail = "{} keypoints of {} numbers after each box: only the boxes are read".format(*pose)
+        problems.append(Problem("keypoints_left_out", str(source.place), detail))
+    return pose
+
+
 def _numbered(
     folder: Folder, pairs: Pairs, examples: dict[str, list[Example]], problems: list[Problem]
 ) -> tuple[str, ...]:
     """Numbers for the names that nobody gave."""
     if not pairs.label_of:
         raise DatasetError(f"{folder.root}: expected YOLO label files (.txt) with the pictures' names, found none")
-    highest = max((int(e.classes.max(initial=-1)) for found in examples.values() for e in found), default=-1)
     first = min(pairs.label_of.values(), key=lambda label: label.place)
-    return yolo_names.numbered(highest + 1, first, problems)
+    return yolo_names.numbered(yolo_classes.highest(examples) + 1, first, problems)
 
 
 def _examples(
-    pictures: Sequence[File], pairs: Pairs, open_labels: Likeliest, num_classes: int | None, problems: list[Problem]
+    pictures: Sequence[File], pairs: Pairs, open_labels: Likeliest, form: Form, problems: list[Problem]
 ) -> list[Example]:
     """The usable pictures with their boxes."""
     examples = []
@@ -112,7 +129,7 @@ def _examples(
                 + ": read as a picture without objects"
             )
             problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
-        boxes = yolo_labels.read(label, frame, num_classes, problems) if label else []
+        boxes = yolo_labels.read(label, frame, form, problems) if label else []
         classes = [int(labelled.class_key) for labelled in boxes]
         examples.append(assemble.make_example(picture, frame, [labelled.box for labelled in boxes], classes))
     return examples

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from data.example import DatasetError, Problem
 from data.readers import yolo_labels
-from data.readers.folder import File, Folder
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.split_names import split_called, split_of
 from data.readers.yolo_lists import Pictures
 

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from data.example import DatasetError, Problem
 from data.readers import text, yolo_labels
-from data.readers.folder import LIST_SUFFIXES, File, Folder
+from data.readers.files import LIST_SUFFIXES, File
+from data.readers.folder import Folder
 from data.readers.split_names import NAMES, split_called
 
 Pictures = dict[PurePosixPath, File]
@@ -64,6 +65,8 @@ def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pic
     for line in lines:
         found = (folder.listed(name, file.place.parent, split) for name in spellings(line))
         picture = next(filter(None, found), None)
+        if picture is None and any(map(folder.means_unread, spellings(line))):
+            continue
         if picture is None:
             detail = f"'{line[:80]}': no picture of this name, or several; skipped"
             problems.append(Problem("missing_picture", str(file.place), detail))

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import yolo_folders, yolo_lists
-from data.readers.folder import LIST_SUFFIXES, Folder
+from data.readers.files import LIST_SUFFIXES
+from data.readers.folder import Folder
 from data.readers.split_names import split_called, split_of
 from data.readers.yolo_config import Config
 from data.readers.yolo_lists import Pictures

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
 from data.readers import ownership, yolo_folders, yolo_lists, yolo_paths
-from data.readers.folder import File, Folder
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.yolo_config import Config
 from data.readers.yolo_lists import Pictures
 

@@ -174,7 +174,7 @@ def test_what_is_wrong_with_the_others_is_not_looked_at(tmp_path: Path, make_yol
     dataset = read.load_split(root, "val")
     assert list(dataset.splits) == ["val"]
     assert dataset.problems == ()
-    assert sorted(dataset.unread) == ["test", "train"]
+    assert sorted(dataset.unread_splits) == ["test", "train"]
 
 
 def test_a_split_that_is_not_there_is_the_one_that_a_search_cuts(tmp_path: Path, make_yolo: Make, make_scene) -> None:
@@ -212,7 +212,7 @@ def test_a_split_alone_in_other_formats(tmp_path: Path, make_coco: Make, make_vo
         root = make_voc(tmp_path, annotations, {"val": "a\n", "train": "b\n"})
     dataset = read.load_split(root, "val")
     assert {split: [e.path.stem for e in found] for split, found in dataset.splits.items()} == {"val": ["a"]}
-    assert dataset.unread == ("train",)
+    assert dataset.unread_splits == ("train",)
     (root / "train/b.png" if kind == "coco" else root / "JPEGImages/b.jpg").unlink()
     assert list(read.load_split(root, "val").splits) == ["val"]
 
@@ -222,3 +222,8 @@ def test_a_folder_without_train_can_be_checked(tmp_path: Path, make_yolo: Make) 
     dataset = read.load(root, strict=False)
     assert {split: len(found) for split, found in dataset.splits.items()} == {"val": 1}
     assert [problem.kind for problem in dataset.problems] == ["missing_split"]
+
+
+def test_an_export_of_empty_label_files_says_so(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": "", "b": ""}, "val": {"c": ""}, "test": {"d": ""}})
+    assert "expected at least one usable box, got none: 4 label files are empty" in sentence(root)

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from data import check, read
 from data.example import Dataset, DatasetError
 from data.readers import pairing
-from data.readers.folder import File, Folder
-from data.readers.pairing import Pairs
+from data.readers.claims import LabelFormat, Pairs
+from data.readers.files import File
+from data.readers.folder import Folder
 from data.readers.split_names import compatible
 
 Scene = Callable[..., None]
@@ -766,7 +767,7 @@ def test_whatever_lies_where_a_label_has_one_picture_and_a_picture_one_label(
         ordered = sorted(files, key=lambda file: file.place.parts)
         pictures = tuple(file for file in ordered if file.suffix != ".txt")
         labels = tuple(file for file in ordered if file.suffix == ".txt")
-        return pairing.pair(Folder(Path("/x"), pictures, labels), labels, pairing.Words())
+        return pairing.pair(Folder(Path("/x"), pictures, labels), labels, LabelFormat("labels"))
 
     pairs = paired()
     assert {label.place: place for place, label in pairs.label_of.items()} == {
