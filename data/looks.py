@@ -24,6 +24,7 @@ FOLDER = "looks"  # in the cache's folder
 
 _VERSION = 1  # one more whenever a look finds something else
 _CHUNK = 64  # pictures that are decoded together; if a decoder complains, they are decoded again one by one
+_AT_A_TIME = 8  # pictures that a thread takes: small ones are decoded faster than they are handed out
 _ANNOUNCED_ABOVE = 2_000_000_000  # bytes of pictures, of which the look takes many seconds
 _REDUCED = {  # JPEG can be decoded at a part of its size, many times faster, and every bit of it is still read
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
@@ -131,7 +132,8 @@ def _checked(answer: object, num_examples: int) -> dict[int, Problem] | None:
 
 
 def _together(pool: ThreadPoolExecutor, examples: Sequence[Example]) -> list[Look]:
-    return list(pool.map(_look, examples))
+    parts = [examples[start : start + _AT_A_TIME] for start in range(0, len(examples), _AT_A_TIME)]
+    return [look for looks in pool.map(lambda part: list(map(_look, part)), parts) for look in looks]
 
 
 def _alone(example: Example) -> Look:

@@ -4,7 +4,7 @@ In YOLO's format a picture without a label shows no objects. A mask or a drawn p
 would teach the opposite of the labels. Its name, its folder, or what it shows gives it away.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from data.example import Problem
@@ -17,27 +17,28 @@ from data.readers.split_names import compatible
 _COMPARE_AT_MOST = 100  # folders, by what their pictures show
 
 
-def aside(folder: Folder, pairs: Pairs, named: Set[PurePosixPath] = frozenset()) -> dict[PurePosixPath, Problem]:
-    """Place of a picture that is not to be used -> why. named: the pictures that the settings name for a split."""
+def aside(folder: Folder, pairs: Pairs, named: Collection[File] = ()) -> dict[File, Problem]:
+    """A picture that is not to be used -> why. named: the pictures that the settings name for a split."""
+    without = [picture for picture in folder.pictures if not pairs.is_labelled(picture)]
+    if not without:
+        return {}
     known = _Known(folder.pictures, pairs)
-    found: dict[PurePosixPath, Problem] = {}
+    found: dict[File, Problem] = {}
     doubtful: dict[tuple[PurePosixPath, PurePosixPath], list[tuple[File, File]]] = {}
-    for picture in folder.pictures:
-        if pairs.is_labelled(picture):
-            continue
+    for picture in without:
         problem = _tied(picture, pairs) or known.twin(picture) or known.made(picture)
-        if problem is None and picture.place not in named:
+        if problem is None and picture not in named:
             problem = known.outside(picture)
         if problem is not None:
-            found[picture.place] = problem
+            found[picture] = problem
         elif rival := next(iter(known.rivals(picture)), None):
-            doubtful.setdefault((picture.place.parent, rival.place.parent), []).append((picture, rival))
+            doubtful.setdefault((picture.folder, rival.folder), []).append((picture, rival))
     for pictures in list(doubtful.values())[:_COMPARE_AT_MOST]:
         paths = [[picture.path, rival.path] for picture, rival in pictures]
         masks = same_pictures.are_masks(paths)
         why = "looks like a mask of" if masks == [True, False] else "shows the same as"
         if masks == [True, False] or same_pictures.are_copies(paths):
-            found |= {p.place: _derived(p, f"{why} {rival.place}, which has a label") for p, rival in pictures}
+            found |= {p: _derived(p, f"{why} {rival.place}, which has a label") for p, rival in pictures}
     return found
 
 
@@ -48,56 +49,54 @@ class _Known:
         self._pairs = pairs
         labelled = [picture for picture in pictures if pairs.is_labelled(picture)]
         self._by_name = joining.grouped((_spelled(picture), picture) for picture in labelled)
-        self._by_bare_name = joining.grouped((name_forms.unmarked(p.place.stem), p) for p in labelled)
-        self._here = {(picture.place.parent, _spelled(picture)): picture for picture in labelled}
-        self._own = {_spelled(picture): picture for picture in reversed(pictures) if picture.place not in pairs.late}
-        self._folders = folders = {picture.place.parent for picture in labelled}
-        homes = {p.place.parent for p in labelled if derived.in_picture_home(p.place.parent) and not self._is_beside(p)}
+        self._by_bare_name = joining.grouped((name_forms.unmarked(p.stem), p) for p in labelled)
+        self._here = {(picture.folder, _spelled(picture)): picture for picture in labelled}
+        self._own = {_spelled(picture): picture for picture in reversed(pictures) if picture not in pairs.late}
+        self._folders = folders = {picture.folder for picture in labelled}
+        homes = {p.folder for p in labelled if derived.in_picture_home(p.folder) and not self._is_beside(p)}
         above = [set(folder.parents) for folder in folders]
         self._above = set[PurePosixPath]().union(*(folder.parents for folder in homes)) - folders
         self._above |= set[PurePosixPath]().union(*above).intersection(*above) - folders
 
     def rivals(self, picture: File) -> Iterable[File]:
         """Labelled pictures of the same name, but for marks of tools or copies, in folders of no other split."""
-        bare, marked = name_forms.unmarked(picture.place.stem)
+        bare, marked = name_forms.unmarked(picture.stem)
         same = (
             self._by_name.get(_spelled(picture), ()),
             self._by_bare_name.get((bare, not marked), ()),
-            self._by_name.get(name_forms.uncopied(picture.place.stem), ()),
+            self._by_name.get(name_forms.uncopied(picture.stem), ()),
         )
         found = (rival for rivals in same for rival in rivals[: joining.COMPARE_AT_MOST])
-        return (rival for rival in found if compatible(rival.place, picture.place))
+        return (rival for rival in found if compatible(rival.folder, picture.folder))
 
     def twin(self, picture: File) -> Problem | None:
         """Another picture, of the same name in the same folder, has the label."""
-        other = self._here.get((picture.place.parent, _spelled(picture)))
+        other = self._here.get((picture.folder, _spelled(picture)))
         if other is None:
             return None
-        detail = (
-            f"{other.place.name} has the same name and the label, {self._pairs.label_of[other.place].place}; not used"
-        )
+        detail = f"{other.name} has the same name and the label, {self._pairs.label_of[other].place}; not used"
         return Problem("duplicate_stem", str(picture.place), detail)
 
     def made(self, picture: File) -> Problem | None:
         """Its folder's name, or its own, says that it was made from a picture: masks/a.png, a_mask.png."""
-        plain = derived.plain_stem(picture.place.stem)
-        if picture.place in self._pairs.late and self._folders and picture.place.parent not in self._folders:
+        plain = derived.plain_stem(picture.stem)
+        if picture in self._pairs.late and self._folders and picture.folder not in self._folders:
             other = self._own.get(_spelled(picture)) or (self._own.get(name_forms.spelled(plain)) if plain else None)
             of = f", with the name of {other.place}" if other else ""
             return _derived(picture, f"in a folder of masks, labels, predictions or the like{of}")
         labelled = self._by_name.get(name_forms.spelled(plain), []) if plain else []
-        other = next((other for other in labelled if compatible(other.place, picture.place)), None)
+        other = next((other for other in labelled if compatible(other.folder, picture.folder)), None)
         return _derived(picture, f"its name says that it was made from {other.place}") if other else None
 
     def outside(self, picture: File) -> Problem | None:
         """It lies outside the folders of pictures, with the name of one in them; or above all labelled ones."""
-        if derived.in_picture_home(picture.place.parent):
+        if derived.in_picture_home(picture.folder):
             return None
-        if picture.place.parent in self._above:
+        if picture.folder in self._above:
             detail = "above the folders of labelled pictures; not used"
             return Problem("unlisted_picture", str(picture.place), detail)
         for rival in self.rivals(picture):
-            if derived.in_picture_home(rival.place.parent) and not self._is_beside(rival):
+            if derived.in_picture_home(rival.folder) and not self._is_beside(rival):
                 return _derived(
                     picture, f"has the name of {rival.place}, which has a label, and lies outside its folder"
                 )
@@ -105,12 +104,12 @@ class _Known:
 
     def _is_beside(self, picture: File) -> bool:
         """Whether the picture's label lies in its own folder: any folder can be one of pictures then."""
-        return self._pairs.label_of[picture.place].place.parent == picture.place.parent
+        return self._pairs.label_of[picture].folder == picture.folder
 
 
 def _tied(picture: File, pairs: Pairs) -> Problem | None:
     """Which of several labels is the picture's, or which of several pictures a label's, cannot be told."""
-    labels = pairs.ties.get(picture.place, ())
+    labels = pairs.ties.get(picture, ())
     names = " and ".join(str(label.place) for label in labels[:3])
     if len(labels) > 1:
         return Problem("ambiguous_label", str(picture.place), f"{names} fit it alike; not used")
@@ -124,4 +123,4 @@ def _derived(picture: File, why: str) -> Problem:
 
 
 def _spelled(picture: File) -> str:
-    return name_forms.spelled(picture.place.stem)
+    return name_forms.spelled(picture.stem)

@@ -2,40 +2,36 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from data.readers import joining, name_forms, text
 from data.readers.files import File
 from data.readers.folder import Folder
 
-Place = PurePosixPath
-
 
 @dataclass
 class Pairs:
-    """label_of: a picture's place -> its label. picture_of: a label's place -> its picture.
+    """label_of: a picture -> its label. picture_of: a label -> its picture.
 
-    ties: the place of a label, or of a picture -> the pictures, or labels, that fit it alike. second: the place of a
-    label that is left over -> the picture that it fits, and that has another label. guessed: the places of labels that
-    were joined without a tool's marks. late: the places of pictures that were made from others, by their folders'
-    names. outputs: label files that a detector wrote; not used.
+    ties: a label, or a picture -> the pictures, or labels, that fit it alike. second: a label that is left over -> the
+    picture that it fits, and that has another label. guessed: labels that were joined without a tool's marks. late:
+    pictures that were made from others, by their folders' names. outputs: label files that a detector wrote; not used.
     """
 
-    label_of: dict[Place, File] = field(default_factory=dict)
-    picture_of: dict[Place, File] = field(default_factory=dict)
-    ties: dict[Place, Sequence[File]] = field(default_factory=dict)
-    second: dict[Place, File] = field(default_factory=dict)
-    guessed: set[Place] = field(default_factory=set)
-    late: set[Place] = field(default_factory=set)
+    label_of: dict[File, File] = field(default_factory=dict)
+    picture_of: dict[File, File] = field(default_factory=dict)
+    ties: dict[File, Sequence[File]] = field(default_factory=dict)
+    second: dict[File, File] = field(default_factory=dict)
+    guessed: set[File] = field(default_factory=set)
+    late: set[File] = field(default_factory=set)
     outputs: tuple[File, ...] = ()
 
     def is_labelled(self, picture: File) -> bool:
         """Whether the picture has a label."""
-        return picture.place in self.label_of
+        return picture in self.label_of
 
     def is_open(self, label: File) -> bool:
         """Whether it is still to be decided what becomes of the label."""
-        return not any(label.place in settled for settled in (self.picture_of, self.ties, self.second))
+        return not (label in self.picture_of or label in self.ties or label in self.second)
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Claims:
 
     def __init__(self, folder: Folder, form: LabelFormat, pairs: Pairs) -> None:
         self._folder, self._format, self.pairs = folder, form, pairs
-        self._at_known_place: set[Place] = set()  # labels
+        self._at_known_place: set[File] = set()  # labels
 
     def settle(self, labels: Sequence[File], pictures: Sequence[File], *, known_place: bool = False) -> None:
         """Joins one of the labels to one of the pictures that they all fit alike, or none where nothing decides.
@@ -67,9 +63,9 @@ class Claims:
         if picture is None:
             self._tie(labels, pictures)
         elif self.pairs.is_labelled(picture):
-            held = self.pairs.label_of[picture.place]
-            if known_place and held.place in self._at_known_place and not self._agree(held, labels):
-                del self.pairs.label_of[picture.place], self.pairs.picture_of[held.place]
+            held = self.pairs.label_of[picture]
+            if known_place and held in self._at_known_place and not self._agree(held, labels):
+                del self.pairs.label_of[picture], self.pairs.picture_of[held]
                 self._tie([held, *labels], [picture])
             else:
                 self.pass_over(labels, picture)
@@ -78,13 +74,13 @@ class Claims:
 
     def pass_over(self, labels: Sequence[File], picture: File) -> None:
         """These labels fit the picture, which has another one."""
-        self.pairs.second.update((label.place, picture) for label in labels)
+        self.pairs.second.update(dict.fromkeys(labels, picture))
 
     def one_of(self, pictures: Sequence[File], labels: Sequence[File]) -> File | None:
         """The picture among several that the labels fit alike by their places; None if nothing decides."""
         if len(pictures) > 1 and len(labels) == 1:
             said = joining.parts(self._format.picture_name(labels[0]) or "")[-1:]
-            named = [picture for picture in pictures if [joining.composed(picture.place.name)] == said]
+            named = [picture for picture in pictures if [picture.name] == said]
             if len(named) == 1:
                 return named[0]
         return self._folder.foremost(pictures, anywhere=True)
@@ -93,7 +89,7 @@ class Claims:
         """Joins the picture to its label; of several, to that in the format's own folder, or any of equal copies."""
         if len(labels) > 1:
             labels = [label for label in labels if self._format.is_label(label)] or labels
-            at_home = [label for label in labels if self._format.home in map(str.lower, label.place.parent.parts)]
+            at_home = [label for label in labels if self._format.home in map(str.lower, label.folder.parts)]
             others = [label for label in labels if at_home and label not in at_home]
             labels = at_home or labels
             if len(labels) > 1 and not self._agree(labels[0], labels[1:]):
@@ -101,9 +97,9 @@ class Claims:
                 return
             self.pass_over([*labels[1:], *others], picture)
         label = labels[0]
-        self.pairs.label_of[picture.place], self.pairs.picture_of[label.place] = label, picture
+        self.pairs.label_of[picture], self.pairs.picture_of[label] = label, picture
         if known_place:
-            self._at_known_place.add(label.place)
+            self._at_known_place.add(label)
 
     def _agree(self, label: File, others: Sequence[File]) -> bool:
         """Whether the others are copies of this label, or no labels at all."""
@@ -113,13 +109,13 @@ class Claims:
         if all(map(self.pairs.is_labelled, pictures)):
             self.pass_over(labels, pictures[0])
             return
-        self.pairs.ties.update((label.place, pictures) for label in labels)
-        self.pairs.ties.update((picture.place, labels) for picture in pictures if not self.pairs.is_labelled(picture))
+        self.pairs.ties.update(dict.fromkeys(labels, pictures))
+        self.pairs.ties.update((picture, labels) for picture in pictures if not self.pairs.is_labelled(picture))
 
 
 def _is_copy(one: File, other: File) -> bool:
     """Whether two label files have one name and say the same."""
-    if name_forms.spelled(one.place.stem) != name_forms.spelled(other.place.stem):
+    if name_forms.spelled(one.stem) != name_forms.spelled(other.stem):
         return False
     try:
         return text.read_bytes(one.path).split() == text.read_bytes(other.path).split()

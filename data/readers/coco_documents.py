@@ -33,10 +33,7 @@ class Document:
 
 def load(folder: Folder, file: File) -> Document:
     """The document, parsed once. ValueError when it is broken."""
-    if file.path not in folder.documents:
-        folder.documents[file.path] = _parse(file)
-    document: Document = folder.documents[file.path]
-    return document
+    return folder.once(file, lambda: _parse(file))
 
 
 def _parse(file: File) -> Document:

@@ -23,7 +23,7 @@ def join(folder: Folder, entries: Sequence[Entry], problems: list[Problem]) -> d
         if picture is None:
             without.append((file, entry))
         else:
-            split = _split_of_file(file) or split_of(picture.place) or "train"
+            split = _split_of_file(file) or split_of(picture.folder) or "train"
             found.setdefault(split, {}).setdefault(picture.place, (picture, []))[1].append((file, entry))
     _name_unjoined(folder, found, without, problems)
     return found
@@ -75,16 +75,16 @@ def _joined(folder: Folder, entries: Sequence[Entry]) -> list[tuple[File, File |
 
 
 def _is_called(picture: File, entry: Picture) -> bool:
-    return joining.parts(entry.file_name)[-1:] == [joining.composed(picture.place.name)]
+    return joining.parts(entry.file_name)[-1:] == [picture.name]
 
 
 def _picture_of(folder: Folder, file: File, name: str) -> File | None:
     split = _split_of_file(file)
-    return folder.listed(name, file.place.parent, split) if split else folder.picture(name, file.place.parent)
+    return folder.listed(name, file.folder, split) if split else folder.picture(name, file.folder)
 
 
 def _split_of_file(file: File) -> str | None:
-    return split_named(file.place.stem) or split_of(file.place)
+    return split_named(file.stem) or split_of(file.folder)
 
 
 def _name_unjoined(
@@ -109,5 +109,5 @@ def _name_unjoined(
         problems.append(Problem("missing_picture", str(file.place), f"'{entry.file_name[:80]}': {what}; skipped"))
     entries = Likeliest(PurePosixPath((joining.parts(entry.file_name) or ["."])[-1]) for _, entry in without)
     for picture in unlisted:
-        detail = f"in no JSON file{leftovers.likeliest(entries.to(picture.place.stem))}; not used"
+        detail = f"in no JSON file{leftovers.likeliest(entries.to(picture.stem))}; not used"
         problems.append(Problem("unlisted_picture", str(picture.place), detail))

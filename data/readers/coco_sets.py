@@ -20,12 +20,12 @@ _OTHER_TASKS = ("person_keypoints", "keypoints", "stuff", "panoptic", "captions"
 
 def is_of_another_task(file: File, beside: Sequence[File]) -> bool:
     """Whether its name says so, and its folder has the file of instances that belongs to it."""
-    stem = file.place.stem.lower()
+    stem = file.stem.lower()
     task = next((task for task in _OTHER_TASKS if stem.startswith(task)), None)
     if task is None:
         return False
     wanted = "instances" + stem.removeprefix(task)
-    return any(other.place.parent == file.place.parent and other.place.stem.lower() == wanted for other in beside)
+    return any(other.folder == file.folder and other.stem.lower() == wanted for other in beside)
 
 
 def without_second_sets(found: Mapping[PurePosixPath, list[Entry]], problems: list[Problem]) -> None:

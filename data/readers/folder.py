@@ -5,11 +5,11 @@ name says of folders only decides between files of one name. So no name leads ou
 Unicode's composed form: an archive made on macOS spells an accented letter with two characters.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from data.example import Problem
 from data.pictures import is_picture, is_unread
@@ -19,10 +19,12 @@ from data.readers.joining import Key, Namesakes
 from data.readers.namesake_pictures import NamesakePictures
 from data.readers.split_names import split_of
 
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """All pictures and possible labels under root, sorted by place. documents: what a reader parsed while looking.
+    """All pictures and possible labels under root, sorted by place. known: what was found out about them.
 
     unread: pictures of formats that are not read, and that were not converted; they are among the problems.
     strange: files that may hold labels or pictures in a form that is not read.
@@ -34,11 +36,18 @@ class Folder:
     problems: tuple[Problem, ...] = ()
     unread: tuple[File, ...] = ()
     strange: tuple[File, ...] = ()
-    documents: dict[Path, Any] = field(default_factory=dict)
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
     def of_kind(self, *suffixes: str) -> list[File]:
         """The files that end so."""
         return [file for file in self.others if file.suffix in suffixes]
+
+    def once(self, question: Hashable, find: Callable[[], Answer]) -> Answer:
+        """The answer, found when it is first asked for: readers look at a folder to detect its format, then read it."""
+        if question not in self.known:
+            self.known[question] = find()
+        answer: Answer = self.known[question]
+        return answer
 
     def picture(self, name: str, near: PurePosixPath | None = None, split: str | None = None) -> File | None:
         """The picture that a label means by this name or path; the stem will do where the name is not found.
@@ -54,7 +63,7 @@ class Folder:
         As `picture`, but that nearness counts before the split: a copy of the data set in another format, beside it,
         has folders of splits too. A list that lies among another split's pictures does not mean these.
         """
-        at_home = split_of(home / "_") in (None, split)
+        at_home = split_of(home) in (None, split)
         return self.foremost(self._named(name).best(joining.parts(name)[:-1], home, split, near_first=at_home))
 
     def right_in(self, folder: PurePosixPath, name: str) -> Sequence[File]:
@@ -97,11 +106,11 @@ class Folder:
 
     @cached_property
     def _unread_spellings(self) -> frozenset[str]:
-        return frozenset(name_forms.spelled(file.place.stem) for file in self.unread)
+        return frozenset(name_forms.spelled(file.stem) for file in self.unread)
 
     @cached_property
     def _unread_unmarked(self) -> frozenset[tuple[str, bool]]:
-        return frozenset(name_forms.unmarked(file.place.stem) for file in self.unread)
+        return frozenset(name_forms.unmarked(file.stem) for file in self.unread)
 
     @cached_property
     def by_place(self) -> Mapping[PurePosixPath, File]:
@@ -110,20 +119,20 @@ class Folder:
 
     @cached_property
     def _by_name(self) -> Mapping[str, Namesakes[File]]:
-        return _namesakes((joining.composed(file.place.name), file) for file in self.pictures)
+        return _namesakes((file.name, file) for file in self.pictures)
 
     @cached_property
     def _by_stem(self) -> Mapping[str, Namesakes[File]]:
-        return _namesakes((joining.composed(file.place.stem), file) for file in self.pictures)
+        return _namesakes((file.stem, file) for file in self.pictures)
 
     @cached_property
     def _by_spelling(self) -> Mapping[str, Namesakes[File]]:
-        return _namesakes((name_forms.spelled(file.place.stem), file) for file in self.pictures)
+        return _namesakes((name_forms.spelled(file.stem), file) for file in self.pictures)
 
     @cached_property
     def _unmarked(self) -> Mapping[tuple[str, bool], Namesakes[File]]:
         """By the name without a tool's marks, and whether it had some: what has none is meant by one that has."""
-        return _namesakes((name_forms.unmarked(file.place.stem), file) for file in self.pictures)
+        return _namesakes((name_forms.unmarked(file.stem), file) for file in self.pictures)
 
     @cached_property
     def _namesakes(self) -> NamesakePictures:

@@ -14,6 +14,9 @@ class _HasPlace(Protocol):
     @property
     def place(self) -> PurePosixPath: ...
 
+    @property
+    def folder(self) -> PurePosixPath: ...
+
 
 Placed = TypeVar("Placed", bound=_HasPlace)
 Key = TypeVar("Key", bound=Hashable)
@@ -59,12 +62,12 @@ class Namesakes(Generic[Placed]):
             found = self._likely([*folders, *near_parts], near)
         scores = []
         for file in found:
-            agreeing = _common(file.place.parts[-2::-1], folders[::-1])
-            its_split = split_of(file.place)
+            agreeing = _common(file.folder.parts[::-1], folders[::-1])
+            its_split = split_of(file.folder)
             in_split = split is not None and its_split == split
-            near_by = nearness(file.place.parts[:-1], near_parts)
+            near_by = nearness(file.folder.parts, near_parts)
             ranks = (its_split in (None, split), near_by, in_split) if near_first else (in_split, near_by)
-            scores.append((agreeing, not derived.is_derived(file.place.parent), *ranks))
+            scores.append((agreeing, not derived.is_derived(file.folder), *ranks))
         return [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
 
     def right_in(self, folder: PurePosixPath) -> Sequence[Placed]:
@@ -80,12 +83,12 @@ class Namesakes(Generic[Placed]):
     @cached_property
     def _in_folder(self) -> Mapping[PurePosixPath, list[Placed]]:
         """A folder -> those right in it."""
-        return grouped((file.place.parent, file) for file in self.files)
+        return grouped((file.folder, file) for file in self.files)
 
     @cached_property
     def _by_folder(self) -> Mapping[str, list[Placed]]:
         """The name of a folder -> those that lie in one of that name, however deep."""
-        return grouped((folder, file) for file in self.files for folder in set(file.place.parts[:-1]))
+        return grouped((folder, file) for file in self.files for folder in set(file.folder.parts))
 
 
 def grouped(pairs: Iterable[tuple[Key, Placed]]) -> dict[Key, list[Placed]]:

@@ -25,7 +25,7 @@ class NamesakePictures:
         """
         if len(files) < 2:
             return files[0] if files else None
-        if not anywhere and len({file.place.parent for file in files}) > 1:
+        if not anywhere and len({file.folder for file in files}) > 1:
             return None
         kinds = tuple(sorted(map(_kind, files)))
         if kinds not in self._decided:
@@ -40,8 +40,8 @@ class NamesakePictures:
                 (usual, most), (_, second), *_ = counts.most_common()
                 if most > second:
                     return usual
-        stems = set.intersection(*({file.place.stem for file in self._by_kind[kind]} for kind in kinds))
-        paths = [{file.place.stem: file.path for file in self._by_kind[kind]} for kind in kinds]
+        stems = set.intersection(*({file.stem for file in self._by_kind[kind]} for kind in kinds))
+        paths = [{file.stem: file.path for file in self._by_kind[kind]} for kind in kinds]
         column = same_pictures.preferred([[found[stem] for found in paths] for stem in sorted(stems)])
         return kinds[column] if column is not None else None
 
@@ -58,4 +58,4 @@ class NamesakePictures:
 
 
 def _kind(file: File) -> _Kind:
-    return file.place.parent, file.place.suffix
+    return file.folder, file.place.suffix

@@ -79,7 +79,7 @@ def without_bare_test(
     test = found.get("test")
     if not test or any(map(is_labelled, test)):
         return dict(found)
-    folder = Path(os.path.commonpath([picture.place.parent for picture in test])).as_posix()
+    folder = Path(os.path.commonpath([picture.folder for picture in test])).as_posix()
     problems.append(Problem("missing_split", folder, f"test: {len(test)} pictures and no label: not used"))
     return {split: pictures for split, pictures in found.items() if split != "test"}
 

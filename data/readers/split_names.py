@@ -37,16 +37,12 @@ def split_of_key(key: object) -> str | None:
     return _SPLIT_OF.get(key.strip().lower()) if isinstance(key, str) else None
 
 
-def split_of(place: PurePosixPath) -> str | None:
-    """The split that a folder on the way names, the innermost first; None if none does.
+@cache
+def split_of(folder: PurePosixPath) -> str | None:
+    """The split that a folder names, or else one on the way to it, the innermost first; None if none does.
 
     In runs/train/exp a tool has its output of a training, and no split.
     """
-    return _split_of(place.parent)
-
-
-@cache
-def _split_of(folder: PurePosixPath) -> str | None:
     parts = folder.parts
     called = (split_called(part) for above, part in zip(("", *parts), parts, strict=False) if above.lower() != "runs")
     return next((split for split in reversed(list(called)) if split), None)
@@ -58,5 +54,5 @@ def split_named(stem: str) -> str | None:
 
 
 def compatible(one: PurePosixPath, other: PurePosixPath) -> bool:
-    """Whether the folders of two files do not speak of different splits."""
+    """Whether two folders do not speak of different splits."""
     return len({split_of(one), split_of(other)} - {None}) < 2

@@ -20,7 +20,7 @@ def unconverted(unread: Iterable[Placed], pictures: Iterable[Placed]) -> list[Pl
 
 def _name(file: Placed) -> tuple[PurePosixPath, str]:
     """Its folder and its stem, in any spelling: converters write img_1.jpg or IMG_1.HEIC.jpg for IMG_1.HEIC."""
-    return file.place.parent, name_forms.spelled(file.place.stem)
+    return file.folder, name_forms.spelled(file.place.stem)
 
 
 def problems(unread: Sequence[Placed]) -> list[Problem]:

@@ -8,14 +8,13 @@ boxes were drawn on that one, and are turned with it. Objects marked difficult a
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import PurePosixPath
 from xml.sax.saxutils import unescape
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
 from data.readers import aside, assemble, leftovers, ownership, pairing, text, units, voc_lists, voc_objects
 from data.readers.assemble import Labelled
-from data.readers.claims import LabelFormat
+from data.readers.claims import LabelFormat, Pairs
 from data.readers.files import File
 from data.readers.folder import Folder
 from data.readers.name_forms import Likeliest
@@ -28,16 +27,14 @@ _FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNOR
 
 def joins(folder: Folder) -> bool:
     """Whether one of the annotations belongs to one of the pictures, or may belong to several."""
-    annotations = _annotations(folder)
-    pairs = pairing.pair(folder, annotations, _FORMAT)
-    return any(file.place in pairs.picture_of or file.place in pairs.ties for file in annotations)
+    annotations, pairs = _paired(folder)
+    return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
 
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
-    annotations = _annotations(folder)
-    pairs = pairing.pair(folder, annotations, _FORMAT)
+    annotations, pairs = _paired(folder)
     leftovers.refuse_ties(folder, annotations, pairs)
     leftovers.name_labels(folder, annotations, pairs, lambda _: True, problems)
     if not pairs.label_of:
@@ -47,7 +44,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         )
     unused = aside.aside(folder, pairs)
     listed = voc_lists.splits(folder, pairs, problems)
-    usable = [picture for picture in folder.pictures if picture.place not in unused]
+    usable = [picture for picture in folder.pictures if picture not in unused]
     by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of)
     with_labels = ownership.without_bare_test(by_folder, pairs.is_labelled, problems)
     splits = listed or ownership.each_once(with_labels, pairs.is_labelled, problems)
@@ -62,7 +59,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         if picture.original not in used:
             what = "in no list of the splits" if listed else "in no folder of a split"
             unlisted = Problem("unlisted_picture", str(picture.place), f"{what}; not used")
-            problems.append(unused.get(picture.place, unlisted))
+            problems.append(unused.get(picture, unlisted))
     class_names = _class_names(folder, found, problems)
     numbers = {name: number for number, name in enumerate(class_names)}
     examples = {split: _examples(members, numbers) for split, members in found.items()}
@@ -70,13 +67,19 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     return assemble.finish(folder.root, "voc", class_names, examples, problems, unread)
 
 
-def _annotations(folder: Folder) -> list[File]:
-    return [file for file in folder.of_kind(".xml") if _is_annotation(file)]
+def _paired(folder: Folder) -> tuple[list[File], Pairs]:
+    """(the annotations, the pairs of these and pictures)."""
+
+    def pair() -> tuple[list[File], Pairs]:
+        annotations = [file for file in folder.of_kind(".xml") if _is_annotation(file)]
+        return annotations, pairing.pair(folder, annotations, _FORMAT)
+
+    return folder.once("voc.paired", pair)
 
 
 def _is_annotation(file: File) -> bool:
     """Whether an XML is Pascal VOC's, by its first element, or by where it lies should it be broken."""
-    if file.place.parent.name == voc_lists.ANNOTATIONS:
+    if file.folder.name == voc_lists.ANNOTATIONS:
         return True
     try:
         with file.path.open("rb") as opened:
@@ -100,13 +103,13 @@ def _picture_name(file: File) -> str | None:
 _FORMAT = LabelFormat("annotations", picture_name=_picture_name)
 
 
-def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
+def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[File, File]) -> dict[str, list[File]]:
     """Split -> pictures, where folders are called train, valid and so on; all of them are train where none is."""
     found: dict[str | None, list[File]] = {}
-    for picture in sorted(pictures, key=lambda file: (file.place.parent.parts, file.place.stem)):
-        split = split_of(picture.place)
-        if split is None and picture.place in annotations:
-            split = split_of(annotations[picture.place].place)
+    for picture in sorted(pictures, key=lambda file: (file.folder.parts, file.stem)):
+        split = split_of(picture.folder)
+        if split is None and picture in annotations:
+            split = split_of(annotations[picture].folder)
         found.setdefault(split, []).append(picture)
     if "train" not in found:
         found["train"] = found.pop(None, [])
@@ -115,19 +118,19 @@ def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[PurePosixP
 
 def _read_split(
     pictures: Sequence[File],
-    annotations: Mapping[PurePosixPath, File],
-    unused: Mapping[PurePosixPath, Problem],
+    annotations: Mapping[File, File],
+    unused: Mapping[File, Problem],
     open_labels: Likeliest,
     problems: list[Problem],
 ) -> list[tuple[File, Frame, list[Labelled]]]:
     """(picture, its frame, its objects) of every picture that is usable."""
     usable = []
     for picture in pictures:
-        file = annotations.get(picture.place)
+        file = annotations.get(picture)
         if file is None:
-            detail = f"no {picture.place.stem}.xml{leftovers.likeliest(open_labels.to(picture.place.stem))}; skipped"
+            detail = f"no {picture.stem}.xml{leftovers.likeliest(open_labels.to(picture.stem))}; skipped"
             missing = Problem("missing_annotation", str(picture.place), detail)
-            problems.append(unused.get(picture.place, missing))
+            problems.append(unused.get(picture, missing))
             continue
         frame = assemble.frame_of(picture, problems)
         annotation = voc_objects.parse(file, problems) if frame else None
@@ -148,7 +151,7 @@ def _class_names(
     used = {str(labelled.class_key) for members in found.values() for _, _, objects in members for labelled in objects}
     mapped: dict[str, None] = {}
     for file in folder.of_kind(".txt"):
-        if file.place.name == voc_lists.LABEL_MAP:
+        if file.name == voc_lists.LABEL_MAP:
             mapped.update(dict.fromkeys(voc_lists.label_map(file, problems)))
     # CVAT lists a background, of which nothing is labelled.
     ordered = [name for name in mapped if name in used or name != "background"]

@@ -20,17 +20,17 @@ _WITH_VAL = "trainval"
 def splits(folder: Folder, pairs: Pairs, problems: list[Problem]) -> dict[str, list[File]]:
     """Split -> pictures, as the lists say; trainval, less val and test, stands in for a missing train."""
     files = _files(folder)
-    of_split = {split: [file for file in files if split_called(file.place.stem) == split] for split in SPLITS}
+    of_split = {split: [file for file in files if split_called(file.stem) == split] for split in SPLITS}
     found = {split: _all_listed(folder, lists, split, pairs, problems) for split, lists in of_split.items()}
     if not of_split["train"]:
-        with_val = [file for file in files if file.place.stem.lower() == _WITH_VAL]
+        with_val = [file for file in files if file.stem.lower() == _WITH_VAL]
         pictures = _all_listed(folder, with_val, "train", pairs, problems)
         scored = {picture.original for split in ("val", "test") for picture in found[split]}
         found["train"] = [picture for picture in pictures if picture.original not in scored] or pictures
     named = {split: str(lists[0].place) for split, lists in of_split.items() if lists}
 
     def in_two(split: str, first: str, picture: File) -> Problem:
-        detail = f"'{picture.place.stem}' is in {first} too, and left there"
+        detail = f"'{picture.stem}' is in {first} too, and left there"
         return Problem("listed_twice", named.get(split, ""), detail)
 
     source = next(iter(named.values()), "")
@@ -40,13 +40,13 @@ def splits(folder: Folder, pairs: Pairs, problems: list[Problem]) -> dict[str, l
 
 def _files(folder: Folder) -> list[File]:
     """The lists in ImageSets/Main; else those of the one folder that has some, the nearest to the root."""
-    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if _is_name_of_list(file.place.stem)]
-    main = [file for file in named if file.place.parent.parts[-2:] == LISTS]
+    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if _is_name_of_list(file.stem)]
+    main = [file for file in named if file.folder.parts[-2:] == LISTS]
     if main:
         return main
-    own_kinds = {file.place.parent for file in named if file.place.parent.parts[-2:-1] == LISTS[:1]}  # of other tasks
-    lists = [f for f in named if f.place.parent not in own_kinds and yolo_lists.lists_pictures(folder, f)]
-    return [file for file in lists if file.place.parent in yolo_lists.nearest(lists)]
+    own_kinds = {file.folder for file in named if file.folder.parts[-2:-1] == LISTS[:1]}  # of other tasks
+    lists = [f for f in named if f.folder not in own_kinds and yolo_lists.lists_pictures(folder, f)]
+    return [file for file in lists if file.folder in yolo_lists.nearest(lists)]
 
 
 def _is_name_of_list(stem: str) -> bool:
@@ -63,8 +63,8 @@ def _listed(folder: Folder, file: File, split: str, pairs: Pairs, problems: list
         lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
     except text.TextError as error:
         raise DatasetError(f"{file.path}: expected a list of names: {error}", tuple(problems)) from error
-    in_main = file.place.parent.parts[-2:] == LISTS
-    home = PurePosixPath(*file.place.parts[: -len(LISTS) - 1]) if in_main else file.place.parent
+    in_main = file.folder.parts[-2:] == LISTS
+    home = PurePosixPath(*file.place.parts[: -len(LISTS) - 1]) if in_main else file.folder
     found: dict[PurePosixPath, File] = {}
     for line in dict.fromkeys(line.strip() for line in lines if line.strip()):
         pictures = (_picture(folder, name, home, split, pairs) for name in yolo_lists.spellings(line))
@@ -88,7 +88,7 @@ def _picture(folder: Folder, name: str, home: PurePosixPath, split: str, pairs: 
     labelled = [picture for picture in beside if pairs.is_labelled(picture)]
     picture = folder.foremost(labelled or beside) or folder.listed(name, home, split)
     if picture is None and (file := folder.by_place.get(home / ANNOTATIONS / f"{joining.composed(name)}.xml")):
-        picture = pairs.picture_of.get(file.place)
+        picture = pairs.picture_of.get(file)
     return picture
 
 

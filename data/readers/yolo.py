@@ -36,9 +36,8 @@ _FORMAT = LabelFormat("labels", is_label=partial(yolo_labels.looks_like_labels, 
 def joins(folder: Folder) -> bool:
     """Whether one of the label files belongs to one of the pictures, or may belong to several."""
     described = any(yolo_config.is_config(file) for file in folder.others)
-    labels = _labels(folder)
-    pairs = pairing.pair(folder, labels, _FORMAT)
-    joined = [label for label in labels if label.place in pairs.picture_of or label.place in pairs.ties]
+    pairs = _paired(folder)
+    joined = (label for label in _labels(folder) if label in pairs.picture_of or label in pairs.ties)
     # With class names beside it a broken or empty label is one all the same.
     return any(described or yolo_labels.looks_like_labels(label) for label in joined)
 
@@ -49,14 +48,13 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     source = yolo_config.find(folder)
     config = yolo_config.read(folder, source, problems) if source else None
     named = yolo_paths.named(folder, config, needed, problems) if config else {}
-    places = {place for pictures in named.values() for place in pictures}
-    labels = _labels(folder)
-    pairs = pairing.pair(folder, labels, _FORMAT, first=places)
+    first = frozenset(picture for pictures in named.values() for picture in pictures.values())
+    labels, pairs = _labels(folder), _paired(folder, first)
     leftovers.refuse_ties(folder, labels, pairs)
-    unused = aside.aside(folder, pairs, places)
+    unused = aside.aside(folder, pairs, first)
     splits = yolo_splits.complete(folder, config, named, pairs.label_of, unused, needed, problems)
     pictures = [picture for found in splits.values() for picture in found]
-    used = [pairs.label_of[picture.place] for picture in pictures if pairs.is_labelled(picture)]
+    used = [pairs.label_of[picture] for picture in pictures if pairs.is_labelled(picture)]
     names = yolo_classes.find(folder, config, [*used, *pictures], problems)
     form = Form(len(names.all) if config else None, _pose(config, used, problems))
     open_labels = leftovers.without_picture(labels, pairs)
@@ -66,13 +64,13 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         if split in needed
     }
     class_names = names.used(examples) if config else _numbered(folder, pairs, examples, problems)
-    folders = {label.place.parent for label in pairs.label_of.values()}
+    folders = {label.folder for label in pairs.label_of.values()}
     # An empty file is a label if it lies among labels.
     leftovers.name_labels(
         folder,
         labels,
         pairs,
-        lambda label: yolo_labels.looks_like_labels(label, or_empty=label.place.parent in folders),
+        lambda label: yolo_labels.looks_like_labels(label, or_empty=label.folder in folders),
         problems,
     )
     unread = [split for split in splits if split not in examples]
@@ -81,15 +79,22 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
 
 def _labels(folder: Folder) -> list[File]:
     """The text files that may be labels: not those that describe the data set, and no lists."""
-    return [file for file in folder.of_kind(".txt") if not _is_special(folder, file)]
+    return folder.once("yolo.labels", lambda: [f for f in folder.of_kind(".txt") if not _is_special(folder, f)])
+
+
+def _paired(folder: Folder, first: frozenset[File] = frozenset()) -> Pairs:
+    """The pairs of labels and pictures. first: the pictures that the settings name, which come before all others."""
+    if len(first) == len(folder.pictures):
+        first = frozenset()  # then they come before nobody
+    return folder.once(("yolo.paired", first), lambda: pairing.pair(folder, _labels(folder), _FORMAT, first))
 
 
 def _is_special(folder: Folder, file: File) -> bool:
     """Whether this text is known to hold something else than labels; a picture may be called train.jpg, too."""
     if yolo_config.is_config(file):
         return True
-    other = split_called(file.place.stem) is not None or "readme" in file.place.stem.lower()
-    return other and not (folder.knows(file.place.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
+    other = split_called(file.stem) is not None or "readme" in file.stem.lower()
+    return other and not (folder.knows(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
 
 
 def _pose(config: Config | None, labels: Sequence[File], problems: list[Problem]) -> tuple[int, int] | None:
@@ -118,14 +123,14 @@ def _examples(
     """The usable pictures with their boxes."""
     examples = []
     for picture in pictures:
-        label = pairs.label_of.get(picture.place)
+        label = pairs.label_of.get(picture)
         frame = assemble.frame_of(picture, problems)
         if frame is None:
             continue
         if label is None:
             detail = (
                 "no label file"
-                + leftovers.likeliest(open_labels.to(picture.place.stem))
+                + leftovers.likeliest(open_labels.to(picture.stem))
                 + ": read as a picture without objects"
             )
             problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
@@ -137,8 +142,8 @@ def _examples(
 
 def _expected_place(picture: File) -> PurePosixPath:
     """labels/... for images/..., by the last folder called images; else beside the picture."""
-    parts = list(picture.place.parent.parts)
+    parts = list(picture.folder.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     # Not with_suffix on the stem: names may hold several dots, and only the last part is the suffix.
-    return PurePosixPath(*parts, picture.place.stem + ".txt")
+    return PurePosixPath(*parts, picture.stem + ".txt")

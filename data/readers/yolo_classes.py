@@ -65,11 +65,11 @@ def _lists(folder: Folder, config: Config, used: Iterable[File]) -> list[tuple[F
 
     A vague one counts only if there is no better one, and a list of numbers for names does not count.
     """
-    homes = {home for folder_of in {file.place.parent for file in used} for home in (folder_of, *folder_of.parents)}
-    homes.add(config.source.place.parent)
+    homes = {home for folder_of in {file.folder for file in used} for home in (folder_of, *folder_of.parents)}
+    homes.add(config.source.folder)
     found = [(config.source, config.class_names)]
     for file in folder.others:
-        if file.place.parent in homes and yolo_config.is_config(file) and file != config.source:
+        if file.folder in homes and yolo_config.is_config(file) and file != config.source:
             found.append((file, _names_in(folder, file)))
     first_of: dict[tuple[str, ...], File] = {}
     for file, names in found:

@@ -6,13 +6,12 @@ read here; which files they mean is decided in yolo_splits.py.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
 from data.example import SPLITS, DatasetError, Problem
-from data.readers import text, yolo_names
+from data.readers import joining, text, yolo_names
 from data.readers.files import File
 from data.readers.folder import Folder
 from data.readers.split_names import split_of_key
@@ -55,7 +54,7 @@ def find(folder: Folder) -> File | None:
     files = [file for file in folder.others if rank(file) is not None]
     files.sort(key=lambda file: (len(file.place.parts), rank(file), file.place.parts))
     first = [file for file in files if len(file.place.parts) == len(files[0].place.parts) and rank(file) == 0]
-    if len({file.place.parent for file in first}) > 1:
+    if len({file.folder for file in first}) > 1:
         raise DatasetError(
             f"{folder.root}: expected one data set, got {', '.join(str(file.place) for file in first[:5])}: "
             "point to a folder that holds one"
@@ -84,15 +83,15 @@ def is_settings(file: File) -> bool:
 
 def rank(file: File) -> int | None:
     """Which of the files in one folder describes it best; None for one that does not."""
-    if file.place.name in YAML_NAMES:
+    if file.name in YAML_NAMES:
         return 0
     if file.suffix == ".data":
         return 1
     if file.suffix in (".yaml", ".yml") and _has_names(file):
         return 2
-    if file.place.name in NAME_FILES:
+    if file.name in NAME_FILES:
         return 3
-    if file.place.name in VAGUE_NAME_FILES or file.suffix == ".names":
+    if file.name in VAGUE_NAME_FILES or file.suffix == ".names":
         return VAGUE
     return None
 
@@ -112,7 +111,7 @@ def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
     names: Any = config.get("names")
     said = config.get("nc")
     count = yolo_names.count(said)
-    if isinstance(names, str) and (named := folder.by_place.get(source.place.parent / names)):
+    if isinstance(names, str) and (named := folder.by_place.get(source.folder / names)):
         class_names = yolo_names.from_file(named, problems)  # names: obj.names
     elif names is None and (count or said is None):
         class_names = ()  # a list beside it may have them
@@ -162,9 +161,9 @@ def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Conf
     values = {key.strip(): value.strip() for key, value in pairs}
     said = values.get("classes", "")
     count = yolo_names.count(said)
-    named = values.get("names", "").replace("\\", "/")
-    candidates = [file for file in folder.others if named and file.place.name == PurePosixPath(named).name]
-    candidates.sort(key=lambda file: (file.place.parent != source.place.parent, file.place.parts))
+    named = joining.parts(values.get("names", ""))
+    candidates = [file for file in folder.others if [file.name] == named[-1:]]
+    candidates.sort(key=lambda file: (file.folder != source.folder, file.place.parts))
     class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
     if said and count != (len(class_names) or count):
         raise DatasetError(

@@ -14,13 +14,13 @@ from data.readers.yolo_lists import Pictures
 
 
 def by_names(
-    pictures: Iterable[File], label_of: Mapping[PurePosixPath, File] = MappingProxyType({})
+    pictures: Iterable[File], label_of: Mapping[File, File] = MappingProxyType({})
 ) -> dict[str | None, Pictures]:
     """Split -> the pictures whose folder, or else whose label's folder, is called so."""
     grouped: dict[str | None, Pictures] = {}
     for picture in pictures:
-        label = label_of.get(picture.place)
-        split = split_of(picture.place) or (split_of(label.place) if label else None)
+        label = label_of.get(picture)
+        split = split_of(picture.folder) or (split_of(label.folder) if label else None)
         grouped.setdefault(split, {})[picture.place] = picture
     return grouped
 
@@ -54,9 +54,7 @@ def _folders_in(path: Path) -> list[str]:
 def empty(folder: Folder, place: PurePosixPath, split: str, problems: list[Problem]) -> Pictures:
     """Exporters make a folder for val and leave it empty. One whose labels are there has lost its pictures."""
     labels = {place, place.parent / "labels", *_counterparts(place)}
-    waiting = [
-        file for file in folder.of_kind(".txt") if file.place.parent in labels and yolo_labels.looks_like_labels(file)
-    ]
+    waiting = [file for file in folder.of_kind(".txt") if file.folder in labels and yolo_labels.looks_like_labels(file)]
     if split == "train" or waiting:
         but = f", but {len(waiting)} label files for them" if waiting else ""
         raise DatasetError(

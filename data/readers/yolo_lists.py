@@ -20,11 +20,11 @@ def of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Pro
 
     A list whose name is the split's alone comes before train_list.txt; of 2007_train.txt and 2012_train.txt both count.
     """
-    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if split_called(file.place.stem) == split]
+    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if split_called(file.stem) == split]
     lists = [file for file in named if lists_pictures(folder, file)]
     for place in (home, PurePosixPath(), *nearest(lists)):
-        files = [file for file in lists if file.place.parent == place]
-        exact = [file for file in files if file.place.stem.lower() in NAMES[split]]
+        files = [file for file in lists if file.folder == place]
+        exact = [file for file in files if file.stem.lower() in NAMES[split]]
         found: Pictures = {}
         for file in exact[:1] or files:
             found |= read(folder, file, split, problems)
@@ -36,7 +36,7 @@ def of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Pro
 def nearest(lists: Sequence[File]) -> Sequence[PurePosixPath]:
     """The folder nearest to the root that has some of these lists; none if there are several such folders."""
     depth = min((len(file.place.parts) for file in lists), default=0)
-    folders = {file.place.parent for file in lists if len(file.place.parts) == depth}
+    folders = {file.folder for file in lists if len(file.place.parts) == depth}
     return list(folders) if len(folders) == 1 else []
 
 
@@ -63,7 +63,7 @@ def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pic
     pictures: Pictures = {}
     lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     for line in lines:
-        found = (folder.listed(name, file.place.parent, split) for name in spellings(line))
+        found = (folder.listed(name, file.folder, split) for name in spellings(line))
         picture = next(filter(None, found), None)
         if picture is None and any(map(folder.means_unread, spellings(line))):
             continue

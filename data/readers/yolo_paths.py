@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from data.example import SPLITS, DatasetError, Problem
-from data.readers import yolo_folders, yolo_lists
+from data.readers import joining, yolo_folders, yolo_lists
 from data.readers.files import LIST_SUFFIXES
 from data.readers.folder import Folder
 from data.readers.split_names import split_called, split_of
@@ -61,7 +61,7 @@ def _named(
     problems: list[Problem],
 ) -> Pictures:
     """The pictures that a path of the settings means; a path that had to be mended joins those."""
-    home, start = config.source.place.parent, _start(folder, config)
+    home, start = config.source.folder, _start(folder, config)
     path = named.replace("\\", "/")
     if path.lower().endswith(LIST_SUFFIXES):
         return _named_list(folder, start, config, split, path, mended, problems)
@@ -99,7 +99,7 @@ def _first(
         telling = any(map(split_called, end))
         ending = [place for place in folders if place.parts[-len(end) :] == tuple(end)] if telling else []
         for place in (home.joinpath(*end), *(ending if len(ending) == 1 else [])):
-            allowed = telling or split_of(place / "_") in (None, split)
+            allowed = telling or split_of(place) in (None, split)
             if allowed and (pictures := _under(folder, place)):
                 mended.append(f"{split}: {named} -> {place}")
                 return pictures
@@ -112,8 +112,7 @@ def _named_list(
     literal = _place(folder, start / path) or _place(folder, folder.root / path)  # Darknet is started there
     file = folder.by_place.get(literal) if literal is not None else None
     if file is None:
-        name = PurePosixPath(path).name
-        same = [other for other in folder.of_kind(*LIST_SUFFIXES) if other.place.name == name]
+        same = [other for other in folder.of_kind(*LIST_SUFFIXES) if [other.name] == joining.parts(path)[-1:]]
         if not same:
             raise _missing(config, split, path, "does not exist", "a list of pictures", problems)
         file = min(same, key=lambda other: (len(other.place.parts), other.place.parts))
@@ -131,7 +130,7 @@ def _missing(
 
 def _start(folder: Folder, config: Config) -> Path:
     """Where the splits' paths start: at `path`, when there is one that exists."""
-    here = folder.root / config.source.place.parent
+    here = folder.root / config.source.folder
     return here / config.base if config.base and (here / config.base).is_dir() else here
 
 

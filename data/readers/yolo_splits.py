@@ -19,8 +19,8 @@ def complete(
     folder: Folder,
     config: Config | None,
     named: Mapping[str, Pictures],
-    label_of: Mapping[PurePosixPath, File],
-    unused: Mapping[PurePosixPath, Problem],
+    label_of: Mapping[File, File],
+    unused: Mapping[File, Problem],
     needed: Collection[str],
     problems: list[Problem],
 ) -> dict[str, list[File]]:
@@ -29,12 +29,12 @@ def complete(
     named: by the settings; other splits are found by lists and folders, those of labels too. unused: why a picture is
     in no split.
     """
-    home = config.source.place.parent if config else PurePosixPath()
+    home = config.source.folder if config else PurePosixPath()
     found = {split: pictures for split, pictures in named.items() if pictures}
-    by_name = yolo_folders.by_names((picture for picture in folder.pictures if picture.place not in unused), label_of)
+    by_name = yolo_folders.by_names((picture for picture in folder.pictures if picture not in unused), label_of)
 
     def is_labelled(picture: File) -> bool:
-        return picture.place in label_of
+        return picture in label_of
 
     for split in SPLITS:
         if split in named:
@@ -53,7 +53,7 @@ def complete(
         rest = {place: file for place, file in by_name.get(None, {}).items() if not _is_in(place, found)}
         found |= {"train": rest} if rest else {}
     found = {
-        split: {place: file for place, file in pictures.items() if place not in unused}
+        split: {place: file for place, file in pictures.items() if file not in unused}
         for split, pictures in found.items()
     }
     pictures_of = ownership.without_bare_test(
@@ -63,7 +63,7 @@ def complete(
     for picture in folder.pictures:
         if picture.original not in used:
             unlisted = Problem("unlisted_picture", str(picture.place), "in no split; not used")
-            problems.append(unused.get(picture.place, unlisted))
+            problems.append(unused.get(picture, unlisted))
     source = str(config.source.place) if config and named else ""
     return ownership.each_once(pictures_of, is_labelled, problems, source=source)
 

@@ -770,12 +770,10 @@ def test_whatever_lies_where_a_label_has_one_picture_and_a_picture_one_label(
         return pairing.pair(Folder(Path("/x"), pictures, labels), labels, LabelFormat("labels"))
 
     pairs = paired()
-    assert {label.place: place for place, label in pairs.label_of.items()} == {
-        label: picture.place for label, picture in pairs.picture_of.items()
-    }
+    assert {label: picture for picture, label in pairs.label_of.items()} == pairs.picture_of
     for outcome in (pairs.ties, pairs.second):
         assert not pairs.picture_of.keys() & outcome.keys()
-    for place, label in pairs.label_of.items():
-        assert compatible(place, label.place)
+    for picture, label in pairs.label_of.items():
+        assert compatible(picture.folder, label.folder)
     chance.shuffle(files)
     assert paired() == pairs
