@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data import chance, pictures
+from data import chance, looks, pictures
 from data.chance import Stream
 from data.crops import square_view
-from data.example import DatasetError
+from data.example import DatasetError, Example
 from data.store import PictureStore
 
 TRAIN_NAMES = ("train", "training")
@@ -146,12 +146,17 @@ def _cut(
 
 
 def _refuse_broken(paths: Sequence[Path]) -> None:
-    broken = []
+    broken, readable = [], []
     for path in paths:
         try:
-            pictures.picture_size(path)
+            frame = pictures.picture_frame(path)
         except pictures.PictureError as error:
             broken.append(str(error))
+        else:
+            readable.append(Example.without_boxes(path, frame.width, frame.height, frame.digest))
+    for example, look in zip(readable, looks.take(readable), strict=True):
+        if look.finding and looks.is_damaged(look):
+            broken.append(f"{example.path}: {look.finding.detail}")
     if broken:
         more = f" ({len(broken) - 1} more pictures like it)" if len(broken) > 1 else ""
         raise DatasetError(broken[0] + more)

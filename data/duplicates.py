@@ -1,24 +1,20 @@
 """Pictures that are nearly the same: frames of one video, in two splits, make a test score flatter than it is.
 
-Each picture becomes a grey thumbnail. Pairs whose difference hashes (64 signs of left-to-right gradients) differ in few
-places are compared once more by the correlation of the thumbnails, which a change of brightness leaves alone. Two views
-of one scene that moved or were focused anew are told apart from the same one.
+Each picture has a grey thumbnail (data/looks.py). Pairs whose difference hashes (64 signs of left-to-right gradients)
+differ in few places are compared once more by the correlation of the thumbnails, which a change of brightness leaves
+alone. Two views of one scene that moved or were focused anew are told apart from the same one.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data import headers, orientation, pictures
+from data import looks, pictures
 from data.example import SPLITS, Dataset, Example, Problem, relative
 
-SIDE = 32  # of a thumbnail
 MAX_DISTANCE = 10  # of 64 signs; unrelated pictures differ in half of them
 MIN_CORRELATION = 0.98
 MAX_PARTNERS = 8  # of one picture in the splits that are scored later
@@ -28,15 +24,9 @@ FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows no
 MAX_BYTES = 10_000_000_000
 
 # What families hang on.
-SETTINGS = (SIDE, MAX_DISTANCE, MIN_CORRELATION, MAX_PARTNERS, FLAT, MAX_BYTES, pictures.NARROW)
+SETTINGS = (looks.SIDE, MAX_DISTANCE, MIN_CORRELATION, MAX_PARTNERS, FLAT, MAX_BYTES, pictures.NARROW)
 
 _ROWS = 64  # pictures compared with all others at a time: bounds the memory
-_REDUCED = {  # JPEG can be decoded at a part of its size, many times faster
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    1: cv2.IMREAD_GRAYSCALE,
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ def across_splits(splits: Mapping[str, Sequence[Example]]) -> list[Pair]:
     All of them, unless one picture has more than MAX_PARTNERS.
     """
     members = [(split, example) for split in SPLITS for example in splits.get(split, ())]
-    thumbnails = _thumbnails([example for _, example in members])
+    thumbnails = looks.thumbnails([example for _, example in members])
     pairs = []
     for first, second, correlation in _similar(thumbnails, [SPLITS.index(split) for split, _ in members]):
         (split, example), (other_split, other) = members[first], members[second]
@@ -80,7 +70,7 @@ def families(examples: Sequence[Example]) -> tuple[list[list[int]], bool]:
     firsts = sorted(set(range(len(examples))).difference(*(family[1:] for family in equal)))
     if sum(examples[index].path.stat().st_size for index in firsts) > MAX_BYTES:
         return equal, False
-    thumbnails = _thumbnails([examples[index] for index in firsts], unchanged=True)
+    thumbnails = looks.thumbnails([examples[index] for index in firsts])
     telling = [place for place, image in enumerate(thumbnails) if image.std() >= FLAT]
     pairs = _similar([thumbnails[place] for place in telling], range(len(telling)))
     links = [(firsts[telling[first]], firsts[telling[second]]) for first, second, _ in pairs]
@@ -114,41 +104,6 @@ def _joined(groups: Iterable[Sequence[int]]) -> list[list[int]]:
     for member in sorted(leader):
         found.setdefault(lead(member), []).append(member)
     return list(found.values())
-
-
-def _thumbnails(examples: Sequence[Example], *, unchanged: bool = False) -> list[NDArray[np.uint8]]:
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda example: thumbnail(example, unchanged=unchanged), examples))
-
-
-def thumbnail(example: Example, *, unchanged: bool = False) -> NDArray[np.uint8]:
-    """The picture in grey, [SIDE, SIDE]; all 0 where the file cannot be decoded any more.
-
-    OSError where it cannot be read at all. unchanged: PictureError where it is not the file that the example tells of.
-    """
-    content = example.path.read_bytes()
-    if unchanged and example.digest is not None:
-        pictures.check_unchanged(example.path, content, example.digest)
-    try:
-        return _decoded(content, example)
-    except (pictures.PictureError, cv2.error):  # it changed since its boxes were read: whoever trains on it is told
-        return np.zeros((SIDE, SIDE), np.uint8)
-
-
-def _decoded(content: bytes, example: Example) -> NDArray[np.uint8]:
-    """PictureError where that is impossible."""
-    if headers.png_bits(content) == 16 or content[:2] in (b"II", b"MM"):  # a TIFF can have 16 bits too
-        return _small(cv2.cvtColor(pictures.read_picture(example.path), cv2.COLOR_RGB2GRAY))
-    shorter = min(example.width, example.height)
-    factor = next(factor for factor in _REDUCED if shorter >= factor * 2 * SIDE or factor == 1)
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise pictures.PictureError(f"{example.path}: expected a picture, got a file that OpenCV cannot decode")
-    return _small(orientation.turned_image(image, headers.orientation(content)))
-
-
-def _small(image: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def difference_hash(image: NDArray[np.uint8]) -> int:

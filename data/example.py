@@ -18,6 +18,7 @@ class Example:
     boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded (0,0 is the top left corner).
     classes: [n] int32, an index into the data set's class names.
     digest: of the picture file as it was read (data/pictures.py); None where nobody looked.
+    thumbnail: uint8 [32, 32] grey, if the picture was decoded in this process (data/looks.py); else None.
     """
 
     path: Path
@@ -26,6 +27,12 @@ class Example:
     boxes: NDArray[np.float32]
     classes: NDArray[np.int32]
     digest: bytes | None = None
+    thumbnail: NDArray[np.uint8] | None = None
+
+    @classmethod
+    def without_boxes(cls, path: Path, width: int, height: int, digest: bytes) -> "Example":
+        """A picture without objects, or one whose objects do not matter."""
+        return cls(path, width, height, np.zeros((0, 4), np.float32), np.zeros(0, np.int32), digest)
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4 or len(self.boxes) != len(self.classes):
@@ -58,7 +65,10 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader returns: examples by split (train, val, test), class names, and what was found wrong."""
+    """What a reader returns: examples by split (train, val, test), class names, and what was found wrong.
+
+    unread_splits: those that the data set has and that nobody needed; the fingerprint leaves them out.
+    """
 
     root: Path
     format: str
@@ -66,3 +76,4 @@ class Dataset:
     splits: Mapping[str, tuple[Example, ...]]
     problems: tuple[Problem, ...]
     fingerprint: str  # sha256 over names, sizes and labels; pictures by their bytes
+    unread_splits: tuple[str, ...] = ()

@@ -28,6 +28,46 @@ def declared_size(content: bytes) -> Size | None:
     return None
 
 
+_KINDS = (  # (where it stands, the bytes, what such a file is)
+    (0, b"\xff\xd8", "a JPEG without a size in its header"),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG without a size in its header"),
+    (0, b"RIFF", "a WebP without a size in its header, or a film"),
+    (0, b"II*\0", "a TIFF without a size, or one that was cut short"),
+    (0, b"MM\0*", "a TIFF without a size, or one that was cut short"),
+    (0, b"GIF8", "a GIF"),
+    (4, b"ftypheic", "a HEIC photo"),
+    (4, b"ftypheix", "a HEIC photo"),
+    (4, b"ftypmif1", "a HEIF photo"),
+    (4, b"ftypavif", "an AVIF picture"),
+    (4, b"ftypavis", "an AVIF film"),
+    (4, b"ftyp", "a film or a photo of another format"),
+    (4, b"jP  ", "a JPEG 2000 picture"),
+    (4, b"JXL ", "a JPEG XL picture"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (0, b"8BPS", "a Photoshop file"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS (`git lfs pull` fetches the file)"),
+    (0, b"version https://hawser", "a pointer of Git LFS (`git lfs pull` fetches the file)"),
+)
+
+
+def kind_of(content: bytes) -> str:
+    """What a file without a known picture's header is, in words."""
+    for at, mark, kind in _KINDS:
+        if content[at : at + len(mark)] == mark:
+            return kind
+    start = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    if start.startswith((b"<svg", b"<?xml")):
+        return "an SVG drawing, or other XML"
+    if not content.strip(b"\0"):
+        return "a file of zeros alone"
+    return "a file without the header of one"
+
+
 def orientation(content: bytes) -> int:
     """1 to 8 as EXIF counts them; 1 (upright) where a JPEG says nothing or something else, such as the common 0."""
     for marker, start, end in _segments(content):

@@ -1,4 +1,4 @@
-"""The one place where picture files are read: whole (RGB), or only their size.
+"""The one place where picture files are read: whole (RGB), or only their header.
 
 Pixels come turned as the EXIF orientation of a JPEG says, as people see them, and so do sizes; the readers turn boxes
 that were drawn on the stored picture. Grey and palettes become three channels.
@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 
 from data import headers, orientation
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
+)
+# Pictures that are not read: what telephones, the web and cameras (in their raw formats) write beside these.
+_PHONES_AND_WEB = "heic heif hif avif gif apng jp2 j2k jpf jpx jxl jxr psd tga pcx exr pbm pgm ppm pnm pam dcm"
+_CAMERAS = "raw dng cr2 cr3 crw nef nrw arw sr2 srf orf rw2 raf pef srw x3f 3fr iiq rwl gpr"
+OTHER_SUFFIXES = frozenset(f".{name}" for name in f"{_PHONES_AND_WEB} {_CAMERAS}".split())
 
 # More than any camera's; what declares more is refused before memory is taken for it.
 MAX_PIXELS = 200_000_000
@@ -39,16 +45,12 @@ class TruncatedPictureError(PictureError):
 
 @dataclass(frozen=True)
 class Frame:
-    """Width and height in pixels of the picture as it is decoded, and the orientation by which it was turned.
-
-    digest: of the file. stretched: of 16 bits, the shades that became 0 and 255; None where nothing was stretched.
-    """
+    """Width and height in pixels of the picture as it is decoded, the orientation that turns it, its file's digest."""
 
     width: int
     height: int
     orientation: int
     digest: bytes
-    stretched: tuple[int, int] | None = None
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -59,6 +61,11 @@ class Frame:
 def is_picture(path: Path) -> bool:
     """Whether the name ends as a picture's does, upper case or lower."""
     return path.suffix.lower() in SUFFIXES
+
+
+def is_unread(path: Path) -> bool:
+    """Whether the name ends as that of a picture that is not read: .heic, .gif and so on."""
+    return path.suffix.lower() in OTHER_SUFFIXES
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -74,7 +81,7 @@ def read_picture(path: Path, digest: bytes | None = None) -> NDArray[np.uint8]:
     content = _read_bytes(path)
     if digest is not None:
         check_unchanged(path, content, digest)
-    return orientation.turned_image(_decode(content, path)[0], headers.orientation(content))
+    return orientation.turned_image(decode(content, path)[0], headers.orientation(content))
 
 
 def check_unchanged(path: Path, content: bytes, digest: bytes) -> None:
@@ -97,21 +104,29 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def picture_frame(path: Path) -> Frame:
-    """Size, orientation and so on; from the header for JPEG and PNG (of 8 bits), by decoding otherwise.
+    """Size, orientation and digest, from the header alone: what follows it may still be damaged (data/looks.py).
 
-    A PNG or JPEG that was cut short is a TruncatedPictureError: its header alone would look well.
+    A JPEG, PNG or WebP that was cut short is a TruncatedPictureError: its header would look well.
     """
     content = _read_bytes(path)
-    size = headers.png_size(content) or headers.jpeg_size(content)
-    if size is not None:
-        _refuse_huge(size, path)
-        if not _has_end(content):
-            raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
-    if size is None or headers.png_bits(content) == 16:
-        image, stretched = _decode(content, path)
-        return Frame(image.shape[1], image.shape[0], headers.UPRIGHT, digest_of(content), stretched)
+    size = _size(content, path)
+    if not _has_end(content):
+        raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
     turn = headers.orientation(content)
     return Frame(*orientation.turned_size(*size, turn), turn, digest_of(content))
+
+
+def _size(content: bytes, path: Path) -> headers.Size:
+    """(width, height) as stored; PictureError where the header tells none, or one too large to decode."""
+    size = headers.declared_size(content)
+    if size is None:
+        kind = headers.kind_of(content)
+        raise PictureError(f"{path}: expected a picture, got {kind} (JPEG, PNG, BMP, WebP and TIFF are read)")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise PictureError(
+            f"{path}: expected a picture of at most {MAX_PIXELS // 10**6} million pixels, got {size[0]}x{size[1]}"
+        )
+    return size
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -126,12 +141,12 @@ def _read_bytes(path: Path) -> bytes:
     return content
 
 
-def _decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
-    """(RGB, and of 16 bits the shades that were stretched to 0 and 255 or None)."""
-    size = headers.declared_size(content)
-    if size is None:
-        raise PictureError(f"{path}: expected a picture, got a file without the header of JPEG, PNG, BMP, WebP or TIFF")
-    _refuse_huge(size, path)
+def decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
+    """(RGB as stored, of 16 bits the shades that became 0 and 255 or None where nothing was stretched).
+
+    PictureError, which names the path, where it cannot be decoded.
+    """
+    _size(content, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         # Not cv2.imread: it fails on names that the file system's code page cannot spell.
@@ -162,17 +177,17 @@ def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int
     return (values >> 8).astype(np.uint8)[image], None
 
 
-def _refuse_huge(size: tuple[int, int], path: Path) -> None:
-    if size[0] * size[1] > MAX_PIXELS:
-        raise PictureError(
-            f"{path}: expected a picture of at most {MAX_PIXELS // 10**6} million pixels, got {size[0]}x{size[1]}"
-        )
-
-
 def _has_end(content: bytes) -> bool:
-    """Whether a PNG has its last chunk, or a JPEG its end marker after the last start of a scan; more may follow."""
-    if content[:2] != b"\xff\xd8":
+    """Whether a PNG has its last chunk, a WebP its length, and a JPEG its end after the last start of a scan.
+
+    More may follow. Other files do not say where they end.
+    """
+    if content[:8] == b"\x89PNG\r\n\x1a\n":
         return b"IEND\xaeB`\x82" in content
+    if content[:4] == b"RIFF":
+        return len(content) >= 8 + int.from_bytes(content[4:8], "little")
+    if content[:2] != b"\xff\xd8":
+        return True
     # A preview in the header has a scan and an end of its own, inside a segment that is stepped over. Within a scan
     # FF D9 cannot occur by chance: an FF in its data is followed by 00. What follows the end (phones append films) may
     # hold anything.

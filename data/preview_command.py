@@ -31,14 +31,15 @@ def run(options: argparse.Namespace) -> int:
     """Write the grid; the exit code."""
     from data import preview, read  # after parsing: --help and a wrong flag answer at once
     from data.config import AugmentConfig
+    from data.example import SPLITS
 
     if options.out.suffix.lower() != ".png":
         raise ValueError(f"--out: expected a name that ends in .png, got '{options.out}'")
     if options.seed < 0:
         raise ValueError(f"--seed: expected 0 or more, got {options.seed}")
-    dataset = read.load(options.folder, options.format, strict=False)
-    if options.split not in dataset.splits:
-        raise ValueError(f"--split: expected one of {list(dataset.splits)}, got '{options.split}'")
+    if options.split not in SPLITS:
+        raise ValueError(f"--split: expected one of {list(SPLITS)}, got '{options.split}'")
+    dataset = read.load_split(options.folder, options.split, options.format)
     preview.write_grid(
         dataset.splits[options.split],
         dataset.class_names,

@@ -24,7 +24,7 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
 
     The fingerprint then follows from what was cut too.
     """
-    missing = [split for split in ("test", "val") if split not in dataset.splits]
+    missing = _missing(dataset)
     if not missing:
         return dataset
     if "train" not in dataset.splits:
@@ -33,7 +33,7 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
         )
     # By name, whatever the order of a list or a JSON file: the same pictures and seed are the same cut.
     train = tuple(sorted(dataset.splits["train"], key=lambda example: example.path.as_posix()))
-    if len(train) <= len(missing):
+    if not can_cut(dataset):
         raise DatasetError(
             f"{dataset.root}: expected more than {len(missing)} training pictures to cut {' and '.join(missing)} from, "
             f"got {len(train)}",
@@ -51,10 +51,19 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
     ]
     return replace(
         dataset,
-        splits={split: splits[split] for split in SPLITS},
+        splits={split: splits[split] for split in SPLITS if split in splits},
         problems=(*dataset.problems, *notes),
         fingerprint=_fingerprint(dataset, parts),
     )
+
+
+def can_cut(dataset: Dataset) -> bool:
+    """Whether its training pictures are enough to cut the missing splits from."""
+    return len(dataset.splits.get("train", ())) > len(_missing(dataset))
+
+
+def _missing(dataset: Dataset) -> list[str]:
+    return [split for split in ("test", "val") if split not in dataset.splits and split not in dataset.unread_splits]
 
 
 def _cut(train: Sequence[Example], counts: dict[str, int], seed: int) -> tuple[dict[str, list[int]], str]:

@@ -113,7 +113,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     """Check the request and read the data set; InputError or the reader's own error, one sentence each."""
     path = request.space or _default_space(request)
     space = _with_settings(spaces.load(path), request)
-    if request.data is not None and not request.data.is_dir():
+    if request.data is not None and not request.data.exists():  # of a file the reader says what it is
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     space_checks.check_genes(space)
     space_checks.check_fitness(space, SCORES)

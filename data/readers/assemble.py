@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 from data import orientation
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem, relative
 from data.pictures import Frame, PictureError, TruncatedPictureError, picture_frame
-from data.readers.folder import File
+from data.problems import LOST_BOXES, LOST_PICTURES
+from data.readers import layouts, text
+from data.readers.files import File
 
 Box = tuple[float, float, float, float]
 
@@ -27,20 +30,18 @@ def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
     except PictureError as error:
         problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
     else:
-        if frame.stretched:
-            detail = "16 bits of which only {} to {} are in use: stretched to 0 to 255".format(*frame.stretched)
-            problems.append(Problem("narrow_range", name, detail))
         return frame
     return None
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A box as a label file has it. place: where in the file, in words."""
+    """A box as a label file has it. place: where in the file, in words. from_mask: whether it is the box around one."""
 
     class_key: str | int
     box: Box
     place: str
+    from_mask: bool = False
 
 
 def in_frame(
@@ -92,24 +93,24 @@ def usable_box(box: Box, width: int, height: int, where: Problem, problems: list
         problems.append(Problem(kind, where.file, f"{where.detail}: {what}"))
 
     if not all(math.isfinite(value) for value in box):
-        report("malformed_box", f"expected numbers, got {_spell(box)}; skipped")
+        report("malformed_box", f"expected numbers, got {spell(box)}; skipped")
         return None
     left, top, right, bottom = box
     if left == right or top == bottom:
-        report("zero_area_box", f"no area in {_spell(box)}; skipped")
+        report("zero_area_box", f"no area in {spell(box)}; skipped")
         return None
     if right < left or bottom < top:
-        report("inverted_box", f"corners of {_spell(box)} exchanged")
+        report("inverted_box", f"corners of {spell(box)} exchanged")
         left, top, right, bottom = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
     cut = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
-        report("box_outside_picture", f"{_spell(box)} lies outside {width}x{height}; skipped")
+        report("box_outside_picture", f"{spell(box)} lies outside {width}x{height}; skipped")
         return None
     if max(abs(before - after) for before, after in zip((left, top, right, bottom), cut, strict=True)) > 1:
-        report("clipped_box", f"{_spell(box)} cut to the picture, {width}x{height}")
+        report("clipped_box", f"{spell(box)} cut to the picture, {width}x{height}")
     # Corners are kept as float32, in which a sliver of a box may have no area.
     if np.float32(cut[0]) == np.float32(cut[2]) or np.float32(cut[1]) == np.float32(cut[3]):
-        report("zero_area_box", f"no area in {_spell(box)}; skipped")
+        report("zero_area_box", f"no area in {spell(box)}; skipped")
         return None
     return cut
 
@@ -132,16 +133,31 @@ def finish(
     class_names: Sequence[str],
     splits: Mapping[str, Sequence[Example]],
     problems: Sequence[Problem],
+    unread_splits: Sequence[str] = (),
 ) -> Dataset:
-    """The data set, once nothing is left that makes it useless: an empty split, no box at all."""
+    """The data set, once nothing is left that makes it useless: an empty split, no box at all.
+
+    unread_splits: those that it has too, and that nobody needed. With these alone there is nothing to refuse.
+    """
     for split, examples in splits.items():
         if not examples:
             raise DatasetError(
-                f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture",
+                f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture"
+                + reason(problems, LOST_PICTURES),
                 tuple(problems),
             )
-    if not any(len(example.boxes) for examples in splits.values() for example in examples):
-        raise DatasetError(f"{root}: expected at least one usable box, got none", tuple(problems))
+    boxes = [example.boxes for examples in splits.values() for example in examples if len(example.boxes)]
+    if not boxes and (splits or not unread_splits):
+        raise DatasetError(
+            f"{root}: expected at least one usable box, got none{reason(problems, LOST_BOXES)}", tuple(problems)
+        )
+    if boxes and format_name != "yolo" and all(found.max() <= 1 for found in boxes):
+        raise DatasetError(
+            f"{root}: expected boxes in pixels, got {sum(map(len, boxes))} that all lie within one pixel and look like "
+            "shares of the picture (0 to 1): multiply x by its width, y by its height, or export pixels",
+            tuple(problems),
+        )
+    problems = [*problems, *layouts.problems(format_name, splits, problems)]
     ordered = {split: tuple(splits[split]) for split in SPLITS if split in splits}
     return Dataset(
         root=root,
@@ -150,7 +166,29 @@ def finish(
         splits=ordered,
         problems=tuple(problems),
         fingerprint=fingerprint(root, class_names, ordered),
+        unread_splits=tuple(unread_splits),
     )
+
+
+def similar_names(class_names: Sequence[str]) -> list[Problem]:
+    """A note for each class whose name differs from that of another one in case, spaces or dashes alone."""
+    first: dict[str, str] = {}
+    return [
+        Problem("similar_class_names", "", f"'{first[text.plain(name)]}' and '{name}' are two classes")
+        for name in class_names
+        if first.setdefault(text.plain(name), name) != name
+    ]
+
+
+def reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
+    """Why most pictures or boxes were lost, by problems of these kinds, with an example; empty if none was lost."""
+    lost = [problem for problem in problems if problem.kind in kinds]
+    if not lost:
+        empty = sum(problem.kind == "empty_label_file" for problem in problems)
+        return f": {empty} label files are empty" if empty else ""
+    kind, count = Counter(problem.kind for problem in lost).most_common(1)[0]
+    first = next(problem for problem in lost if problem.kind == kind)
+    return f": {count} x {kind}, the first in {first.file}: {first.detail}"
 
 
 def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Example]]) -> str:
@@ -165,5 +203,6 @@ def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Seq
     return total.hexdigest()
 
 
-def _spell(box: Box) -> str:
+def spell(box: Box) -> str:
+    """The four edges, as problems show them."""
     return "[" + ", ".join(f"{value:g}" for value in box) + "]"

@@ -1,105 +1,115 @@
-"""COCO JSON: one or several files with boxes, anywhere in the folder; pictures are joined by file name.
+"""COCO: JSON files that list pictures and boxes; a split may be a file, a folder, or both.
 
-A file's split is told by its name (instances_val2017.json), by its folder (valid/_annotations.coco.json), or by those
-of its pictures. Category ids may be any and differ between files: classes are told apart by name. Coordinates are those
-of the picture as people see it, unless the declared width and height are those of the picture as it is stored and not
+A file that lies among the pictures of one split is of that split; its name decides otherwise (instances_val2017.json),
+and the folder of a picture where that says nothing. Classes are told apart by name, whatever their ids. Boxes are those
+of the picture as people see it, unless the declared width and height are those with which the picture is stored and not
 those it is seen with: then the boxes are turned with the picture as its EXIF says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
+from typing import Any
 
-from data.example import Dataset, DatasetError, Example, Problem
-from data.readers import assemble, coco_file, ownership
+from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.problems import LOST_PICTURES
+from data.readers import assemble, coco_documents, coco_entries, coco_file, coco_sets, units
 from data.readers.assemble import Labelled
-from data.readers.coco_file import Picture
-from data.readers.folder import File, Folder
-from data.readers.split_names import split_named, split_of
-
-# Split -> place of a picture -> the picture, and its entries: (label file, what it says of the picture).
-_Found = dict[str, dict[PurePosixPath, tuple[File, list[tuple[File, Picture]]]]]
+from data.readers.coco_entries import Members
+from data.readers.coco_file import Entry
+from data.readers.files import File
+from data.readers.folder import Folder
 
 
 def joins(folder: Folder) -> bool:
-    """Whether one of the JSON files names one of the pictures."""
+    """Whether one of the JSON files with boxes names one of the pictures, or names several by one name."""
     for file in folder.of_kind(".json"):
-        try:
-            document = coco_file.load(folder, file)
-        except ValueError:
-            continue
-        if document is None:
-            continue
-        names = (image.get("file_name") for image in document["images"] if isinstance(image, dict))
-        if any(isinstance(name, str) and _picture_of(folder, file, name) for name in names):
-            return True
+        with suppress(ValueError):
+            content = coco_documents.load(folder, file).content
+            if content is not None and _names_a_picture(folder, content):
+                return True
     return False
 
 
-def read(folder: Folder) -> Dataset:
-    """The data set in this folder; DatasetError when nothing of it can be used."""
+def instead(folder: Folder) -> str | None:
+    """The first JSON file of COCO's form that has no boxes, and what it has; None if there is none."""
+    for file in folder.of_kind(".json"):
+        with suppress(ValueError):
+            other = coco_documents.load(folder, file).other
+            if other:
+                return f"{file.place}: {other}"
+    return None
+
+
+def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
+    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
     numbers: dict[str, int] = {}
-    found: _Found = {}
+    entries: list[Entry] = []
+    relative: set[PurePosixPath] = set()
+    documents = _documents(folder, problems)
+    for file, content in documents:
+        names = coco_file.class_names(content, file, (beside for _, beside in documents), problems)
+        for name in names.values():
+            numbers.setdefault(name, len(numbers))
+        pictures = coco_file.pictures(content, file, names, problems)
+        if units.look_relative([labelled for picture in pictures for labelled in picture.boxes]):
+            relative.add(file.place)
+        entries += [(file, picture) for picture in pictures]
+    joined = coco_entries.join(folder, entries, problems)
+    if not joined:
+        raise DatasetError(
+            f"{folder.root}: expected COCO JSON files with boxes and the names of the pictures, found none"
+            + assemble.reason(problems, LOST_PICTURES),
+            tuple(problems),
+        )
+    splits: dict[str, list[Example]] = {}
+    owned = coco_entries.each_once(joined, problems)
+    for split, members in owned.items():
+        if split in needed:
+            coco_sets.without_second_sets({place: found for place, (_, found) in members.items()}, problems)
+            splits[split] = _examples(members, numbers, relative, problems)
+    unread = [split for split in owned if split not in splits]
+    return assemble.finish(folder.root, "coco", list(numbers), splits, problems, unread)
+
+
+def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[File, dict[str, Any]]]:
+    """The files with boxes for pictures of the folder, and what they hold; the others join the problems."""
+    with_boxes = []
     for file in folder.of_kind(".json"):
         try:
-            document = coco_file.load(folder, file)
+            document = coco_documents.load(folder, file)
         except ValueError as error:
             detail = f"expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
             problems.append(Problem("broken_annotation", str(file.place), detail))
             continue
-        if document is not None:
-            names = coco_file.class_names(document, file, problems)
-            for name in names.values():
-                numbers.setdefault(name, len(numbers))
-            _join(folder, file, coco_file.pictures(document, file, names, problems), found, problems)
-    if not found:
-        raise DatasetError(
-            f"{folder.root}: expected COCO JSON files with the names of the pictures, found none", tuple(problems)
-        )
-    splits = {split: _examples(members, numbers, problems) for split, members in _each_once(found, problems).items()}
-    _name_unlisted(folder, found, problems)
-    return assemble.finish(folder.root, "coco", list(numbers), splits, problems)
-
-
-def _picture_of(folder: Folder, file: File, name: str) -> File | None:
-    split = _split_of_file(file)
-    return folder.listed(name, file.place.parent, split) if split else folder.picture(name, file.place.parent)
-
-
-def _split_of_file(file: File) -> str | None:
-    return split_named(file.place.stem) or split_of(file.place)
-
-
-def _join(folder: Folder, file: File, pictures: list[Picture], found: _Found, problems: list[Problem]) -> None:
-    """Adds the entries of one file to what was found."""
-    for entry in pictures:
-        picture = _picture_of(folder, file, entry.file_name)
-        if picture is None:
-            detail = f"'{entry.file_name[:80]}': no picture of this name, or several; skipped"
+        if document.other:
+            problems.append(Problem("other_json", str(file.place), f"{document.other}; not read"))
+        elif document.content is not None:
+            with_boxes.append((file, document.content))
+    annotated = [file for file, content in with_boxes if content["annotations"]]
+    found = []
+    for file, content in with_boxes:
+        if coco_sets.is_of_another_task(file, annotated):
+            detail = "of another task than the file of instances beside it, which is read instead"
+            problems.append(Problem("other_json", str(file.place), detail))
+        elif _names_a_picture(folder, content):
+            found.append((file, content))
+        elif content["images"]:
+            detail = f"none of the {len(content['images'])} pictures that it names is in the folder; skipped"
             problems.append(Problem("missing_picture", str(file.place), detail))
-            continue
-        split = _split_of_file(file) or split_of(picture.place) or "train"
-        found.setdefault(split, {}).setdefault(picture.place, (picture, []))[1].append((file, entry))
+    return found
 
 
-def _each_once(found: _Found, problems: list[Problem]) -> _Found:
-    """Each picture in one split, under one name."""
-    pictures = {split: [picture for picture, _ in members.values()] for split, members in found.items()}
-    boxed = {
-        place
-        for members in found.values()
-        for place, (_, entries) in members.items()
-        if any(entry.boxes for _, entry in entries)
-    }
-    kept = ownership.each_once(pictures, lambda picture: picture.place in boxed, problems)
-    return {split: {file.place: found[split][file.place] for file in files} for split, files in kept.items()}
+def _names_a_picture(folder: Folder, content: Mapping[str, Any]) -> bool:
+    names = (image.get("file_name") for image in content["images"] if isinstance(image, dict))
+    return any(isinstance(name, str) and folder.knows(name) for name in names)
 
 
 def _examples(
-    members: Mapping[PurePosixPath, tuple[File, list[tuple[File, Picture]]]],
-    numbers: Mapping[str, int],
-    problems: list[Problem],
+    members: Members, numbers: Mapping[str, int], relative: Container[PurePosixPath], problems: list[Problem]
 ) -> list[Example]:
+    """The usable pictures with their boxes. relative: the files of which the boxes are shares of the picture."""
     examples = []
     for picture, entries in members.values():
         frame = assemble.frame_of(picture, problems)
@@ -108,15 +118,11 @@ def _examples(
         labelled: list[Labelled] = []
         for file, entry in entries:
             name = f"{file.place}: {entry.file_name}"
-            labelled += assemble.in_frame(entry.boxes, entry.size, frame, name, problems)
+            drawn: Sequence[Labelled] = entry.boxes
+            if file.place in relative:
+                drawn = units.in_pixels(drawn, frame, str(file.place), problems)
+            labelled += assemble.in_frame(drawn, entry.size, frame, name, problems)
         boxes = assemble.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
         classes = [numbers[str(each.class_key)] for each in boxes]
         examples.append(assemble.make_example(picture, frame, [each.box for each in boxes], classes))
     return examples
-
-
-def _name_unlisted(folder: Folder, found: _Found, problems: list[Problem]) -> None:
-    named = {picture.original for members in found.values() for picture, _ in members.values()}
-    for picture in folder.pictures:
-        if picture.original not in named:
-            problems.append(Problem("unlisted_picture", str(picture.place), "in no JSON file; not used"))

@@ -2,22 +2,19 @@
 
 Used are file_name, width and height of a picture, and bbox (x, y, width, height in pixels; edges, no "+1") of an
 annotation. A box that stands for a crowd (iscrowd) is no object to learn. A segmentation is used only where an object
-has no bbox: the box around its polygons.
+has no bbox, or one without area: the box around its polygons or its mask.
 """
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from data.example import DatasetError, Problem
-from data.readers import json_values, text
-from data.readers.assemble import Box, Labelled
-from data.readers.folder import File, Folder
+from data.readers import json_values, masks, text
+from data.readers.assemble import Labelled
+from data.readers.files import File
 from data.readers.json_values import Key
-
-MAX_BYTES = 1 << 30  # COCO's own train2017 has 0.45 GB
 
 
 @dataclass(frozen=True)
@@ -29,47 +26,27 @@ class Picture:
     boxes: list[Labelled]
 
 
-def load(folder: Folder, file: File) -> dict[str, Any] | None:
-    """The document, parsed once; None when it is no detection data in COCO's form. ValueError when it is broken."""
-    if file.path not in folder.documents:
-        folder.documents[file.path] = _parse(file)
-    document: dict[str, Any] | None = folder.documents[file.path]
-    return document
+Entry = tuple[File, Picture]  # (label file, what it says of one picture)
 
 
-def _parse(file: File) -> dict[str, Any] | None:
-    content = text.read_bytes(file.path, MAX_BYTES)
-    if b'"images"' not in content and b"\0" not in content[:4]:  # UTF-16 and UTF-32 have zeros in between
-        return None
-    try:
-        document = json.loads(content)
-    except UnicodeDecodeError:
-        document = json.loads(text.decode(content)[0])
-    except RecursionError as error:
-        raise ValueError("expected COCO's JSON, got brackets nested too deep") from error
-    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
-        return None
-    annotations = document.get("annotations")
-    if not isinstance(annotations, list):
-        return None
-    # Captions have this form too, and no boxes.
-    keys = next((set(each) for each in annotations if isinstance(each, dict)), {"bbox"})
-    return document if {"bbox", "category_id", "segmentation"} & keys else None
+def class_names(
+    document: Mapping[str, Any], file: File, beside: Iterable[Mapping[str, Any]], problems: list[Problem]
+) -> dict[Key, str]:
+    """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out.
 
-
-def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]) -> dict[Key, str]:
-    """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out."""
+    beside: the documents that are read together with this one; where it has no categories it takes theirs.
+    """
     listed = document.get("categories") or []
     if not isinstance(listed, list):
         raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
     categories = [each for each in listed if isinstance(each, dict)]
-    named = {json_values.key(each.get("id")): str(each.get("name", "")).strip() for each in categories}
+    named = _each_id_once(categories, file, problems)
     used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
     if not named:
-        problems.append(
-            Problem("missing_class_names", str(file.place), "no categories: classes are called by their numbers")
-        )
-        named = {key: str(key) for key in used}
+        named = _names_beside(used, beside)
+        how = "named as in the files beside it" if named else "classes are called by their numbers"
+        problems.append(Problem("missing_class_names", str(file.place), f"no categories: {how}"))
+        named = named or {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
     members = [each for each in categories if json_values.key(each.get("id")) in used]
@@ -78,7 +55,43 @@ def class_names(document: Mapping[str, Any], file: File, problems: list[Problem]
     for key in named.keys() - kept.keys():
         detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
         problems.append(Problem("unused_category", str(file.place), detail))
+    _report_equal_names(kept, file, problems)
     return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def _names_beside(used: Set[Key], beside: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
+    """The names of these ids in other documents; none if an id is missing there, or has two names."""
+    found: dict[Key, str] = {}
+    for document in beside:
+        listed = document.get("categories")
+        for category in listed if isinstance(listed, list) else []:
+            if isinstance(category, dict) and json_values.key(category.get("id")) in used:
+                key, name = json_values.key(category["id"]), str(category.get("name", "")).strip()
+                if found.setdefault(key, name) != name:
+                    return {}
+    return found if used <= found.keys() and all(found.values()) else {}
+
+
+def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[Problem]) -> dict[Key, str]:
+    """Category id -> name; DatasetError if an id has two names, as after a merge: its annotations are ambiguous."""
+    named: dict[Key, str] = {}
+    for category in categories:
+        key, name = json_values.key(category.get("id")), str(category.get("name", "")).strip()
+        if text.plain(named.setdefault(key, name)) != text.plain(name):
+            raise DatasetError(
+                f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "
+                f"and for '{name:.80}': give each class an id of its own, in the annotations too",
+                tuple(problems),
+            )
+    return named
+
+
+def _report_equal_names(named: Mapping[Key, str], file: File, problems: list[Problem]) -> None:
+    first: dict[str, Key] = {}
+    for key, name in named.items():
+        if first.setdefault(name, key) != key:
+            detail = f"categories {first[name]} and {key} are both called '{name}': read as one class"
+            problems.append(Problem("equal_class_names", str(file.place), detail))
 
 
 def pictures(
@@ -115,6 +128,11 @@ def pictures(
         labelled = _labelled(annotation, names, where, problems)
         if labelled:
             picture.boxes.append(labelled)
+    around = [labelled for picture in found.values() for labelled in picture.boxes if labelled.from_mask]
+    if around:
+        taken = "no bbox with an area: the box around the polygons or the mask is taken"
+        detail = f"{taken}, {len(around)} times; the first: {around[0].place}"
+        problems.append(Problem("box_from_segmentation", place, detail))
     return list(found.values())
 
 
@@ -132,15 +150,16 @@ def _labelled(
         report("crowd_box", f"a crowd of '{class_name}'")
         return None
     bounds = annotation.get("bbox")
+    if isinstance(bounds, dict):  # imglab's export
+        bounds = [bounds.get(key) for key in ("x", "y", "width", "height")]
+    edges = json_values.numbers(bounds) if bounds else None
+    if edges is None or not _has_area(edges):
+        box = masks.box_around(annotation.get("segmentation"))
+        if box:
+            return Labelled(class_name, box, where.detail, from_mask=True)
     if not bounds:
-        box = _around(annotation.get("segmentation"))
-        if box is None:
-            report("malformed_box", "expected a bbox, got none")
-            return None
-        detail = f"{where.detail}: no bbox: taken from its polygons"
-        problems.append(Problem("box_from_segmentation", where.file, detail))
-        return Labelled(class_name, box, where.detail)
-    edges = json_values.numbers(bounds)
+        report("malformed_box", "expected a bbox, got none, nor a segmentation that has one")
+        return None
     if edges is None or len(edges) != 4:
         report("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}")
         return None
@@ -148,16 +167,8 @@ def _labelled(
     return Labelled(class_name, (x, y, x + width, y + height), where.detail)
 
 
-def _around(segmentation: object) -> Box | None:
-    """The box around polygons [[x, y, x, y, ...], ...]; None for anything else."""
-    if not isinstance(segmentation, list) or not segmentation:
-        return None
-    polygons = [json_values.numbers(polygon) for polygon in segmentation]
-    if not all(polygon and len(polygon) % 2 == 0 for polygon in polygons):
-        return None
-    xs = [x for polygon in polygons if polygon for x in polygon[::2]]
-    ys = [y for polygon in polygons if polygon for y in polygon[1::2]]
-    return min(xs), min(ys), max(xs), max(ys)
+def _has_area(edges: list[float]) -> bool:
+    return len(edges) == 4 and all(map(math.isfinite, edges)) and edges[2] != 0 and edges[3] != 0
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -6,12 +6,16 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Generic, Protocol, TypeVar
 
+from data.readers import derived
 from data.readers.split_names import split_of
 
 
 class _HasPlace(Protocol):
     @property
     def place(self) -> PurePosixPath: ...
+
+    @property
+    def folder(self) -> PurePosixPath: ...
 
 
 Placed = TypeVar("Placed", bound=_HasPlace)
@@ -43,28 +47,28 @@ class Namesakes(Generic[Placed]):
         split: str | None = None,
         *,
         near_first: bool = False,
-    ) -> Placed | None:
-        """The file whose folders fit best; of equals in one folder the first; None where the choice would be a guess.
+    ) -> list[Placed]:
+        """The files whose folders fit best; more than one if nothing decides between them.
 
-        Folders count that agree with the last ones of a name's `folders`; then one of the split; then those that lie
-        on the way to `near`. near_first: these two the other way round, after those of other splits are put last.
+        Folders count that agree with the last ones of a name's `folders`; then any that are not called as those of
+        masks and the like; then one of the split; then those that lie on the way to `near`. near_first: these two the
+        other way round, after those of other splits are put last.
         """
         if len(self.files) < 2:
-            return self.files[0] if self.files else None
+            return list(self.files)
         near_parts = near.parts if near else ()
         found = self.files
         if len(found) > COMPARE_AT_MOST:
             found = self._likely([*folders, *near_parts], near)
         scores = []
         for file in found:
-            agreeing = _common(file.place.parts[-2::-1], folders[::-1])
-            its_split = split_of(file.place)
+            agreeing = _common(file.folder.parts[::-1], folders[::-1])
+            its_split = split_of(file.folder)
             in_split = split is not None and its_split == split
-            nearness = _common(file.place.parts[:-1], near_parts) + _common(file.place.parts[-2::-1], near_parts[::-1])
-            ranks = (its_split in (None, split), nearness, in_split) if near_first else (in_split, nearness)
-            scores.append((agreeing, *ranks))
-        fitting = [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
-        return fitting[0] if len({file.place.parent for file in fitting}) == 1 else None
+            near_by = nearness(file.folder.parts, near_parts)
+            ranks = (its_split in (None, split), near_by, in_split) if near_first else (in_split, near_by)
+            scores.append((agreeing, not derived.is_derived(file.folder), *ranks))
+        return [file for file, score in zip(found, scores, strict=True) if score == max(scores)]
 
     def right_in(self, folder: PurePosixPath) -> Sequence[Placed]:
         """Those that lie in this folder itself."""
@@ -79,12 +83,12 @@ class Namesakes(Generic[Placed]):
     @cached_property
     def _in_folder(self) -> Mapping[PurePosixPath, list[Placed]]:
         """A folder -> those right in it."""
-        return grouped((file.place.parent, file) for file in self.files)
+        return grouped((file.folder, file) for file in self.files)
 
     @cached_property
     def _by_folder(self) -> Mapping[str, list[Placed]]:
         """The name of a folder -> those that lie in one of that name, however deep."""
-        return grouped((folder, file) for file in self.files for folder in set(file.place.parts[:-1]))
+        return grouped((folder, file) for file in self.files for folder in set(file.folder.parts))
 
 
 def grouped(pairs: Iterable[tuple[Key, Placed]]) -> dict[Key, list[Placed]]:
@@ -93,6 +97,11 @@ def grouped(pairs: Iterable[tuple[Key, Placed]]) -> dict[Key, list[Placed]]:
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups
+
+
+def nearness(folder: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts of two folders agree, from the start and from the end."""
+    return _common(folder, other) + _common(folder[::-1], other[::-1])
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

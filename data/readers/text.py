@@ -60,6 +60,11 @@ def note_encoding(encoding: str, name: str, problems: list[Problem]) -> None:
         problems.append(Problem("text_encoding", name, f"expected UTF-8, read as {encoding}"))
 
 
+def plain(name: str) -> str:
+    """A class name without what its spelling leaves open: case, spaces, dashes; for comparisons."""
+    return "".join(sign for sign in name.casefold() if not sign.isspace() and sign not in "-_") or name
+
+
 def _strict(content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)

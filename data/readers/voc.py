@@ -6,131 +6,140 @@ not the size tag, but for one thing: when the tag has the size of a picture befo
 boxes were drawn on that one, and are turned with it. Objects marked difficult are objects like the others.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+import re
+from collections.abc import Collection, Mapping, Sequence
+from xml.sax.saxutils import unescape
 
 from data.example import SPLITS, Dataset, DatasetError, Example, Problem
 from data.pictures import Frame
-from data.readers import assemble, ownership, voc_lists, voc_objects
+from data.readers import aside, assemble, leftovers, ownership, pairing, text, units, voc_lists, voc_objects
 from data.readers.assemble import Labelled
-from data.readers.folder import File, Folder
+from data.readers.claims import LabelFormat, Pairs
+from data.readers.files import File
+from data.readers.folder import Folder
+from data.readers.name_forms import Likeliest
 from data.readers.split_names import split_of
 
 _HEAD = 4096  # bytes, in which an annotation shows its kind
+_ROOT = re.compile(rb"<([\w.-]+:)?annotation[\s/>]", re.IGNORECASE)  # and not CVAT's <annotations>
+_FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNORECASE)
 
 
 def joins(folder: Folder) -> bool:
-    """Whether one of the annotations belongs to one of the pictures."""
-    return any(_picture_of(folder, file) is not None and _is_annotation(file) for file in folder.of_kind(".xml"))
+    """Whether one of the annotations belongs to one of the pictures, or may belong to several."""
+    annotations, pairs = _paired(folder)
+    return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
 
 
-def read(folder: Folder) -> Dataset:
-    """The data set in this folder; DatasetError when nothing of it can be used."""
+def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
+    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
-    annotations = _annotations(folder, problems)
-    if not annotations:
+    annotations, pairs = _paired(folder)
+    leftovers.refuse_ties(folder, annotations, pairs)
+    leftovers.name_labels(folder, annotations, pairs, lambda _: True, problems)
+    if not pairs.label_of:
         raise DatasetError(
             f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none",
             tuple(problems),
         )
-    listed = voc_lists.splits(folder, problems)
-
-    def is_labelled(picture: File) -> bool:
-        return picture.place in annotations
-
-    if listed:
-        splits = {split: ownership.under_one_name(found, is_labelled, problems) for split, found in listed.items()}
-    else:
-        splits = ownership.each_once(_splits_of_folders(folder, annotations), is_labelled, problems)
-    found = {split: _read_split(folder, pictures, annotations, problems) for split, pictures in splits.items()}
+    unused = aside.aside(folder, pairs)
+    listed = voc_lists.splits(folder, pairs, problems)
+    usable = [picture for picture in folder.pictures if picture not in unused]
+    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of)
+    with_labels = ownership.without_bare_test(by_folder, pairs.is_labelled, problems)
+    splits = listed or ownership.each_once(with_labels, pairs.is_labelled, problems)
+    open_labels = leftovers.without_picture(annotations, pairs)
+    found = {
+        split: _read_split(pictures, pairs.label_of, unused, open_labels, problems)
+        for split, pictures in splits.items()
+        if split in needed
+    }
     used = {picture.original for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:
         if picture.original not in used:
-            taken = _taken_stem(folder, picture, annotations)
-            what = f"in no list of {'/'.join(voc_lists.LISTS)}" if listed else "in no folder of a split"
-            problems.append(taken or Problem("unlisted_picture", str(picture.place), f"{what}; not used"))
+            what = "in no list of the splits" if listed else "in no folder of a split"
+            unlisted = Problem("unlisted_picture", str(picture.place), f"{what}; not used")
+            problems.append(unused.get(picture, unlisted))
     class_names = _class_names(folder, found, problems)
     numbers = {name: number for number, name in enumerate(class_names)}
     examples = {split: _examples(members, numbers) for split, members in found.items()}
-    return assemble.finish(folder.root, "voc", class_names, examples, problems)
+    unread = [split for split in splits if split not in found]
+    return assemble.finish(folder.root, "voc", class_names, examples, problems, unread)
 
 
-def _picture_of(folder: Folder, annotation: File) -> File | None:
-    stem, home = annotation.place.stem, annotation.place.parent
-    beside = folder.right_in(home.with_name(voc_lists.PICTURES), stem) if home.name == voc_lists.ANNOTATIONS else None
-    return beside or folder.picture(stem, home, split_of(annotation.place))
+def _paired(folder: Folder) -> tuple[list[File], Pairs]:
+    """(the annotations, the pairs of these and pictures)."""
+
+    def pair() -> tuple[list[File], Pairs]:
+        annotations = [file for file in folder.of_kind(".xml") if _is_annotation(file)]
+        return annotations, pairing.pair(folder, annotations, _FORMAT)
+
+    return folder.once("voc.paired", pair)
 
 
 def _is_annotation(file: File) -> bool:
     """Whether an XML is Pascal VOC's, by its first element, or by where it lies should it be broken."""
-    if file.place.parent.name == voc_lists.ANNOTATIONS:
+    if file.folder.name == voc_lists.ANNOTATIONS:
         return True
     try:
         with file.path.open("rb") as opened:
-            return b"<annotation" in opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            return _ROOT.search(head) is not None
     except OSError:
         return False
 
 
-def _annotations(folder: Folder, problems: list[Problem]) -> dict[PurePosixPath, File]:
-    """Place of a picture -> its annotation."""
-    found: dict[PurePosixPath, File] = {}
-    for file in folder.of_kind(".xml"):
-        picture = _picture_of(folder, file)
-        if not _is_annotation(file):
-            continue
-        if picture is None:
-            several = len(folder.pictures_of_stem(file.place.stem))
-            what = (
-                f"{several} pictures '{file.place.stem}', none nearer" if several else f"no picture '{file.place.stem}'"
-            )
-            problems.append(Problem("missing_picture", str(file.place), f"{what}; skipped"))
-        elif picture.place in found:
-            first = found[picture.place].place
-            problems.append(Problem("duplicate_annotation", str(file.place), f"of the picture of {first}; not used"))
-        else:
-            found[picture.place] = file
-    return found
+def _picture_name(file: File) -> str | None:
+    """The <filename> of an annotation."""
+    try:
+        with file.path.open("rb") as opened:
+            head = text.decode(opened.read(_HEAD))[0]
+    except (OSError, text.TextError):
+        return None
+    found = _FILENAME.search(head)
+    return unescape(found[1]).strip() or None if found else None
 
 
-def _splits_of_folders(folder: Folder, annotations: Mapping[PurePosixPath, File]) -> dict[str, list[File]]:
+_FORMAT = LabelFormat("annotations", picture_name=_picture_name)
+
+
+def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[File, File]) -> dict[str, list[File]]:
     """Split -> pictures, where folders are called train, valid and so on; all of them are train where none is."""
     found: dict[str | None, list[File]] = {}
-    for picture in sorted(folder.pictures, key=lambda file: (file.place.parent.parts, file.place.stem)):
-        split = split_of(picture.place)
-        if split is None and picture.place in annotations:
-            split = split_of(annotations[picture.place].place)
+    for picture in sorted(pictures, key=lambda file: (file.folder.parts, file.stem)):
+        split = split_of(picture.folder)
+        if split is None and picture in annotations:
+            split = split_of(annotations[picture].folder)
         found.setdefault(split, []).append(picture)
     if "train" not in found:
         found["train"] = found.pop(None, [])
     return {split: found[split] for split in SPLITS if found.get(split)}
 
 
-def _taken_stem(folder: Folder, picture: File, annotations: Mapping[PurePosixPath, File]) -> Problem | None:
-    """The problem of a picture whose annotation belongs to another one of the same name beside it; None of others."""
-    for other in folder.twins(picture):
-        if other.place in annotations and picture != other:
-            detail = f"{other.place.name} has the same annotation; not used"
-            return Problem("duplicate_stem", str(picture.place), detail)
-    return None
-
-
 def _read_split(
-    folder: Folder, pictures: Sequence[File], annotations: Mapping[PurePosixPath, File], problems: list[Problem]
+    pictures: Sequence[File],
+    annotations: Mapping[File, File],
+    unused: Mapping[File, Problem],
+    open_labels: Likeliest,
+    problems: list[Problem],
 ) -> list[tuple[File, Frame, list[Labelled]]]:
     """(picture, its frame, its objects) of every picture that is usable."""
     usable = []
     for picture in pictures:
-        file = annotations.get(picture.place)
+        file = annotations.get(picture)
         if file is None:
-            missing = Problem("missing_annotation", str(picture.place), f"no {picture.place.stem}.xml; skipped")
-            problems.append(_taken_stem(folder, picture, annotations) or missing)
+            detail = f"no {picture.stem}.xml{leftovers.likeliest(open_labels.to(picture.stem))}; skipped"
+            missing = Problem("missing_annotation", str(picture.place), detail)
+            problems.append(unused.get(picture, missing))
             continue
         frame = assemble.frame_of(picture, problems)
         annotation = voc_objects.parse(file, problems) if frame else None
         if frame and annotation:
             name = str(file.place)
-            objects = assemble.in_frame(annotation.objects, annotation.size, frame, name, problems)
+            objects = annotation.objects
+            if units.look_relative(objects):
+                objects = units.in_pixels(objects, frame, name, problems)
+            objects = assemble.in_frame(objects, annotation.size, frame, name, problems)
             usable.append((picture, frame, assemble.usable_boxes(objects, frame, name, problems)))
     return usable
 
@@ -142,7 +151,7 @@ def _class_names(
     used = {str(labelled.class_key) for members in found.values() for _, _, objects in members for labelled in objects}
     mapped: dict[str, None] = {}
     for file in folder.of_kind(".txt"):
-        if file.place.name == voc_lists.LABEL_MAP:
+        if file.name == voc_lists.LABEL_MAP:
             mapped.update(dict.fromkeys(voc_lists.label_map(file, problems)))
     # CVAT lists a background, of which nothing is labelled.
     ordered = [name for name in mapped if name in used or name != "background"]

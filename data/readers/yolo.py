@@ -5,67 +5,136 @@ without a label file, or with an empty one, holds no objects (Darknet's rule). B
 people see it, turned as its EXIF says: nothing in this format says what the annotator saw, and today's tools turn it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
-from data.example import Dataset, DatasetError, Example, Problem
-from data.readers import assemble, yolo_config, yolo_labels, yolo_names, yolo_splits
-from data.readers.folder import File, Folder
-from data.readers.split_names import FOLDER_NAMES, split_of
+from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.readers import (
+    aside,
+    assemble,
+    leftovers,
+    pairing,
+    yolo_classes,
+    yolo_config,
+    yolo_labels,
+    yolo_names,
+    yolo_paths,
+    yolo_splits,
+)
+from data.readers.claims import LabelFormat, Pairs
+from data.readers.files import File
+from data.readers.folder import Folder
+from data.readers.name_forms import Likeliest
+from data.readers.split_names import split_called
+from data.readers.yolo_config import Config
+from data.readers.yolo_labels import Form
+
+_FORMAT = LabelFormat("labels", is_label=partial(yolo_labels.looks_like_labels, or_empty=True))
 
 
 def joins(folder: Folder) -> bool:
-    """Whether one of the label files belongs to one of the pictures."""
+    """Whether one of the label files belongs to one of the pictures, or may belong to several."""
     described = any(yolo_config.is_config(file) for file in folder.others)
-    labels = (_label_of(folder, picture) for picture in folder.pictures)
+    pairs = _paired(folder)
+    joined = (label for label in _labels(folder) if label in pairs.picture_of or label in pairs.ties)
     # With class names beside it a broken or empty label is one all the same.
-    return any(label and (described or yolo_labels.looks_like_labels(label)) for label in labels)
+    return any(described or yolo_labels.looks_like_labels(label) for label in joined)
 
 
-def read(folder: Folder) -> Dataset:
-    """The data set in this folder; DatasetError when nothing of it can be used."""
+def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
+    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
     problems = list(folder.problems)
     source = yolo_config.find(folder)
     config = yolo_config.read(folder, source, problems) if source else None
-    splits = yolo_splits.find(folder, config, lambda picture: _label_of(folder, picture) is not None, problems)
-    num_classes = len(config.class_names) if config else None
-    used: set[PurePosixPath] = set()
-    examples = {split: _examples(folder, pictures, num_classes, used, problems) for split, pictures in splits.items()}
-    class_names = config.class_names if config else _numbered(folder, examples, used, problems)
-    _name_orphans(folder, used, problems)
-    return assemble.finish(folder.root, "yolo", class_names, examples, problems)
+    named = yolo_paths.named(folder, config, needed, problems) if config else {}
+    first = frozenset(picture for pictures in named.values() for picture in pictures.values())
+    labels, pairs = _labels(folder), _paired(folder, first)
+    leftovers.refuse_ties(folder, labels, pairs)
+    unused = aside.aside(folder, pairs, first)
+    splits = yolo_splits.complete(folder, config, named, pairs.label_of, unused, needed, problems)
+    pictures = [picture for found in splits.values() for picture in found]
+    used = [pairs.label_of[picture] for picture in pictures if pairs.is_labelled(picture)]
+    names = yolo_classes.find(folder, config, [*used, *pictures], problems)
+    form = Form(len(names.all) if config else None, _pose(config, used, problems))
+    open_labels = leftovers.without_picture(labels, pairs)
+    examples = {
+        split: _examples(found, pairs, open_labels, form, problems)
+        for split, found in splits.items()
+        if split in needed
+    }
+    class_names = names.used(examples) if config else _numbered(folder, pairs, examples, problems)
+    folders = {label.folder for label in pairs.label_of.values()}
+    # An empty file is a label if it lies among labels.
+    leftovers.name_labels(
+        folder,
+        labels,
+        pairs,
+        lambda label: yolo_labels.looks_like_labels(label, or_empty=label.folder in folders),
+        problems,
+    )
+    unread = [split for split in splits if split not in examples]
+    return assemble.finish(folder.root, "yolo", class_names, examples, problems, unread)
+
+
+def _labels(folder: Folder) -> list[File]:
+    """The text files that may be labels: not those that describe the data set, and no lists."""
+    return folder.once("yolo.labels", lambda: [f for f in folder.of_kind(".txt") if not _is_special(folder, f)])
+
+
+def _paired(folder: Folder, first: frozenset[File] = frozenset()) -> Pairs:
+    """The pairs of labels and pictures. first: the pictures that the settings name, which come before all others."""
+    if len(first) == len(folder.pictures):
+        first = frozenset()  # then they come before nobody
+    return folder.once(("yolo.paired", first), lambda: pairing.pair(folder, _labels(folder), _FORMAT, first))
+
+
+def _is_special(folder: Folder, file: File) -> bool:
+    """Whether this text is known to hold something else than labels; a picture may be called train.jpg, too."""
+    if yolo_config.is_config(file):
+        return True
+    other = split_called(file.stem) is not None or "readme" in file.stem.lower()
+    return other and not (folder.knows(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
+
+
+def _pose(config: Config | None, labels: Sequence[File], problems: list[Problem]) -> tuple[int, int] | None:
+    """(keypoints, numbers of each) of the labels' lines; as they are left out, they join the problems."""
+    pose = config.pose if config and config.pose else yolo_labels.pose_of(labels)
+    if pose:
+        source = config.source if config and config.pose else labels[0]
+        detail = "{} keypoints of {} numbers after each box: only the boxes are read".format(*pose)
+        problems.append(Problem("keypoints_left_out", str(source.place), detail))
+    return pose
 
 
 def _numbered(
-    folder: Folder, examples: dict[str, list[Example]], used: set[PurePosixPath], problems: list[Problem]
+    folder: Folder, pairs: Pairs, examples: dict[str, list[Example]], problems: list[Problem]
 ) -> tuple[str, ...]:
     """Numbers for the names that nobody gave."""
-    if not used:
+    if not pairs.label_of:
         raise DatasetError(f"{folder.root}: expected YOLO label files (.txt) with the pictures' names, found none")
-    highest = max((int(e.classes.max(initial=-1)) for found in examples.values() for e in found), default=-1)
-    return yolo_names.numbered(highest + 1, folder.by_place[min(used)], problems)
+    first = min(pairs.label_of.values(), key=lambda label: label.place)
+    return yolo_names.numbered(yolo_classes.highest(examples) + 1, first, problems)
 
 
 def _examples(
-    folder: Folder,
-    pictures: Sequence[File],
-    num_classes: int | None,
-    used: set[PurePosixPath],
-    problems: list[Problem],
+    pictures: Sequence[File], pairs: Pairs, open_labels: Likeliest, form: Form, problems: list[Problem]
 ) -> list[Example]:
-    """The usable pictures with their boxes; `used` takes the places of their label files."""
+    """The usable pictures with their boxes."""
     examples = []
     for picture in pictures:
-        label = _label_of(folder, picture)
-        if label is not None:
-            used.add(label.place)
+        label = pairs.label_of.get(picture)
         frame = assemble.frame_of(picture, problems)
         if frame is None:
             continue
         if label is None:
-            detail = "no label file: read as a picture without objects"
+            detail = (
+                "no label file"
+                + leftovers.likeliest(open_labels.to(picture.stem))
+                + ": read as a picture without objects"
+            )
             problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
-        boxes = yolo_labels.read(label, frame, num_classes, problems) if label else []
+        boxes = yolo_labels.read(label, frame, form, problems) if label else []
         classes = [int(labelled.class_key) for labelled in boxes]
         examples.append(assemble.make_example(picture, frame, [labelled.box for labelled in boxes], classes))
     return examples
@@ -73,46 +142,8 @@ def _examples(
 
 def _expected_place(picture: File) -> PurePosixPath:
     """labels/... for images/..., by the last folder called images; else beside the picture."""
-    parts = list(picture.place.parent.parts)
+    parts = list(picture.folder.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     # Not with_suffix on the stem: names may hold several dots, and only the last part is the suffix.
-    return PurePosixPath(*parts, picture.place.stem + ".txt")
-
-
-def _label_of(folder: Folder, picture: File) -> File | None:
-    """The picture's label file, or None."""
-    beside = picture.place.parent / f"{picture.place.stem}.txt"
-    for place in (_expected_place(picture), beside):
-        if place in folder.by_place:
-            return folder.by_place[place]
-    label = folder.label(picture, ".txt")
-    if label is None or _is_special(label):
-        return None
-    # A picture without labels must not take those of another split's picture of the same name.
-    nearest = folder.picture(label.place.stem, label.place.parent, split_of(label.place))
-    return label if _same_split(label, picture) and nearest in (None, picture) else None
-
-
-def _same_split(label: File, picture: File) -> bool:
-    """Whether the folders of the two do not speak of different splits."""
-    return len({split_of(label.place), split_of(picture.place)} - {None}) < 2
-
-
-def _is_special(file: File) -> bool:
-    """Whether this text is known to hold something else than labels."""
-    stem = file.place.stem.lower()
-    return yolo_config.is_config(file) or any(stem in names for names in FOLDER_NAMES.values()) or "readme" in stem
-
-
-def _name_orphans(folder: Folder, used: set[PurePosixPath], problems: list[Problem]) -> None:
-    """Label files without a picture, in the folders where labels are."""
-    folders = {place.parent for place in used}
-    for file in folder.of_kind(".txt"):
-        if file.place in used or file.place.parent not in folders or _is_special(file):
-            continue
-        picture = folder.picture(file.place.stem, file.place.parent, split_of(file.place))
-        if picture and _same_split(file, picture):
-            continue  # a picture in no split, which is named itself
-        if yolo_labels.looks_like_labels(file, or_empty=True):
-            problems.append(Problem("missing_picture", str(file.place), f"no picture '{file.place.stem}'; skipped"))
+    return PurePosixPath(*parts, picture.stem + ".txt")

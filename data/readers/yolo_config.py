@@ -6,40 +6,45 @@ read here; which files they mean is decided in yolo_splits.py.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from data import safe_yaml
 from data.example import SPLITS, DatasetError, Problem
-from data.readers import text, yolo_names
-from data.readers.folder import File, Folder
-from data.readers.split_names import FOLDER_NAMES
+from data.readers import joining, text, yolo_names
+from data.readers.files import File
+from data.readers.folder import Folder
+from data.readers.split_names import split_of_key
 
 YAML_NAMES = ("data.yaml", "data.yml")
-NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "predefined_classes.txt")
+NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
+# Names that other things have too: labelImg's defaults, Darknet's lists of public data sets (coco.names).
+VAGUE_NAME_FILES = ("labels.txt", "predefined_classes.txt")
 
-_DARKNET_KEYS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+VAGUE = 4  # the last rank
 
 
 @dataclass(frozen=True)
 class Config:
     """source: the file this was read from. paths: split -> what it names for it: folders, or lists of pictures.
 
-    base: the `path` of a data.yaml. class_names: empty where none are given.
+    class_names: empty where none are given. count: of the classes, where it is given. base: the `path` of a data.yaml.
+    pose: (keypoints, numbers of each) where it says that the labels have some.
     """
 
     source: File
     class_names: tuple[str, ...]
     paths: Mapping[str, tuple[str, ...]]
+    count: int | None = None
     base: str | None = None
+    pose: tuple[int, int] | None = None
 
 
 def find(folder: Folder) -> File | None:
     """The file that describes the data set: the one nearest to its root; DatasetError when several data.yaml are."""
-    files = [file for file in folder.others if _rank(file) is not None]
-    files.sort(key=lambda file: (len(file.place.parts), _rank(file), file.place.parts))
-    first = [file for file in files if len(file.place.parts) == len(files[0].place.parts) and _rank(file) == 0]
-    if len({file.place.parent for file in first}) > 1:
+    files = [file for file in folder.others if rank(file) is not None]
+    files.sort(key=lambda file: (len(file.place.parts), rank(file), file.place.parts))
+    first = [file for file in files if len(file.place.parts) == len(files[0].place.parts) and rank(file) == 0]
+    if len({file.folder for file in first}) > 1:
         raise DatasetError(
             f"{folder.root}: expected one data set, got {', '.join(str(file.place) for file in first[:5])}: "
             "point to a folder that holds one"
@@ -58,19 +63,26 @@ def read(folder: Folder, source: File, problems: list[Problem]) -> Config:
 
 def is_config(file: File) -> bool:
     """Whether this file describes a data set."""
-    return _rank(file) is not None
+    return rank(file) is not None
 
 
-def _rank(file: File) -> int | None:
+def is_settings(file: File) -> bool:
+    """Whether this file says more than the names of classes."""
+    return rank(file) in (0, 1, 2)
+
+
+def rank(file: File) -> int | None:
     """Which of the files in one folder describes it best; None for one that does not."""
-    if file.place.name in YAML_NAMES:
+    if file.name in YAML_NAMES:
         return 0
     if file.suffix == ".data":
         return 1
     if file.suffix in (".yaml", ".yml") and _has_names(file):
         return 2
-    if file.place.name in NAME_FILES or file.suffix == ".names":
+    if file.name in NAME_FILES:
         return 3
+    if file.name in VAGUE_NAME_FILES or file.suffix == ".names":
+        return VAGUE
     return None
 
 
@@ -86,37 +98,47 @@ def _has_names(file: File) -> bool:
 
 def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
     config = _load(source, problems)
-    names: Any = _load(source, [], str).get("names")  # as written: a class called 010 or no is called that
-    if isinstance(names, str) and (named := folder.by_place.get(source.place.parent / names)):
+    names: Any = config.get("names")
+    if isinstance(names, str | list | dict):
+        names = _load(source, [], str)["names"]  # as written: a class called 010 or 1e3 is called that
+    said = config.get("nc")
+    count = yolo_names.count(said)
+    if isinstance(names, str) and (named := folder.by_place.get(source.folder / names)):
         class_names = yolo_names.from_file(named, problems)  # names: obj.names
-    elif names is None and yolo_names.is_count(config.get("nc")):
-        class_names = yolo_names.numbered(int(str(config["nc"])), source, problems)
+    elif names is None and (count or said is None):
+        class_names = ()  # a list beside it may have them
     else:
-        class_names = yolo_names.from_yaml(names, source)
-    count = config.get("nc", len(class_names))
-    if count != len(class_names):
+        class_names = yolo_names.from_yaml(names, count, source)
+    if said is not None and count != (len(class_names) or count):
         raise DatasetError(
-            f"{source.path}: nc: expected {len(class_names)}, the number of names, got {yolo_names.spell(count)}"
+            f"{source.path}: nc: expected {len(class_names)}, the number of names, got {yolo_names.spell(said)}"
         )
-    paths = {}
-    for split in SPLITS:
-        key = next((name for name in FOLDER_NAMES[split] if config.get(name)), None)
-        if key is not None:
-            paths[split] = _paths(config[key], key, source)
+    paths = {split: _paths(config[key], key, source) for split in SPLITS if (key := _key(split, config, source))}
     base = config.get("path")
-    return Config(source, class_names, paths, base if isinstance(base, str) else None)
+    base = base if isinstance(base, str) else None
+    return Config(source, class_names, paths, count, base, _pose(config, source))
 
 
-def _load(
-    source: File, problems: list[Problem], scalar: Callable[[str], object] | None = None
-) -> Mapping[object, object]:
+def _pose(config: Mapping[str, object], source: File) -> tuple[int, int] | None:
+    shape = config.get("kpt_shape")
+    if shape is None:
+        return None
+    parts = [yolo_names.count(part) for part in shape] if isinstance(shape, list) else []
+    if len(parts) != 2 or parts[0] is None or parts[1] is None:
+        raise DatasetError(
+            f"{source.path}: kpt_shape: expected two counts, such as [17, 3], got {yolo_names.spell(shape)}"
+        )
+    return parts[0], parts[1]
+
+
+def _load(source: File, problems: list[Problem], scalar: Callable[[str], object] | None = None) -> Mapping[str, object]:
     try:
         config = safe_yaml.load(text.read(source.path, str(source.place), problems), scalar)
     except ValueError as error:
         raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {error}") from error
     if not isinstance(config, dict):
         raise DatasetError(f"{source.path}: expected a mapping with 'names', got {type(config).__name__}")
-    return config
+    return {str(key): value for key, value in config.items()}
 
 
 def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Config:
@@ -127,22 +149,29 @@ def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Conf
         raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
     values = {key.strip(): value.strip() for key, value in pairs}
-    count = values.get("classes", "")
-    named = values.get("names", "").replace("\\", "/")
-    candidates = [file for file in folder.others if named and file.place.name == PurePosixPath(named).name]
-    candidates.sort(key=lambda file: (file.place.parent != source.place.parent, file.place.parts))
-    if candidates:
-        class_names = yolo_names.from_file(candidates[0], problems)
-    elif count.isdecimal() and len(count) < 7 and int(count) > 0:
-        class_names = yolo_names.numbered(int(count), source, problems)
-    else:
-        raise DatasetError(f"{source.path}: names: expected a file with the class names, got {yolo_names.spell(named)}")
-    if count and count != str(len(class_names)):
+    said = values.get("classes", "")
+    count = yolo_names.count(said)
+    named = joining.parts(values.get("names", ""))
+    candidates = [file for file in folder.others if [file.name] == named[-1:]]
+    candidates.sort(key=lambda file: (file.folder != source.folder, file.place.parts))
+    class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
+    if said and count != (len(class_names) or count):
         raise DatasetError(
-            f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(count)}"
+            f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(said)}"
         )
-    paths = {split: (values[key],) for key, split in _DARKNET_KEYS.items() if values.get(key)}
-    return Config(source, class_names, paths)
+    paths = {split: _paths(values[key], key, source) for split in SPLITS if (key := _key(split, values, source))}
+    return Config(source, class_names, paths, count)
+
+
+def _key(split: str, values: Mapping[str, object], source: File) -> str | None:
+    """The key that names the split's pictures, in any case: valid, Validation; None if it is not there, or empty."""
+    keys = sorted(key for key, value in values.items() if value and split_of_key(key) == split)
+    if any(values[key] != values[keys[0]] for key in keys[1:]):
+        raise DatasetError(
+            f"{source.path}: expected one key for the split '{split}', got "
+            + " and ".join(f"{key}: {yolo_names.spell(values[key])}" for key in keys)
+        )
+    return keys[0] if keys else None
 
 
 def _paths(value: object, key: str, source: File) -> tuple[str, ...]:

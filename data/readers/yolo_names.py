@@ -1,30 +1,70 @@
 """Class names as YOLO and Darknet data sets give them: in a YAML, or a name a line."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 
 from data.example import DatasetError, Problem
 from data.readers import text
-from data.readers.folder import File
+from data.readers.files import File
 
 _MAX_COUNT = 100_000
+_WHOLE = re.compile(r"\d{1,6}(\.0*)?")
+_NUMBERED = re.compile(r"\s*(\d+)(?:\s*[:,;=]\s*|\s+)(\S.*)")
 
 
-def from_yaml(names: object, source: File) -> tuple[str, ...]:
-    """A list of names, or a mapping of number to name, all of them text as the file has it."""
+def from_yaml(names: object, count: int | None, source: File) -> tuple[str, ...]:
+    """A list of names, a mapping of number to name or name to number, or all names as one text; words as written.
+
+    count: how many there are; None if the file does not say it.
+    """
+    if isinstance(names, str):
+        names = _in_text(names, count)
+    if isinstance(names, list) and names and all(isinstance(each, dict) and len(each) == 1 for each in names):
+        names = {key: value for each in names for key, value in each.items()}  # - 0: cat
     if isinstance(names, dict):
-        numbers = {int(key) if isinstance(key, str) and key.isdecimal() and len(key) < 7 else key: key for key in names}
-        if set(numbers) != set(range(len(names))):
-            raise DatasetError(
-                f"{source.path}: names: expected the numbers 0 to {len(names) - 1} as keys, got "
-                + ", ".join(spell(key) for key in list(names)[:10])
-            )
-        names = [names[numbers[number]] for number in range(len(names))]
+        names = _in_order(names, source)
     if not isinstance(names, list) or not names:
         raise DatasetError(f"{source.path}: names: expected a list of class names, got {spell(names)}")
     for name in names:
         if not isinstance(name, str):
             raise DatasetError(f"{source.path}: names: expected text, got {spell(name)}")
     return _each_once(names, source)
+
+
+def _in_text(names: str, count: int | None) -> object:
+    """The names that a text lists; the text itself if it is uncertain which they are."""
+    inside = names.strip().removeprefix("[").removesuffix("]")
+    for parts in (inside.split(","), inside.split()):
+        found = [part.strip().strip("'\"") for part in parts]
+        if len(found) == count or (
+            count is None and (len(found) > 1 or len(inside.split()) == 1) and ":" not in inside
+        ):
+            return found
+        if count is None:
+            break
+    return names
+
+
+def _in_order(names: Mapping[object, object], source: File) -> list[object]:
+    """The names of the numbers 0, 1, 2 ..."""
+    numbers = {_number(key): name for key, name in names.items()}
+    if not any(isinstance(key, int | float) for key in numbers):  # cat: 0
+        numbers = {_number(number): name for name, number in names.items()} if _are_hashable(names) else {}
+    if set(numbers) != set(range(len(names))):
+        raise DatasetError(
+            f"{source.path}: names: expected the numbers 0 to {len(names) - 1} as keys, got "
+            + ", ".join(spell(_number(key)) for key in list(names)[:10])
+        )
+    return [numbers[number] for number in range(len(names))]
+
+
+def _are_hashable(names: Mapping[object, object]) -> bool:
+    return all(isinstance(number, Hashable) for number in names.values())
+
+
+def _number(key: object) -> object:
+    """A class's number, as text has it: 0, or 0.0; anything else as it is."""
+    return int(float(key)) if isinstance(key, str) and _WHOLE.fullmatch(key) else key
 
 
 def from_file(source: File, problems: list[Problem]) -> tuple[str, ...]:
@@ -35,6 +75,9 @@ def from_file(source: File, problems: list[Problem]) -> tuple[str, ...]:
         raise DatasetError(f"{source.path}: expected class names: {error}") from error
     if not lines:
         raise DatasetError(f"{source.path}: expected a class name a line, got an empty file")
+    numbers = [_NUMBERED.fullmatch(line) for line in lines]
+    if all(found and found[1] == str(number) for number, found in enumerate(numbers)):
+        lines = [found[2] for found in numbers if found]  # 0 cat, 1 dog
     return _each_once(lines, source)
 
 
@@ -56,9 +99,16 @@ def numbered(count: int, source: File, problems: list[Problem]) -> tuple[str, ..
     return tuple(str(number) for number in range(count))
 
 
-def is_count(value: object) -> bool:
-    """Whether this can be the number of classes."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT
+def count(value: object) -> int | None:
+    """How many there are: 2, 2.0 or "2"; None for anything else."""
+    if isinstance(value, str) and len(value) < 20:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT else None
 
 
 def spell(value: object) -> str:

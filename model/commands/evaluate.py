@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     fit = options.fit or weights.fit
     from data import read
 
-    dataset = read.load(options.data, options.format, strict=False)
+    dataset = read.load_split(options.data, options.split, options.format)
     examples = examples_of(dataset, options.split, weights.class_names)
     tell_problems(dataset)
     load_keras()

@@ -17,6 +17,14 @@ def write_picture(path: Path, width: int = 40, height: int = 30, value: int = 10
     path.write_bytes(encoded.tobytes())
 
 
+def write_scene(path: Path, seed: int, *, width: int = 40, height: int = 30) -> None:
+    """A picture that is like that of no other seed: grey squares by chance."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    squares = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    image = cv2.resize(squares, (width, height), interpolation=cv2.INTER_NEAREST)
+    path.write_bytes(cv2.imencode(path.suffix.lower(), image)[1].tobytes())
+
+
 def write_yolo(root: Path, labels: Mapping[str, Mapping[str, str]], yaml: str = "nc: 2\nnames: [cat, dog]\n") -> Path:
     """labels: split -> stem -> text of the label file. Layout SPLIT/images, SPLIT/labels; pictures are 40 x 30."""
     root.mkdir(parents=True, exist_ok=True)
@@ -82,6 +90,11 @@ def make_coco() -> YoloMaker:
 @pytest.fixture
 def make_picture() -> Callable[..., None]:
     return write_picture
+
+
+@pytest.fixture
+def make_scene() -> Callable[..., None]:
+    return write_scene
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import alike, duplicates, pictures, read
+from data import alike, answers, duplicates, pictures, read
 from data.example import Example
 
 ENVIRONMENT = "YOLOV4_EVOLVE_CACHE"
@@ -99,11 +99,11 @@ def test_a_cut_of_many_pictures_asks_the_cache(
     tmp_path: Path, make_yolo: Callable[..., Path], comparisons: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "cache"))
-    labels = {f"{number}": "0 .5 .5 .5 .5\n" for number in range(alike.LEAST)}
+    labels = {f"{number}": "0 .5 .5 .5 .5\n" for number in range(answers.LEAST)}
     root = make_yolo(tmp_path / "mine", {"train": labels, "val": {"v": "0 .5 .5 .5 .5\n"}})
     first, again = read.load(root), read.load(root)
     assert (first.fingerprint, first.problems) == (again.fingerprint, again.problems)
-    assert comparisons == [alike.LEAST]
+    assert comparisons == [answers.LEAST]
 
 
 def test_a_file_that_changed_since_it_was_read_is_told_and_nothing_is_kept(tmp_path: Path, make_picture: Make) -> None:

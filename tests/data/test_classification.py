@@ -73,6 +73,14 @@ def test_broken_pictures_are_named_and_counted(folders):
         classification.read(folders)
 
 
+def test_a_damaged_picture_whose_header_is_whole_is_named(folders):
+    path = folders / "cat" / "3.png"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"IDAT", b"IDAT\xff", 1))
+    with pytest.raises(DatasetError, match=r"cat/3\.png: expected a picture, got one that cannot be decoded"):
+        classification.read(folders)
+
+
 def test_a_class_that_only_val_has_is_named(tmp_path, make_picture):
     for place in ("train/a", "train/b", "val/a", "val/c"):
         make_picture(tmp_path / place / "0.png")

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -68,6 +69,7 @@ def test_flat_pictures_are_alike_only_when_they_are_equal(tmp_path: Path) -> Non
 def test_a_copy_that_exif_turns_is_found(tmp_path: Path) -> None:
     upright = example(tmp_path / "a.png", blobs(0))
     turned = example(tmp_path / "b.jpg", np.rot90(blobs(0)))  # seen after a quarter turn clockwise: 6
+    turned = replace(turned, width=320, height=240)
     tag = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
     content = turned.path.read_bytes()
     turned.path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(tag) + 2) + tag + content[2:])
@@ -120,10 +122,9 @@ def test_check_lists_them(tmp_path: Path, make_yolo: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "wide.png", "wide.tif", "a.jpg"])
-def test_what_cannot_be_decoded_any_more_is_black(tmp_path: Path, name: str) -> None:
+def test_what_cannot_be_decoded_any_more_is_like_nothing(tmp_path: Path, name: str) -> None:
     image = blobs(0).astype(np.uint16) * 257 if name.startswith("wide") else blobs(0)
     broken = example(tmp_path / name, image)
     content = broken.path.read_bytes()
     broken.path.write_bytes(content[:40])
-    assert not duplicates.thumbnail(broken).any()
     assert duplicates.families([broken, example(tmp_path / "b.png", blobs(1))]) == ([], True)

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data import chance, layout, mixup
@@ -93,6 +93,7 @@ def test_a_kept_box_ends_where_its_colour_does(coloured: Pipeline, technique: st
 @pytest.mark.parametrize("technique", CONFIGS)
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**40))
+@example(seed=211077)  # cutmix: 0.89 pixels of an object are left of the rectangle, and 0.77 above it
 def test_with_every_sliver_kept_no_colour_is_without_a_box(coloured: Pipeline, technique: str, seed: int) -> None:
     config = replace(CONFIGS[technique], min_visible_share=0.0, cutmix_min_visible=0.0)
     for image, boxes, classes in pictures(batch(coloured, config, seed=seed)):
@@ -102,10 +103,13 @@ def test_with_every_sliver_kept_no_colour_is_without_a_box(coloured: Pipeline, t
             for left, top, right, bottom in boxes[classes == label]:
                 x, y = int(max(left - 1, 0)), int(max(top - 1, 0))
                 left_over[y : int(np.ceil(bottom)) + 1, x : int(np.ceil(right)) + 1] = False
-            # less than a pixel wide, along an edge of the canvas, of a quadrant or of the rectangle
-            rows, columns = np.nonzero(left_over)
-            assert len(rows) <= 2 * WIDTH
-            assert len(set(rows)) <= 2 or len(set(columns)) <= 2
+            # Less than a pixel wide, along an edge of the canvas, of a quadrant or of the rectangle. At the rectangle's
+            # corner it goes along two of its edges: all of it is still at the border of what it spans.
+            pixels = np.argwhere(left_over)
+            assert len(pixels) <= 2 * WIDTH
+            if len(pixels):
+                first, last = pixels.min(axis=0), pixels.max(axis=0)
+                assert ((pixels == first) | (pixels == last)).any(axis=1).all()
 
 
 @settings(deadline=None, max_examples=60)

@@ -63,9 +63,9 @@ def test_an_unknown_format(tmp_path: Path) -> None:
     assert "expected one of ['coco', 'voc', 'yolo'], got 'createml'" in sentence(tmp_path, "createml")
 
 
-def test_an_empty_split(tmp_path: Path, make_yolo: Make) -> None:
-    root = make_yolo(tmp_path, SPLITS | {"val": {}})
-    assert "expected pictures (.jpg, .png ...) for split 'val', found none" in sentence(root)
+def test_an_empty_training_split(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, SPLITS | {"train": {}})
+    assert "expected pictures (.jpg, .png ...) for split 'train', found none" in sentence(root)
 
 
 def test_a_split_of_unreadable_pictures(tmp_path: Path, make_yolo: Make) -> None:
@@ -150,3 +150,80 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path: Path, m
 
 def test_the_command_names_every_reader() -> None:
     assert set(commands.FORMATS) == set(read.READERS)
+
+
+# ---- One split alone.
+
+YAML = "train: ../train/images\nval: ../val/images\ntest: ../test/images\nnames: [cat, dog]\n"
+
+
+@pytest.mark.parametrize("yaml", ["names: [cat, dog]\n", YAML])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_alone_is_enough_for_what_needs_no_other(
+    tmp_path: Path, make_yolo: Make, yaml: str, split: str
+) -> None:
+    root = make_yolo(tmp_path, {split: {"a": GOOD, "b": GOOD}}, yaml)
+    dataset = read.load_split(root, split)
+    assert {name: [e.path.stem for e in found] for name, found in dataset.splits.items()} == {split: ["a", "b"]}
+
+
+@pytest.mark.parametrize("broken", ["x y\n", "7 .5 .5 .5 .5\n"])
+def test_what_is_wrong_with_the_others_is_not_looked_at(tmp_path: Path, make_yolo: Make, broken: str) -> None:
+    root = make_yolo(tmp_path, SPLITS | {"train": {"a": broken}})
+    (root / "test/images/d.png").write_bytes(b"no picture")
+    dataset = read.load_split(root, "val")
+    assert list(dataset.splits) == ["val"]
+    assert dataset.problems == ()
+    assert sorted(dataset.unread_splits) == ["test", "train"]
+
+
+def test_a_split_that_is_not_there_is_the_one_that_a_search_cuts(tmp_path: Path, make_yolo: Make, make_scene) -> None:
+    root = make_yolo(tmp_path, {"train": {f"{i:02}": GOOD for i in range(20)}, "test": {"t": GOOD}})
+    for number in range(20):
+        make_scene(root / f"train/images/{number:02}.png", number)
+    whole = read.load(root)
+    for split in ("train", "val", "test"):
+        found = read.load_split(root, split)
+        assert [e.path for e in found.splits[split]] == [e.path for e in whole.splits[split]]
+    assert len(whole.splits["val"]) == 3
+
+
+def test_a_train_of_two_pictures_is_whole_where_nothing_can_be_cut(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": GOOD, "b": GOOD}})
+    assert len(read.load_split(root, "train").splits["train"]) == 2
+    with pytest.raises(DatasetError, match="expected more than 2 training pictures"):
+        read.load_split(root, "val")
+
+
+def test_a_split_that_nothing_can_be_cut_for(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"test": {"a": GOOD}})
+    with pytest.raises(DatasetError, match=r"a split 'val', or 'train' to cut it from, found only \['test'\]"):
+        read.load_split(root, "val")
+    with pytest.raises(DatasetError, match=r"expected a split 'train', found only \['test'\]"):
+        read.load_split(root, "train")
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc"])
+def test_a_split_alone_in_other_formats(tmp_path: Path, make_coco: Make, make_voc: Make, xml, kind: str) -> None:
+    if kind == "coco":
+        root = make_coco(tmp_path, {"val": {"a": [(90, 1, 1, 9, 9)]}, "train": {"b": [(90, "x", 1, 9, 9)]}})
+    else:
+        annotations = {"a": xml(("dog", 1, 1, 9, 9)), "b": "<broken"}
+        root = make_voc(tmp_path, annotations, {"val": "a\n", "train": "b\n"})
+    dataset = read.load_split(root, "val")
+    assert {split: [e.path.stem for e in found] for split, found in dataset.splits.items()} == {"val": ["a"]}
+    assert dataset.unread_splits == ("train",)
+    (root / "train/b.png" if kind == "coco" else root / "JPEGImages/b.jpg").unlink()
+    assert list(read.load_split(root, "val").splits) == ["val"]
+
+
+def test_a_folder_without_train_can_be_checked(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"val": {"a": GOOD}})
+    dataset = read.load(root, strict=False)
+    assert {split: len(found) for split, found in dataset.splits.items()} == {"val": 1}
+    assert [problem.kind for problem in dataset.problems] == ["missing_split"]
+
+
+def test_an_export_of_empty_label_files_says_so(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": "", "b": ""}, "val": {"c": ""}, "test": {"d": ""}})
+    assert "expected at least one usable box, got none: 4 label files are empty" in sentence(root)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -171,6 +172,28 @@ def test_wrong_input_is_one_sentence(
     assert out == ""
     assert words in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("split", "other", "refusal"),
+    [
+        ("val", "test", "expected a split 'test', or 'train' to cut it from, found only ['val']"),
+        ("test", "val", "val: expected a folder, got 'val/images', which does not exist"),
+    ],
+)
+def test_a_folder_with_that_split_alone_is_evaluated(
+    weights: Path, folder: Path, tmp_path: Path, split: str, other: str, refusal: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "data.yaml").write_text((folder / "data.yaml").read_text() + "test: test/images\n")
+    shutil.copytree(folder / "val", tmp_path / split)  # train/images is named, and lies on another machine
+    arguments = ["evaluate", "--weights", str(weights), "--data", str(tmp_path)]
+    assert command.main([*arguments, "--split", split, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 2
+    assert command.main([*arguments, "--split", other]) == 2
+    said = capsys.readouterr().err
+    assert refusal in said
+    assert said.count("\n") == 1
 
 
 def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def test_the_official_layout(tmp_path: Path, make_picture: Callable[..., None]) 
         "val": "val2017",
     }
     assert [float(found[0].boxes[0, 0]) for found in dataset.splits.values()] == [1, 5]
-    assert dataset.problems == ()
+    assert dataset.class_names == ("person",)
+    assert [(p.kind, p.file) for p in dataset.problems] == [
+        ("other_json", f"annotations/captions_{split}2017.json") for split in ("train", "val")
+    ]
 
 
 def test_a_json_means_the_pictures_beside_it_and_not_a_converted_copy(

@@ -11,8 +11,7 @@ import pytest
 
 from data import read
 from data.example import DatasetError
-from data.readers import folder as folders
-from data.readers import split_names
+from data.readers import split_names, walking
 from data.readers.folder import Folder
 
 Make = Callable[..., Path]
@@ -23,7 +22,7 @@ def made(root: Path, *places: str) -> Folder:
     for place in places:
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_bytes(b"x")
-    return folders.walk(root)
+    return walking.walk(root)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_a_linked_folder_elsewhere_is_read_once(tmp_path: Path, make_yolo: Make)
     for split in ("train", "val", "test"):
         (root / split).symlink_to(store / split, target_is_directory=True)
     (root / "valid again").symlink_to(store / "val", target_is_directory=True)
-    assert [str(file.place) for file in folders.walk(root).pictures] == [
+    assert [str(file.place) for file in walking.walk(root).pictures] == [
         "test/images/c.png",
         "train/images/a.png",
         "val/images/b.png",
@@ -159,7 +158,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.jpg")  # reading it would wait for ever
     (tmp_path / "c.jpg").symlink_to("/dev/zero")
     (tmp_path / "d.jpg").symlink_to(tmp_path / "nothing")
-    assert [str(file.place) for file in folders.walk(tmp_path).pictures] == ["a.jpg"]
+    assert [str(file.place) for file in walking.walk(tmp_path).pictures] == ["a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +194,7 @@ def test_the_split_in_a_name(stem: str, split: str | None) -> None:
 def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(DatasetError, match="a folder without pictures"):
-        folders.walk(tmp_path)
+        walking.walk(tmp_path)
 
 
 def calls(root: Path, expected: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from data import read
 from data.example import Dataset, DatasetError
 from data.readers import voc
-from data.readers.folder import walk
+from data.readers.walking import walk
 
 Make = Callable[..., Path]
 LISTS = {"train": "a\nb\n", "val": "c\n", "test": "d\n"}
@@ -82,7 +82,8 @@ BOMB = (
         ("", "expected XML"),
         ('<?xml version="1.0" encoding="foo"?><a/>', "expected XML"),
         (BOMB, "without entities"),
-        ("<a><object><name>dog</name></object></a>", "expected a number in <xmin>"),
+        ("<a><object><name>dog</name></object></a>", "object 1 (dog): expected a <bndbox>, got none"),
+        ("<a><object><name>dog</name><bndbox><xmin>x</xmin></bndbox></object></a>", "expected a number in <xmin>"),
         ("<a><object><bndbox/></object></a>", "expected a class in <name>"),
     ],
 )
@@ -260,6 +261,7 @@ def test_rotated_boxes_are_refused(tmp_path: Path, make_voc: Make, xml) -> None:
     text = xml(("dog", 1, 1, 9, 9)).replace("bndbox", "robndbox")
     dataset = read.load(make_voc(tmp_path, annotations(xml, a=text), LISTS), strict=False)
     assert [p.kind for p in dataset.problems] == ["broken_annotation"]
+    assert "object 1 (dog): expected a <bndbox>, got a turned box (<robndbox>)" in dataset.problems[0].detail
 
 
 @pytest.mark.parametrize("home", ["VOC2007", ""])

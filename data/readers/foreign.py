@@ -1,0 +1,141 @@
+"""Labels in a form that is not read: what they are, recognized by their content, and what to do with them.
+
+Known are LabelMe, CVAT, Label Studio, Supervisely, VGG Image Annotator, VoTT, CreateML, Datumaro, V7, Labelbox,
+BDD100K, dlib, KITTI, DOTA, lines and tables of boxes, TFRecord, and archives.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from data.readers import text
+from data.readers.joining import Placed
+
+_LOOK_AT = 20  # files of each ending
+_MAX_BYTES = 64 << 20
+
+_EXPORT = "export from there as COCO, YOLO or Pascal VOC"
+_CONVERT = "convert them to COCO, YOLO or Pascal VOC"
+
+_BY_ENDING = {
+    **dict.fromkeys(
+        (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"),
+        "an archive: unpack it, and name the folder that comes out",
+    ),
+    **dict.fromkeys((".tfrecord", ".tfrecords", ".record"), f"TFRecord: unpack pictures and boxes, and {_CONVERT}"),
+    **dict.fromkeys((".parquet", ".arrow"), f"a table that holds pictures: unpack them, and {_CONVERT}"),
+    **dict.fromkeys((".h5", ".hdf5", ".mat", ".mdb", ".rec"), f"a file of many pictures: unpack them, and {_CONVERT}"),
+}
+_TABLES = (".csv", ".tsv")
+ENDINGS = frozenset((*_BY_ENDING, *_TABLES))  # of files that are of no use to a reader
+
+# Keys of a JSON mapping, all of which are there -> what wrote it.
+_MAPPINGS = (
+    (("shapes", "imagePath"), f"LabelMe's JSON: {_CONVERT} (its examples have labelme2voc.py and labelme2coco.py)"),
+    (("shapes", "version"), f"LabelMe's JSON: {_CONVERT} (its examples have labelme2voc.py and labelme2coco.py)"),
+    (("_via_img_metadata",), f"a project of VGG Image Annotator: {_EXPORT}"),
+    (("asset", "regions"), f"VoTT's JSON: {_EXPORT}"),
+    (("objects", "size"), f"Supervisely's JSON: {_EXPORT}"),
+    (("categories", "items"), f"Datumaro's JSON: {_CONVERT} (`datum convert -f coco`)"),
+    (("item", "annotations"), f"V7 Darwin's JSON: {_EXPORT}"),
+    (("frames",), f"JSON of BDD100K's or Scalabel's form: {_CONVERT}"),
+)
+# The same of the first mapping in a JSON list.
+_LISTS = (
+    (("data", "annotations"), f"Label Studio's JSON: {_EXPORT}"),
+    (("data", "completions"), f"Label Studio's JSON: {_EXPORT}"),
+    (("image", "annotations"), f"CreateML's JSON: {_CONVERT}"),
+    (("imagefilename", "annotation"), f"CreateML's JSON: {_CONVERT}"),
+    (("External ID", "Label"), f"Labelbox' JSON: {_EXPORT}"),
+    (("name", "labels"), f"JSON of BDD100K's or Scalabel's form: {_CONVERT}"),
+    (("image_id", "bbox"), "results of a detector, not labels: add the file of labels"),
+    (("image", "label"), f"Label Studio's short JSON: {_EXPORT}"),
+)
+# A root element of XML and another one in it -> what wrote it.
+_XML = (
+    (rb"<annotations[\s>]", rb"<(image|track)[\s>]", f"CVAT's XML: {_EXPORT}"),
+    (rb"<dataset[\s>]", rb"<box[\s>]", f"dlib's (imglab's) XML: {_CONVERT}"),
+)
+_POINTER = b"version https://git-lfs"
+_KITTI = re.compile(r"[A-Za-z]\S*( -?\d[\d.]*){14,15}")
+_DOTA = re.compile(r"(-?\d[\d.]* ){8}\S*[A-Za-z]\S* [012]|imagesource:.*")
+_COMMAS = re.compile(r"\d+, *-?\d*\.?\d+(, *-?\d*\.?\d+){3,}")
+_NAMED = re.compile(r"[^\d\s.-]\S*( -?\d*\.?\d+){4}")
+_LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)  # as keras-yolo3 has them
+_COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
+
+
+def in_words(files: Iterable[Placed]) -> str | None:
+    """The first file of a known form, how many have its ending, and what to do; None if no file has a known form."""
+    files = list(files)
+    counts = Counter(_ending(file) for file in files)
+    looked: Counter[str] = Counter()
+    for file in files:
+        looked[_ending(file)] += 1
+        what = _form(file) if looked[_ending(file)] <= _LOOK_AT else None
+        if what:
+            count = counts[_ending(file)]
+            return f"{file.place}{f' and {count - 1} more {_ending(file)} files' if count > 1 else ''}: {what}"
+    return None
+
+
+def of_ending(ending: str) -> str | None:
+    """What a file with this ending (and its dot) is, and what to do; None if the ending does not tell."""
+    return _BY_ENDING.get(ending.lower())
+
+
+def of_line(line: str) -> str | None:
+    """What a line of text is that holds a box in another form, and what to do; None for other lines."""
+    if line.startswith(_POINTER.decode()):
+        return "a pointer of Git LFS: `git lfs pull` fetches the file"
+    if _COMMAS.fullmatch(line):
+        return "lines with commas between the numbers: put spaces there"
+    if _NAMED.fullmatch(line):
+        return "lines with a class's name: write its number, from 0, in the order of the list of names"
+    if _KITTI.fullmatch(line):
+        return f"KITTI's labels: {_CONVERT}"
+    if _DOTA.fullmatch(line):
+        return f"DOTA's labels: {_CONVERT}"
+    return f"lines of pictures with their boxes: {_CONVERT}" if _LINES_OF_BOXES.fullmatch(line) else None
+
+
+def _ending(file: Placed) -> str:
+    return file.place.suffix.lower()
+
+
+def _form(file: Any) -> str | None:
+    by_ending = of_ending(_ending(file))
+    if by_ending:
+        return by_ending
+    try:
+        content = text.read_bytes(file.path, _MAX_BYTES)
+        if content.startswith(_POINTER):
+            return "a pointer of Git LFS: `git lfs pull` fetches the file"
+        if _ending(file) == ".xml":
+            return next(
+                (what for root, inner, what in _XML if re.search(root, content) and re.search(inner, content)), None
+            )
+        if _ending(file) == ".json":
+            return _json_form(json.loads(text.decode(content)[0]))
+        first = next((line.strip() for line in text.decode(content)[0].splitlines() if line.strip()), "")
+    except (ValueError, RecursionError):  # broken, and so of no known form
+        return None
+    if _ending(file) in _TABLES:
+        return f"a table of boxes: {_CONVERT}" if _COLUMNS.search(first) else None
+    return of_line(first)
+
+
+def _json_form(document: object) -> str | None:
+    if isinstance(document, dict):
+        inner = next(iter(document.values()), None)
+        if isinstance(inner, dict) and {"filename", "regions"} <= inner.keys():
+            return f"JSON of VGG Image Annotator: {_EXPORT}"
+        return _by_keys(document, _MAPPINGS)
+    first = document[0] if isinstance(document, list) and document else None
+    return _by_keys(first, _LISTS) if isinstance(first, dict) else None
+
+
+def _by_keys(mapping: dict[str, Any], forms: Sequence[tuple[Sequence[str], str]]) -> str | None:
+    return next((what for keys, what in forms if all(key in mapping for key in keys)), None)

@@ -1,0 +1,61 @@
+"""Which of several pictures of one name is meant, where their places do not tell it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from data.readers import joining, same_pictures
+from data.readers.files import File
+
+_Kind = tuple[PurePosixPath, str]  # a folder, and a suffix as it is spelled there
+
+
+class NamesakePictures:
+    """Decides for folders and suffixes, not for single pictures: a.jpg and a.png as b.jpg and b.png."""
+
+    def __init__(self, pictures: Sequence[File]) -> None:
+        self._pictures = pictures
+        self._decided: dict[tuple[_Kind, ...], _Kind | None] = {}
+
+    def foremost(self, files: Sequence[File], *, anywhere: bool = False) -> File | None:
+        """The picture whose suffix the others in its folder have, the first of copies, or the one that is no mask.
+
+        None if nothing decides, or if they lie in several folders, unless anywhere.
+        """
+        if len(files) < 2:
+            return files[0] if files else None
+        if not anywhere and len({file.folder for file in files}) > 1:
+            return None
+        kinds = tuple(sorted(map(_kind, files)))
+        if kinds not in self._decided:
+            self._decided[kinds] = self._decide(kinds)
+        return next((file for file in files if _kind(file) == self._decided[kinds]), None)
+
+    def _decide(self, kinds: Sequence[_Kind]) -> _Kind | None:
+        if len(set(kinds)) < len(kinds):
+            return None
+        if len({folder for folder, _ in kinds}) == 1:
+            for counts in (Counter({kind: len(self._by_kind[kind]) for kind in kinds}), self._of_suffixes(kinds)):
+                (usual, most), (_, second), *_ = counts.most_common()
+                if most > second:
+                    return usual
+        stems = set.intersection(*({file.stem for file in self._by_kind[kind]} for kind in kinds))
+        paths = [{file.stem: file.path for file in self._by_kind[kind]} for kind in kinds]
+        column = same_pictures.preferred([[found[stem] for found in paths] for stem in sorted(stems)])
+        return kinds[column] if column is not None else None
+
+    def _of_suffixes(self, kinds: Sequence[_Kind]) -> Counter[_Kind]:
+        return Counter({kind: self._suffixes[kind[1]] for kind in kinds})
+
+    @cached_property
+    def _by_kind(self) -> Mapping[_Kind, Sequence[File]]:
+        return joining.grouped((_kind(file), file) for file in self._pictures)
+
+    @cached_property
+    def _suffixes(self) -> Counter[str]:
+        return Counter(file.place.suffix for file in self._pictures)
+
+
+def _kind(file: File) -> _Kind:
+    return file.folder, file.place.suffix
