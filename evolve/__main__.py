@@ -33,11 +33,12 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. Without words (those of the shell are taken) a stop ends the process."""
     terminal.begin()
     arguments = parser().parse_args(words)
-    with signals.caught():
+    with signals.caught(_say_stopped):
         try:
             code = _body(arguments.body)(arguments)
         except KeyboardInterrupt as asked:
-            _say_stopped(asked)
+            if not signals.is_said():
+                _say_stopped(str(asked))
             if words is None:
                 signals.leave()
             return signals.STOPPED
@@ -246,10 +247,9 @@ def _share(text: str) -> float:
     return number
 
 
-def _say_stopped(asked: KeyboardInterrupt) -> None:
-    """How to go on, unless the command has said so: a search has a command of its own for that."""
-    if not getattr(asked, "said", False):
-        terminal.complain(f"evolve: stopped by {str(asked) or 'Ctrl-C'}; the same command starts it again")
+def _say_stopped(by: str) -> None:
+    """How to go on, where the command has not said so: a search has a command of its own for that."""
+    terminal.complain(f"evolve: stopped by {by or 'Ctrl-C'}; the same command starts it again")
 
 
 def _sentence(error: Exception) -> str:

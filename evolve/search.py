@@ -32,7 +32,6 @@ from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_se
 from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
-from evolve.signals import StopAsked
 from evolve.task import Task
 from evolve.trial import failure_class
 from evolve.trials import Trials
@@ -192,8 +191,6 @@ class _Session:
         asked = isinstance(error, KeyboardInterrupt)
         if asked:
             self._say()
-            if isinstance(error, StopAsked):
-                error.said = True
         if self.recorder.state.phase == "running":
             reason = (str(error) or "Ctrl-C") if asked else f"{type(error).__name__}: {error}"
             self.recorder.append("search_interrupted", reason=reason)
@@ -202,6 +199,7 @@ class _Session:
         if not self._said:
             self._said = True
             self._display.interrupted(self.directory)
+            signals.said()
 
     def __enter__(self) -> "_Session":
         self._stack.enter_context(signals.at_last(self._say))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from evolve import signals
 from evolve.records import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
@@ -50,13 +51,18 @@ def made_directory(out: Path | None, seed: int) -> Iterator[Path]:
     first = not RUNS.exists()
     RUNS.mkdir(exist_ok=True)
     directory = next(path for path in _default_directories(seed) if _made(path))
-    try:
-        yield directory
-    finally:
+
+    def take_away() -> None:
         with suppress(OSError):  # there is something in it
             directory.rmdir()
             if first:
                 RUNS.rmdir()
+
+    with signals.at_last(take_away):
+        try:
+            yield directory
+        finally:
+            take_away()
 
 
 def _default_directories(seed: int) -> Iterator[Path]:
