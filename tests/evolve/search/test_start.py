@@ -364,6 +364,20 @@ def test_states_that_do_not_fit_are_refused_and_little_room_is_said(
         assert search.run(heavy, Path("p"), recipe=small, seed=0).phase == "finished"
 
 
+def test_a_population_that_has_no_room_is_refused_before_it_is_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million individuals take minutes to make, and terabytes to keep."""
+
+    def made(*_arguments: object) -> Any:
+        raise AssertionError("the population was made")
+
+    monkeypatch.setattr(start.seeding, "first_generation", made)
+    monkeypatch.setattr(shutil, "disk_usage", disk_of(5.9e9))
+    with pytest.raises(InputError, match="of free disk"):
+        search.run(replace(house.task(), state_bytes=10**9), Path("p"), recipe=small, seed=0)
+
+
 def test_a_detector_that_does_not_fit_is_refused_before_its_training(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
