@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from evolve import signals, terminal
+from evolve.records import credentials
 from evolve.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
@@ -25,7 +26,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence; --help has the rest."""
 
     def error(self, message: str) -> NoReturn:
-        terminal.complain(f"{self.prog}: {message} (see {self.prog} --help)")
+        shown = " ".join(credentials.public_words(message.split(" ")))  # what was typed, which may be an address
+        terminal.complain(f"{self.prog}: {shown} (see {self.prog} --help)")
         raise SystemExit(WRONG_INPUT)
 
 
