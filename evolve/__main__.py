@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from evolve import signals, terminal
+from evolve.records import credentials
 from evolve.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
@@ -25,7 +26,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence; --help has the rest."""
 
     def error(self, message: str) -> NoReturn:
-        terminal.complain(f"{self.prog}: {message} (see {self.prog} --help)")
+        shown = " ".join(credentials.public_words(message.split(" ")))  # what was typed, which may be an address
+        terminal.complain(f"{self.prog}: {shown} (see {self.prog} --help)")
         raise SystemExit(WRONG_INPUT)
 
 
@@ -33,11 +35,12 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. Without words (those of the shell are taken) a stop ends the process."""
     terminal.begin()
     arguments = parser().parse_args(words)
-    with signals.caught(), signals.at_last(_say_stopped):
+    with signals.caught(_say_stopped):
         try:
             code = _body(arguments.body)(arguments)
-        except KeyboardInterrupt:
-            _say_stopped()
+        except KeyboardInterrupt as asked:
+            if not signals.is_said():
+                _say_stopped(str(asked))
             if words is None:
                 signals.leave()
             return signals.STOPPED
@@ -246,10 +249,9 @@ def _share(text: str) -> float:
     return number
 
 
-def _say_stopped() -> None:
-    """How to go on, unless the command has said so: a search has a command of its own for that."""
-    sentence = f"evolve: stopped by {signals.asked() or 'Ctrl-C'}; the same command starts it again"
-    signals.say_once(lambda: terminal.complain(sentence))
+def _say_stopped(by: str) -> None:
+    """How to go on, where the command has not said so: a search has a command of its own for that."""
+    terminal.complain(f"evolve: stopped by {by or 'Ctrl-C'}; the same command starts it again")
 
 
 def _sentence(error: Exception) -> str:

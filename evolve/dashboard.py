@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
 LOG_FILE = "dashboard.log"
 START_SECONDS = 180.0  # a cold disk and two busy cores: seen 20 to 40
-STOP_SECONDS = 4.0  # twice this is less than what signals.py allows for the end
+STOP_SECONDS = 3.0  # twice this is less than what signals.py allows for the end
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",

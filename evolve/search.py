@@ -216,7 +216,8 @@ class _Session:
     def _say(self) -> None:
         if not self._said:
             self._said = True
-            signals.say_once(lambda: self._display.interrupted(self.directory))
+            self._display.interrupted(self.directory)
+            signals.said()
 
     def __enter__(self) -> "_Session":
         self._stack.enter_context(signals.at_last(self._say))

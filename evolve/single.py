@@ -1,7 +1,8 @@
 """One training outside a search, through the same executor and objective: final training, and replay."""
 
+import math
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,9 @@ from evolve.task import Task
 from evolve.terminal import complain
 from evolve.trial import Failure, Measurement, TrialSpec, failure_class
 from evolve.trial_config import STEPS
-from evolve.winner import Winner
+from evolve.winner import Winner, WinnerError
+
+WINNERS_DATA = ("fingerprint", "class_names", "anchors", "weights")  # every version has written them
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,26 @@ def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) 
 
 
 def with_winners_data(task: Task, winner: Winner) -> Task:
-    """The task with the anchors that the winner was found with: they are part of what won."""
-    anchors = winner.data.get("anchors")
-    if anchors is None or "anchors" not in task.factory.arguments:
+    """The task with the anchors that the winner was found with: they are part of what won.
+
+    WinnerError if the file lacks a line on its data, or has anchors that the network cannot have.
+    """
+    if "anchors" not in task.factory.arguments:
         return task
+    for name in WINNERS_DATA:
+        if name not in winner.data:
+            raise WinnerError(f"data: expected a line for {name}, as the file was written with, got none")
+    anchors, count = winner.data["anchors"], len(cast(Sequence[object], task.factory.arguments["anchors"]))
+    if not _are_anchors(anchors, count):
+        raise WinnerError(f"data: anchors: expected {count} pairs of numbers above 0, got {str(anchors)[:80]}")
     return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
+
+
+def _are_anchors(value: object, count: int) -> bool:
+    """Whether it is a list of so many widths and heights."""
+    pairs = value if isinstance(value, list) and len(value) == count else [None]
+    sizes = [size for pair in pairs for size in (pair if isinstance(pair, list) and len(pair) == 2 else [None])]
+    return all(isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < math.inf for size in sizes)
 
 
 def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Replayed:

@@ -42,9 +42,10 @@ def check(
     _check_recipe(recipe)
     _check_task(task)
     _check_plain("request", request or {})
-    _check_configurations(task, _first_generation(task, recipe, seed))
     states = disk.states_at_once(recipe, task.steps, _schedule(task), workers)
-    return disk.check(directory, states, task.state_bytes)
+    sentences = disk.check(directory, states, task.state_bytes)  # before a population is made that has no room
+    _check_configurations(task, _first_generation(task, recipe, seed))
+    return sentences
 
 
 def check_whole(name: str, value: object, *, least: int) -> None:

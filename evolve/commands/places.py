@@ -1,9 +1,13 @@
 """Where searches lie: default folders, runs/latest, and whether a folder holds a search."""
 
+import itertools
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from evolve import signals
 from evolve.records import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
@@ -25,13 +29,56 @@ def read_state(directory: Path) -> SearchState:
 
 def new_directory(out: Path | None, seed: int) -> Path:
     """Where a new search goes; JournalError when --out holds a search already."""
-    directory = out or RUNS / f"{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}-s{seed}"
-    if directory.exists() and not directory.is_dir():
-        raise JournalError(f"--out {directory}: expected a directory or nothing there, found a file")
-    if holds_search(directory):
-        go_on = command("evolve", "resume", directory)
-        raise JournalError(f"--out {directory}: holds a search already; go on with it: {go_on}")
-    return directory
+    if out is None:
+        return next(path for path in _default_directories(seed) if not path.exists())
+    if out.exists() and not out.is_dir():
+        raise JournalError(f"--out {out}: expected a directory or nothing there, found a file")
+    if holds_search(out):
+        go_on = command("evolve", "resume", out)
+        raise JournalError(f"--out {out}: holds a search already; go on with it: {go_on}")
+    return out
+
+
+@contextmanager
+def made_directory(out: Path | None, seed: int) -> Iterator[Path]:
+    """Where a new search goes. A default one is made here: of two searches that start in one second each gets its own.
+
+    It goes again if nothing was put into it.
+    """
+    if out is not None:
+        yield out
+        return
+    first = not RUNS.exists()
+    RUNS.mkdir(exist_ok=True)
+    directory = next(path for path in _default_directories(seed) if _made(path))
+
+    def take_away() -> None:
+        with suppress(OSError):  # there is something in it
+            directory.rmdir()
+            if first:
+                RUNS.rmdir()
+
+    with signals.at_last(take_away):
+        try:
+            yield directory
+        finally:
+            take_away()
+
+
+def _default_directories(seed: int) -> Iterator[Path]:
+    """RUNS/TIME-sSEED, then the same with -2, -3 and so on."""
+    name = f"{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}-s{seed}"
+    yield RUNS / name
+    for number in itertools.count(2):
+        yield RUNS / f"{name}-{number}"
+
+
+def _made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def note_on_latest() -> str | None:

@@ -123,11 +123,11 @@ def new(arguments: Namespace) -> int:
         machine.reach()
         say(f"dry run: nothing was started; it would go to {directory}")
         return 0
-    say(f"search directory: {directory}")
     tracked = _Tracked(tracking)
     means = _means(prepared, machine, tracked)
-    means = replace(means, begun=lambda: _point_latest(directory, means.display))
-    with _searching(directory):
+    with places.made_directory(arguments.out, arguments.seed) as directory, _searching(directory):
+        say(f"search directory: {directory}")
+        means = replace(means, begun=lambda: _point_latest(directory, means.display))
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
     return _report(state, directory, tracked)
 

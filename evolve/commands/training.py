@@ -81,6 +81,10 @@ def _task(winner: Winner, arguments: Namespace, machine: searching.Machine) -> T
     data: Path | None = arguments.data
     kind: str | None = arguments.format
     if not winner.data.get("embedded"):
+        if data is None and winner.data.get("path") is None:
+            raise winners.WinnerError(
+                "data: expected a line for path, got none; --data DIR says where the data set lies"
+            )
         path, found = Path(str(winner.data.get("path"))), winner.data.get("format")
         data = data or path
         if kind is None and found is not None and data.resolve() == path.resolve():

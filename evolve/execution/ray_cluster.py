@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from ray.exceptions import AuthenticationError
 from evolve import signals
 from evolve.execution.private_folder import private_folder
 from evolve.execution.resources import check_address, workers_on_gpus
+from evolve.records import credentials
 
 NAMESPACE = "evolve"
 OBJECT_STORE_BYTES = 80 * 2**20  # little more than Ray's least: measurements are small and travel beside the store
@@ -73,6 +75,7 @@ def initialised(
         return
     if address is not None and ray.is_initialized():
         raise ValueError(f"--address {address}: Ray is already initialised in this process; call ray.shutdown() first")
+    _hide_passwords()
     with contextlib.ExitStack() as stack:
         if address is None:
             folder = stack.enter_context(private_folder(note))
@@ -197,6 +200,13 @@ def _variables(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in unset:  # ray.init sets RAY_AUTH_MODE too
             os.environ.pop(name, None)
+
+
+def _hide_passwords() -> None:
+    """Take passwords out of the command line: Ray tells it to all who see the cluster, `ps` to all on this machine."""
+    words = credentials.public_words(sys.orig_argv)
+    if words != sys.orig_argv:
+        ray._raylet.setproctitle(shlex.join(words))
 
 
 def _end_cleanly_on_sigterm() -> None:

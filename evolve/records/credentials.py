@@ -5,7 +5,7 @@ MLFLOW_TRACKING_URI where that names the same store, or from what MLflow itself 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote_plus
 
@@ -37,6 +37,15 @@ def public(uri: str) -> str:
 def has_secret(uri: str) -> bool:
     """Whether the address holds a password, or a server's user."""
     return public(uri) != uri
+
+
+def public_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with each address in them as it may be shown: FLAG=ADDRESS too."""
+    shown = []
+    for word in words:
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        shown.append(f"{flag}{equals}{public(value)}")
+    return shown
 
 
 def hide(text: str, uri: str) -> str:

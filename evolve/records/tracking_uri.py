@@ -15,6 +15,8 @@ from evolve.records import credentials
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 HOSTED = ("databricks",)
+OWN_NAME = "mlflow.db"  # as in runs/mlflow.db
+SQLITE_START = b"SQLite format 3\0"  # sqlite.org/fileformat.html, 1.3
 PLUGINS = "mlflow.tracking_store"  # entry points by which packages bring stores of their own
 FILES_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"  # MLflow 3 refuses a store of files without it
 EXAMPLES = "http://HOST:PORT, sqlite:///FILE, another database that MLflow knows, or none"
@@ -80,10 +82,22 @@ def _check_database(uri: str, parts: SplitResult) -> None:
             raise ValueError(f"tracking store: expected sqlite:///FILE, got {shown(uri)!r}")
         if file.is_dir():
             raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is a folder")
+        if file.name != OWN_NAME and _is_of_another_kind(file):  # one of that name is damaged: it is set aside
+            raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is no SQLite database")
         return
-    if not parts.hostname:
+    if not parts.hostname and not parts.query:  # a query may name it: host=/run/postgresql, odbc_connect=...
         raise ValueError(f"tracking store: expected {parts.scheme}://USER@HOST/NAME, got {shown(uri)!r}")
     _check_driver(uri)
+
+
+def _is_of_another_kind(file: Path) -> bool:
+    """Whether the file has content, and not that of an SQLite database; False where it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(len(SQLITE_START))
+    except OSError:
+        return False
+    return start not in (b"", SQLITE_START)
 
 
 def _check_driver(uri: str) -> None:

@@ -114,6 +114,23 @@ def test_an_end_that_hangs_is_cut_off_when_what_must_be_done_is_done() -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_an_end_that_is_cut_off_has_a_last_word_unless_all_is_said(heard: bool) -> None:
+    """Also where a library that is not to be cut has kept the signal to itself until then."""
+    program = HANGING.replace("signals.caught()", "signals.caught(lambda name: print('by', name))")
+    program = program.replace('print("READY"', f"{'signals.said()' if heard else 'pass'}; print('READY'")
+    program = program.replace('READY"', "READY'")
+    held = program.replace("    try:\n", "    with signals.held():\n").replace(
+        "    finally:\n        time.sleep(60)", ""
+    )
+    for one, complains in ((program, ""), (held, "evolve: stopping\n")):
+        process = start(one)
+        process.send_signal(signal.SIGHUP)
+        said, complaint = process.communicate(timeout=30)
+        assert (process.returncode, complaint) == (130, complains)
+        assert said == ("done\n" if heard else "done\nby SIGHUP\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_library_is_not_cut_in_the_middle(number: signal.Signals) -> None:
     process = start(HELD)
@@ -123,6 +140,12 @@ def test_a_library_is_not_cut_in_the_middle(number: signal.Signals) -> None:
     assert said.splitlines()[:2] == ["child None", "whole"]
     assert said.splitlines()[2:] == [f"StopAsked {'Ctrl-C' if number == signal.SIGINT else number.name}"]
     assert process.returncode == 0
+
+
+def test_under_nohup_a_library_hears_nothing_of_the_terminal() -> None:
+    process = start(HELD, ignoring=signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate("go on\n", timeout=30) == ("child None\nwhole\nnot stopped\n", "")
 
 
 def test_handlers_are_given_back() -> None:

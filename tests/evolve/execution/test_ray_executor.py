@@ -254,3 +254,27 @@ def test_tensorflow_takes_no_more_threads_than_the_worker_has(local_ray: None) -
     assert failure is None
     assert scores["pool"] == 1  # by default it is one a core
     assert scores["cores"] < 1.2
+
+
+COMMAND_LINES = """
+import sys
+from pathlib import Path
+import ray
+from evolve.execution.ray_executor import RayExecutor
+from evolve.trial import ObjectiveFactory
+with RayExecutor(ObjectiveFactory("evolve.simulated:simulated_objective"), workers=1):
+    print(Path("/proc/self/cmdline").read_text().replace("\\0", " "))
+    print([job["Entrypoint"] for job in ray._private.state.state.job_table()])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a command line is read from Linux' /proc")
+def test_a_password_of_the_command_line_is_neither_the_clusters_nor_that_of_ps() -> None:
+    """Ray keeps the command line of each driver, and its dashboard shows it to whoever sees the cluster."""
+    words = ["search", "--tracking-uri", "http://me:hunter2@mlflow.example", "--tracking-uri=http://me:hunter2@host"]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND_LINES, *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("--tracking-uri http://mlflow.example --tracking-uri=http://host") == 2
+    assert "hunter2" not in done.stdout

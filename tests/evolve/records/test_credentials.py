@@ -70,3 +70,11 @@ def test_the_file_of_an_embedded_database() -> None:
     assert credentials.database("sqlite://") is None
     assert credentials.database("sqlite:///:memory:") is None
     assert credentials.database("http://mlflow.example") is None
+
+
+@pytest.mark.parametrize(("address", "kept", "secret"), ADDRESSES)
+def test_a_command_line_shows_no_secret(address: str, kept: str, secret: list[str]) -> None:
+    words = ["evolve", "search", "--tracking-uri", address, f"--tracking-uri={address}", "--out=x=y"]
+    shown = credentials.public_words(words)
+    assert shown == ["evolve", "search", "--tracking-uri", kept, f"--tracking-uri={kept}", "--out=x=y"]
+    assert not any(one in word for one in secret for word in shown)

@@ -1,6 +1,9 @@
 """Addresses of tracking stores: what is one by its form, what answers, and that MLflow says the same."""
 
+import contextlib
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +64,26 @@ def test_what_is_none(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"expected sqlite:///FILE, but {tmp_path} is a folder"):
         tracking_uri.check(f"sqlite:///{tmp_path}")
+
+
+@pytest.mark.parametrize("uri", ["postgresql:///ml?host=/run/postgresql", "mssql+pyodbc:///?odbc_connect=DSN%3Dml"])
+def test_a_database_may_be_named_by_its_query(uri: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a database with its driver, got: No module named"):
+        tracking_uri.check(uri)
+
+
+def test_a_file_of_another_kind_is_no_database_and_stays_what_it_is(tmp_path: Path) -> None:
+    """But one that has the default's name is a damaged database, which the tracker sets aside."""
+    notes, new, database = (tmp_path / name for name in ("notes.txt", "new.db", "old.db"))
+    notes.write_text("what I did last summer")
+    new.touch()
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.execute("CREATE TABLE x (y)")
+    with pytest.raises(ValueError, match=rf"but {re.escape(str(notes))} is no SQLite database$"):
+        tracking_uri.check(f"sqlite:///{notes}")
+    notes.rename(tmp_path / "mlflow.db")
+    for path in (new, database, tmp_path / "nothing.db", tmp_path / "mlflow.db"):
+        tracking_uri.check(f"sqlite:///{path}")
 
 
 def test_a_folder_is_a_store_where_mlflow_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,3 +102,13 @@ def test_a_store_without_a_password_needs_no_note(simulated: Any, capsys: pytest
     assert main(["resume", "s"]) == 0
     assert capsys.readouterr().err == ""
     assert json.loads(json.dumps(events(Path("s/journal.db"))[0].payload["request"]))["tracking_password"] is False
+
+
+@pytest.mark.parametrize("words", [["--tracking-url", "{}"], ["--tracking_uri={}"], ["{}"], ["--seed", "{}"]])
+def test_a_command_line_that_is_wrong_is_named_without_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    address = "http://me:hunter2@mlflow.example"
+    with pytest.raises(SystemExit):
+        main(["search", *(word.format(address) for word in words)])
+    said = capsys.readouterr().err
+    assert "http://mlflow.example" in said
+    assert "hunter2" not in said

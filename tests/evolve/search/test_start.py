@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 from evolve import search, start, task
 from evolve.__main__ import main
-from evolve.commands import searching
+from evolve.commands import places, searching
 from evolve.genetics import recipe as recipes
 from evolve.genetics import space as spaces
 from evolve.records.journal import JournalError, events
@@ -266,6 +267,7 @@ def test_a_search_that_began_with_a_wrong_tracking_store_goes_on_without_it(
 
 CLUSTER = """
 import sys
+import time
 from pathlib import Path
 
 import simulated_command  # beside the tests
@@ -360,6 +362,20 @@ def test_states_that_do_not_fit_are_refused_and_little_room_is_said(
         assert "disk" not in capsys.readouterr().out  # without rungs nothing waits
     else:
         assert search.run(heavy, Path("p"), recipe=small, seed=0).phase == "finished"
+
+
+def test_a_population_that_has_no_room_is_refused_before_it_is_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million individuals take minutes to make, and terabytes to keep."""
+
+    def made(*_arguments: object) -> Any:
+        raise AssertionError("the population was made")
+
+    monkeypatch.setattr(start.seeding, "first_generation", made)
+    monkeypatch.setattr(shutil, "disk_usage", disk_of(5.9e9))
+    with pytest.raises(InputError, match="of free disk"):
+        search.run(replace(house.task(), state_bytes=10**9), Path("p"), recipe=small, seed=0)
 
 
 def test_a_detector_that_does_not_fit_is_refused_before_its_training(
@@ -460,3 +476,35 @@ def test_a_fitness_of_the_objectives_scores_is_searched_by_both_entrances(simula
     assert search.run(own, Path("p"), recipe=small, seed=0).phase == "finished"
     Path("mine.yaml").write_text(json.dumps({**SPACE, "fitness": weights}), encoding="utf-8")
     assert main(["search", "--space", "mine.yaml", "--out", "c", "--tracking-uri", "none", *SHAPE]) == 0
+
+
+class OneSecond:
+    """A clock that shows one second for ever, to whoever names a folder by it."""
+
+    gmtime, time = staticmethod(time.gmtime), staticmethod(time.time)
+
+    @staticmethod
+    def strftime(_form: str, _now: object) -> str:
+        return "T"
+
+
+def test_searches_that_start_in_one_second_get_a_folder_each(simulated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "time", OneSecond)
+    Path("runs/T-s0").mkdir(parents=True)  # of another search that starts its workers now
+    for _ in range(2):
+        assert main(["search", *SHAPE, "--tracking-uri", "none"]) == 0
+    journals = sorted(Path("runs").glob("T*/journal.db"))
+    assert [path.parent.name for path in journals] == ["T-s0-2", "T-s0-3"]
+    assert str(Path("runs/latest").readlink()) == "T-s0-3"
+
+
+def test_a_search_that_cannot_start_leaves_no_folder_of_its_own(
+    simulated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_workers(*_arguments: object) -> Any:
+        assert [path.name for path in Path("runs").iterdir()] != []
+        raise ConnectionError("no cluster")
+
+    monkeypatch.setattr(searching.Machine, "executor", no_workers)
+    assert main(["search", *SHAPE, "--tracking-uri", "none"]) != 0
+    assert not Path("runs").exists()
