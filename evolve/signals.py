@@ -18,7 +18,7 @@ ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130  # exit code
 HEARING_SECONDS = 0.1  # between two looks whether a block that holds signals is over
 # From the first signal on, whatever hangs. Then what must be done is done; some schedulers kill after ten.
-LAST_SECONDS = 7.0
+LAST_SECONDS = 8.0
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
