@@ -11,7 +11,7 @@ import pytest
 
 from data import read
 from data.example import DatasetError
-from data.readers import split_names, walking
+from data.readers import pairing, split_names, walking
 from data.readers.folder import Folder
 
 Make = Callable[..., Path]
@@ -223,6 +223,25 @@ def test_work_grows_with_the_number_of_files_and_not_with_its_square(
         write_labels(root, kind, names, xml(("dog", 1, 1, 9, 9)))
         counted[number] = calls(root, number)
     assert counted[1600] < 8.8 * counted[200]
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_pictures_and_labels_are_paired_once_though_the_format_is_detected_first(
+    tmp_path: Path, make_picture: Callable[..., None], xml: Callable[..., str], monkeypatch, kind: str
+) -> None:
+    for number, name in enumerate("abcd"):
+        make_picture(tmp_path / f"images/{name}.png", value=40 * number)
+    write_labels(tmp_path, kind, "abcd", xml(("dog", 1, 1, 9, 9)))
+    paired: list[object] = []  # the labels of each pairing; a format without any pairs nothing
+    pair = pairing.pair
+
+    def counted(folder: Folder, labels: Sequence[object], *rest: object, **named: object) -> object:
+        paired.append(labels)
+        return pair(folder, labels, *rest, **named)
+
+    monkeypatch.setattr(pairing, "pair", counted)
+    assert len(read.load_as_it_is(tmp_path).splits["train"]) == 4
+    assert len([labels for labels in paired if labels]) == 1
 
 
 def test_so_does_the_work_with_pictures_that_nobody_lists(tmp_path: Path, make_voc: Make, xml) -> None:
