@@ -149,6 +149,19 @@ class Pipeline:
                 transforms[place] = how.after(*self._stored_scale(index))
             yield EvaluationBatch(images, indices, tuple(transforms))
 
+    def sample(self, count: int, *, size: Size, fit: Fit, batch: int) -> list[NDArray[np.uint8]]:
+        """Pictures spread evenly over the examples, as evaluation shows them: full batches, `count` in all or fewer.
+
+        One batch of all the examples if there are fewer than a batch; none for a count of 0.
+        """
+        count = min(count, len(self._examples))
+        if count == 0:
+            return []
+        batch = min(batch, count)
+        chosen = np.linspace(0, len(self._examples) - 1, count).round().astype(int)
+        pictures = [letterbox.fit_picture(self._picture(index).image, size, fit)[0] for index in chosen.tolist()]
+        return [np.stack(pictures[start : start + batch]) for start in range(0, count - batch + 1, batch)]
+
     def _paint(self, drawn: Layout, canvas: NDArray[np.uint8], fit: Fit) -> None:
         """The pictures of the layout on the canvas [height, width, 3]."""
         for tile in drawn.tiles:

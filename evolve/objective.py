@@ -270,22 +270,19 @@ class DetectionObjective:
         begun = time.perf_counter()
         scores: dict[str, float] = {}
         kept: list[Looked] = []
-        with trainer.averaged():
+        with trainer.as_scored(self._statistics_pictures(config, trainer)):
             for split in spec.evaluate_splits:
                 looked: Iterable[Looked] = self._look(split, config, trainer)
                 if split == TUNED_ON and spec.tune_post:
                     looked = _kept(looked, kept)
                 scores |= yield from self._scores(split, looked, report.step)
-        compiled = trainer.traces > traced
-        evaluated = time.perf_counter()
-        seconds["compile" if compiled else "evaluate"] = (
-            seconds.get("compile" if compiled else "evaluate", 0.0) + evaluated - begun
-        )
+            evaluated = time.perf_counter()
+            if spec.checkpoint is not None:
+                self._save(spec, config, trainer)
+        kind = "compile" if trainer.traces > traced else "evaluate"
+        seconds[kind] = seconds.get(kind, 0.0) + evaluated - begun
         if spec.state_dir is not None and spec.stop_step < config.train.steps:
             trainer.save_state(_state_file(spec, spec.stop_step))
-        if spec.checkpoint is not None:
-            with trainer.averaged():
-                self._save(spec, config, trainer)
         seconds["checkpoint"] = time.perf_counter() - evaluated
         post = None
         if spec.tune_post:
@@ -294,6 +291,15 @@ class DetectionObjective:
             seconds["tune"] = time.perf_counter() - begun
         traces = report.traces + trainer.traces - traced
         return Measurement(report.step, report.losses, scores, seconds, traces, post)
+
+    def _statistics_pictures(self, config: TrialConfig, trainer: Trainer) -> list[NDArray[np.uint8]]:
+        """Training pictures that normalization statistics are estimated from, the same for every trial of a task."""
+        return self._pipeline("train", config).sample(
+            config.train.statistics_pictures,
+            size=config.train.size,
+            fit=config.input.fit,
+            batch=config.train.batch // trainer.passes.passes,
+        )
 
     def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[Looked]:
         """The forward pass over a split."""

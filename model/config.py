@@ -214,7 +214,9 @@ class TrainConfig:
     size: int = 416  # side of the square network input at evaluation, pixels
     sizes: tuple[int, ...] = (416,)  # random training shapes: one of these a period
     size_period: int = 10  # steps between draws of the training shape
-    final_size_share: float = 0.0  # last share of the schedule, all of it at `size`: running statistics settle there
+    final_size_share: float = 0.0  # last share of the schedule, all of it at `size`
+    # Training pictures from which normalization statistics are estimated before each score; 0: the running ones.
+    statistics_pictures: int = 0
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "train.steps", "at least 1", self.steps)
@@ -230,6 +232,7 @@ class TrainConfig:
             require(side >= 32 and side % 32 == 0, "train.sizes", "multiples of 32", side)
         require(0 <= self.final_size_share <= 1, "train.final_size_share", "0 to 1", self.final_size_share)
         require(self.size_period >= 1, "train.size_period", "at least 1", self.size_period)
+        require(self.statistics_pictures >= 0, "train.statistics_pictures", "0 or more", self.statistics_pictures)
 
 
 STRUCTURAL = frozenset(

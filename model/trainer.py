@@ -19,6 +19,7 @@ from model.batch_pass import BatchPasses, Given, loss_settings, named, scale_xy
 from model.config import DetectorConfig, SatGoal, TrainConfig
 from model.initialize import initialize
 from model.optimizer import Adam, MomentumSGD, Pace
+from model.precise_statistics import PreciseStatistics
 
 Tensor = Any
 # float16 gradients below 6e-8 are 0: the loss is scaled up, by half as much whenever one overflows, by twice as much
@@ -82,8 +83,9 @@ class Trainer:
         scale = FIRST_LOSS_SCALE if train.precision == "float16" else 1.0
         self.loss_scale = keras.Variable([scale, 0.0], trainable=False, name="loss_scale")  # and steps since it changed
         self.scales = train.precision == "float16"
+        self.statistics = PreciseStatistics(self.model)
         self.averaging = False  # whether an average of the weights is what is evaluated and kept
-        self.traces = 0
+        self._traces = 0
         self._train = tf.function(self._train_step, autograph=False)
         # The goal "empty" needs no boxes and so no fixed grid: one trace for all sizes.
         anything = [(None, None, None, 3), (None, None, 4), (None, None), (None,)]
@@ -95,7 +97,7 @@ class Trainer:
         self._forward = tf.function(self._forward_step, autograph=False)
 
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor, chance: Tensor) -> Tensor:
-        self.traces += 1
+        self._traces += 1
         value = named(settings)
         done = self.passes.run(Given(images, boxes, classes, value, chance, self.loss_scale[0]))
         pace = Pace(*(value[name] for name in Pace._fields))
@@ -116,7 +118,7 @@ class Trainer:
         return norm
 
     def _attack_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
-        self.traces += 1
+        self._traces += 1
         value = named(settings)
         truth = None
         if self.sat_goal == "truth":
@@ -139,9 +141,14 @@ class Trainer:
         )
 
     def _forward_step(self, images: Tensor, scale_xy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        self.traces += 1
+        self._traces += 1
         raw_maps = self.model(_unit_range(images), training=False)
         return decode.boxes(raw_maps, tf.constant(self.anchors), scale_xy, self.maps)
+
+    @property
+    def traces(self) -> int:
+        """Graphs traced so far."""
+        return self._traces + self.statistics.traces
 
     def step(
         self, batch: Batch, settings: NDArray[np.float32], *, chance: tuple[int, int] = (0, 0), attacked: bool = False
@@ -169,12 +176,17 @@ class Trainer:
         return Decoded(*(part.numpy() for part in found))
 
     @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The model holds the averages of its weights, where they are kept, while this is open."""
+    def as_scored(self, batches: Sequence[NDArray[np.uint8]] = ()) -> Iterator[None]:
+        """Let the model be what is scored and kept while this is open; then the training goes on as if it had not been.
+
+        It has the averages of its weights, if they are kept, and normalization statistics of the pictures given,
+        uint8 [b, s, s, 3] each; without any, the running ones.
+        """
         if self.averaging:
             self.optimizer.swap_averages()
         try:
-            yield
+            with self.statistics.in_place(batches):
+                yield
         finally:
             if self.averaging:
                 self.optimizer.swap_averages()

@@ -176,6 +176,18 @@ def test_evaluation_gives_every_picture_once_and_the_way_back(examples: list[Exa
     assert seen == list(range(10))
 
 
+def test_a_sample_is_spread_over_the_examples_and_comes_in_full_batches(examples: list[Example]) -> None:
+    pipeline = Pipeline(examples, store_side=90)
+    shown = next(iter(pipeline.evaluation(size=96, fit="stretch", batch=10))).images
+    # Examples 0, 2, 4, 7 and 9; the last has no mate.
+    [first, second] = pipeline.sample(5, size=96, fit="stretch", batch=2)
+    np.testing.assert_array_equal(first, shown[[0, 2]])
+    np.testing.assert_array_equal(second, shown[[4, 7]])
+    [all_ten] = pipeline.sample(64, size=96, fit="stretch", batch=16)
+    np.testing.assert_array_equal(all_ten, shown)
+    assert pipeline.sample(0, size=96, fit="stretch", batch=4) == []
+
+
 def test_training_shapes_change_with_the_period_only() -> None:
     sizes = [training_size(7, step, (64, 96, 128), 10) for step in range(300)]
     assert all(len(set(sizes[start : start + 10])) == 1 for start in range(0, 300, 10))

@@ -9,6 +9,7 @@ from data import synthetic
 from evolve import objective, starting_weights, task
 from evolve.trial import Measurement, Progress, TrialDiverged, TrialSpec, measurements
 from evolve.trial_config import TrialConfig
+from model import checkpoint
 from model.config import YOLOV4_TINY, DetectorConfig
 
 pytestmark = pytest.mark.medium
@@ -21,6 +22,7 @@ SMALL = {
     "train.size": 32,
     "train.sizes": [32, 64],
     "train.size_period": 2,
+    "train.statistics_pictures": 8,
     "input.max_boxes": 24,
     # Every technique that has a state or draws anything: what holds with them on holds with them off.
     "detector.neck_activation": "mish",
@@ -258,6 +260,27 @@ def test_scores_come_for_every_split_asked_for_and_at_the_end_alone(warm):
     }
     assert all(not m.scores for m in measured[:-1])
     assert [m.step for m in measured][-1] == 6
+
+
+def test_a_score_is_of_the_weights_whatever_the_running_statistics(warm, tmp_path):
+    """Their momentum moves nothing else: no weight, and with statistics of their own no score."""
+
+    def scored(**genes):
+        spec = _spec(regularization__sat_prob=0.0, **genes)  # an attack goes through the running ones
+        [*_, last] = measurements(warm(replace(spec, checkpoint=tmp_path / "kept.keras")))
+        kept = checkpoint.read_weights(tmp_path / "kept.keras")
+        return last.scores, kept, warm.weights()
+
+    slow, fast = scored(optimizer__norm_momentum=0.99), scored(optimizer__norm_momentum=0.1)
+    assert slow[0] == fast[0]
+    for name, value in slow[1].items():
+        np.testing.assert_array_equal(value, fast[1][name], err_msg=name)  # what is kept is what was scored
+    running = next(name for name in slow[1] if name.endswith("moving_mean"))
+    assert np.any(slow[2][running] != fast[2][running])
+    without = [
+        scored(optimizer__norm_momentum=momentum, train__statistics_pictures=0)[1][running] for momentum in (0.99, 0.1)
+    ]
+    assert np.any(without[0] != without[1])
 
 
 def test_steps_between_reports_and_batches_of_an_evaluation_are_signs_of_life(warm):

@@ -171,7 +171,7 @@ def test_the_average_of_the_weights_is_what_is_evaluated(warm: Trainer) -> None:
     raw = warm.forward(pictures, (1.0, 1.0, 1.0))
     warm.averaging = True
     try:
-        with warm.averaged():
+        with warm.as_scored():
             smooth = warm.forward(pictures, (1.0, 1.0, 1.0))
         state = warm.state()
     finally:
