@@ -339,7 +339,8 @@ def test_yolov4_tiny_trains_and_is_kept(tmp_path):
     taken = starting_weights.base_weights(tmp_path / "tiny.keras", described["class_names"], described["anchors"])
     assert taken.keys() == weights.keys()
     for name, value in taken.items():
-        np.testing.assert_array_equal(value, weights[name], err_msg=name)
+        if not name.endswith(("moving_mean", "moving_variance")):  # those of the score, not the training's own
+            np.testing.assert_array_equal(value, weights[name], err_msg=name)
     # Anchors of its own and other classes: each map's sizes move by the anchors of its mask (1 to 3, and 3 to 5).
     wider = [[w * (2.0 + k), h] for k, (w, h) in enumerate(described["anchors"])]
     moved = starting_weights.base_weights(tmp_path / "tiny.keras", ["other"], wider)
