@@ -20,7 +20,7 @@ evolve: setup  ## Search hyperparameters: the embedded data set, or DATA=dir [SP
 	@$(BIN)/evolve search $(if $(DATA),--data "$(DATA)") $(if $(SPACE),--space "$(SPACE)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 dashboard: setup  ## Show the searches of this checkout in MLflow, opened at the latest one
-	@$(BIN)/python -m evolve.dashboard $(ARGS)
+	@$(BIN)/python -m evolve.commands.dashboard $(ARGS)
 
 export: setup  ## Write the winner of the latest search to winner.yaml
 	@$(BIN)/evolve winner runs/latest --out winner.yaml $(ARGS)

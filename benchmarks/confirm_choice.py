@@ -17,7 +17,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from evolve.shrinkage import shrink
+from evolve.verdict.shrinkage import shrink
 
 COUNTS = (1, 2, 3, 5, 8)
 SHRUNK = 2000  # searches of which the shrunk mean is taken: it is computed one by one

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from evolve import confirm, fitness, task
+from evolve import fitness, task
 from evolve.execution import resources
 from evolve.execution.dispatch import dispatch, is_result
 from evolve.execution.executor import Ended, Lease
@@ -27,6 +27,7 @@ from evolve.genetics import seeding
 from evolve.genetics.genome import Genome
 from evolve.trial import TrialSpec
 from evolve.trial_config import TrialConfig
+from evolve.verdict import confirm
 
 OTHER_SEED = 1_000_000  # added to a trial's seed for its second training
 

@@ -28,11 +28,12 @@ from statistics import median
 
 import cv2
 
-from data import read, synthetic
-from data.cache import SharedCache
+from data.batches.pipeline import Pipeline
 from data.config import AugmentConfig
-from data.example import Example
-from data.pipeline import Pipeline
+from data.dataset import Example
+from data.digits import synthetic
+from data.pictures.disk_cache import SharedCache
+from data.sets import read
 
 BATCH = 16
 ROUNDS = 7

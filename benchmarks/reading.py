@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import read
+from data.sets import read
 
 FRAMES = 100  # of a film
 XML = (

@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
 
-    from data.cache import FOLDER_VARIABLE
+    from data.pictures.disk_cache import FOLDER_VARIABLE
     from evolve import task
     from evolve.objective import detection_objective
     from evolve.trial import TrialSpec, measurements

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from data import preview_command
+from data.commands import preview
 
 FORMATS = ("coco", "voc", "yolo")  # read.READERS and convert.WRITERS, written out so that --help loads nothing
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(options: argparse.Namespace) -> int:
     from rich.console import Console  # after parsing: --help and a wrong flag answer at once
 
-    from data import check
+    from data.sets import check
 
     findings = check.check(options.folder, options.format)
     if options.json:
@@ -51,7 +51,7 @@ def _check(options: argparse.Namespace) -> int:
 def _anchors(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from data import anchors, read
+    from data.sets import anchors, read
 
     if options.size < 32 or options.size % 32:
         raise ValueError(f"--size: expected a multiple of 32, got {options.size}")
@@ -84,7 +84,7 @@ def _anchors(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from data import convert
+    from data.sets import convert
 
     dataset = convert.convert(options.folder, options.target, options.to, options.format)
     _tell_problems(dataset.root, [problem.kind for problem in dataset.problems])
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="one JSON document instead of the table")
     _add_common(command, _check)
 
-    preview_command.add_parser(commands)
+    preview.add_parser(commands)
 
     command = commands.add_parser("anchors", help="anchor sizes for the training boxes, by k-means with IoU")
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")

@@ -10,13 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from evolve import signals, terminal
-from evolve.records import credentials
-from evolve.terminal import WorkFailed
+from evolve.process import credentials, signals, terminal
+from evolve.process.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
-ANSWERS = ("showing:status", "showing:family", "showing:winner", "training:replay", "doctor")  # stdout is their work
+ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor")  # stdout is their work
 LONGEST_SENTENCE = 1000  # characters of an error: a value that came may be a million long
 LATEST = Path("runs/latest")
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
@@ -68,16 +67,16 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(body=body)
         return made
 
-    _search(command("search", "searching:new", "Start a new search; without --data on the embedded data set."))
-    _resume(command("resume", "searching:resume", "Go on with a search exactly where it stopped."))
-    status = command("status", "showing:status", "Say where a search stands.")
+    _search(command("search", "search:new", "Start a new search; without --data on the embedded data set."))
+    _resume(command("resume", "search:resume", "Go on with a search exactly where it stopped."))
+    status = command("status", "status:status", "Say where a search stands.")
     _directory(status)
     _json(status)
-    lineage = command("lineage", "showing:family", "Show who came from whom, and the winner's ancestors.")
+    lineage = command("lineage", "lineage:family", "Show who came from whom, and the winner's ancestors.")
     _directory(lineage)
     lineage.add_argument("--trial", metavar="UID", help="this individual and its ancestors alone")
     _json(lineage)
-    winner = command("winner", "showing:winner", "Print the winner's file, which is enough to train it.")
+    winner = command("winner", "winner:winner", "Print the winner's file, which is enough to train it.")
     _directory(winner)
     winner.add_argument("--out", type=_path, metavar="FILE", help="write it there instead")
     winner.add_argument(
@@ -86,8 +85,8 @@ def parser() -> argparse.ArgumentParser:
         default="yaml",
         help="winner.yaml (the default), or a cfg to train with Darknet",
     )
-    _train(command("train", "training:train", "Train a winner at full length and keep the detector."))
-    _replay(command("replay", "training:replay", "Train one individual again and compare its score."))
+    _train(command("train", "train:train", "Train a winner at full length and keep the detector."))
+    _replay(command("replay", "replay:replay", "Train one individual again and compare its score."))
     doctor = command("doctor", "doctor", "Check this machine: packages, GPUs, memory, disk.")
     _json(doctor)
     return top
@@ -208,7 +207,7 @@ def _json(command: argparse.ArgumentParser) -> None:
 def _body(name: str) -> Callable[[argparse.Namespace], int]:
     module, _, function = name.partition(":")
     if module == "doctor":
-        from evolve import doctor
+        from evolve.commands import doctor
 
         return lambda arguments: doctor.run(arguments.json)
     body: Callable[[argparse.Namespace], int] = getattr(import_module(f"evolve.commands.{module}"), function)

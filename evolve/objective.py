@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from data.example import Example
-    from data.pipeline import Pipeline
-    from model.average_precision import AveragePrecision
-    from model.evaluate import Looked
-    from model.optimizer import Adam
-    from model.trainer import Trainer
+    from data.batches.pipeline import Pipeline
+    from data.dataset import Example
+    from model.detection.average_precision import AveragePrecision
+    from model.detection.evaluate import Looked
+    from model.training.optimizer import Adam
+    from model.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 Made = TypeVar("Made")
@@ -55,8 +55,8 @@ def describe_data(
     """
     from collections import Counter
 
-    from data import anchors, read
-    from model import scales
+    from data.sets import anchors, read
+    from model.network import scales
 
     dataset = read.load(root, format)
     maps = scales.of_config(detector or DetectorConfig())
@@ -77,7 +77,8 @@ def describe_data(
 def state_bytes(config: TrialConfig, num_classes: int) -> int:
     """Bytes of a trial's stored state: the weights, their velocities and, with ema_decay above 0, their averages.
 
-    Counted without Keras from the layers in Darknet's order, which hold the same weights (model/trainer.py keeps them).
+    Counted without Keras from the layers in Darknet's order, which hold the same weights; model/training/trainer.py
+    keeps them.
     """
     from model.darknet import topology
 
@@ -96,7 +97,8 @@ def write_embedded_data(
     Where the root cannot be written, that is one in this machine's cache. images: scenes by split, or the data room's
     own numbers.
     """
-    from data import cache, synthetic
+    from data.digits import synthetic
+    from data.pictures import disk_cache
 
     def write(folder: Path) -> Path:
         return synthetic.write(folder, seed=0, images=images or synthetic.IMAGES, digits=slice_name)
@@ -104,7 +106,7 @@ def write_embedded_data(
     try:
         return write(root)
     except OSError:
-        folder = cache.folder_of(os.environ)
+        folder = disk_cache.folder_of(os.environ)
         if folder is None:
             raise
         return write(folder / root.name)
@@ -144,7 +146,7 @@ def detection_objective(
 
     import cv2
 
-    from data import read
+    from data.sets import read
 
     cv2.setNumThreads(threads)
     dataset = read.load(Path(data), format)
@@ -192,7 +194,7 @@ class DetectionObjective:
 
         Each step, each batch of an evaluation and each setting of the NMS tuning is a sign of life.
         """
-        from model import train
+        from model.training import train
 
         config = TrialConfig.from_settings(spec.config)
         begun = time.perf_counter()
@@ -303,7 +305,7 @@ class DetectionObjective:
 
     def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[Looked]:
         """The forward pass over a split."""
-        from model import evaluate
+        from model.detection import evaluate
 
         return evaluate.look(
             lambda images: trainer.forward(images, config.detector.scale_xy),
@@ -314,7 +316,7 @@ class DetectionObjective:
 
     def _scores(self, split: str, looked: Iterable[Looked], step: int) -> Generator[Progress, None, dict[str, float]]:
         """Scores by name, with the NMS that every trial has."""
-        from model import evaluate
+        from model.detection import evaluate
 
         seen: list[evaluate.Seen] = []
         for one in evaluate.suppressed(looked):
@@ -326,7 +328,7 @@ class DetectionObjective:
         self, looked: Sequence[Looked], weights: Mapping[str, float], step: int
     ) -> Generator[Progress, None, TunedPost]:
         """NMS tuned on what a forward pass over the validation split has found."""
-        from model import nms_tuning
+        from model.detection import nms_tuning
 
         settings_tried = nms_tuning.tune(
             looked,
@@ -361,7 +363,7 @@ class DetectionObjective:
 
     def _trainer_for(self, config: TrialConfig) -> Trainer:
         """The warm trainer, or a new one when what shapes the graph is another."""
-        from model.trainer import Trainer
+        from model.training.trainer import Trainer
 
         settings = config.settings()
         structure = tuple(settings[address] for address in sorted(STRUCTURAL))
@@ -379,8 +381,8 @@ class DetectionObjective:
         return self._trainer
 
     def _pipeline(self, split: str, config: TrialConfig) -> Pipeline:
-        from data.cache import SharedCache
-        from data.pipeline import Pipeline
+        from data.batches.pipeline import Pipeline
+        from data.pictures.disk_cache import SharedCache
 
         if split not in self._pipelines:
             side = round(STORE_FACTOR * max(config.train.size, *config.train.sizes))
@@ -392,7 +394,7 @@ class DetectionObjective:
 
 def _size_at(seed: int, step: int, config: TrialConfig) -> int:
     """The training shape of step `step` (from 0). Darknet too ends at one size, its largest (detector.c)."""
-    from data.pipeline import training_size
+    from data.batches.pipeline import training_size
 
     train = config.train
     if step >= train.steps * (1 - train.final_size_share):

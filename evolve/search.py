@@ -19,23 +19,25 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evolve import confirm, signals, start, unchanged, verdict, versions, winner
-from evolve.execution.attempt import write_durably
+from evolve.checks import launch, resumable, versions
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience, Watched
 from evolve.genetics import recipe as recipes
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
-from evolve.progress import Display, Silent
+from evolve.process import signals
+from evolve.process.durable_file import write_durably
 from evolve.records import lineage
 from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
+from evolve.records.progress import Display, Silent
 from evolve.records.recorder import Recorder, Rehearsal
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import Task
 from evolve.trial import failure_class
-from evolve.trials import Trials
+from evolve.trial_runner import Trials
+from evolve.verdict import confirm, verdict, winner
 
 SPACE_FILE = "space.yaml"
 TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
@@ -68,19 +70,19 @@ def run(
     """Run a new search in an empty directory to its end; returns its state, whose `phase` is finished or failed.
 
     request: what the task was prepared from, kept in the journal for a resume from the command line.
-    Everything is checked first (start.py), and the workers start before anything is written: a search that cannot
-    begin raises (InputError, JournalError: the directory holds a search, or what its means raise) and leaves nothing
-    behind. KeyboardInterrupt passes through, with the search left resumable.
+    Everything is checked first (evolve/checks/launch.py), and the workers start before anything is written: a search
+    that cannot begin raises (InputError, JournalError: the directory holds a search, or what its means raise) and
+    leaves nothing behind. KeyboardInterrupt passes through, with the search left resumable.
     """
     means, directory = means or Means(), Path(directory)
-    start.check(task, directory, recipe=recipe, seed=seed, workers=means.workers, request=request)
+    launch.check(task, directory, recipe=recipe, seed=seed, workers=means.workers, request=request)
     tracker = _tracker(directory, means)
     search_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}-{secrets.token_hex(2)}"
     with closing(means.display), ExitStack() as stack:
 
         def begin() -> Recorder:
             recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
-            start.check_free(directory)  # again, now that nobody else can write there
+            launch.check_free(directory)  # again, now that nobody else can write there
             recorder.append(
                 "search_created",
                 search_id=search_id,
@@ -92,7 +94,7 @@ def run(
                 data=dict(task.description),
                 objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
                 request=dict(request or {}),
-                threads=unchanged.threads_of(task),
+                threads=resumable.threads_of(task),
                 workers=means.workers,
                 versions=versions.installed(),
             )
@@ -126,15 +128,15 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     JournalError when the task, the frameworks or the number of generations do not fit the search.
     """
     means, directory = means or Means(), Path(directory)
-    start.check_whole("workers", means.workers, least=1)
+    launch.check_whole("workers", means.workers, least=1)
     if generations is not None:
-        start.check_whole("generations", generations, least=0)
+        launch.check_whole("generations", generations, least=0)
     if not holds_search(directory):
         raise JournalError(f"{directory}: expected the directory of a search, found none there")
     with closing(means.display), Journal(directory, means.clock) as journal:
         recorder = Recorder(journal, (means.display.show,))
         state = recorder.state
-        unchanged.check(state, task)
+        resumable.check(state, task)
         wanted = state.generations if generations is None else generations
         if wanted < state.generations:
             raise JournalError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from model.scales import Scale
+    from model.network.scales import Scale
 
 # The settings that weights belong to: with another value the same weights make another network.
 BACKBONE_NETWORK = (
@@ -49,10 +49,10 @@ class Start(NamedTuple):
 def look(path: Path, cfg: Path | None = None) -> Start:
     """What the file is; ValueError where it is neither. cfg: Darknet's, where it does not lie beside the file."""
     from model import checkpoint
-    from model.darknet import beside, source
+    from model.darknet import importer, neighbours
 
-    if beside.is_darknet(path):
-        found = source.read(path, source.Said(cfg=cfg), with_numbers=False)
+    if neighbours.is_darknet(path):
+        found = importer.read(path, importer.Said(cfg=cfg), with_numbers=False)
         whole = any(name.startswith("head") and name.endswith("_output/kernel") for name in found.loaded.names)
         option = " (--cfg FILE names its cfg)" if "--cfg" in found.open_options else ""
         note = f"{found.note}{option}" if whole and found.note else ""
@@ -70,7 +70,7 @@ def describe_weights(
 
     ValueError when it cannot be read, or is of a network with other layers than `detector`'s.
     """
-    from model import scales
+    from model.network import scales
 
     start = look(path, cfg)
     for name in ("variant", "width", "depth"):
@@ -102,8 +102,8 @@ def unlike_weights(path: Path, detector: DetectorConfig, cfg: Path | None = None
 
 def _taken_over(start: Start, class_names: Sequence[str], maps: Sequence[Scale]) -> str:
     """What of a file a trial starts from: output maps mean their classes, in order; a base's mean nobody's."""
-    from model import scales
     from model.checkpoint import BACKBONE_ROLE, BASE_ROLE
+    from model.network import scales
 
     if start.role == BACKBONE_ROLE:
         return BACKBONE_ALONE
@@ -136,8 +136,9 @@ def base_weights(
     """
     import numpy as np
 
-    from model import checkpoint, head, scales
-    from model.initialize import for_anchors, without_classes
+    from model import checkpoint
+    from model.network import head, scales
+    from model.network.initialize import for_anchors, without_classes
 
     weights = _numbers(path, cfg)
     broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
@@ -169,8 +170,8 @@ def base_weights(
 def _numbers(path: Path, cfg: Path | None) -> dict[str, NDArray[np.float32]]:
     """All weights of the file by "layer/weight" name."""
     from model import checkpoint
-    from model.darknet import beside, source
+    from model.darknet import importer, neighbours
 
-    if beside.is_darknet(path):
-        return dict(source.read(path, source.Said(cfg=cfg)).loaded.weights)
+    if neighbours.is_darknet(path):
+        return dict(importer.read(path, importer.Said(cfg=cfg)).loaded.weights)
     return dict(checkpoint.read_weights(path))

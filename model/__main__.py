@@ -9,9 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from model import pretrain_command
-from model.commands import evaluate, export, predict, summary
-from model.darknet import convert_command
+from model.commands import convert, evaluate, export, predict, pretrain, summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +41,7 @@ def _prefix(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model", description="A detector, without the search.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (summary, evaluate, predict, pretrain_command, convert_command, export):
+    for command in (summary, evaluate, predict, pretrain, convert, export):
         command.add_parser(commands)
     return parser
 

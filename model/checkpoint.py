@@ -21,8 +21,8 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from model import scales
 from model.config import DetectorConfig, PostConfig
+from model.network import scales
 
 FORMAT = 1
 INFO_MEMBER = "detector.json"
@@ -113,9 +113,9 @@ def load_detector(path: Path) -> tuple[Any, DetectorInfo]:
     """The keras.Model and what belongs to it; every weight comes from the file, or CheckpointError."""
     info = read_info(path)
     weights = read_weights(path)
-    from model import detector
+    from model.network import architecture
 
-    model = detector.build(info.detector, len(info.class_names))
+    model = architecture.build(info.detector, len(info.class_names))
     done = transfer(model, weights)
     if done.left or len(done.loaded) != len(weights):
         wrong = done.left or tuple(sorted(weights.keys() - set(done.loaded)))

@@ -12,7 +12,7 @@ from evolve import techniques
 from evolve.genetics import space as spaces
 from evolve.trial_config import ADDRESSES, ROOMS, TrialConfig
 from model import presets
-from model.pretrain_command import PretrainConfig
+from model.commands.pretrain import PretrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "yolov4.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ would teach the opposite of the labels. Its name, its folder, or what it shows g
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
-from data.example import Problem
-from data.readers import derived, joining, name_forms, same_pictures
+from data.dataset import Problem
+from data.readers import derived, name_forms, name_matching, same_pictures
 from data.readers.claims import Pairs
 from data.readers.files import File
 from data.readers.folder import Folder
@@ -48,8 +48,8 @@ class _Known:
     def __init__(self, pictures: Sequence[File], pairs: Pairs) -> None:
         self._pairs = pairs
         labelled = [picture for picture in pictures if pairs.is_labelled(picture)]
-        self._by_name = joining.grouped((_spelled(picture), picture) for picture in labelled)
-        self._by_bare_name = joining.grouped((name_forms.unmarked(p.stem), p) for p in labelled)
+        self._by_name = name_matching.grouped((_spelled(picture), picture) for picture in labelled)
+        self._by_bare_name = name_matching.grouped((name_forms.unmarked(p.stem), p) for p in labelled)
         self._here = {(picture.folder, _spelled(picture)): picture for picture in labelled}
         self._own = {_spelled(picture): picture for picture in reversed(pictures) if picture not in pairs.late}
         self._folders = folders = {picture.folder for picture in labelled}
@@ -66,7 +66,7 @@ class _Known:
             self._by_bare_name.get((bare, not marked), ()),
             self._by_name.get(name_forms.uncopied(picture.stem), ()),
         )
-        found = (rival for rivals in same for rival in rivals[: joining.COMPARE_AT_MOST])
+        found = (rival for rivals in same for rival in rivals[: name_matching.COMPARE_AT_MOST])
         return (rival for rival in found if compatible(rival.folder, picture.folder))
 
     def twin(self, picture: File) -> Problem | None:

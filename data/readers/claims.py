@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from data.readers import joining, name_forms, text
+from data.readers import name_forms, name_matching, text_files
 from data.readers.files import File
 from data.readers.folder import Folder
 
@@ -79,7 +79,7 @@ class Claims:
     def one_of(self, pictures: Sequence[File], labels: Sequence[File]) -> File | None:
         """The picture among several that the labels fit alike by their places; None if nothing decides."""
         if len(pictures) > 1 and len(labels) == 1:
-            said = joining.parts(self._format.picture_name(labels[0]) or "")[-1:]
+            said = name_matching.parts(self._format.picture_name(labels[0]) or "")[-1:]
             named = [picture for picture in pictures if [picture.name] == said]
             if len(named) == 1:
                 return named[0]
@@ -118,6 +118,6 @@ def _is_copy(one: File, other: File) -> bool:
     if name_forms.spelled(one.stem) != name_forms.spelled(other.stem):
         return False
     try:
-        return text.read_bytes(one.path).split() == text.read_bytes(other.path).split()
-    except text.TextError:
+        return text_files.read_bytes(one.path).split() == text_files.read_bytes(other.path).split()
+    except text_files.TextError:
         return False

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
 from data.problems import LOST_PICTURES
-from data.readers import assemble, coco_documents, coco_entries, coco_file, coco_sets, units
-from data.readers.assemble import Labelled
+from data.readers import coco_documents, coco_entries, coco_file, coco_sets, dataset_builder, units
 from data.readers.coco_entries import Members
 from data.readers.coco_file import Entry
+from data.readers.dataset_builder import Labelled
 from data.readers.files import File
 from data.readers.folder import Folder
 
@@ -60,7 +60,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     if not joined:
         raise DatasetError(
             f"{folder.root}: expected COCO JSON files with boxes and the names of the pictures, found none"
-            + assemble.reason(problems, LOST_PICTURES),
+            + dataset_builder.reason(problems, LOST_PICTURES),
             tuple(problems),
         )
     splits: dict[str, list[Example]] = {}
@@ -70,7 +70,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
             coco_sets.without_second_sets({place: found for place, (_, found) in members.items()}, problems)
             splits[split] = _examples(members, numbers, relative, problems)
     unread = [split for split in owned if split not in splits]
-    return assemble.finish(folder.root, "coco", list(numbers), splits, problems, unread)
+    return dataset_builder.finish(folder.root, "coco", list(numbers), splits, problems, unread)
 
 
 def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[File, dict[str, Any]]]:
@@ -112,7 +112,7 @@ def _examples(
     """The usable pictures with their boxes. relative: the files of which the boxes are shares of the picture."""
     examples = []
     for picture, entries in members.values():
-        frame = assemble.frame_of(picture, problems)
+        frame = dataset_builder.frame_of(picture, problems)
         if frame is None:
             continue
         labelled: list[Labelled] = []
@@ -121,8 +121,8 @@ def _examples(
             drawn: Sequence[Labelled] = entry.boxes
             if file.place in relative:
                 drawn = units.in_pixels(drawn, frame, str(file.place), problems)
-            labelled += assemble.in_frame(drawn, entry.size, frame, name, problems)
-        boxes = assemble.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
+            labelled += dataset_builder.in_frame(drawn, entry.size, frame, name, problems)
+        boxes = dataset_builder.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
         classes = [numbers[str(each.class_key)] for each in boxes]
-        examples.append(assemble.make_example(picture, frame, [each.box for each in boxes], classes))
+        examples.append(dataset_builder.make_example(picture, frame, [each.box for each in boxes], classes))
     return examples

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from data.readers import text
+from data.readers import text_files
 from data.readers.files import File
 from data.readers.folder import Folder
 
@@ -37,14 +37,14 @@ def load(folder: Folder, file: File) -> Document:
 
 
 def _parse(file: File) -> Document:
-    content = text.read_bytes(file.path, MAX_BYTES)
+    content = text_files.read_bytes(file.path, MAX_BYTES)
     wide = b"\0" in content[:4]  # UTF-16 and UTF-32 have zeros in between
     if not wide and b'"images"' not in content and b'"image_id"' not in content:
         return Document(None)
     try:
         document = json.loads(content)
     except UnicodeDecodeError:
-        document = json.loads(text.decode(content)[0])
+        document = json.loads(text_files.decode(content)[0])
     except RecursionError as error:
         raise ValueError("expected COCO's JSON, got brackets nested too deep") from error
     if isinstance(document, list):

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from data.example import Problem
-from data.readers import coco_sets, joining, leftovers, ownership
+from data.dataset import Problem
+from data.readers import coco_sets, leftovers, name_matching, ownership
 from data.readers.coco_file import Entry, Picture
 from data.readers.files import File
 from data.readers.folder import Folder
@@ -75,7 +75,7 @@ def _joined(folder: Folder, entries: Sequence[Entry]) -> list[tuple[File, File |
 
 
 def _is_called(picture: File, entry: Picture) -> bool:
-    return joining.parts(entry.file_name)[-1:] == [picture.name]
+    return name_matching.parts(entry.file_name)[-1:] == [picture.name]
 
 
 def _picture_of(folder: Folder, file: File, name: str) -> File | None:
@@ -98,7 +98,7 @@ def _name_unjoined(
         fits = folder.candidates(entry.file_name)
         if not fits and folder.means_unread(entry.file_name):
             continue
-        near = likeliest.to((joining.parts(entry.file_name) or [""])[-1])
+        near = likeliest.to((name_matching.parts(entry.file_name) or [""])[-1])
         what = (
             f"fits {' and '.join(str(picture.place) for picture in fits[:3])} alike"
             if len(fits) > 1
@@ -107,7 +107,7 @@ def _name_unjoined(
             else f"no picture of this name{leftovers.likeliest(near)}"
         )
         problems.append(Problem("missing_picture", str(file.place), f"'{entry.file_name[:80]}': {what}; skipped"))
-    entries = Likeliest(PurePosixPath((joining.parts(entry.file_name) or ["."])[-1]) for _, entry in without)
+    entries = Likeliest(PurePosixPath((name_matching.parts(entry.file_name) or ["."])[-1]) for _, entry in without)
     for picture in unlisted:
         detail = f"in no JSON file{leftovers.likeliest(entries.to(picture.stem))}; not used"
         problems.append(Problem("unlisted_picture", str(picture.place), detail))

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from data.example import DatasetError, Problem
-from data.readers import json_values, masks, text
-from data.readers.assemble import Labelled
+from data.dataset import DatasetError, Problem
+from data.readers import json_values, masks, text_files
+from data.readers.dataset_builder import Labelled
 from data.readers.files import File
 from data.readers.json_values import Key
 
@@ -77,7 +77,7 @@ def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[P
     named: dict[Key, str] = {}
     for category in categories:
         key, name = json_values.key(category.get("id")), str(category.get("name", "")).strip()
-        if text.plain(named.setdefault(key, name)) != text.plain(name):
+        if text_files.plain(named.setdefault(key, name)) != text_files.plain(name):
             raise DatasetError(
                 f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "
                 f"and for '{name:.80}': give each class an id of its own, in the annotations too",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import PurePosixPath
 
-from data.example import Problem
+from data.dataset import Problem
 from data.readers.coco_file import Entry
 from data.readers.files import File
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
-from data.readers import joining
+from data.readers import name_matching
 
 LIST_SUFFIXES = (".txt", ".list", ".lst")  # of a list of pictures
 
@@ -28,12 +28,12 @@ class File:
     @cached_property
     def name(self) -> str:
         """Its name in Unicode's composed form."""
-        return joining.composed(self.place.name)
+        return name_matching.composed(self.place.name)
 
     @cached_property
     def stem(self) -> str:
         """Its name without the ending, composed."""
-        return joining.composed(self.place.stem)
+        return name_matching.composed(self.place.stem)
 
     @cached_property
     def suffix(self) -> str:

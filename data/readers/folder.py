@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from data.example import Problem
-from data.pictures import is_picture, is_unread
-from data.readers import joining, name_forms
+from data.dataset import Problem
+from data.pictures.picture_files import is_picture, is_unread
+from data.readers import name_forms, name_matching
 from data.readers.files import File
-from data.readers.joining import Key, Namesakes
+from data.readers.name_matching import Key, Namesakes
 from data.readers.namesake_pictures import NamesakePictures
 from data.readers.split_names import split_of
 
@@ -55,7 +55,7 @@ class Folder:
         Of several, the one whose folders agree with the name's last ones; else one in a folder of this split; else the
         one nearest to the folder `near`. None if there is none, or no way to choose.
         """
-        return self.foremost(self._named(name).best(joining.parts(name)[:-1], near, split))
+        return self.foremost(self._named(name).best(name_matching.parts(name)[:-1], near, split))
 
     def listed(self, name: str, home: PurePosixPath, split: str) -> File | None:
         """The picture that a split's list in the folder `home` means by this name.
@@ -64,11 +64,11 @@ class Folder:
         has folders of splits too. A list that lies among another split's pictures does not mean these.
         """
         at_home = split_of(home) in (None, split)
-        return self.foremost(self._named(name).best(joining.parts(name)[:-1], home, split, near_first=at_home))
+        return self.foremost(self._named(name).best(name_matching.parts(name)[:-1], home, split, near_first=at_home))
 
     def right_in(self, folder: PurePosixPath, name: str) -> Sequence[File]:
         """The pictures of this name, or stem, in this folder itself; none if the name tells of folders."""
-        return self._named(name).right_in(folder) if len(joining.parts(name)) == 1 else ()
+        return self._named(name).right_in(folder) if len(name_matching.parts(name)) == 1 else ()
 
     def knows(self, name: str) -> bool:
         """Whether a picture has this name, or several have."""
@@ -84,14 +84,14 @@ class Folder:
 
     def means_unread(self, name: str) -> bool:
         """Whether a label of this name, or stem, belongs to a picture that is not read, and was reported already."""
-        last = PurePosixPath(*joining.parts(name)[-1:])
+        last = PurePosixPath(*name_matching.parts(name)[-1:])
         if not self.unread or not last.name:
             return False
         bare, marked = name_forms.unmarked(_stem(last))
         return name_forms.spelled(_stem(last)) in self._unread_spellings or (bare, not marked) in self._unread_unmarked
 
     def _named(self, name: str) -> Namesakes[File]:
-        parts = joining.parts(name)
+        parts = name_matching.parts(name)
         if not parts:
             return _NONE
         last = PurePosixPath(parts[-1])
@@ -148,4 +148,4 @@ def _stem(name: PurePosixPath) -> str:
 
 
 def _namesakes(pairs: Iterable[tuple[Key, File]]) -> dict[Key, Namesakes[File]]:
-    return {key: Namesakes(files) for key, files in joining.grouped(pairs).items()}
+    return {key: Namesakes(files) for key, files in name_matching.grouped(pairs).items()}

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data.readers import text
-from data.readers.joining import Placed
+from data.readers import text_files
+from data.readers.name_matching import Placed
 
 _LOOK_AT = 20  # files of each ending
 _MAX_BYTES = 64 << 20
@@ -110,7 +110,7 @@ def _form(file: Any) -> str | None:
     if by_ending:
         return by_ending
     try:
-        content = text.read_bytes(file.path, _MAX_BYTES)
+        content = text_files.read_bytes(file.path, _MAX_BYTES)
         if content.startswith(_POINTER):
             return "a pointer of Git LFS: `git lfs pull` fetches the file"
         if _ending(file) == ".xml":
@@ -118,8 +118,8 @@ def _form(file: Any) -> str | None:
                 (what for root, inner, what in _XML if re.search(root, content) and re.search(inner, content)), None
             )
         if _ending(file) == ".json":
-            return _json_form(json.loads(text.decode(content)[0]))
-        first = next((line.strip() for line in text.decode(content)[0].splitlines() if line.strip()), "")
+            return _json_form(json.loads(text_files.decode(content)[0]))
+        first = next((line.strip() for line in text_files.decode(content)[0].splitlines() if line.strip()), "")
     except (ValueError, RecursionError):  # broken, and so of no known form
         return None
     if _ending(file) in _TABLES:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from data.example import Example, Problem
+from data.dataset import Example, Problem
 
 _LEAST = 10  # boxes; fewer are no evidence
 _SHARE = 1 / 3

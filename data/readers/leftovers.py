@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
-from data.example import DatasetError, Problem
+from data.dataset import DatasetError, Problem
 from data.readers import derived
 from data.readers.claims import Pairs
 from data.readers.files import File

@@ -6,7 +6,7 @@ Format: cocodataset.org, "Data format"; run lengths go down the columns. Those a
 import math
 
 from data.readers import json_values
-from data.readers.assemble import Box
+from data.readers.dataset_builder import Box
 
 
 def box_around(segmentation: object) -> Box | None:

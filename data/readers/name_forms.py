@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
-from data.pictures import OTHER_SUFFIXES, SUFFIXES
-from data.readers.joining import composed, parts
+from data.pictures.picture_files import OTHER_SUFFIXES, SUFFIXES
+from data.readers.name_matching import composed, parts
 
 _ENDINGS = SUFFIXES | OTHER_SUFFIXES | {".xml", ".json", ".txt"}
 _HEXADECIMAL = re.compile(r"(?:\d+-)?([0-9a-f]{8})(?:-|__)(?=.)")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from data.readers import joining, same_pictures
+from data.readers import name_matching, same_pictures
 from data.readers.files import File
 
 _Kind = tuple[PurePosixPath, str]  # a folder, and a suffix as it is spelled there
@@ -50,7 +50,7 @@ class NamesakePictures:
 
     @cached_property
     def _by_kind(self) -> Mapping[_Kind, Sequence[File]]:
-        return joining.grouped((_kind(file), file) for file in self._pictures)
+        return name_matching.grouped((_kind(file), file) for file in self._pictures)
 
     @cached_property
     def _suffixes(self) -> Counter[str]:

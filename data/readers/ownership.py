@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from data.example import SPLITS, Problem
+from data.dataset import SPLITS, Problem
 from data.readers.files import File
 
 _SAME_SHARE = 0.9  # of the larger of two splits: with so many pictures in common they are one, named twice

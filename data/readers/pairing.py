@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from data.readers import derived, joining, name_forms, pair_keys
+from data.readers import derived, name_forms, name_matching, pair_keys
 from data.readers.claims import Claims, LabelFormat, Pairs
 from data.readers.files import File
 from data.readers.folder import Folder
-from data.readers.joining import Namesakes
+from data.readers.name_matching import Namesakes
 from data.readers.split_names import compatible, split_of
 
 
@@ -39,7 +39,7 @@ class _Join:
     def __init__(self, folder: Folder, labels: Sequence[File], form: LabelFormat, first: Collection[File]) -> None:
         self._folder, self._labels, self._format = folder, labels, form
         self._counterpart = pair_keys.counterpart(form.home)
-        self._labels_by_name = joining.grouped((pair_keys.spelled(label), label) for label in labels)
+        self._labels_by_name = name_matching.grouped((pair_keys.spelled(label), label) for label in labels)
         self.pairs = Pairs(late=self._late())
         self._claims = Claims(folder, form, self.pairs)
         self._own = [picture for picture in folder.pictures if picture not in self.pairs.late]
@@ -64,7 +64,7 @@ class _Join:
 
     def _join(self, pictures: Sequence[File]) -> None:
         """Looks among these pictures for those of the labels that are still open."""
-        by_name = joining.grouped((pair_keys.spelled(picture), picture) for picture in pictures)
+        by_name = name_matching.grouped((pair_keys.spelled(picture), picture) for picture in pictures)
         for name, named in by_name.items():
             labels = self._open(self._labels_by_name.get(name, ()))
             if len(labels) == len(named) == 1:
@@ -77,7 +77,7 @@ class _Join:
             return
         among = set(pictures)
         self._propose((label, self._said(label, among)) for label in left)
-        by_bare_name = joining.grouped((name_forms.unmarked(picture.stem), picture) for picture in pictures)
+        by_bare_name = name_matching.grouped((name_forms.unmarked(picture.stem), picture) for picture in pictures)
         before = set(self.pairs.picture_of)
         self._propose((label, _in_other_marks(label, by_bare_name)) for label in self._open(left))
         self.pairs.guessed |= self.pairs.picture_of.keys() - before
@@ -105,8 +105,10 @@ class _Join:
                 still_open = self._open(labels)
                 if not still_open:
                     return
-                there = joining.grouped(((picture_folder(p), picture_name(p)), p) for p in pictures)
-                for key, same in joining.grouped(((label_folder(x), label_name(x)), x) for x in still_open).items():
+                there = name_matching.grouped(((picture_folder(p), picture_name(p)), p) for p in pictures)
+                for key, same in name_matching.grouped(
+                    ((label_folder(x), label_name(x)), x) for x in still_open
+                ).items():
                     if key in there and key[0] is not None:
                         self._claims.settle(same, there[key], known_place=known_place)
 
@@ -116,7 +118,7 @@ class _Join:
             still_open = self._open(labels)
             if not still_open:
                 return
-            by_name = joining.grouped((picture_name(picture), picture) for picture in pictures)
+            by_name = name_matching.grouped((picture_name(picture), picture) for picture in pictures)
             found = {name: Namesakes(same) for name, same in by_name.items()}
             self._propose((label, _best(label, found.get(label_name(label)))) for label in still_open)
 
@@ -137,7 +139,7 @@ class _Join:
             elif pictures:
                 self._claims.settle([label], pictures)
         for picture, labels in wanted.items():
-            near = [joining.nearness(label.folder.parts, picture.folder.parts) for label in labels]
+            near = [name_matching.nearness(label.folder.parts, picture.folder.parts) for label in labels]
             nearest = [label for label, by in zip(labels, near, strict=True) if by == max(near)]
             self._claims.settle(nearest, [picture])
             if self.pairs.is_labelled(picture):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.pictures import PictureError, read_picture
+from data.pictures.picture_files import PictureError, read_picture
 
 LOOK_AT = 5  # groups: copies and masks are made of all pictures in a folder, or of none
 

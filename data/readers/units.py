@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from data.example import Problem
-from data.pictures import Frame
-from data.readers import assemble
-from data.readers.assemble import Labelled
+from data.dataset import Problem
+from data.pictures.picture_files import Frame
+from data.readers import dataset_builder
+from data.readers.dataset_builder import Labelled
 
 
 def look_relative(found: Sequence[Labelled]) -> bool:
@@ -19,7 +19,7 @@ def look_relative(found: Sequence[Labelled]) -> bool:
 def in_pixels(found: Sequence[Labelled], frame: Frame, name: str, problems: list[Problem]) -> Sequence[Labelled]:
     """The boxes but for those in shares of the picture, which join the problems."""
     for labelled in filter(_is_relative, found):
-        edges = assemble.spell(labelled.box)
+        edges = dataset_builder.spell(labelled.box)
         what = f"expected pixels, got the edges {edges}, which look like shares of the picture (0 to 1)"
         do = f"multiply x by its width ({frame.width}), y by its height ({frame.height}), or export pixels"
         problems.append(Problem("relative_box", name, f"{labelled.place}: {what}: {do}"))

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from data.example import Problem
+from data.dataset import Problem
 from data.readers import name_forms
-from data.readers.joining import Placed
+from data.readers.name_matching import Placed
 
 _WHAT_TO_DO = "convert them to JPEG or PNG"
 

@@ -10,11 +10,21 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from xml.sax.saxutils import unescape
 
-from data.example import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures import Frame
-from data.readers import aside, assemble, leftovers, ownership, pairing, text, units, voc_lists, voc_objects
-from data.readers.assemble import Labelled
+from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
+from data.pictures.picture_files import Frame
+from data.readers import (
+    aside,
+    dataset_builder,
+    leftovers,
+    ownership,
+    pairing,
+    text_files,
+    units,
+    voc_lists,
+    voc_objects,
+)
 from data.readers.claims import LabelFormat, Pairs
+from data.readers.dataset_builder import Labelled
 from data.readers.files import File
 from data.readers.folder import Folder
 from data.readers.name_forms import Likeliest
@@ -64,7 +74,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     numbers = {name: number for number, name in enumerate(class_names)}
     examples = {split: _examples(members, numbers) for split, members in found.items()}
     unread = [split for split in splits if split not in found]
-    return assemble.finish(folder.root, "voc", class_names, examples, problems, unread)
+    return dataset_builder.finish(folder.root, "voc", class_names, examples, problems, unread)
 
 
 def _paired(folder: Folder) -> tuple[list[File], Pairs]:
@@ -93,8 +103,8 @@ def _picture_name(file: File) -> str | None:
     """The <filename> of an annotation."""
     try:
         with file.path.open("rb") as opened:
-            head = text.decode(opened.read(_HEAD))[0]
-    except (OSError, text.TextError):
+            head = text_files.decode(opened.read(_HEAD))[0]
+    except (OSError, text_files.TextError):
         return None
     found = _FILENAME.search(head)
     return unescape(found[1]).strip() or None if found else None
@@ -132,15 +142,15 @@ def _read_split(
             missing = Problem("missing_annotation", str(picture.place), detail)
             problems.append(unused.get(picture, missing))
             continue
-        frame = assemble.frame_of(picture, problems)
+        frame = dataset_builder.frame_of(picture, problems)
         annotation = voc_objects.parse(file, problems) if frame else None
         if frame and annotation:
             name = str(file.place)
             objects = annotation.objects
             if units.look_relative(objects):
                 objects = units.in_pixels(objects, frame, name, problems)
-            objects = assemble.in_frame(objects, annotation.size, frame, name, problems)
-            usable.append((picture, frame, assemble.usable_boxes(objects, frame, name, problems)))
+            objects = dataset_builder.in_frame(objects, annotation.size, frame, name, problems)
+            usable.append((picture, frame, dataset_builder.usable_boxes(objects, frame, name, problems)))
     return usable
 
 
@@ -160,7 +170,7 @@ def _class_names(
 
 def _examples(found: Sequence[tuple[File, Frame, list[Labelled]]], numbers: Mapping[str, int]) -> list[Example]:
     return [
-        assemble.make_example(
+        dataset_builder.make_example(
             picture, frame, [each.box for each in objects], [numbers[str(each.class_key)] for each in objects]
         )
         for picture, frame, objects in found

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from data.example import SPLITS, DatasetError, Problem
-from data.readers import joining, ownership, text, yolo_lists
+from data.dataset import SPLITS, DatasetError, Problem
+from data.readers import name_matching, ownership, text_files, yolo_lists
 from data.readers.claims import Pairs
 from data.readers.files import LIST_SUFFIXES, File
 from data.readers.folder import Folder
@@ -60,8 +60,8 @@ def _all_listed(folder: Folder, files: Sequence[File], split: str, pairs: Pairs,
 def _listed(folder: Folder, file: File, split: str, pairs: Pairs, problems: list[Problem]) -> list[File]:
     """The pictures of a list, each once; a line without one joins the problems."""
     try:
-        lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
-    except text.TextError as error:
+        lines = text_files.read(file.path, str(file.place), problems, text_files.MAX_LIST_BYTES).splitlines()
+    except text_files.TextError as error:
         raise DatasetError(f"{file.path}: expected a list of names: {error}", tuple(problems)) from error
     in_main = file.folder.parts[-2:] == LISTS
     home = PurePosixPath(*file.place.parts[: -len(LISTS) - 1]) if in_main else file.folder
@@ -87,7 +87,7 @@ def _picture(folder: Folder, name: str, home: PurePosixPath, split: str, pairs: 
     beside = folder.right_in(home / PICTURES, name)
     labelled = [picture for picture in beside if pairs.is_labelled(picture)]
     picture = folder.foremost(labelled or beside) or folder.listed(name, home, split)
-    if picture is None and (file := folder.by_place.get(home / ANNOTATIONS / f"{joining.composed(name)}.xml")):
+    if picture is None and (file := folder.by_place.get(home / ANNOTATIONS / f"{name_matching.composed(name)}.xml")):
         picture = pairs.picture_of.get(file)
     return picture
 
@@ -95,8 +95,8 @@ def _picture(folder: Folder, name: str, home: PurePosixPath, split: str, pairs: 
 def label_map(file: File, problems: list[Problem]) -> list[str]:
     """The names of a label map; none, and a problem, when it is no text."""
     try:
-        lines = text.read(file.path, str(file.place), problems).splitlines()
-    except text.TextError as error:
+        lines = text_files.read(file.path, str(file.place), problems).splitlines()
+    except text_files.TextError as error:
         problems.append(Problem("broken_annotation", str(file.place), str(error)))
         return []
     names = [line.rsplit(":", 3)[0].strip() for line in lines if not line.startswith("# label:")]

@@ -15,9 +15,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from data.example import Problem
-from data.readers import text
-from data.readers.assemble import Box, Labelled
+from data.dataset import Problem
+from data.readers import text_files
+from data.readers.dataset_builder import Box, Labelled
 from data.readers.files import File
 
 _CORNER = re.compile(r"[xy]\d*")
@@ -55,7 +55,7 @@ def parse(file: File, problems: list[Problem]) -> Annotation | None:
 
 
 def _tree(file: File, problems: list[Problem]) -> Element:
-    content = text.read_bytes(file.path)
+    content = text_files.read_bytes(file.path)
     try:
         tree: Element = ElementTree.fromstring(content)
     except (ParseError, LookupError, ValueError) as error:
@@ -65,7 +65,7 @@ def _tree(file: File, problems: list[Problem]) -> Element:
         if encoding == "utf-8":
             raise
         tree = ElementTree.fromstring(_DECLARATION.sub(r"\1", decoded))
-        text.note_encoding(encoding, str(file.place), problems)
+        text_files.note_encoding(encoding, str(file.place), problems)
     return tree
 
 
@@ -75,7 +75,7 @@ def _decode(content: bytes) -> tuple[str, str]:
     if declared and declared[2].lower() not in ("utf-8", "utf8"):
         with suppress(LookupError, UnicodeDecodeError):
             return content.decode(declared[2]), declared[2]
-    return text.decode(content)
+    return text_files.decode(content)
 
 
 def _is_deleted(element: Element) -> bool:

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data.example import DatasetError, Problem
-from data.pictures import is_picture, is_unread
+from data.dataset import DatasetError, Problem
+from data.pictures.picture_files import is_picture, is_unread
 from data.readers import foreign, unread
 from data.readers.files import LIST_SUFFIXES, File
 from data.readers.folder import Folder

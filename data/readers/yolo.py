@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
-from data.example import SPLITS, Dataset, DatasetError, Example, Problem
+from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
 from data.readers import (
     aside,
-    assemble,
+    dataset_builder,
     leftovers,
     pairing,
     yolo_classes,
@@ -74,7 +74,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         problems,
     )
     unread = [split for split in splits if split not in examples]
-    return assemble.finish(folder.root, "yolo", class_names, examples, problems, unread)
+    return dataset_builder.finish(folder.root, "yolo", class_names, examples, problems, unread)
 
 
 def _labels(folder: Folder) -> list[File]:
@@ -124,7 +124,7 @@ def _examples(
     examples = []
     for picture in pictures:
         label = pairs.label_of.get(picture)
-        frame = assemble.frame_of(picture, problems)
+        frame = dataset_builder.frame_of(picture, problems)
         if frame is None:
             continue
         if label is None:
@@ -136,7 +136,7 @@ def _examples(
             problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
         boxes = yolo_labels.read(label, frame, form, problems) if label else []
         classes = [int(labelled.class_key) for labelled in boxes]
-        examples.append(assemble.make_example(picture, frame, [labelled.box for labelled in boxes], classes))
+        examples.append(dataset_builder.make_example(picture, frame, [labelled.box for labelled in boxes], classes))
     return examples
 
 

@@ -8,8 +8,8 @@ refused. A list that agrees with another one and ends earlier does not contradic
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from data.example import DatasetError, Example, Problem
-from data.readers import text, yolo_config, yolo_names
+from data.dataset import DatasetError, Example, Problem
+from data.readers import text_files, yolo_config, yolo_names
 from data.readers.files import File
 from data.readers.folder import Folder
 from data.readers.yolo_config import Config
@@ -101,7 +101,7 @@ def _refuse_nameless(config: Config) -> int:
 
 def _refuse_other_order(folder: Folder, one: tuple[File, tuple[str, ...]], other: tuple[File, tuple[str, ...]]) -> None:
     for number, (first, second) in enumerate(zip(one[1], other[1], strict=False)):
-        if text.plain(first) != text.plain(second):
+        if text_files.plain(first) != text_files.plain(second):
             raise DatasetError(
                 f"{folder.root}: expected one list of classes, got two that disagree: class {number} is '{first}' in "
                 f"{one[0].place} and '{second}' in {other[0].place}: keep one list, and renumber the labels "

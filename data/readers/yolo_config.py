@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import safe_yaml
-from data.example import SPLITS, DatasetError, Problem
-from data.readers import joining, text, yolo_names
+from data.dataset import SPLITS, DatasetError, Problem
+from data.readers import name_matching, text_files, yolo_names
 from data.readers.files import File
 from data.readers.folder import Folder
 from data.readers.split_names import split_of_key
@@ -89,8 +89,8 @@ def rank(file: File) -> int | None:
 def _has_names(file: File) -> bool:
     """Whether a YAML of another name (coco128.yaml) says what the classes are called."""
     try:
-        lines = text.decode(text.read_bytes(file.path))[0].splitlines()
-    except text.TextError:
+        lines = text_files.decode(text_files.read_bytes(file.path))[0].splitlines()
+    except text_files.TextError:
         return False
     keys = {line.split(":")[0].strip() for line in lines if line[:1].isalpha()}
     return "names" in keys and bool(keys & {"train", "val", "nc", "path"})
@@ -133,7 +133,7 @@ def _pose(config: Mapping[str, object], source: File) -> tuple[int, int] | None:
 
 def _load(source: File, problems: list[Problem], scalar: Callable[[str], object] | None = None) -> Mapping[str, object]:
     try:
-        config = safe_yaml.load(text.read(source.path, str(source.place), problems), scalar)
+        config = safe_yaml.load(text_files.read(source.path, str(source.place), problems), scalar)
     except ValueError as error:
         raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {error}") from error
     if not isinstance(config, dict):
@@ -144,14 +144,14 @@ def _load(source: File, problems: list[Problem], scalar: Callable[[str], object]
 def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Config:
     """`key = value` a line: classes, train, valid, names, backup."""
     try:
-        lines = text.read(source.path, str(source.place), problems).splitlines()
-    except text.TextError as error:
+        lines = text_files.read(source.path, str(source.place), problems).splitlines()
+    except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
     values = {key.strip(): value.strip() for key, value in pairs}
     said = values.get("classes", "")
     count = yolo_names.count(said)
-    named = joining.parts(values.get("names", ""))
+    named = name_matching.parts(values.get("names", ""))
     candidates = [file for file in folder.others if [file.name] == named[-1:]]
     candidates.sort(key=lambda file: (file.folder != source.folder, file.place.parts))
     class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from data.example import DatasetError, Problem
+from data.dataset import DatasetError, Problem
 from data.readers import yolo_labels
 from data.readers.files import File
 from data.readers.folder import Folder

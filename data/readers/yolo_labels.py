@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from data.example import Problem
-from data.pictures import Frame
-from data.readers import assemble, foreign, text
-from data.readers.assemble import Box, Labelled
+from data.dataset import Problem
+from data.pictures.picture_files import Frame
+from data.readers import dataset_builder, foreign, text_files
+from data.readers.dataset_builder import Box, Labelled
 from data.readers.files import File
 
 _LEAST_OF_POLYGON = 7  # columns: a class and three corners
@@ -54,8 +54,8 @@ def read(file: File, frame: Frame, form: Form, problems: list[Problem]) -> list[
     """The usable boxes of a label file, class_key a number; what is wrong joins the problems."""
     name = str(file.place)
     try:
-        content = text.read(file.path, name, problems)
-    except text.TextError as error:
+        content = text_files.read(file.path, name, problems)
+    except text_files.TextError as error:
         problems.append(Problem("broken_annotation", name, str(error)))
         return []
     if not content.strip():
@@ -70,7 +70,7 @@ def read(file: File, frame: Frame, form: Form, problems: list[Problem]) -> list[
     if polygons:
         detail = f"{polygons} of {len(found)} lines are polygons: the box around each is taken"
         problems.append(Problem("box_from_segmentation", name, detail))
-    return assemble.usable_boxes(found, frame, name, problems)
+    return dataset_builder.usable_boxes(found, frame, name, problems)
 
 
 def looks_like_labels(file: File, *, or_empty: bool = False) -> bool:
@@ -143,8 +143,8 @@ def pose_of(files: Iterable[File]) -> tuple[int, int] | None:
 def _rows(file: File) -> Iterator[list[float] | None]:
     """The numbers of each line that is not empty; None for one that holds something else."""
     try:
-        lines = text.decode(text.read_bytes(file.path))[0].split("\n")
-    except text.TextError:
+        lines = text_files.decode(text_files.read_bytes(file.path))[0].split("\n")
+    except text_files.TextError:
         return
     yield from (_numbers(line) for line in lines if line.strip())
 

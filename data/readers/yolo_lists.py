@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from data.example import DatasetError, Problem
-from data.readers import text, yolo_labels
+from data.dataset import DatasetError, Problem
+from data.readers import text_files, yolo_labels
 from data.readers.files import LIST_SUFFIXES, File
 from data.readers.folder import Folder
 from data.readers.split_names import NAMES, split_called
@@ -45,8 +45,8 @@ def lists_pictures(folder: Folder, file: File) -> bool:
     if yolo_labels.looks_like_labels(file):
         return False
     try:
-        content = text.decode(text.read_bytes(file.path, text.MAX_LIST_BYTES))[0]
-    except text.TextError:
+        content = text_files.decode(text_files.read_bytes(file.path, text_files.MAX_LIST_BYTES))[0]
+    except text_files.TextError:
         return False
     return any(folder.knows(name) for line in content.splitlines()[:100] for name in spellings(line))
 
@@ -57,8 +57,8 @@ def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pic
     DatasetError for a list without any picture, unless it is an empty one for val or test.
     """
     try:
-        lines = text.read(file.path, str(file.place), problems, text.MAX_LIST_BYTES).splitlines()
-    except text.TextError as error:
+        lines = text_files.read(file.path, str(file.place), problems, text_files.MAX_LIST_BYTES).splitlines()
+    except text_files.TextError as error:
         raise DatasetError(f"{file.path}: expected a list of pictures: {error}", tuple(problems)) from error
     pictures: Pictures = {}
     lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))

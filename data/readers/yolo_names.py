@@ -3,8 +3,8 @@
 import re
 from collections.abc import Hashable, Mapping, Sequence
 
-from data.example import DatasetError, Problem
-from data.readers import text
+from data.dataset import DatasetError, Problem
+from data.readers import text_files
 from data.readers.files import File
 
 _MAX_COUNT = 100_000
@@ -70,8 +70,8 @@ def _number(key: object) -> object:
 def from_file(source: File, problems: list[Problem]) -> tuple[str, ...]:
     """A name a line; empty lines at the end do not count."""
     try:
-        lines = text.read(source.path, str(source.place), problems).rstrip().splitlines()
-    except text.TextError as error:
+        lines = text_files.read(source.path, str(source.place), problems).rstrip().splitlines()
+    except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected class names: {error}") from error
     if not lines:
         raise DatasetError(f"{source.path}: expected a class name a line, got an empty file")

@@ -8,8 +8,8 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from data.example import SPLITS, DatasetError, Problem
-from data.readers import joining, yolo_folders, yolo_lists
+from data.dataset import SPLITS, DatasetError, Problem
+from data.readers import name_matching, yolo_folders, yolo_lists
 from data.readers.files import LIST_SUFFIXES
 from data.readers.folder import Folder
 from data.readers.split_names import split_called, split_of
@@ -112,7 +112,7 @@ def _named_list(
     literal = _place(folder, start / path) or _place(folder, folder.root / path)  # Darknet is started there
     file = folder.by_place.get(literal) if literal is not None else None
     if file is None:
-        same = [other for other in folder.of_kind(*LIST_SUFFIXES) if [other.name] == joining.parts(path)[-1:]]
+        same = [other for other in folder.of_kind(*LIST_SUFFIXES) if [other.name] == name_matching.parts(path)[-1:]]
         if not same:
             raise _missing(config, split, path, "does not exist", "a list of pictures", problems)
         file = min(same, key=lambda other: (len(other.place.parts), other.place.parts))

@@ -7,7 +7,7 @@ whatever it is called: `valid = test.txt`.
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
-from data.example import SPLITS, DatasetError, Problem
+from data.dataset import SPLITS, DatasetError, Problem
 from data.readers import ownership, yolo_folders, yolo_lists, yolo_paths
 from data.readers.files import File
 from data.readers.folder import Folder

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.example import Dataset, Example
+from data.dataset import Dataset, Example
 from data.writers import files
 from data.writers.files import Named
 

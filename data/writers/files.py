@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.example import Dataset, Example
+from data.dataset import Dataset, Example
 
 Named = list[tuple[str, Example]]
 

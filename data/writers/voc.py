@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from data.example import Dataset, Example
+from data.dataset import Dataset, Example
 from data.writers import files
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data import safe_yaml
-from data.example import Dataset, Example
+from data.dataset import Dataset, Example
 from data.writers import files
 
 

@@ -8,12 +8,12 @@ leases the piece again, and gets the written measurements instead of a second tr
 import hashlib
 import json
 import math
-import os
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evolve.execution.executor import Lease
+from evolve.process import durable_file
 from evolve.trial import Failure, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec
 
 REASON_LENGTH = 300  # characters of an exception that fit in one line of a table
@@ -98,22 +98,7 @@ def write_result(spec: TrialSpec, measured: list[Measurement]) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = {"spec": spec_key(spec), "measurements": [measurement_to_plain(one) for one in measured]}
-    write_durably(path, json.dumps(plain))
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Write a file so that after a crash it is there whole, or as it was before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable_file.write_durably(path, json.dumps(plain))
 
 
 def measurement_to_plain(measurement: Measurement) -> dict[str, object]:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from evolve import signals
+from evolve.process import signals
 
 PREFIX = "evolve-ray-"
 LOCK, OF_RAY = "lock", "r"

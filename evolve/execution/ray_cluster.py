@@ -25,10 +25,9 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 import ray
 from ray.exceptions import AuthenticationError
 
-from evolve import signals
 from evolve.execution.private_folder import private_folder
 from evolve.execution.resources import check_address, workers_on_gpus
-from evolve.records import credentials
+from evolve.process import credentials, signals
 
 NAMESPACE = "evolve"
 OBJECT_STORE_BYTES = 80 * 2**20  # little more than Ray's least: measurements are small and travel beside the store

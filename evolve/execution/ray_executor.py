@@ -34,13 +34,13 @@ import ray
 from ray.exceptions import ActorAlreadyExistsError, ActorUnavailableError, NodeDiedError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evolve import signals
 from evolve.execution import resources
 from evolve.execution.attempt import REASON_LENGTH, failure_of
 from evolve.execution.executor import Ended, Event, Lease, Measured, Progressed, Started
 from evolve.execution.ray_cluster import NAMESPACE, initialised
 from evolve.execution.worker import Begun, Over, TrialWorker, Unable, environment
-from evolve.terminal import duration
+from evolve.process import signals
+from evolve.process.terminal import duration
 from evolve.trial import Failure, GpuNotUsable, Measurement, ObjectiveFactory, Progress
 
 START_SECONDS = 600.0  # without any worker that is up: room must be found, which a cluster may have to make first

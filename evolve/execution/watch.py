@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Progressed, Started
-from evolve.terminal import duration
+from evolve.process.terminal import duration
 from evolve.trial import Failure
 
 LONGEST_LOOK_SECONDS = 10.0  # more between two polls was not spent watching

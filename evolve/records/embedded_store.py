@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from evolve.records import credentials
+from evolve.process import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, is_held
 
 LOCK_SECONDS = 120.0  # another process makes the database: seen 3 to 20, on two busy cores

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from statistics import median
 
-from evolve.execution.attempt import write_durably
+from evolve.process.durable_file import write_durably
 from evolve.records import forecast
 from evolve.records.state import IndividualRecord, SearchState
 from evolve.trial import TrialStatus

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evolve.records import credentials, embedded_store
+from evolve.process import credentials
+from evolve.records import embedded_store
 from evolve.records.board import SEARCH_KEY, RunWrite, key_of
 from evolve.records.feed import Feed, pause_seconds
 from evolve.records.journal import is_held

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from evolve.records import credentials
+from evolve.process import credentials
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")

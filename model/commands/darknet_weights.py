@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.commands.weights import Weights
-from model.darknet import source
-from model.darknet.source import Said, Source
+from model.darknet import importer
+from model.darknet.importer import Said, Source
 from model.darknet.weights import WeightsError
 
 if TYPE_CHECKING:
-    from model.network import Network
+    from model.detection.detector import Network
 
 
 def find(path: Path, said: Said) -> Weights:
@@ -18,7 +18,7 @@ def find(path: Path, said: Said) -> Weights:
     Darknet stretches pictures unless its cfg says otherwise, and its plain NMS is the default. ValueError, with the
     counts, where the file is not all of that network.
     """
-    found = source.read(path, said)
+    found = importer.read(path, said)
     if found.loaded.left:
         raise WeightsError(
             f"{path}: expected weights for all layers, got those of the first {found.loaded.layers}; "
@@ -41,10 +41,11 @@ def find(path: Path, said: Said) -> Weights:
 
 
 def _network(path: Path, found: Source) -> "Network":
-    from model import checkpoint, detector, scales
-    from model.network import KerasNetwork
+    from model import checkpoint
+    from model.detection.detector import KerasNetwork
+    from model.network import architecture, scales
 
-    model = detector.build(found.config, len(found.class_names))
+    model = architecture.build(found.config, len(found.class_names))
     done = checkpoint.transfer(model, found.loaded.weights)
     if done.left:
         raise WeightsError(f"{path}: expected weights for all layers, got none for {done.left[0]}")

@@ -24,10 +24,10 @@ from model.config import PostConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from data.example import Dataset, Example
-    from model.average_precision import AveragePrecision, Detection
+    from data.dataset import Dataset, Example
     from model.commands.weights import Weights
-    from model.darknet_precision import DarknetPrecision
+    from model.detection.average_precision import AveragePrecision, Detection
+    from model.detection.darknet_precision import DarknetPrecision
 
 EVALUATION_BATCH = 8
 STORE_FACTOR = 1.5  # pictures are kept at up to this many times the network's side, as in training
@@ -65,14 +65,14 @@ def run(options: argparse.Namespace) -> int:
     limits = {"max_candidates": ALL, "max_detections": ALL} if options.protocol == "darknet" else {}
     post = post_of(options, weights, PostConfig.score, **limits)
     fit = options.fit or weights.fit
-    from data import read
+    from data.sets import read
 
     dataset = read.load_split(options.data, options.split, options.format)
     examples = examples_of(dataset, options.split, weights.class_names)
     tell_problems(dataset)
     load_keras()
-    from data.pipeline import Pipeline
-    from model import evaluate
+    from data.batches.pipeline import Pipeline
+    from model.detection import evaluate
 
     network = weights.load()
     batch = min(EVALUATION_BATCH, len(examples))
@@ -99,7 +99,7 @@ def _coco(
     truths: "Sequence[Any]", found: "Sequence[Detection]", weights: "Weights", heading: str, _points: int
 ) -> tuple[dict[str, Any], str]:
     """The document and the table of COCO's protocol."""
-    from model.average_precision import average_precision
+    from model.detection.average_precision import average_precision
 
     result: AveragePrecision = average_precision(truths, found, weights.class_names)
     document = {
@@ -126,7 +126,7 @@ def _darknet(
     truths: "Sequence[Any]", found: "Sequence[Detection]", weights: "Weights", heading: str, points: int
 ) -> tuple[dict[str, Any], str]:
     """The document and the table of Darknet's protocol, which knows AP at IoU .5 alone."""
-    from model.darknet_precision import SHOWN_SCORE, darknet_precision
+    from model.detection.darknet_precision import SHOWN_SCORE, darknet_precision
 
     result: DarknetPrecision = darknet_precision(truths, found, weights.class_names, points=points)
     document = {

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     _check_packages(options.to, options.out)
     post = post_of(options, weights, SHOWN_SCORE) if options.nms is not None else None
     load_keras()
-    from model.network import KerasNetwork
+    from model.detection.detector import KerasNetwork
 
     network = weights.load()
     if not isinstance(network, KerasNetwork):
@@ -136,10 +136,10 @@ def _check(options: argparse.Namespace) -> None:
 def _check_packages(kind: str, out: Path) -> None:
     """The packages that a format needs are looked for before the network is built."""
     if kind == "onnx":
-        from model.export import extra
+        from model.export import optional_packages
 
         for package in ("onnx", "tf2onnx", "onnxruntime"):
-            extra.look(package, f"{out}: writing ONNX")
+            optional_packages.look(package, f"{out}: writing ONNX")
 
 
 def _output(options: argparse.Namespace) -> "Output":
@@ -149,8 +149,8 @@ def _output(options: argparse.Namespace) -> "Output":
 
 
 def _card(weights: "Weights", network: Any, output: "Output", post: "PostConfig | None") -> "Card":
-    from model import scales
     from model.export.card import Card
+    from model.network import scales
 
     return Card(
         class_names=weights.class_names,
@@ -183,13 +183,13 @@ def _write(options: argparse.Namespace, model: Any, card: "Card", weights: "Weig
 
 
 def _write_darknet(path: Path, model: Any, card: "Card", weights: "Weights") -> Any:
-    from model.commands.weights import find
-    from model.darknet import target
+    from model.commands.find_weights import find
+    from model.darknet import exporter
 
     if weights.config is None:
         raise ValueError(f"{weights.path}: expected a file that tells its network, got none")
     given = {f"{layer.name}/{v.name}": v.numpy() for layer in model.layers for v in layer.weights}
-    target.write(
+    exporter.write(
         path,
         weights.config,
         given,

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data import letterbox, pictures
+from data import letterbox
 from data.config import Fit
 from data.letterbox import Transform
+from data.pictures import picture_files
 
 T = TypeVar("T")
 ARRAY = ".npy"
@@ -37,7 +38,7 @@ class Source:
     def fitted(self, size: tuple[int, int], fit: Fit) -> Fitted:
         """The picture at the network's size (height, width); an array has that already."""
         if self.path.suffix != ARRAY:
-            picture = pictures.read_picture(self.path)
+            picture = picture_files.read_picture(self.path)
             return Fitted(picture, *letterbox.fit_picture(picture, size, fit))
         array = read_array(self.path)
         return Fitted(np.round(array * 255).astype(np.uint8), array, Transform(1.0, 1.0))
@@ -83,7 +84,7 @@ def check(
 
 def _check(path: Path, size: tuple[int, int] | None) -> None:
     if path.suffix != ARRAY:
-        pictures.picture_size(path)
+        picture_files.picture_size(path)
         return
     height, width = read_array(path).shape[:2]
     if size is not None and size != (height, width):
@@ -112,7 +113,7 @@ def read_array(path: Path) -> NDArray[np.float32]:
 
 
 def _wanted(path: Path) -> bool:
-    return path.is_file() and (pictures.is_picture(path) or path.suffix == ARRAY)
+    return path.is_file() and (picture_files.is_picture(path) or path.suffix == ARRAY)
 
 
 def _some(found: list[T], expected: str) -> list[T]:

@@ -22,8 +22,8 @@ from model.commands.shared import (
 if TYPE_CHECKING:
     from model.commands.weights import Weights
     from model.config import PostConfig
-    from model.network import Network
-    from model.predict import Detections
+    from model.detection.detector import Network
+    from model.detection.predict import Detections
 
 SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
 
@@ -94,7 +94,7 @@ def _skip(error: ValueError) -> None:
 
 def _look(network: "Network", image: Any, post: "PostConfig", heads: Path | None) -> "Detections":
     """One picture's detections in its own pixels; its raw maps are kept where asked for."""
-    from model import predict
+    from model.detection import predict
 
     if heads is not None:
         import numpy as np
@@ -153,7 +153,7 @@ def _draw(picture: Any, found: "Detections", weights: "Weights", target: Path) -
     """A copy of the picture (RGB) with boxes, classes and scores, as PNG."""
     import cv2
 
-    from model import drawing
+    from model.detection import drawing
 
     drawn = drawing.draw(picture, found, weights.class_names)
     done, content = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))

@@ -14,7 +14,7 @@ from model.config import NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
     from model.commands.weights import Weights
-    from model.darknet.source import Said
+    from model.darknet.importer import Said
 
 VARIANTS = get_args(Variant)
 OPEN = {"--cfg": "cfg", "--names": "class names"}
@@ -111,7 +111,7 @@ def add_darknet(
 
 def said_of(options: argparse.Namespace, size: tuple[int, int] | None = None) -> "Said":
     """What the options of add_darknet say of a .weights file."""
-    from model.darknet.source import Said
+    from model.darknet.importer import Said
 
     if options.classes is not None and options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
@@ -120,9 +120,9 @@ def said_of(options: argparse.Namespace, size: tuple[int, int] | None = None) ->
 
 def find_weights(path: Path, options: argparse.Namespace) -> "Weights":
     """What the options of add_weights name; what had to be assumed is told on stderr."""
-    from model.commands import weights
+    from model.commands.find_weights import find
 
-    found = weights.find(path, said_of(options, options.size))
+    found = find(path, said_of(options, options.size))
     tell(found.note, found.open_options)
     return found
 

@@ -36,10 +36,10 @@ def run(options: argparse.Namespace) -> int:
     size = options.size or DEFAULT_SIZE
     config = _config(options)
     load_keras()
-    from model import detector
-    from model.summary import summarize
+    from model.network import architecture
+    from model.network.summary import summarize
 
-    found = summarize(detector.build(config, options.classes), size)
+    found = summarize(architecture.build(config, options.classes), size)
     if options.json:
         print_json(
             {

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from model.darknet import settings as words
+from model.darknet import cfg_settings as words
 from model.darknet import texts
-from model.darknet.plan import Section
+from model.darknet.sections import Section
 
 ABOUT = "# yolov4-evolve "  # and one JSON object
 LARGEST = 1 << 20  # bytes; the released ones have 12,000
@@ -48,7 +48,7 @@ def render(
 ) -> str:
     """The text of a cfg for inputs of that height and width.
 
-    settings: of the training, by address (settings.py). about: goes into our comment line, as JSON.
+    settings: of the training, by address (cfg_settings.py). about: goes into our comment line, as JSON.
     """
     for name, side in (("height", height), ("width", width)):
         if side < 32 or side % 32:

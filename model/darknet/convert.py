@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.darknet import matching, weights
-from model.darknet.plan import Section, Stored
+from model.darknet import float_counts, weights
+from model.darknet.sections import Section, Stored
 from model.darknet.weights import WeightsError
 
 Weights = dict[str, NDArray[np.float32]]
@@ -46,7 +46,7 @@ def read(path: Path, *networks: Sequence[Section], num_classes: int | None = Non
     file = weights.open_file(path)
     sentences = []
     for sections in networks:
-        found = matching.match(file.count, sections, num_classes)
+        found = float_counts.match(file.count, sections, num_classes)
         if isinstance(found, str):
             sentences.append(found)
             continue
@@ -61,7 +61,7 @@ def for_classes(loaded: Loaded, sections: Sequence[Section], num_classes: int) -
     """What of it a detector of `num_classes` can use: all, or all but the output maps."""
     if loaded.num_classes in (num_classes, None):
         return loaded
-    names = loaded.names - _names([section for section in sections if matching.is_output(section)])
+    names = loaded.names - _names([section for section in sections if float_counts.is_output(section)])
     kept = {name: values for name, values in loaded.weights.items() if name in names}
     return Loaded(kept, names, None, loaded.layers, loaded.seen, _without(sections, names))
 

@@ -6,10 +6,10 @@ order in which Keras makes layers. Tests hold the two together by names, shapes 
 
 from dataclasses import replace
 
-from model import scales
 from model.config import DetectorConfig
-from model.darknet.plan import Plan, Section
-from model.scaling import scaled_channels, scaled_units
+from model.darknet.sections import Plan, Section
+from model.network import scales
+from model.network.multipliers import scaled_channels, scaled_units
 
 # filters, branch, middle and residual units of CSPDarknet53's stages at width and depth 1 (layers 1-104)
 STAGES = ((64, 64, 32, 1), (128, 64, 64, 2), (256, 128, 128, 8), (512, 256, 256, 8), (1024, 512, 512, 4))

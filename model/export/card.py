@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from data.config import Fit, require
-from model import scales
 from model.config import PostConfig, require_word
-from model.scales import Scale
+from model.network import scales
+from model.network.scales import Scale
 
 FORMAT = 1
 KEY = "yolov4_detector"  # of the JSON in ONNX' metadata

@@ -1,6 +1,7 @@
 """What is exported: the network, and on request decoding and NMS, as one function of a picture on keras.ops.
 
-The score cut and NMS do what model/predict.py does in numpy, with the same formulas and order; a test compares them.
+The score cut and NMS do what model/detection/predict.py does in numpy, with the same formulas and order; a test
+compares them.
 """
 
 from collections.abc import Callable
@@ -9,11 +10,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from model import decode
 from model.config import PostConfig
 from model.export.card import Card
-from model.layers import Mish
-from model.shortcut import WeightedShortcut, shares
+from model.network import decode
+from model.network.layers import Mish
+from model.network.shortcut import WeightedShortcut, shares
 
 Tensor = Any
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from model.export import card as cards
-from model.export import extra
+from model.export import optional_packages
 from model.export.card import Card, ExportError
-from model.export.network import Run
+from model.export.exported import Run
 
 OPSET = 17
 QUIET = 3  # onnxruntime's log level: errors alone
@@ -18,8 +18,8 @@ QUIET = 3  # onnxruntime's log level: errors alone
 
 def write(path: Path, model: Any, card: Card) -> None:
     """Write the detector to `path`, whole or not at all."""
-    onnx = extra.load("onnx", f"{path}: writing ONNX")
-    convert = extra.load("tf2onnx.convert", f"{path}: writing ONNX")
+    onnx = optional_packages.load("onnx", f"{path}: writing ONNX")
+    convert = optional_packages.load("tf2onnx.convert", f"{path}: writing ONNX")
     import tensorflow as tf
 
     from model.export import graph
@@ -55,7 +55,7 @@ def _modernize(onnx: Any, proto: Any) -> None:
 
 def open_file(path: Path) -> tuple[Card, Run]:
     """The file's card, and what runs it; ExportError where it is none of ours."""
-    runtime = extra.load("onnxruntime", f"{path}: reading ONNX")
+    runtime = optional_packages.load("onnxruntime", f"{path}: reading ONNX")
     options = runtime.SessionOptions()
     options.log_severity_level = QUIET
     try:

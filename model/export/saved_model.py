@@ -7,7 +7,7 @@ from typing import Any
 
 from model.export import card as cards
 from model.export.card import Card, ExportError
-from model.export.network import Run
+from model.export.exported import Run
 
 GRAPH = "saved_model.pb"
 EXTRA = "assets.extra"  # TensorFlow's own name for what users put beside a graph

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from model.export import card as cards
 from model.export.card import Card, ExportError
-from model.export.network import Run
+from model.export.exported import Run
 
 MARK = b"TFL3"  # bytes 4 to 8 of every TFLite file
 LABELS = "labels.txt"

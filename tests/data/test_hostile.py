@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data import __main__ as commands
-from data import read
-from data.example import DatasetError
+from data.dataset import DatasetError
+from data.sets import read
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"
@@ -50,7 +50,7 @@ def problems_within_memory(root: Path) -> list[str]:
 
 LIMITED = """
 import resource, sys
-from data import check, read, __main__
+from data.sets import check, read; from data import __main__
 with open("/proc/self/statm") as statm:
     held = int(statm.read().split()[0]) * resource.getpagesize()
 limit = held + (int(sys.argv[1]) << 20)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data import synthetic
+from data.digits import synthetic
 from evolve import objective, starting_weights, task
 from evolve.trial import Measurement, Progress, TrialDiverged, TrialSpec, measurements
 from evolve.trial_config import TrialConfig
@@ -203,7 +203,7 @@ def test_taken_over_output_maps_show_the_same_boxes_with_other_anchors(warm, tmp
     )
     trainer.anchors = old * np.asarray([1.5, 0.8], np.float32)
     try:
-        from model import decode
+        from model.network import decode
 
         maps = trainer.model(images.astype(np.float32) / 255.0, training=False)
         after = np.asarray(decode.boxes(maps, trainer.anchors, np.float32([1.2, 1.1, 1.05]), trainer.maps)[0])
@@ -366,8 +366,8 @@ def test_yolov4_tiny_trains_and_is_kept(tmp_path):
     ],
 )
 def test_a_states_file_has_that_size(changes, tmp_path):
-    from model import scales
-    from model.trainer import Trainer
+    from model.network import scales
+    from model.training.trainer import Trainer
 
     network = {"detector.width": 0.125, "detector.depth": 0.34, "detector.sam": True, "detector.shortcut": "add"}
     if "detector.variant" in changes:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from data import synthetic
+from data.digits import synthetic
 from evolve import objective
 from evolve.trial import Progress, TrialSpec
 from evolve.trial_config import TrialConfig
-from model import checkpoint, nms_tuning
+from model import checkpoint
 from model.config import PostConfig
+from model.detection import nms_tuning
 
 pytestmark = pytest.mark.medium
 

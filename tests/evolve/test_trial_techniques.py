@@ -12,7 +12,7 @@ import yaml
 
 from evolve import techniques
 from evolve.__main__ import main
-from evolve.commands import places, searching
+from evolve.commands import machine, search_folders
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
@@ -62,10 +62,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(searching.Machine, "executor", local)
+        patch.setattr(machine.Machine, "executor", local)
         assert main(["search", *SHAPE, "--out", "search", "--cpu"]) == 0
     directory = folder / "search"
-    return Searched(directory, places.read_state(directory), given)
+    return Searched(directory, search_folders.read_state(directory), given)
 
 
 def test_every_technique_is_on_in_every_trial(searched: Searched) -> None:

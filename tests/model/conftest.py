@@ -15,7 +15,8 @@ LIGHT = {
     "test_schedule.py",
     "test_shared.py",
 }
-FOLDERS = (HERE, HERE / "commands", HERE / "export")  # that of Darknet has a list of its own
+ROOMS = ("commands", "detection", "export", "network", "training")
+FOLDERS = (HERE, *(HERE / room for room in ROOMS))  # that of Darknet has a list of its own
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from model import checkpoint, detector
+from model import checkpoint
 from model.checkpoint import CheckpointError, DetectorInfo
-from model.commands import weights
+from model.commands import find_weights
 from model.config import DetectorConfig, PostConfig
+from model.network import architecture
 
 INFO = DetectorInfo(
     class_names=("ring", "häkchen", "dot 3"),
@@ -28,7 +29,7 @@ INFO = DetectorInfo(
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    made = detector.build(INFO.detector, 3)
+    made = architecture.build(INFO.detector, 3)
     rng = np.random.default_rng(7)
     for variable in made.weights:
         variable.assign(rng.normal(0, 0.1, variable.shape))
@@ -72,7 +73,7 @@ def test_every_technique_in_the_network_comes_back(tmp_path: Path) -> None:
         dropblock_place="both",
         dropblock_size=5,
     )
-    made, info, path = detector.build(config, 3), replace(INFO, detector=config), tmp_path / "complete.keras"
+    made, info, path = architecture.build(config, 3), replace(INFO, detector=config), tmp_path / "complete.keras"
     rng = np.random.default_rng(8)
     for variable in made.weights:
         variable.assign(rng.uniform(0.2, 0.5, variable.shape))
@@ -99,10 +100,10 @@ def test_tuned_nms_comes_back_and_files_from_before_have_none(model: keras.Model
     tuned = PostConfig(nms="plain", nms_iou=0.6)
     checkpoint.save_detector(tmp_path / "tuned.keras", model, replace(INFO, post=tuned))
     assert checkpoint.read_info(tmp_path / "tuned.keras").post == tuned
-    assert weights.find(tmp_path / "tuned.keras").tuned == tuned
+    assert find_weights.find(tmp_path / "tuned.keras").tuned == tuned
     old = rewritten(saved, tmp_path / "old.keras", post=None)
     assert checkpoint.load_detector(old)[1] == INFO
-    assert (weights.find(old).tuned, weights.find(old).nms) == (None, "diou")
+    assert (find_weights.find(old).tuned, find_weights.find(old).nms) == (None, "diou")
     damaged = rewritten(saved, tmp_path / "damaged.keras", post={"nms_iou": 7})
     with pytest.raises(CheckpointError, match=r"detector.json is damaged: .*nms_iou"):
         checkpoint.read_info(damaged)
@@ -110,7 +111,7 @@ def test_tuned_nms_comes_back_and_files_from_before_have_none(model: keras.Model
 
 def test_transfer_between_plain_and_complete_networks_goes_by_name(saved: Path) -> None:
     techniques = {"sam": True, "shortcut": "per_feature", "dropblock_place": "both"}
-    other = detector.build(replace(INFO.detector, **techniques), 3)
+    other = architecture.build(replace(INFO.detector, **techniques), 3)
     weights = checkpoint.read_weights(saved)
     done = checkpoint.transfer(other, weights)
     assert set(done.loaded) == set(weights)
@@ -135,7 +136,7 @@ def test_half_precision_halves_the_file_and_rounds_kernels_only(
 
 
 def test_transfer_leaves_output_maps_of_another_class_count(saved: Path) -> None:
-    other = detector.build(INFO.detector, 5)
+    other = architecture.build(INFO.detector, 5)
     done = checkpoint.transfer(other, checkpoint.read_weights(saved))
     outputs = [f"head{s}_output/{w}" for s in (8, 16, 32) for w in ("kernel", "bias")]
     assert sorted(done.left) == sorted(outputs)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from model import __main__ as command
-from model import checkpoint, detector
+from model import checkpoint
 from model.checkpoint import DetectorInfo
 from model.commands import evaluate, predict
 from model.config import DetectorConfig
+from model.network import architecture
 
 SIDE = 96
 
@@ -48,7 +49,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fit="stretch",
         detector=DetectorConfig(width=0.05, depth=0.1),
     )
-    model = detector.build(info.detector, 2)
+    model = architecture.build(info.detector, 2)
     for stride in (8, 16, 32):  # objectness .5 and class "red" .73 in each anchor of each cell
         model.get_layer(f"head{stride}_output").bias.assign([0, 0, 0, 0, 0, -9, 1] * 3)
     path = tmp_path_factory.mktemp("weights") / "detector.keras"
@@ -197,7 +198,7 @@ def test_a_folder_with_that_split_alone_is_evaluated(
 
 
 def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp_path: Path) -> None:
-    from data import read
+    from data.sets import read
 
     info = checkpoint.read_info(weights)
     dataset = read.load(folder)
@@ -208,7 +209,7 @@ def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp
 
 
 def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from data import read
+    from data.sets import read
 
     label = folder / "val" / "labels" / "val0.txt"
     good = label.read_text()

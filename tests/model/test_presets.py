@@ -9,7 +9,7 @@ import pytest
 from evolve.trial_config import ADDRESSES, TrialConfig
 from model import presets
 from model.config import DetectorConfig
-from model.schedule import learning_rate
+from model.training.schedule import learning_rate
 
 
 @pytest.mark.parametrize("name", presets.NAMES)

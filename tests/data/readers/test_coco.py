@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data import read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
+from data.sets import read
 
 Make = Callable[..., Path]
 BOX = (90, 10, 12, 20, 6)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import check, read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
 from data.readers import masks
+from data.sets import check, read
 
 Make = Callable[..., Path]
 BOX = (90, 10, 12, 20, 6)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from data import __main__ as commands
-from data import preview_command, read
-from data.convert import WRITERS
-from data.example import Dataset, DatasetError
-from data.read import READERS
+from data.commands import preview
+from data.dataset import Dataset, DatasetError
+from data.sets import read
+from data.sets.convert import WRITERS
+from data.sets.read import READERS
 
 Make = Callable[..., Path]
 
@@ -27,7 +28,7 @@ def original(tmp_path: Path, make_yolo: Make) -> Dataset:
 
 
 def test_what_can_be_read_can_be_written_and_is_named_by_the_commands() -> None:
-    assert set(READERS) == set(WRITERS) == set(commands.FORMATS) == set(preview_command.FORMATS)
+    assert set(READERS) == set(WRITERS) == set(commands.FORMATS) == set(preview.FORMATS)
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data import read
-from data.example import DatasetError, Example
-from data.pictures import read_picture
+from data.dataset import DatasetError, Example
+from data.pictures.picture_files import read_picture
+from data.sets import read
 
 Make = Callable[..., Path]
 BOX = (4, 8, 20, 14)  # in the stored picture of 40 x 30: the only bright patch

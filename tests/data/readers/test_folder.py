@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from data import read
-from data.example import DatasetError
+from data.dataset import DatasetError
 from data.readers import pairing, split_names, walking
 from data.readers.folder import Folder
+from data.sets import read
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"

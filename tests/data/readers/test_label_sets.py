@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data import check, read
-from data.example import DatasetError
+from data.dataset import DatasetError
+from data.sets import check, read
 
 Make = Callable[..., Path]
 ONE, OTHER = "0 .5 .5 .5 .2\n", "0 .4 .5 .3 .2\n"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from data import read
-from data.example import Dataset
+from data.dataset import Dataset
+from data.sets import read
 
 Scene = Callable[..., None]
 GOOD = "1 0.5 0.5 0.5 0.2\n"

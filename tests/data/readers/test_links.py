@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data import read
-from data.example import Dataset
+from data.dataset import Dataset
+from data.sets import read
 
 FORMATS = ("coco", "voc", "yolo")
 

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data import check, read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
 from data.readers import pairing
 from data.readers.claims import LabelFormat, Pairs
 from data.readers.files import File
 from data.readers.folder import Folder
 from data.readers.split_names import compatible
+from data.sets import check, read
 
 Scene = Callable[..., None]
 Label = Callable[[str, int], None]

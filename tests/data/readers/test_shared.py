@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import read
-from data.example import Dataset
-from data.pictures import picture_size, read_picture
+from data.dataset import Dataset
+from data.pictures.picture_files import picture_size, read_picture
+from data.sets import read
 
 SHARED = Path(__file__).resolve().parents[3] / "../shared/datasets"
 

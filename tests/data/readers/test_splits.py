@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data import read
-from data.example import Dataset, DatasetError, Problem
+from data.dataset import Dataset, DatasetError, Problem
+from data.sets import read
 
 Scene = Callable[..., None]
 Make = Callable[..., Path]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import check, read
-from data.example import DatasetError
+from data.dataset import DatasetError
+from data.sets import check, read
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data import read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
+from data.sets import read
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from data import read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
 from data.readers import voc
 from data.readers.walking import walk
+from data.sets import read
 
 Make = Callable[..., Path]
 LISTS = {"train": "a\nb\n", "val": "c\n", "test": "d\n"}

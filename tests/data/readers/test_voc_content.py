@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data import read
-from data.example import DatasetError
+from data.dataset import DatasetError
+from data.sets import read
 
 Make = Callable[..., Path]
 LISTS = {"train": "a\nb\n", "val": "c\n", "test": "d\n"}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from data import read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
 from data.problems import FATAL
 from data.readers import yolo
 from data.readers.walking import walk
+from data.sets import read
 
 GOOD = "1 0.5 0.5 0.5 0.2\n"
 SPLITS = {"train": {"a": GOOD, "b": GOOD}, "val": {"c": GOOD}, "test": {"d": GOOD}}

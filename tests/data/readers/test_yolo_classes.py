@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data import read
-from data.example import Dataset, DatasetError
+from data.dataset import Dataset, DatasetError
+from data.sets import read
 
 Make = Callable[..., Path]
 CAT, DOG, COW = ("0 .2 .5 .2 .2\n", "1 .5 .5 .2 .2\n", "2 .8 .5 .2 .2\n")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data import read
-from data.example import DatasetError
+from data.dataset import DatasetError
+from data.sets import read
 
 Make = Callable[..., Path]
 GOOD = "1 0.5 0.5 0.5 0.2\n"

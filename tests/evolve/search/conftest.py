@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from evolve import search, task
-from evolve.commands import searching
+from evolve.commands import machine
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import space as spaces
@@ -111,7 +111,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.setitem(sys.modules, "simulated_command", module)
     spec.loader.exec_module(module)
     monkeypatch.setattr(task, "prepare", module.prepare)
-    monkeypatch.setattr(searching.Machine, "executor", module.local)
+    monkeypatch.setattr(machine.Machine, "executor", module.local)
     monkeypatch.setenv("SIMULATED_FAILURES", "0.2")
     monkeypatch.chdir(tmp_path)
     return module

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evolve import signals, task
+from evolve import task
 from evolve.__main__ import main
-from evolve.commands import searching
+from evolve.commands import machine
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import space as spaces
+from evolve.process import signals
 from evolve.simulated import SPACE, simulated_objective
 from evolve.task import Task, TaskRequest
 from evolve.trial import Measurement, ObjectiveFactory, TrialSpec
@@ -75,7 +76,7 @@ def local(*_arguments: object) -> LocalExecutor:
 def patch() -> None:
     """Let the commands run on simulated trials."""
     task.prepare = prepare
-    searching.Machine.executor = local  # type: ignore[assignment]
+    machine.Machine.executor = local  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

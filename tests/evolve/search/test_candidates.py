@@ -12,16 +12,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve import candidates, confirm, progress, search
-from evolve.candidates import choose
-from evolve.commands import searching, showing
+from evolve import search
+from evolve.commands import outcome, status, tracking
 from evolve.execution.local_executor import LocalExecutor
-from evolve.records import forecast, lineage
+from evolve.records import forecast, lineage, progress
 from evolve.records.board import SEARCH_KEY
 from evolve.records.journal import Entry, Journal, events
 from evolve.records.projection import Projection
 from evolve.records.state import CANDIDATE, Confirmation, IndividualRecord, SearchState, fold
 from evolve.simulated import simulated_objective
+from evolve.verdict import confirm, leaders
+from evolve.verdict.leaders import choose
 
 House = Undisturbed = Any
 
@@ -45,17 +46,17 @@ def state_of(wanted: int, runs: dict[str, list[float | None]], fitness: dict[str
 
 
 def test_candidates_are_the_best_by_fitness_without_the_defaults() -> None:
-    assert candidates.candidates(state_of(2, {})) == ["g000-002", "g001-000"]
-    assert candidates.candidates(state_of(9, {})) == ["g000-002", "g001-000", "g000-001"]
-    assert candidates.candidates(state_of(2, {}, {"g000-000": 0.9})) == ["g000-000"]
+    assert leaders.candidates(state_of(2, {})) == ["g000-002", "g001-000"]
+    assert leaders.candidates(state_of(9, {})) == ["g000-002", "g001-000", "g000-001"]
+    assert leaders.candidates(state_of(2, {}, {"g000-000": 0.9})) == ["g000-000"]
     tied = {"g000-003": 0.5, "g000-001": 0.5, "g000-002": 0.5}
-    assert candidates.candidates(state_of(2, {}, tied)) == ["g000-001", "g000-002"]
+    assert leaders.candidates(state_of(2, {}, tied)) == ["g000-001", "g000-002"]
 
 
 def test_one_candidate_needs_no_choice() -> None:
     assert choose(state_of(1, {})) is None
-    assert candidates.winner(state_of(1, {})) == "g000-002"
-    assert candidates.winner(state_of(3, {}, {"g000-000": 0.1})) == "g000-000"
+    assert leaders.winner(state_of(1, {})) == "g000-002"
+    assert leaders.winner(state_of(3, {}, {"g000-000": 0.1})) == "g000-000"
 
 
 def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
@@ -63,7 +64,7 @@ def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
     state = state_of(2, {"g000-002": [0.1, 0.2, 0.3], "g001-000": [0.3, 0.4, 0.5]})
     found = choose(state)
     assert found is not None
-    assert found.uid == candidates.winner(state) == "g001-000"
+    assert found.uid == leaders.winner(state) == "g001-000"
     assert [one["uid"] for one in found.candidates] == ["g001-000", "g000-002"]
     assert [one["mean"] for one in found.candidates] == pytest.approx([0.4, 0.2])
     # within 0.01, between 3 x 0.02 = 0.06, true (0.06 - 0.01)/3 = 1/60, share (1/60)/(1/60 + 1/300) = 5/6
@@ -98,7 +99,7 @@ def test_the_spaces_own_fitness_chooses_and_a_run_without_its_scores_has_failed(
     assert [one["failed"] for one in (choose(state) or pytest.fail("no choice")).candidates] == [3, 3]
     for one in state.confirmations.values():
         one.scores["val/map75"] = 0.5 - one.scores["val/map50_95"]
-    assert candidates.winner(state) == "g000-002"
+    assert leaders.winner(state) == "g000-002"
 
 
 @given(st.lists(st.lists(st.none() | st.floats(0, 1), min_size=3, max_size=3), min_size=3, max_size=3), st.randoms())
@@ -275,7 +276,7 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
 def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
     state = state_of(5, {}, {"g000-000": 0.9})  # nothing else came to an end: the defaults are the winner
     state.closed = dict.fromkeys(range(state.generations + 1), ("g000-000",))
-    assert len(confirm.choosing(state)) + len(confirm.judging(state, candidates.winner(state))) == 3
+    assert len(confirm.choosing(state)) + len(confirm.judging(state, leaders.winner(state))) == 3
     assert forecast.confirmations(state) == 3
     nobody = replace(state, individuals={})
     assert forecast.confirmations(nobody) == 0
@@ -306,12 +307,12 @@ def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.Captur
     assert len(file["winner"]["runs"]) == len(file["defaults"]["runs"]) == 3
     assert all("test/map50_95" in run["scores"] for run in file["winner"]["runs"])
 
-    assert searching._report(state, directory, searching._Tracked(None)) == 0  # type: ignore[arg-type]
+    assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
     said = capsys.readouterr().out
     assert "candidate" in said
     assert "with fresh seeds" in said
     assert "val AP50:95, the same runs" in said
-    assert showing.status(type("Options", (), {"directory": directory, "json": False})) == 0  # type: ignore[arg-type]
+    assert status.status(type("Options", (), {"directory": directory, "json": False})) == 0  # type: ignore[arg-type]
     said = capsys.readouterr().out
     assert f"winner: {state.outcome.uid}" in said
     assert f"confirmations: {len(state.confirmations)} done, 0 failed" in said
@@ -328,7 +329,7 @@ def test_a_winner_below_the_defaults_is_called_what_it_is(
     ):
         gain = {**undisturbed.state.outcome.gain, "mean": mean}
         state = replace(undisturbed.state, outcome=replace(undisturbed.state.outcome, gain=gain))
-        assert searching._report(state, directory, searching._Tracked(None)) == 0  # type: ignore[arg-type]
+        assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
         assert f"winner: {directory / 'winner.yaml'}{words}\n" in capsys.readouterr().out
 
 
@@ -367,13 +368,13 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
 
 
 def test_confirmations_can_be_replayed(undisturbed: Undisturbed) -> None:
-    from evolve import single
+    from evolve import replay
 
     house, state = undisturbed.house, undisturbed.state
     specs: list[Any] = []
     for uid, one in state.confirmations.items():
         executor = LocalExecutor(house.watched(house.failing(), before=specs.append))
-        found = single.replay(house.task(), state, uid, executor)
+        found = replay.replay(house.task(), state, uid, executor)
         assert (found.equal, found.step, found.journalled) == (True, 90, one.scores["val/map50_95"])
         assert specs[-1].evaluate_splits == ("val",)  # the test split is not read again
-    assert single.last_step(state, f"{state.outcome.uid}/test-seed-0") == 90
+    assert replay.last_step(state, f"{state.outcome.uid}/test-seed-0") == 90

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from evolve import progress
 from evolve.__main__ import main
+from evolve.records import progress
 from evolve.records.journal import Journal, events
 from evolve.records.state import fold
 

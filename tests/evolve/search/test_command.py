@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from evolve import task
+from evolve import search, task
 from evolve.__main__ import main
-from evolve.commands import searching
+from evolve.commands.machine import Machine
+from evolve.execution import resources
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records.journal import Journal, JournalError
 from evolve.trial import GpuNotUsable
@@ -173,7 +174,7 @@ def test_latest_points_to_a_search_that_exists(
         raise JournalError("no room for a journal")
 
     with monkeypatch.context() as patch:
-        patch.setattr(searching.search, "Journal", damaged)
+        patch.setattr(search, "Journal", damaged)
         assert main(["search", *SHAPE]) == 2
     assert not Path("runs/latest").exists()
     assert main(["search", *SHAPE]) == 0
@@ -201,7 +202,7 @@ def test_an_error_in_the_work_is_no_wrong_input(
         raise error
 
     with monkeypatch.context() as patch:  # its workers do not start: there is no search yet
-        patch.setattr(searching.Machine, "executor", broken)
+        patch.setattr(Machine, "executor", broken)
         assert main(["search", "--out", "s", *SHAPE]) == code
         assert complaint.format(go_on="") in capsys.readouterr().err
         assert not Path("s").exists()
@@ -250,13 +251,13 @@ def test_a_moved_search_says_where_its_weights_lie(
 
 def test_a_search_goes_on_on_another_cluster(simulated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["search", "--out", "s", *SHAPE]) == 0
-    machines: list[searching.Machine] = []
+    machines: list[Machine] = []
 
-    def local(machine: searching.Machine, *_arguments: object) -> Any:
+    def local(machine: Machine, *_arguments: object) -> Any:
         machines.append(machine)
         return simulated.local()
 
-    monkeypatch.setattr(searching.Machine, "executor", local)
+    monkeypatch.setattr(Machine, "executor", local)
     assert main(["resume", "s", "--generations", "2", "--workers", "7", "--address", "head:6379"]) == 0
     assert [(one.workers, one.threads, one.address) for one in machines] == [(7, 1, "head:6379")]
 
@@ -275,7 +276,7 @@ def test_a_search_goes_on_on_another_cluster(simulated: Any, monkeypatch: pytest
 def test_commands_in_sentences_can_be_typed_as_they_are(
     called: str, path: str, typed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from evolve import terminal
+    from evolve.process import terminal
 
     installed = tmp_path / ".venv/bin/evolve"
     installed.parent.mkdir(parents=True)
@@ -289,7 +290,7 @@ def test_commands_in_sentences_can_be_typed_as_they_are(
 def test_more_workers_than_gpus_are_refused_before_a_search_begins(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(searching.resources, "gpus_in_sight", lambda: ["one", "two"])
+    monkeypatch.setattr(resources, "gpus_in_sight", lambda: ["one", "two"])
     assert main(["search", "--workers", "5", "--gpus-per-trial", "0.5"]) == 2
     assert "--workers 5: expected GPUs for 5 trials of 0.5 each, got 2 in sight" in capsys.readouterr().err
     assert main(["search", "--workers", "4", "--gpus-per-trial", "0.5", "--dry-run"]) == 0

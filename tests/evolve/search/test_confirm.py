@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from evolve import confirm, interval, search, verdict
+from evolve import search
 from evolve.execution.dispatch import POLL_SECONDS
 from evolve.genetics.genome import trial_seed
 from evolve.records.state import Confirmation
 from evolve.simulated import simulated_objective
 from evolve.trial import Measurement
+from evolve.verdict import confirm, interval, verdict
 
 House = Any
 

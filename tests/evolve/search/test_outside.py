@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from evolve import progress, search, winner
-from evolve.records import lineage
+from evolve import search
+from evolve.records import lineage, progress
 from evolve.records.journal import events
 from evolve.records.state import fold
 from evolve.trial import TrialStatus
+from evolve.verdict import winner
 
 House = Undisturbed = Any
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evolve import search, single
+from evolve import replay, search
 from evolve.__main__ import main
 from evolve.execution.executor import Ended, Event
 from evolve.execution.local_executor import LocalExecutor
@@ -36,8 +36,8 @@ def searched(house: House, error: Exception) -> Any:
     return state
 
 
-def again(house: House, state: Any, uid: str, error: Exception | None) -> single.Replayed:
-    return single.replay(house.task(), state, uid, LocalExecutor(house.watched(before=raising(error))))
+def again(house: House, state: Any, uid: str, error: Exception | None) -> replay.Replayed:
+    return replay.replay(house.task(), state, uid, LocalExecutor(house.watched(before=raising(error))))
 
 
 THEN = RuntimeError("layer 7 has no weights")
@@ -76,7 +76,7 @@ def test_a_failure_that_was_a_score_is_not_equal(house: House) -> None:
     state = house.run()
     uid = next(uid for uid, one in state.individuals.items() if one.fitness is not None)
     watched = house.watched(before=lambda _spec: (_ for _ in ()).throw(RuntimeError("now it fails")))
-    found = single.replay(house.task(), state, uid, LocalExecutor(watched))
+    found = replay.replay(house.task(), state, uid, LocalExecutor(watched))
     assert (found.equal, found.repeated, found.failure_then) == (False, None, None)
 
 
@@ -90,7 +90,7 @@ def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
             )
 
     state = searched(house, THEN)
-    found = single.replay(house.task(), state, FAILING, Losing(house.watched()))
+    found = replay.replay(house.task(), state, FAILING, Losing(house.watched()))
     assert found.failure is not None
     assert (found.failure.kind, found.equal) == ("worker_lost", False)
 
@@ -113,7 +113,7 @@ def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
     watched.inner = broken
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
     assert "expected the score 'val/map50_95'" in str(state.individuals[FAILING].reason)
-    found = single.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
+    found = replay.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
     assert (found.equal, found.repeated) == (True, None)
     assert again(house, state, FAILING, RuntimeError("another reason")).equal is False
 

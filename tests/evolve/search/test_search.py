@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evolve import search, unchanged, versions
+from evolve import search
+from evolve.checks import resumable, versions
 from evolve.execution.executor import Ended, Event, Lease, Measured
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience
+from evolve.process.signals import StopAsked
 from evolve.records.journal import Entry, Journal, JournalError, events
 from evolve.records.state import fold
-from evolve.signals import StopAsked
 from evolve.trial import Failure, TrialSpec, TrialStatus
 
 House = Undisturbed = Any  # the fixtures' classes live in conftest.py
@@ -529,14 +530,14 @@ def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
 
 
 def test_a_piece_of_other_versions_or_threads_is_not_taken_over(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = unchanged.basis(house.task())
-    assert unchanged.basis(house.task(threads=2)) != before
+    before = resumable.basis(house.task())
+    assert resumable.basis(house.task(threads=2)) != before
     installed = versions.installed()
     monkeypatch.setattr(versions, "installed", lambda: {**installed, "code": "another commit", "mlflow": "0"})
-    assert unchanged.basis(house.task()) == before
+    assert resumable.basis(house.task()) == before
     for name in ("tensorflow", "keras", "numpy", "opencv-python"):
         monkeypatch.setattr(versions, "installed", lambda name=name: {**installed, name: "0.1"})
-        assert unchanged.basis(house.task()) != before
+        assert resumable.basis(house.task()) != before
 
 
 def test_a_tracker_is_told_and_closed(house: House) -> None:

@@ -19,11 +19,14 @@ from typing import Any
 
 import pytest
 
-from evolve import search, start, task
+from evolve import search, task
 from evolve.__main__ import main
-from evolve.commands import places, searching
+from evolve.checks import launch
+from evolve.commands import machine, search_folders, tracking
+from evolve.execution import resources
 from evolve.genetics import recipe as recipes
 from evolve.genetics import space as spaces
+from evolve.records import tracking_uri
 from evolve.records.journal import JournalError, events
 from evolve.records.mlflow_tracker import MlflowTracker
 from evolve.records.state import fold
@@ -166,7 +169,7 @@ def test_a_wrong_argument_from_python_is_refused_before_anything_is_written(
 def test_a_directory_that_cannot_be_written_is_refused(
     simulated: Any, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(start.os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed anything
+    monkeypatch.setattr(launch.os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed anything
     with pytest.raises(InputError, match=r"p: expected a directory that can be written, but .* cannot"):
         search.run(house.task(), Path("p"), recipe=small, seed=0)
     assert main(["search", "--out", "c", *SHAPE]) == 2
@@ -237,7 +240,7 @@ def test_a_wrong_tracking_store_is_refused_by_both_entrances(
 def test_a_tracking_store_that_is_down_is_said_and_stops_nothing(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(searching._Tracked, "make", lambda *_: search.NullTracker())
+    monkeypatch.setattr(tracking.Tracked, "make", lambda *_: search.NullTracker())
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert main(["search", "--dry-run", "--tracking-uri", f"http://127.0.0.1:{port}", *SHAPE]) == 0
@@ -254,8 +257,8 @@ def test_a_search_that_began_with_a_wrong_tracking_store_goes_on_without_it(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:  # as earlier versions began it
-        patch.setattr(searching.tracking_uri, "check", lambda _uri: None)
-        patch.setattr(searching._Tracked, "make", lambda *_: search.NullTracker())
+        patch.setattr(tracking_uri, "check", lambda _uri: None)
+        patch.setattr(tracking.Tracked, "make", lambda *_: search.NullTracker())
         assert main(["search", "--out", "c", "--tracking-uri", "mlruns", *SHAPE]) == 0
     capsys.readouterr()
     assert main(["resume", "c", "--generations", "2"]) == 0
@@ -313,7 +316,7 @@ def test_an_address_where_nothing_answers_is_refused_by_both_entrances(
 def test_a_share_of_gpus_that_ray_cannot_lease_is_refused(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(searching.resources, "gpus_in_sight", lambda: ["one", "two", "three", "four"])
+    monkeypatch.setattr(resources, "gpus_in_sight", lambda: ["one", "two", "three", "four"])
     assert main(["search", "--gpus-per-trial", "1.5", *SHAPE]) == 2
     assert "--gpus-per-trial 1.5: expected a share of one GPU, or whole ones" in capsys.readouterr().err
     assert main(["search", "--gpus-per-trial", "2", "--dry-run", *SHAPE]) == 0
@@ -372,7 +375,7 @@ def test_a_population_that_has_no_room_is_refused_before_it_is_made(
     def made(*_arguments: object) -> Any:
         raise AssertionError("the population was made")
 
-    monkeypatch.setattr(start.seeding, "first_generation", made)
+    monkeypatch.setattr(launch.seeding, "first_generation", made)
     monkeypatch.setattr(shutil, "disk_usage", disk_of(5.9e9))
     with pytest.raises(InputError, match="of free disk"):
         search.run(replace(house.task(), state_bytes=10**9), Path("p"), recipe=small, seed=0)
@@ -489,7 +492,7 @@ class OneSecond:
 
 
 def test_searches_that_start_in_one_second_get_a_folder_each(simulated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "time", OneSecond)
+    monkeypatch.setattr(search_folders, "time", OneSecond)
     Path("runs/T-s0").mkdir(parents=True)  # of another search that starts its workers now
     for _ in range(2):
         assert main(["search", *SHAPE, "--tracking-uri", "none"]) == 0
@@ -505,6 +508,6 @@ def test_a_search_that_cannot_start_leaves_no_folder_of_its_own(
         assert [path.name for path in Path("runs").iterdir()] != []
         raise ConnectionError("no cluster")
 
-    monkeypatch.setattr(searching.Machine, "executor", no_workers)
+    monkeypatch.setattr(machine.Machine, "executor", no_workers)
     assert main(["search", *SHAPE, "--tracking-uri", "none"]) != 0
     assert not Path("runs").exists()

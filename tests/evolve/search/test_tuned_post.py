@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evolve import search, single, winner
-from evolve.commands import searching, showing
+from evolve import final_training, search
+from evolve.commands import outcome, tracking
+from evolve.commands import winner as winners
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records import lineage
 from evolve.records.board import SEARCH_KEY
@@ -20,6 +21,7 @@ from evolve.records.state import fold
 from evolve.simulated import simulated_objective
 from evolve.trial import Measurement, Objective, TrialSpec, TunedPost
 from evolve.trial_config import post_config
+from evolve.verdict import winner
 
 House = Undisturbed = Any
 
@@ -102,7 +104,7 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
     assert plain["post"] == {**POST["settings"], "validation": {"seed": seed, **scores}}
     found = winner.read(directory / "winner.yaml")
     assert found.post == POST["settings"]
-    spec = single.final_spec(found, house.task(), house.path / "final")
+    spec = final_training.final_spec(found, house.task(), house.path / "final")
     assert spec.post == POST["settings"]
     assert not spec.tune_post
     chosen = post_config(spec.post)
@@ -131,10 +133,10 @@ def test_it_is_said_in_one_line_and_shown_outside(
 ) -> None:
     state, _, directory = searched
     line = "NMS: diou at 0.55, beta 0.8, tuned on validation: 0.2600 there instead of 0.2500"
-    assert searching._report(state, directory, searching._Tracked(None)) == 0  # type: ignore[arg-type]
+    assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
     assert len([one for one in capsys.readouterr().out.splitlines() if one.startswith(line)]) == 1
     options = type("Options", (), {"directory": directory, "out": house.path / "w.yaml", "format": "yaml"})
-    assert showing.winner(options) == 0  # type: ignore[arg-type]
+    assert winners.winner(options) == 0  # type: ignore[arg-type]
     assert line in capsys.readouterr().out
     kept: TunedPost = {"settings": {"nms": "plain", "nms_iou": 0.5}, "fixed": POST["fixed"], "tuned": POST["fixed"]}
     assert winner.nms_line(kept) == "plain at 0.5, as in the search: no other setting scored higher on validation"

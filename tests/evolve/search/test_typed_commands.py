@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from evolve import __main__ as evolve_main
-from evolve import progress, winner_cfg
 from evolve.__main__ import main
-from evolve.commands import places
+from evolve.commands import search_folders
+from evolve.process.terminal import command
+from evolve.records import progress
 from evolve.records.journal import Journal
-from evolve.terminal import command
+from evolve.verdict import winner_cfg
 from model import __main__ as model_main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -111,7 +112,7 @@ def test_an_interrupted_search_says_how_to_go_on(
         )
     (tmp_path / "runs" / "latest").symlink_to(directory)
     assert main(["status", str(directory)]) == 0
-    said = capsys.readouterr().out + (places.note_on_latest() or "")
+    said = capsys.readouterr().out + (search_folders.note_on_latest() or "")
     found = commands_in(said)
     assert [words[:2] for words in found] == [["evolve", "resume"]] * 2
     assert {parsed(words)["directory"].resolve() for words in found} == {directory}

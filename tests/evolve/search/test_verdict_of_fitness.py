@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from evolve import fitness, progress, search, verdict
-from evolve.commands import searching
+from evolve import fitness, search
+from evolve.commands.outcome import outcome_tables
 from evolve.genetics import space as spaces
-from evolve.records import lineage
+from evolve.records import lineage, progress
 from evolve.records.board import SEARCH_KEY
 from evolve.records.journal import Entry, Journal, events
 from evolve.records.projection import Projection
 from evolve.records.state import Confirmation, SearchState, fold
 from evolve.simulated import SPACE, simulated_objective
 from evolve.trial import Measurement, TrialSpec
+from evolve.verdict import verdict
 
 House = Any
 
@@ -149,7 +150,7 @@ def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= shown.keys()
     file = yaml.safe_load((directory / "winner.yaml").read_text())["scores"]
     assert (file["metric"], file["gain"], file["map50_95"]) == ("AP50", outcome.gain, outcome.map50_95)
-    table = searching.outcome_tables(state)[0]
+    table = outcome_tables(state)[0]
     for row in (
         "test AP50, 3 fresh seeds",
         "val AP50, the same runs",
@@ -184,7 +185,7 @@ def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, ho
             journal.append([Entry(one.kind, one.uid, payload)])
     read = fold(events(house.path / "old" / "journal.db"))
     assert (read.outcome.metric, read.outcome.map50_95) == ("AP50:95", None)
-    assert "test AP50:95, 3 fresh seeds" in searching.outcome_tables(read)[0]
+    assert "test AP50:95, 3 fresh seeds" in outcome_tables(read)[0]
     assert lineage.family(read)["winner"]["gain"] == old["gain"]  # type: ignore[index]
     task = replace(house.task(), space=spaces.parse({**SPACE, "fitness": AP50}, "simulated"))
     finished = search.resume(task, house.path / "old", means=house.watched(opposed).means())

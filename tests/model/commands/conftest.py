@@ -9,9 +9,10 @@ import pytest
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seeded kernels, so that no two scores are alike; most of what it sees is "red"."""
-    from model import checkpoint, detector
+    from model import checkpoint
     from model.checkpoint import DetectorInfo
     from model.config import DetectorConfig
+    from model.network import architecture
 
     info = DetectorInfo(
         class_names=("blue", "red"),
@@ -20,7 +21,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fit="letterbox",
         detector=DetectorConfig(width=0.05, depth=0.1),
     )
-    model = detector.build(info.detector, 2)
+    model = architecture.build(info.detector, 2)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         for variable in layer.weights:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from model import __main__ as command
-from model import checkpoint, drawing
+from model import checkpoint
 from model.commands import images, shared
-from model.predict import Detections
+from model.detection import drawing
+from model.detection.predict import Detections
 
 pytestmark = pytest.mark.medium
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from model.commands import shared, weights
+from model.commands import find_weights, shared, weights
 from model.config import YOLOV4_TINY, PostConfig
 from model.darknet import topology
-from model.darknet.coco import NAMES as COCO_NAMES
-from model.darknet.source import Said
+from model.darknet.coco_names import NAMES as COCO_NAMES
+from model.darknet.importer import Said
 from model.darknet.weights import WeightsError
 
 
@@ -43,14 +43,14 @@ def tiny_file(path: Path, num_classes: int, floats: int = 0) -> Path:
 def test_a_darknet_file_tells_variant_and_classes_by_its_length(tmp_path: Path) -> None:
     path = tiny_file(tmp_path / "yolov4-tiny.weights", 80)
     assert path.stat().st_size == 24_251_276  # reference 2: the released file
-    found = weights.find(path)
+    found = find_weights.find(path)
     assert (found.variant, found.class_names, found.nms) == ("yolov4-tiny", COCO_NAMES, "plain")
     assert (found.height, found.width, found.fit, found.fixed_size) == (416, 416, "stretch", False)
     three = tiny_file(tmp_path / "three.weights", 3)
-    assert weights.find(three).class_names == ("class 0", "class 1", "class 2")
+    assert find_weights.find(three).class_names == ("class 0", "class 1", "class 2")
     names = tmp_path / "names"
     names.write_text("a\nb\nc\n")
-    assert weights.find(three, Said(names=names)).class_names == ("a", "b", "c")
+    assert find_weights.find(three, Said(names=names)).class_names == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_darknet_files_of_another_length_are_refused_with_counts(
 ) -> None:
     path = tiny_file(tmp_path / "a.weights", 3, floats)
     with pytest.raises(WeightsError, match=words) as refused:
-        weights.find(path, Said(**options))  # type: ignore[arg-type]
+        find_weights.find(path, Said(**options))  # type: ignore[arg-type]
     assert any(character.isdigit() for character in str(refused.value))
 
 

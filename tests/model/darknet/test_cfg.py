@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.config import YOLOV4_TINY, DetectorConfig
-from model.darknet import cfg, recognize, source, topology
+from model.darknet import cfg, cfg_network, importer, topology
 from model.darknet.cfg import CfgError
 
-ANCHORS = source.ANCHORS["yolov4"]
+ANCHORS = importer.ANCHORS["yolov4"]
 ALL_ON = DetectorConfig(
     width=0.3,
     depth=0.5,
@@ -43,7 +43,7 @@ def test_what_is_written_is_recognized(config: DetectorConfig) -> None:
     about = {"detector": asdict(config), "class_names": ["ring", "häkchen", "dot # 3"]}
     text = rendered(config, about=about, fit="letterbox")
     assert text.isascii()
-    found = recognize.describe(cfg.parse(text))
+    found = cfg_network.describe(cfg.parse(text))
     assert found.config == config
     assert (found.config.variant, found.num_classes, found.height, found.width) == ("yolov4", 3, 320, 512)
     assert found.class_names == ("ring", "häkchen", "dot # 3")
@@ -56,18 +56,18 @@ def test_without_our_comment_a_cfg_is_guessed_and_compared() -> None:
     switches = DetectorConfig(
         neck_activation="mish", sam=True, shortcut="per_feature", dropblock_place="backbone", scale_xy_16=1.2
     )
-    found = recognize.describe(cfg.parse(rendered(switches)))
+    found = cfg_network.describe(cfg.parse(rendered(switches)))
     assert found.config == switches
     assert found.class_names is None
-    half = recognize.describe(cfg.parse(rendered(DetectorConfig(width=0.5, depth=0.5))))
+    half = cfg_network.describe(cfg.parse(rendered(DetectorConfig(width=0.5, depth=0.5))))
     assert half.sections == topology.sections(DetectorConfig(width=0.5, depth=0.5), 3)
     tiny = cfg.render(
         topology.sections(YOLOV4_TINY, 80),
         height=416,
         width=416,
-        anchors=source.ANCHORS["yolov4-tiny"],
+        anchors=importer.ANCHORS["yolov4-tiny"],
     )
-    found = recognize.describe(cfg.parse(tiny))
+    found = cfg_network.describe(cfg.parse(tiny))
     assert (found.config, found.num_classes) == (YOLOV4_TINY, 80)
 
 
@@ -128,13 +128,13 @@ def test_the_first_difference_is_named(old: str, new: str, words: str) -> None:
     text = rendered()
     assert old in text
     with pytest.raises(CfgError, match=words):
-        recognize.describe(cfg.parse(text.replace(old, new, 1), "their.cfg"))
+        cfg_network.describe(cfg.parse(text.replace(old, new, 1), "their.cfg"))
 
 
 def test_sections_that_are_missing_or_too_many_are_counted() -> None:
     text = rendered()
     with pytest.raises(CfgError, match=r"expected 162 sections after \[net\], got 163"):
-        recognize.describe(cfg.parse(text + "[route]\nlayers=-1\n"))
+        cfg_network.describe(cfg.parse(text + "[route]\nlayers=-1\n"))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_text_that_is_no_cfg_is_told_by_line(text: str, words: str) -> None:
 )
 def test_our_comment_is_not_taken_on_trust(about: dict[str, Any], words: str) -> None:
     with pytest.raises(CfgError, match=words):
-        recognize.describe(cfg.parse(rendered(about=about)))
+        cfg_network.describe(cfg.parse(rendered(about=about)))
 
 
 def test_files_that_are_no_cfg(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ WORDS = st.sampled_from(
 @given(text=st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=40).map("".join)))
 def test_any_text_is_a_cfg_of_ours_or_a_sentence(text: str) -> None:
     try:
-        found = recognize.describe(cfg.parse(text, "any.cfg"))
+        found = cfg_network.describe(cfg.parse(text, "any.cfg"))
     except CfgError as refused:
         told = str(refused)
     else:
@@ -228,7 +228,7 @@ def test_a_changed_line_is_harmless_or_a_sentence(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(lines) - 1), label="line")
     lines[place] = data.draw(st.text(max_size=30), label="text")
     try:
-        found = recognize.describe(cfg.parse("\n".join(lines), "changed.cfg"))
+        found = cfg_network.describe(cfg.parse("\n".join(lines), "changed.cfg"))
     except CfgError as refused:
         assert str(refused)  # noqa: PT017 - either way is right
         return

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from model import checkpoint
+from model.commands import convert
 from model.config import YOLOV4_TINY, DetectorConfig
-from model.darknet import convert_command, source, target, topology
+from model.darknet import exporter, importer, topology
 
 SMALL = DetectorConfig(width=0.05, depth=0.1, sam=True, shortcut="per_feature", dropblock_place="neck")
 NAMES = ("ring", "häkchen", "dot 3")
@@ -19,7 +20,7 @@ ANCHORS = tuple((float(k), k + 0.25) for k in range(1, 10))
 
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    convert_command.add_parser(parser.add_subparsers())
+    convert.add_parser(parser.add_subparsers())
     options = parser.parse_args(["convert", *map(str, arguments)])
     found: int = options.run(options)
     return found
@@ -32,7 +33,7 @@ def files(golden: Path, tmp_path: Path) -> Path:
 
     path = tmp_path / "mine.weights"
     given = weights(topology.sections(SMALL, 3), 1)
-    target.write(path, SMALL, given, NAMES, ANCHORS, height=64, width=64, fit="letterbox")
+    exporter.write(path, SMALL, given, NAMES, ANCHORS, height=64, width=64, fit="letterbox")
     return path
 
 
@@ -48,7 +49,7 @@ def test_there_and_back_is_the_same_file(files: Path, tmp_path: Path, capsys: py
     assert run(tmp_path / "mine.keras", tmp_path / "back.weights") == 0
     assert capsys.readouterr().out.endswith("back.names: 3 classes\n")
     assert files.read_bytes()[20:] == (tmp_path / "back.weights").read_bytes()[20:]
-    found = source.read(tmp_path / "back.weights")
+    found = importer.read(tmp_path / "back.weights")
     assert (found.config, found.class_names, found.anchors, found.fit) == (SMALL, NAMES, ANCHORS, "letterbox")
 
 
@@ -87,7 +88,7 @@ def test_wrong_input_is_told_before_keras_loads(
     tmp_path: Path, arguments: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(convert_command, "load_keras", lambda: pytest.fail("Keras was loaded"))
+    monkeypatch.setattr(convert, "load_keras", lambda: pytest.fail("Keras was loaded"))
     with pytest.raises(ValueError, match=words):
         run(*arguments)
 
@@ -108,18 +109,18 @@ def test_yolov4_tiny_there_and_back_is_the_same_file(golden: Path, tmp_path: Pat
     from seeded import weights
 
     config = replace(YOLOV4_TINY, width=0.1)
-    target.write(
+    exporter.write(
         tmp_path / "tiny.weights",
         config,
         weights(topology.sections(config, 1), 1),
         ("one",),
-        source.ANCHORS["yolov4-tiny"],
+        importer.ANCHORS["yolov4-tiny"],
         height=64,
         width=64,
     )
     assert run(tmp_path / "tiny.weights", tmp_path / "tiny.keras") == 0
     info = checkpoint.read_info(tmp_path / "tiny.keras")
-    assert (info.detector, info.anchors) == (config, source.ANCHORS["yolov4-tiny"])
+    assert (info.detector, info.anchors) == (config, importer.ANCHORS["yolov4-tiny"])
     run(tmp_path / "tiny.keras", tmp_path / "again.weights")
     # after the header of 20 bytes, which counts the pictures seen
     assert (tmp_path / "again.weights").read_bytes()[20:] == (tmp_path / "tiny.weights").read_bytes()[20:]

@@ -7,7 +7,7 @@ import pytest
 
 from model import checkpoint
 from model.config import DetectorConfig
-from model.darknet import source, target
+from model.darknet import exporter, importer
 
 
 @pytest.mark.slow
@@ -22,18 +22,18 @@ def test_the_full_network_agrees_with_opencv_and_its_files_go_round(
     given = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.weights}
     names = [f"class {number}" for number in range(80)]
     first, kept, again = (tmp_path / name for name in ("first.weights", "kept.keras", "again.weights"))
-    target.write(first, case.config, given, names, ANCHORS["yolov4"], height=416, width=416)
+    exporter.write(first, case.config, given, names, ANCHORS["yolov4"], height=416, width=416)
     assert first.stat().st_size == 257_717_640
     del given
 
-    found = source.read(first)  # without its cfg: the length alone says 80 classes of the released network
+    found = importer.read(first)  # without its cfg: the length alone says 80 classes of the released network
     assert (found.config, len(found.class_names), found.loaded.layers) == (DetectorConfig(), 80, 162)
     done = checkpoint.transfer(model, {name: np.zeros_like(v) for name, v in found.loaded.weights.items()})
     assert done.left == ()
     assert checkpoint.transfer(model, found.loaded.weights).left == ()
     info = checkpoint.DetectorInfo(found.class_names, found.anchors, found.width, found.fit, found.config)
     checkpoint.save_detector(kept, model, info)
-    target.write(
+    exporter.write(
         again, info.detector, checkpoint.read_weights(kept), info.class_names, info.anchors, height=416, width=416
     )
     with first.open("rb") as one, again.open("rb") as other:

@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from model import scales
 from model.config import YOLOV4_TINY, DetectorConfig
-from model.darknet import cfg, matching, recognize, source, topology
+from model.darknet import cfg, cfg_network, float_counts, importer, topology
 from model.darknet.cfg import CfgError
+from model.network import scales
 
 TINY_ANCHORS = "10,14,23,27,37,58,81,82,135,169,344,319"
-NINE = source.ANCHORS["yolov4"]
+NINE = importer.ANCHORS["yolov4"]
 
 
 def tiny(classes: int = 2, **changed: Any) -> str:
     """A cfg in the form of Darknet's yolov4-tiny-custom.cfg, without our comment: stride 32 first."""
     config = replace(YOLOV4_TINY, width=0.125, **{"masks": "0,1,2/3,4,5", **changed})
     sections = topology.sections(config, classes)
-    text = cfg.render(sections, height=320, width=416, anchors=source.ANCHORS["yolov4-tiny"])
+    text = cfg.render(sections, height=320, width=416, anchors=importer.ANCHORS["yolov4-tiny"])
     return text.replace(", ", ",")
 
 
-def read(text: str) -> recognize.Described:
-    return recognize.describe(cfg.parse(text, "mine.cfg"))
+def read(text: str) -> cfg_network.Described:
+    return cfg_network.describe(cfg.parse(text, "mine.cfg"))
 
 
 def test_the_masks_of_darknets_custom_cfg_are_read() -> None:
@@ -39,7 +39,7 @@ def test_the_masks_of_darknets_custom_cfg_are_read() -> None:
         (16, (0, 1, 2)),
         (32, (3, 4, 5)),
     ]
-    assert found.anchors == source.ANCHORS["yolov4-tiny"]
+    assert found.anchors == importer.ANCHORS["yolov4-tiny"]
     assert read(text.replace("mask=0,1,2", "mask=1,2,3")).config.masks == "released"
 
 
@@ -47,15 +47,18 @@ def test_the_masks_of_darknets_custom_cfg_are_read() -> None:
 def test_a_head_has_as_many_anchors_as_its_mask(masks: str, counts: tuple[int, int]) -> None:
     found = read(tiny(classes=3, masks=masks))
     assert found.config.masks == masks
-    outputs = [section for section in found.sections if matching.is_output(section)]
+    outputs = [section for section in found.sections if float_counts.is_output(section)]
     assert [section.channels for section in outputs] == [8 * counts[1], 8 * counts[0]]  # stride 32 first
-    again = matching.with_classes(found.sections, 7)
-    assert [section.channels for section in again if matching.is_output(section)] == [12 * counts[1], 12 * counts[0]]
+    again = float_counts.with_classes(found.sections, 7)
+    assert [section.channels for section in again if float_counts.is_output(section)] == [
+        12 * counts[1],
+        12 * counts[0],
+    ]
 
 
 def test_a_length_tells_the_classes_of_any_masks() -> None:
     sections = topology.sections(replace(YOLOV4_TINY, width=0.125, masks="0,1/2,3,4,5"), 5)
-    found = matching.match(matching.count_floats(sections), matching.with_classes(sections, 1))
+    found = float_counts.match(float_counts.count_floats(sections), float_counts.with_classes(sections, 1))
     assert not isinstance(found, str)
     assert found.num_classes == 5
 
@@ -76,7 +79,7 @@ def test_a_section_without_a_mask_has_all_of_its_anchors() -> None:
 
 def test_of_more_pairs_than_num_the_first_count() -> None:
     text = tiny().replace(f"anchors={TINY_ANCHORS}", f"anchors={TINY_ANCHORS},500,500,600,600")
-    assert read(text).anchors == source.ANCHORS["yolov4-tiny"]
+    assert read(text).anchors == importer.ANCHORS["yolov4-tiny"]
     with pytest.raises(CfgError, match=r"mine.cfg: mask=3,4,5: expected places among its 4 anchors, from 0 on, got 4"):
         read(tiny().replace("num=6", "num=4"))
 
@@ -91,7 +94,7 @@ def test_sections_may_have_anchors_of_their_own() -> None:
     assert [found.anchors[place] for place in stride32.mask] == [(81, 82), (135, 169), (344, 319)]
     # one list that is longer than the other is one list
     text = f"{head}anchors={TINY_ANCHORS}{middle}anchors={second}{tail}".replace("mask=0,1,2", "mask=0,1,2")
-    assert read(text.replace("num=6", "num=3").replace("num=3", "num=6", 1)).anchors == source.ANCHORS["yolov4-tiny"]
+    assert read(text.replace("num=6", "num=3").replace("num=3", "num=6", 1)).anchors == importer.ANCHORS["yolov4-tiny"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def test_blanks_comments_marks_and_repeated_keys_as_darknet_reads_them() -> None
 def test_a_cfg_saved_with_a_mark(encoding: str, tmp_path: Any) -> None:
     path = tmp_path / "mine.cfg"
     path.write_bytes(tiny().encode(encoding))
-    assert recognize.describe(cfg.read(path)) == read(tiny())
+    assert cfg_network.describe(cfg.read(path)) == read(tiny())
 
 
 @pytest.mark.parametrize("classes", [200, 600])
@@ -171,7 +174,7 @@ def test_many_classes_do_not_widen_the_network(classes: int) -> None:
 
 def test_in_a_cfg_of_ours_the_lines_count_where_they_were_edited() -> None:
     config = replace(YOLOV4_TINY, width=0.125, scale_xy_16=1.123456789012)
-    sections, anchors = topology.sections(config, 1), source.ANCHORS["yolov4-tiny"]
+    sections, anchors = topology.sections(config, 1), importer.ANCHORS["yolov4-tiny"]
     text = cfg.render(sections, height=64, width=64, anchors=anchors, about={"detector": asdict(config)})
     assert read(text).config == config
     edited = text.replace("mask=1,2,3", "mask=0,1,2").replace("scale_x_y=1.05", "scale_x_y=1.2")

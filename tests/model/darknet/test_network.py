@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from model import decode, decode_arrays, detector, normalization, scales, tiny
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import convert, topology
-from model.summary import summarize
+from model.detection import decode_arrays
+from model.network import architecture, decode, normalization, scales, tiny
+from model.network.summary import summarize
 
 
 @pytest.mark.parametrize("name", ["small", "small_dropblock", "tiny", "narrow_tiny", "custom_tiny", "uneven_tiny"])
@@ -54,13 +55,13 @@ CONFIGS = [
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_names_and_shapes_are_those_of_the_network(config: DetectorConfig) -> None:
-    _compare_names(detector.build(config, 3), topology.sections(config, 3))
+    _compare_names(architecture.build(config, 3), topology.sections(config, 3))
 
 
 @pytest.mark.parametrize("changed", [{}, {"width": 0.3}, {"masks": "0/1,2,3,4"}])
 def test_names_and_shapes_are_those_of_yolov4_tiny(changed: dict[str, Any]) -> None:
     config = replace(YOLOV4_TINY, **changed)
-    _compare_names(detector.build(config, 3), topology.sections(config, 3))
+    _compare_names(architecture.build(config, 3), topology.sections(config, 3))
 
 
 def _compare_names(model: keras.Model, sections: Any) -> None:
@@ -72,7 +73,7 @@ def _compare_names(model: keras.Model, sections: Any) -> None:
 
 
 def test_yolov4_tiny_is_the_released_network() -> None:
-    found = summarize(detector.build(YOLOV4_TINY, 80), 416)
+    found = summarize(architecture.build(YOLOV4_TINY, 80), 416)
     # parameters, convolutions and BFLOPs as Darknet prints them for cfg/yolov4-tiny.cfg
     assert (found.trainable, found.convolutions) == (6_056_606, 21)
     assert found.bflops == pytest.approx(6.910, abs=5e-4)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model import detector
 from model.config import DetectorConfig, PostConfig
 from model.export.card import Card, Output
+from model.network import architecture
 
 ANCHORS = tuple((8.0 * k, 10.0 * k) for k in range(1, 10))
 POST = PostConfig(score=0.2, nms_iou=0.4, max_candidates=150, max_detections=40)
@@ -66,7 +66,7 @@ def model() -> keras.Model:
     config = DetectorConfig(
         width=0.0625, depth=0.1, sam=True, shortcut="per_channel", dropblock_place="both", neck_activation="mish"
     )
-    return _fill(detector.build(config, 3))
+    return _fill(architecture.build(config, 3))
 
 
 @pytest.fixture(scope="session")

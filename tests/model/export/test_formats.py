@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model import detector, predict
 from model.config import YOLOV4_TINY, PostConfig
-from model.darknet.source import ANCHORS
+from model.darknet.importer import ANCHORS
+from model.detection import predict
+from model.detection.detector import KerasNetwork
 from model.export import graph, saved_model, tflite
 from model.export import onnx as onnx_format
 from model.export.card import KEY, OUTPUTS, Card, ExportError, Output
-from model.export.network import ExportedNetwork
-from model.network import KerasNetwork
+from model.export.exported import ExportedNetwork
+from model.network import architecture
 
 pytestmark = pytest.mark.medium
 
@@ -103,7 +104,7 @@ def test_opencv_runs_the_onnx_file(
             tmp_path / "tiny.onnx",
             card(**OF_TINY),
         )
-        model = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3))
+        model = fill(architecture.build(replace(YOLOV4_TINY, width=0.125), 3))
         onnx_format.write(path, model, told)
     network = cv2.dnn.readNetFromONNX(str(path))
     network.setInput(picture, "images")
@@ -115,7 +116,7 @@ def test_opencv_runs_the_onnx_file(
 def test_tiny_goes_out_too(
     card: Cards, fill: Callable[[keras.Model], keras.Model], picture: Images, tmp_path: Path
 ) -> None:
-    model = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3))
+    model = fill(architecture.build(replace(YOLOV4_TINY, width=0.125), 3))
     of_tiny = card(**OF_TINY)
     tflite.write(tmp_path / "tiny.tflite", model, of_tiny)
     network = ExportedNetwork("tiny", *tflite.open_file(tmp_path / "tiny.tflite"))

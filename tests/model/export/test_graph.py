@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import predict
 from model.config import NmsKind, PostConfig
+from model.detection import predict
 from model.export import graph
 
 pytestmark = pytest.mark.medium

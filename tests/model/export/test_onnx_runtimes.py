@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model import detector, predict
 from model.commands.export import notes_of
 from model.config import YOLOV4_TINY
-from model.darknet.source import ANCHORS
+from model.darknet.importer import ANCHORS
+from model.detection import predict
+from model.detection.detector import KerasNetwork
 from model.export import onnx as onnx_format
 from model.export.card import Card, Output
-from model.export.network import ExportedNetwork
-from model.network import KerasNetwork
+from model.export.exported import ExportedNetwork
+from model.network import architecture
 
 pytestmark = pytest.mark.medium
 
@@ -39,7 +40,7 @@ def case(
     """A narrow network, its cards, and its files, each written once: with every technique on, or tiny."""
     folder = tmp_path_factory.mktemp(request.param)
     tiny = request.param == "yolov4-tiny"
-    network = fill(detector.build(replace(YOLOV4_TINY, width=0.125), 3)) if tiny else model
+    network = fill(architecture.build(replace(YOLOV4_TINY, width=0.125), 3)) if tiny else model
 
     def told(output: Output) -> Card:
         return (

@@ -8,14 +8,14 @@ import pytest
 from cases import SAMPLE, SEED, Case
 from seeded import picture, places, weights
 
-from model import detector, normalization
+from model.network import architecture, normalization
 
 OPENCV_EPSILON = 1e-6  # of batch normalization in OpenCV's importer; Darknet's and ours is 1e-5
 
 
 def filled(case: Case) -> keras.Model:
     """The network of a case with its seeded weights."""
-    model = detector.build(case.config, case.num_classes)
+    model = architecture.build(case.config, case.num_classes)
     given = weights(case.sections, SEED)
     for layer in model.layers:
         for variable in layer.weights:

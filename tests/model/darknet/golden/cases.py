@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import topology
-from model.darknet.plan import Section
+from model.darknet.sections import Section
 
 ANCHORS = {
     "yolov4": ((12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401)),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.darknet.convert import keras_shape
-from model.darknet.plan import Section, Stored
+from model.darknet.sections import Section, Stored
 
 GAIN = 1.5  # keeps the heads of every case within some tens
 RANGES = {  # lowest and highest of what is no kernel

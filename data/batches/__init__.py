@@ -1,0 +1,1 @@
+"""Examples -> batches: what goes where in a training picture, then the pixels."""

@@ -1,0 +1,173 @@
+"""A folder of folders of pictures: one folder a class, named as it; the split is given by folders, or cut by seed.
+
+    ROOT/CLASS/*.jpg                        15 % of each class are held out, by seed
+    ROOT/train/CLASS/*.jpg, ROOT/val/...    the split as given; without val it is cut from train
+
+Hidden files and folders, __MACOSX and whatever is no picture are passed over. A class without pictures, a picture that
+cannot be read and a class that only val has are errors that name the folder or file.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import chance
+from data.chance import Stream
+from data.classification.crops import square_view
+from data.dataset import DatasetError, Example
+from data.pictures import looks, picture_files
+from data.pictures.memory_store import PictureStore
+
+TRAIN_NAMES = ("train", "training")
+VAL_NAMES = ("val", "valid", "validation")
+_CUT_SHARE = 0.15
+_LEAST_VIEW = 0.7  # a training view's side over the picture's shorter one, at least
+_JUNK = "__MACOSX"
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """Picture files by class name, in the classes' order, for training and held out."""
+
+    root: Path
+    class_names: tuple[str, ...]
+    train: Mapping[str, tuple[Path, ...]]
+    val: Mapping[str, tuple[Path, ...]]
+    fingerprint: str  # sha256 over places and bytes of the files
+
+
+class FolderPictures:
+    """The pictures of one split, as a class_mix.Source; kept in memory at a longer side of store_side or less."""
+
+    def __init__(
+        self,
+        files: Mapping[str, Sequence[Path]],
+        class_names: Sequence[str],
+        *,
+        store_side: int,
+        cache_bytes: int = 1 << 30,
+    ) -> None:
+        self.class_names = tuple(class_names)
+        self._files = [(path, self.class_names.index(name)) for name, paths in files.items() for path in paths]
+        self._store = PictureStore(store_side, cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def picture(self, index: int, side: int, rng: np.random.Generator | None) -> tuple[NDArray[np.uint8], int]:
+        """A square of the picture, uint8 [side, side, 3] RGB, and its class; without rng the whole middle."""
+        path, number = self._files[index]
+        image = self._store.get(path).image
+        size = np.array([image.shape[1], image.shape[0]], np.float64)
+        reach = float(size.min()) * (1.0 if rng is None else rng.uniform(_LEAST_VIEW, 1.0))
+        room = (size - reach) / 2
+        centre = size / 2 if rng is None else size / 2 + rng.uniform(-1, 1, 2) * room
+        return square_view(image, centre, reach, side), number
+
+
+def is_class_folders(root: Path) -> bool:
+    """Whether at least two folders right in root, or in its train folder, hold pictures."""
+    if not root.is_dir():
+        return False
+    place = _child(root, TRAIN_NAMES) or root
+    return sum(bool(_pictures(folder)) for folder in _folders(place)) >= 2
+
+
+def read(root: Path, *, split_seed: int = 0) -> ClassFolders:
+    """The classes and their files; DatasetError when there are not two classes, or a folder or file is wrong."""
+    if not root.is_dir():
+        raise DatasetError(f"{root}: expected a folder of folders of pictures, got {_kind(root)}")
+    train_root, val_root = _child(root, TRAIN_NAMES), _child(root, VAL_NAMES)
+    if train_root is None and val_root is not None:
+        raise DatasetError(f"{root}: expected a folder {TRAIN_NAMES[0]} beside {val_root.name}, got none")
+    train = _classes(train_root or root)
+    names = tuple(train)
+    if len(names) < 2:
+        raise DatasetError(
+            f"{train_root or root}: expected a folder of pictures for each of two or more classes, got "
+            f"{', '.join(names) or 'none'}"
+        )
+    if val_root is not None:
+        val = _classes(val_root)
+        for name in val:
+            if name not in train:
+                raise DatasetError(f"{val_root / name}: expected the classes of {train_root}, got another one")
+    else:
+        train, val = _cut(train, split_seed, root)
+    _refuse_broken([path for of_class in (*train.values(), *val.values()) for path in of_class])
+    return ClassFolders(root, names, train, val, _fingerprint(root, train, val))
+
+
+def _kind(path: Path) -> str:
+    return "a file" if path.exists() else "nothing there"
+
+
+def _folders(root: Path) -> list[Path]:
+    found = (path for path in root.iterdir() if path.is_dir())
+    return sorted(path for path in found if not path.name.startswith(".") and path.name != _JUNK)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [path for path in picture_files.pictures_in(folder) if not path.name.startswith(".")]
+
+
+def _child(root: Path, names: Sequence[str]) -> Path | None:
+    """The folder in root that has one of these names, upper case or lower; not one that itself holds pictures."""
+    for folder in _folders(root):
+        if folder.name.lower() in names and not _pictures(folder):
+            return folder
+    return None
+
+
+def _classes(root: Path) -> dict[str, tuple[Path, ...]]:
+    found = {folder.name: tuple(_pictures(folder)) for folder in _folders(root)}
+    for name, files in found.items():
+        if not files:
+            raise DatasetError(f"{root / name}: expected pictures of class '{name}', got a folder without any")
+    return found
+
+
+def _cut(
+    files: Mapping[str, tuple[Path, ...]], seed: int, root: Path
+) -> tuple[dict[str, tuple[Path, ...]], dict[str, tuple[Path, ...]]]:
+    """Hold out a share of every class that has more than one picture."""
+    train, val = {}, {}
+    for place, (name, paths) in enumerate(files.items()):
+        count = max(1, round(len(paths) * _CUT_SHARE)) if len(paths) > 1 else 0
+        order = chance.generator(Stream.SPLIT, seed, place=place).permutation(len(paths)).tolist()
+        val[name] = tuple(paths[index] for index in sorted(order[:count]))
+        train[name] = tuple(paths[index] for index in sorted(order[count:]))
+    if not any(val.values()):
+        raise DatasetError(f"{root}: expected a class with two or more pictures, to hold one out; got one of each")
+    return train, val
+
+
+def _refuse_broken(paths: Sequence[Path]) -> None:
+    broken, readable = [], []
+    for path in paths:
+        try:
+            frame = picture_files.picture_frame(path)
+        except picture_files.PictureError as error:
+            broken.append(str(error))
+        else:
+            readable.append(Example.without_boxes(path, frame.width, frame.height, frame.digest))
+    for example, look in zip(readable, looks.take(readable), strict=True):
+        if look.finding and looks.is_damaged(look):
+            broken.append(f"{example.path}: {look.finding.detail}")
+    if broken:
+        more = f" ({len(broken) - 1} more pictures like it)" if len(broken) > 1 else ""
+        raise DatasetError(broken[0] + more)
+
+
+def _fingerprint(root: Path, *splits: Mapping[str, Sequence[Path]]) -> str:
+    digest = hashlib.sha256()
+    for split in splits:
+        for path in (path for of_class in split.values() for path in of_class):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(b"\0")
+    return digest.hexdigest()

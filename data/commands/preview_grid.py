@@ -1,0 +1,120 @@
+"""A grid of pictures with their boxes and class names, as they are or as training sees them: to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data import chance, letterbox
+from data.batches.pipeline import PADDING, Pipeline
+from data.chance import Stream
+from data.config import AugmentConfig, Fit
+from data.dataset import Example
+from data.pictures.picture_files import read_picture
+
+_MAX_BOXES = 1000
+_GAP = 4  # pixels between the cells
+_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+_GOLDEN = 0.618034  # hues of neighbouring classes lie this share of the circle apart
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A picture with boxes on it. image: uint8 [side, side, 3] RGB. boxes: [n, 4] xyxy in its pixels. classes: [n]."""
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int32]
+
+
+def write_grid(
+    examples: Sequence[Example],
+    class_names: Sequence[str],
+    out: Path,
+    *,
+    augment: AugmentConfig | None = None,
+    seed: int = 0,
+    pictures: int = 12,
+    side: int = 320,
+    columns: int = 4,
+    fit: Fit = "stretch",
+) -> None:
+    """Write a PNG with this many of the pictures, chosen by seed: letterboxed as they are, or after `augment`.
+
+    The same seed chooses the same pictures in both. fit: of the augmented ones, as in training. ValueError when a
+    number makes no grid; OSError when the file cannot be written.
+    """
+    for name, value, least in (("pictures", pictures, 1), ("columns", columns, 1), ("side", side, 32)):
+        if value < least:
+            raise ValueError(f"preview: {name}: expected at least {least}, got {value}")
+    if not examples:
+        raise ValueError("preview: expected at least one picture, got none")
+    pictures = min(pictures, len(examples))
+    if augment is None:
+        chosen = chance.generator(Stream.ORDER, seed).permutation(len(examples))[:pictures]
+        cells = [_as_it_is(examples[index], side) for index in chosen]
+    else:
+        cells = _augmented(examples, augment, seed=seed, pictures=pictures, side=side, fit=fit)
+    grid = _grid([_draw(cell, class_names) for cell in cells], min(columns, pictures))
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(grid, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(encoded.tobytes())
+
+
+def _as_it_is(example: Example, side: int) -> Labelled:
+    image, how = letterbox.fit_picture(read_picture(example.path), side, "letterbox")
+    return Labelled(image, how.to_network(example.boxes), example.classes)
+
+
+def _augmented(
+    examples: Sequence[Example], config: AugmentConfig, *, seed: int, pictures: int, side: int, fit: Fit
+) -> list[Labelled]:
+    """The first training pictures of a run with this seed."""
+    made = Pipeline(examples, store_side=2 * side).batch(
+        seed=seed, step=0, batch=pictures, size=side, augment=config, progress=0.0, max_boxes=_MAX_BOXES, fit=fit
+    )
+    return [
+        Labelled(image, boxes[classes != PADDING], classes[classes != PADDING])
+        for image, boxes, classes in zip(made.images, made.boxes, made.classes, strict=True)
+    ]
+
+
+def _draw(cell: Labelled, class_names: Sequence[str]) -> NDArray[np.uint8]:
+    """The picture with its boxes: each outlines the pixels that belong to it."""
+    image = np.ascontiguousarray(cell.image)
+    for (left, top, right, bottom), label in zip(np.rint(cell.boxes).astype(int).tolist(), cell.classes, strict=True):
+        colour = class_colour(int(label))
+        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, 1)
+        _write(image, class_names[label], left, top, colour)
+    return image
+
+
+def _write(image: NDArray[np.uint8], text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
+    """Dark on the class's colour, above the box where there is room, else inside; what the font lacks becomes '?'."""
+    text = text.encode("ascii", "replace").decode()
+    (width, height), below = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
+    left = max(0, min(left, image.shape[1] - width))
+    bottom = top if top >= height + below else top + height + below
+    cv2.rectangle(image, (left, bottom - height - below), (left + width, bottom), colour, -1)
+    cv2.putText(image, text, (left, bottom - below // 2 - 1), _FONT, _FONT_SCALE, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def class_colour(label: int) -> tuple[int, int, int]:
+    """A bright RGB colour, far from those of the neighbouring classes."""
+    hsv = np.array([[[int(label * _GOLDEN * 256) % 256, 200, 255]]], dtype=np.uint8)
+    red, green, blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)[0, 0].tolist()
+    return red, green, blue
+
+
+def _grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+    """Row by row, white where there is none."""
+    side = cells[0].shape[0]
+    rows = -(-len(cells) // columns)
+    grid = np.full((rows * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP, 3), 255, dtype=np.uint8)
+    for number, cell in enumerate(cells):
+        top, left = (at * (side + _GAP) for at in divmod(number, columns))
+        grid[top : top + side, left : left + side] = cell
+    return grid

@@ -1,0 +1,1 @@
+"""The embedded data set: scenes of handwritten digits on drawn backgrounds."""

@@ -1,0 +1,1 @@
+"""A picture file -> pixels: reading, headers, orientation; decoded pictures on disk and in memory."""

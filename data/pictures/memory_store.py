@@ -1,0 +1,80 @@
+"""Decoded pictures in memory: each file is decoded once, shrunk, and kept while there is room."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.pictures.picture_files import read_picture
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPicture:
+    """image: uint8 [h, w, 3] RGB, at most the store's side; mean: its mean colour; size: of the file, (w, h)."""
+
+    image: NDArray[np.uint8]
+    mean: tuple[float, float, float]
+    size: tuple[int, int]
+
+
+def stored_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height after shrinking the longer side to at most `side`; nothing is enlarged."""
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+class PictureStore:
+    """The least recently used pictures leave when the kept ones pass `capacity_bytes`."""
+
+    def __init__(
+        self, side: int, capacity_bytes: int, read: Callable[[Path, bytes | None], NDArray[np.uint8]] = read_picture
+    ) -> None:
+        self._side = side
+        self._capacity = capacity_bytes
+        self._read = read
+        self._kept: OrderedDict[Path, StoredPicture] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def get(self, path: Path, digest: bytes | None = None) -> StoredPicture:
+        """The picture of this file; PictureError when it is another file than that of this digest."""
+        with self._lock:
+            picture = self._kept.get(path)
+            if picture is not None:
+                self._kept.move_to_end(path)
+                return picture
+        picture = self._load(path, digest)  # outside the lock: two threads may decode at once
+        with self._lock:
+            if path not in self._kept:
+                self._kept[path] = picture
+                self._bytes += picture.image.nbytes
+            while self._bytes > self._capacity:
+                _, leaving = self._kept.popitem(last=False)
+                self._bytes -= leaving.image.nbytes
+        return picture
+
+    def forget(self, path: Path) -> None:
+        """Let go of the picture of this file: it is kept elsewhere."""
+        with self._lock:
+            leaving = self._kept.pop(path, None)
+            if leaving is not None:
+                self._bytes -= leaving.image.nbytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of pixels held at this moment."""
+        return self._bytes
+
+    def _load(self, path: Path, digest: bytes | None) -> StoredPicture:
+        image = self._read(path, digest)
+        height, width = image.shape[:2]
+        size = stored_size(width, height, self._side)
+        if size != (width, height):
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        red, green, blue, _ = cv2.mean(image)
+        return StoredPicture(image, (red, green, blue), (width, height))

@@ -1,0 +1,1 @@
+"""What is checked before time is spent: before a search, before a resume, the disk, the versions."""

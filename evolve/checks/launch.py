@@ -1,0 +1,146 @@
+"""What must be right before a search begins: checked in one place, from the command line and from Python alike.
+
+All of it is known before anything expensive starts, and nothing is written before it is checked: no directory, no
+journal.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from evolve.checks import disk
+from evolve.genetics import recipe as recipes
+from evolve.genetics import seeding
+from evolve.genetics.genome import Genome, Individual
+from evolve.genetics.operators import SpaceExhausted
+from evolve.genetics.recipe import Recipe
+from evolve.process.terminal import command
+from evolve.records.journal import JournalError, holds_search
+from evolve.space_checks import check_fitness, check_genes
+from evolve.task import InputError, Task
+from evolve.trial_config import STEPS
+
+SAMPLE = 200  # random genomes that are tried beside the first generation: children may have any of them
+
+
+def check(
+    task: Task,
+    directory: Path,
+    *,
+    recipe: Recipe,
+    seed: int,
+    workers: int = 1,
+    request: Mapping[str, object] | None = None,
+) -> tuple[str, ...]:
+    """Sentences on a search that can begin, for people; InputError or JournalError on the first thing that is wrong."""
+    check_whole("seed", seed, least=0)
+    check_whole("workers", workers, least=1)
+    check_directory(directory)
+    _check_recipe(recipe)
+    _check_task(task)
+    _check_plain("request", request or {})
+    states = disk.states_at_once(recipe, task.steps, _schedule(task), workers)
+    sentences = disk.check(directory, states, task.state_bytes)  # before a population is made that has no room
+    _check_configurations(task, _first_generation(task, recipe, seed))
+    return sentences
+
+
+def check_whole(name: str, value: object, *, least: int) -> None:
+    """InputError unless it is a whole number of at least that."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def check_directory(directory: Path) -> None:
+    """InputError unless a search can be written there; JournalError if it holds one."""
+    try:
+        if directory.exists() and not directory.is_dir():
+            raise InputError(f"{directory}: expected a directory or nothing there, got a file")
+        nearest = disk.nearest(directory)
+    except OSError as error:
+        raise InputError(f"{directory}: expected a path for a directory, got: {error.strerror}") from error
+    if not nearest.is_dir():
+        raise InputError(f"{directory}: expected a path for a directory, but {nearest} is a file")
+    check_free(directory)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{directory}: expected a directory that can be written, but {nearest} cannot")
+
+
+def check_free(directory: Path) -> None:
+    """JournalError if the directory holds a search."""
+    if holds_search(directory):
+        raise JournalError(
+            f"{directory}: expected no search there, got one; go on with: {command('evolve', 'resume', directory)}"
+        )
+
+
+def _check_recipe(recipe: object) -> None:
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe: expected a Recipe, such as recipe.load('fast'), got {recipe!r}")
+    try:
+        recipes.parse(recipe.to_plain())
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _check_task(task: Task) -> None:
+    """Space, fitness, objective, full budget, and what goes into the journal."""
+    try:
+        check_genes(task.space)
+        task.factory.check()
+        check_fitness(task.space, task.factory.scores())
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    check_whole("steps", task.steps, least=1)
+    if task.steps > _schedule(task):
+        raise InputError(
+            f"steps: expected a full budget of at most {STEPS}, the length of the schedule ({_schedule(task)}), "
+            f"got {task.steps}"
+        )
+    check_whole("threads", task.factory.arguments.get("threads", 1), least=1)
+    _check_plain("description", task.description)
+    _check_plain("objective's arguments", task.factory.arguments)
+
+
+def _schedule(task: Task) -> int:
+    return int(str(task.config_of(task.space.defaults())[STEPS]))
+
+
+def _check_plain(name: str, values: Mapping[str, object]) -> None:
+    """InputError unless JSON, and so the journal, can hold it."""
+    for key, value in values.items():
+        try:
+            json.dumps({key: value}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}: {key!r}: expected plain values that JSON can hold, got: {error}") from error
+
+
+def _first_generation(task: Task, recipe: Recipe, seed: int) -> list[Individual]:
+    """InputError if the space holds no such first generation: no resume of such a search could go on."""
+    try:
+        return seeding.first_generation(task.space, recipe, seed)
+    except SpaceExhausted as error:
+        raise InputError(f"{error}; expected a smaller --population, or --seeding {seeding.RANDOM}") from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _check_configurations(task: Task, first: list[Individual]) -> None:
+    """InputError if a genome that the search may breed is no configuration of a trial."""
+    rng = np.random.default_rng(0)
+    genomes = {individual.uid: individual.genome for individual in first}
+    units = rng.random((SAMPLE, len(task.space.genes)))
+    for number, places in enumerate(units):
+        values = zip(task.space.genes.items(), places, strict=True)
+        genomes[f"sample {number}"] = Genome({gene: domain.from_unit(float(place)) for (gene, domain), place in values})
+    for name, genome in genomes.items():
+        try:
+            task.config_of(genome)
+        except ValueError as error:
+            raise InputError(
+                f"{task.space.name}: expected ranges of genes of which every combination is valid, got one "
+                f"({name}) that is not: {error}"
+            ) from error

@@ -1,0 +1,229 @@
+"""`make dashboard`: MLflow's own UI on 127.0.0.1 over the searches of this checkout, opened at the latest one.
+
+Starts MLflow's server as a process of its own, waits until it answers, prints the link and stays until Ctrl-C.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from evolve.process import signals
+from evolve.process.terminal import complain, say
+from evolve.records.journal import JOURNAL_FILE, JournalError, events
+
+EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
+HOST = "127.0.0.1"
+FIRST_PORT, LAST_PORT = 5000, 5099
+LOG_FILE = "dashboard.log"
+START_SECONDS = 180.0  # a cold disk and two busy cores: seen 20 to 40
+STOP_SECONDS = 3.0  # twice this is less than what evolve/process/signals.py allows for the end
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its job workers are for evaluating language models
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+
+class DashboardError(ValueError):
+    """The dashboard cannot be shown, and why."""
+
+
+def free_port(first: int = FIRST_PORT, last: int = LAST_PORT) -> int:
+    """The first port of the range on which nobody listens."""
+    for port in range(first, last + 1):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise DashboardError(f"dashboard: expected a free port from {first} to {last} on {HOST}, all are taken")
+
+
+def latest_search(runs: Path) -> str:
+    """The id of the search that runs/latest points to; DashboardError when there is none, or nothing to show of it."""
+    journal = runs / "latest" / JOURNAL_FILE
+    try:
+        if not journal.is_file():
+            raise DashboardError(f"{runs}: no search yet; start one with: make evolve")
+        first = events(journal, limit=1)
+    except (JournalError, OSError) as error:
+        raise DashboardError(str(error)) from error
+    if not first:
+        raise DashboardError(f"{runs / 'latest'}: the search was ended before it began; start one with: make evolve")
+    if not (runs / "mlflow.db").is_file():
+        raise DashboardError(
+            f"{runs / 'mlflow.db'}: expected what the searches sent to MLflow, found no such file; a search with "
+            "--tracking-uri is shown by that server, and one just started needs a few seconds"
+        )
+    return str(first[0].payload["search_id"])
+
+
+def command(runs: Path, port: int) -> list[str]:
+    """How MLflow's server is started: one process, on this machine only."""
+    store = f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+    artifacts = (runs / "mlartifacts").resolve().as_uri()
+    places = ["--backend-store-uri", store, "--artifacts-destination", artifacts]
+    return [sys.executable, "-m", "mlflow", "server", *places, "--host", HOST, "--port", str(port), "--workers", "1"]
+
+
+def link(address: str, experiment: str, search_id: str) -> str:
+    """The page that lists the runs of one search as a tree.
+
+    MLflow loads 100 runs at a time: ordered by kind, the generations and the search come before the trials.
+    """
+    query = {
+        "searchFilter": f"tags.`evolve.search` = '{search_id}'",
+        "orderByKey": "tags.`evolve.kind`",
+        "orderByAsc": "true",
+        "workflowType": "machine_learning",  # MLflow's UI opens for language models otherwise
+    }
+    return f"{address}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
+
+
+def curves_link(address: str, experiment: str, search_id: str) -> str | None:
+    """The page with the curves over the generations; None when the search's run is not there yet."""
+    where = f"tags.`evolve.search` = '{search_id}' and tags.`evolve.kind` = 'search'"
+    asked = json.dumps({"experiment_ids": [experiment], "filter": where, "max_results": 1}).encode()
+    request = urllib.request.Request(  # noqa: S310 our own server, http
+        f"{address}/api/2.0/mlflow/runs/search", data=asked, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 likewise
+        found = json.load(answer).get("runs", [])
+    if not found:
+        return None
+    return f"{address}/#/experiments/{experiment}/runs/{found[0]['info']['run_id']}/model-metrics"
+
+
+def wait_for_experiment(
+    address: str, server: subprocess.Popen[bytes], log: str, limit_seconds: float = START_SECONDS
+) -> str:
+    """The experiment's id, as soon as the server answers; DashboardError when it ends or does not answer in time."""
+    deadline = time.monotonic() + limit_seconds
+    query = urllib.parse.urlencode({"experiment_name": EXPERIMENT})
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise _ended(server, log)
+        try:
+            url = f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}"
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 our own server, http
+                return str(json.load(answer)["experiment"]["experiment_id"])
+        except urllib.error.HTTPError as error:
+            raise DashboardError(
+                f"dashboard: MLflow's server at {address} has no experiment {EXPERIMENT!r} yet (HTTP {error.code}); "
+                "a search just started needs a few seconds"
+            ) from error
+        except (OSError, ValueError):
+            time.sleep(0.2)  # not up yet
+    raise DashboardError(f"dashboard: expected MLflow's server to answer within {limit_seconds:g} seconds, it did not")
+
+
+def can_open(environment: Mapping[str, str]) -> bool:
+    """Whether there is a screen to open a browser on."""
+    return sys.platform == "darwin" or bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
+def show(runs: Path, first_port: int = FIRST_PORT) -> None:
+    """Serve until Ctrl-C."""
+    search_id = latest_search(runs)
+    port = free_port(first_port, max(first_port, LAST_PORT))
+    address = f"http://{HOST}:{port}"
+    say(f"Starting MLflow on {address} ...")
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        with signals.held():  # a signal just after the start must find a server to end
+            server, log = start(runs, port)
+        experiment = wait_for_experiment(address, server, log)
+        page = link(address, experiment, search_id)
+        curves = curves_link(address, experiment, search_id)
+        say(f"\nSearch {search_id}, its generations and trials:\n  {page}")
+        if curves:
+            say(f"Fitness over the generations, and the verdict:\n  {curves}")
+        say("\nCtrl-C ends the dashboard.")
+        if can_open(os.environ):
+            webbrowser.open(page)
+        if server.wait() != 0:
+            raise _ended(server, log)
+    finally:
+        if server is not None:
+            stop(server)
+
+
+def start(runs: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """MLflow's server, in a process group of its own: Ctrl-C reaches us alone, and we end all of it; and its log."""
+    with _open_log(runs) as log:
+        server = subprocess.Popen(  # noqa: S603 our own interpreter
+            command(runs, port),
+            env={**SETTINGS, **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return server, log.name
+
+
+def _open_log(runs: Path) -> IO[bytes]:
+    """Where the server's words go: beside the searches, in the temporary folder, or nowhere."""
+    try:
+        return (runs / LOG_FILE).open("wb")
+    except OSError:
+        pass  # a folder that cannot be written, or a full disk: the server may run all the same
+    try:
+        return tempfile.NamedTemporaryFile("wb", prefix="evolve-dashboard-", suffix=".log", delete=False)
+    except OSError:
+        return Path(os.devnull).open("wb")
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and everything it started."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, sign)
+        except ProcessLookupError:
+            return
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m evolve.commands.dashboard", description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the searches (default: runs)")
+    parser.add_argument("--port", type=int, default=FIRST_PORT, help="first port to try (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    with signals.caught():
+        try:
+            show(options.runs, options.port)
+        except DashboardError as error:
+            complain(str(error))
+            return 2
+        except KeyboardInterrupt:
+            say("\nDashboard ended.")
+    return 0
+
+
+def _ended(server: subprocess.Popen[bytes], log: str) -> DashboardError:
+    return DashboardError(f"dashboard: MLflow's server ended with exit code {server.returncode}; why is in {log}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""lineage: who came from whom, read without a lock."""
+
+import json
+from argparse import Namespace
+
+from evolve.commands.search_folders import read_state
+from evolve.process.terminal import say, short, table
+from evolve.records import lineage
+from evolve.records.state import IndividualRecord, SearchState
+
+
+def family(arguments: Namespace) -> int:
+    """Print who came from whom."""
+    state = read_state(arguments.directory)
+    if arguments.json:
+        say(json.dumps(lineage.family(state, arguments.trial)))
+        return 0
+    if arguments.trial is not None:
+        say(table([ANCESTRY, *_changes(state, arguments.trial)]))
+        return 0
+    for generation in range(state.generation + 1):
+        elites = state.closed.get(generation, ())
+        rows: list[list[object]] = [["uid", "parents", "operator", "status", "fitness", "reached", "elite", "reason"]]
+        records = [record for record in state.individuals.values() if record.generation == generation]
+        rows += [_row(record, elites) for record in records]
+        say(f"generation {generation}: {len(records)} individuals, elites: {' '.join(elites) or 'none yet'}")
+        say(f"{table(rows)}\n")
+    chosen = state.outcome.uid if state.outcome else (state.best.uid if state.best else None)
+    if chosen is not None:
+        say(f"{'the winner' if state.outcome else 'the best so far'} and its ancestors")
+        say(table([ANCESTRY, *_changes(state, chosen)]))
+    return 0
+
+
+ANCESTRY: list[object] = ["uid", "fitness", "gain", "changed genes"]
+
+
+def _row(record: IndividualRecord, elites: tuple[str, ...]) -> list[object]:
+    reached = "-" if not record.rungs else f"{max(record.rungs)} ({record.rungs[max(record.rungs)]:.4f})"
+    mark = "yes" if record.uid in elites else ""
+    parents = " ".join(record.parents) or None
+    return [
+        record.uid,
+        parents,
+        record.operator,
+        str(record.status).replace("_", " "),
+        record.fitness,
+        reached,
+        mark,
+        record.reason or "",
+    ]
+
+
+def _changes(state: SearchState, uid: str) -> list[list[object]]:
+    """A line for each of the individual and its ancestors: what it has otherwise than its first parent."""
+    lines: list[list[object]] = []
+    for record in lineage.ancestors(state, uid):
+        parent = state.individuals[record.parents[0]].genome if record.parents else None
+        changed = (
+            record.operator
+            if parent is None
+            else ", ".join(
+                f"{gene} {short(parent[gene])} -> {short(value)}"
+                for gene, value in record.genome.items()
+                if parent[gene] != value
+            )
+        )
+        before = state.individuals[record.parents[0]].fitness if record.parents else None
+        gain = None if record.fitness is None or before is None else f"{record.fitness - before:+.4f}"
+        lines.append([record.uid, record.fitness, gain, changed])
+    return lines

@@ -1,0 +1,37 @@
+"""replay: one individual is trained again, and its score compared."""
+
+import json
+from argparse import Namespace
+
+from evolve import replay as replays
+from evolve.commands import search_folders, task_request
+from evolve.process.terminal import complain, say, working
+from evolve.replay import last_step
+from evolve.trial import Failure, GpuNotUsable
+
+
+def replay(arguments: Namespace) -> int:
+    """Train one individual again and say whether the same number comes out."""
+    state = search_folders.read_state(arguments.directory)
+    step = last_step(state, arguments.uid)
+    machine = task_request.machine_as_before(state, workers=1)
+    prepared = task_request.task_as_before(state, arguments.directory, arguments)
+    if not arguments.json:
+        say(f"replaying {arguments.uid} from step 0 to {step}")
+    with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
+        found = replays.replay(prepared, state, arguments.uid, executor)
+    then, now = _result(found.journalled, found.failure_then), _result(found.repeated, found.failure)
+    sentence = f"journalled: {then}; repeated: {now}; equal: {found.equal}"
+    if arguments.json:
+        say(json.dumps(found.to_plain()))
+        if found.failure_then is not None or found.failure is not None:
+            complain(sentence)
+    else:
+        say(sentence)
+    return 0 if found.equal else 1
+
+
+def _result(score: float | None, failure: Failure | None) -> str:
+    if failure is None:
+        return repr(score)
+    return f"failed ({f'{failure.kind}: ' if failure.kind else ''}{failure.reason})"

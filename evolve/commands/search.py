@@ -1,0 +1,147 @@
+"""search and resume: prepare the task, wire executor, tracker and display to the loop."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from evolve import search, task
+from evolve.checks import launch
+from evolve.commands import outcome, search_folders, task_request
+from evolve.commands.machine import Machine, machine_for
+from evolve.commands.tracking import Tracked, tracked_as_before, tracking_store, untracked
+from evolve.execution.executor import Executor
+from evolve.genetics import recipe as recipes
+from evolve.genetics import seeding
+from evolve.genetics.recipe import Recipe
+from evolve.process.terminal import WorkFailed, command, say, working
+from evolve.records import forecast, progress
+from evolve.records.journal import JournalError, holds_search
+from evolve.task import InputError, Task, TaskRequest
+from evolve.trial import GpuNotUsable
+
+RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
+
+
+def new(arguments: Namespace) -> int:
+    """Run a new search."""
+    directory = search_folders.new_directory(arguments.out, arguments.seed)
+    machine = machine_for(arguments)
+    tracking = tracking_store(arguments.tracking_uri)
+    request = TaskRequest(
+        data=arguments.data,
+        format=arguments.format,
+        space=arguments.space,
+        variant=arguments.variant,
+        preset=arguments.preset,
+        weights=arguments.weights,
+        cfg=arguments.cfg,
+        size=arguments.size,
+        batch=arguments.batch,
+        steps=arguments.steps,
+        share=arguments.share,
+        settings=task_request.settings_of(arguments.set),
+        gpu=machine.gpu,
+    )
+    prepared = task.prepare(request, threads=machine.threads)
+    recipe = _recipe(arguments, prepared)
+    plain = task_request.plain_request(request, machine, arguments.tracking_uri)
+    checked = launch.check(
+        prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
+    )
+    notes = (search_folders.note_on_latest(), None if tracking is None else untracked(tracking))
+    for sentence in (*(f"note: {note}" for note in notes if note is not None), *prepared.notes):
+        say(sentence)
+    for sentence in (*_plan(recipe, prepared, machine), *checked):
+        say(sentence)
+    if arguments.dry_run:
+        machine.reach()
+        say(f"dry run: nothing was started; it would go to {directory}")
+        return 0
+    tracked = Tracked(tracking)
+    means = _means(prepared, machine, tracked)
+    with search_folders.made_directory(arguments.out, arguments.seed) as directory, _searching(directory):
+        say(f"search directory: {directory}")
+        means = replace(means, begun=lambda: _point_latest(directory, means.display))
+        state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
+    return outcome.say_outcome(state, directory, tracked)
+
+
+def resume(arguments: Namespace) -> int:
+    """Go on with a search where it stopped."""
+    directory: Path = arguments.directory
+    state = search_folders.read_state(directory)
+    machine = task_request.machine_as_before(state, arguments.workers, arguments.address)
+    if not (directory / search.SPACE_FILE).is_file():
+        search.write_space(directory, state)
+    prepared = task_request.task_as_before(state, directory, arguments)
+    tracked = tracked_as_before(state, arguments.tracking_uri)
+    with _searching(directory):
+        means = _means(prepared, machine, tracked)
+        state = search.resume(prepared, directory, generations=arguments.generations, means=means)
+    return outcome.say_outcome(state, directory, tracked)
+
+
+def _point_latest(directory: Path, display: progress.Display) -> None:
+    note = search_folders.point_latest(directory)
+    if note is not None:
+        display.note(f"note: {note}")
+
+
+@contextmanager
+def _searching(directory: Path) -> Iterator[None]:
+    """An error in here leaves a search that can go on, if it had begun; what is wrong with its means says so itself."""
+    try:
+        with working(JournalError, GpuNotUsable, InputError):
+            yield
+    except WorkFailed as failed:
+        go_on = f"; go on with: {command('evolve', 'resume', directory)}" if holds_search(directory) else ""
+        raise WorkFailed(f"{failed}{go_on}") from failed.__cause__
+
+
+def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
+    overrides = {name: getattr(arguments, name) for name in RECIPE_FLAGS}
+    return recipes.load(arguments.recipe or prepared.space.recipe, overrides)
+
+
+def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
+    """What is going to run."""
+    children = recipe.elites * recipe.children
+    rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
+    total = forecast.planned_steps(recipe, prepared.steps)
+    where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
+    first = "the defaults and mutants of them" if recipe.seeding == seeding.MUTANTS else "the defaults and random ones"
+    return [
+        f"recipe: {recipe.name}: {recipe.population} individuals ({first}), the best {recipe.elites} kept, "
+        f"{recipe.children} mutants of each, {recipe.generations} child generations: "
+        f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
+        f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
+        _confirming(recipe, prepared.steps),
+        f"workers: {machine.workers} ({where})",
+    ]
+
+
+def _confirming(recipe: Recipe, steps: int) -> str:
+    """What is trained again at the end, and what it costs."""
+    count, seeds = forecast.trainings(recipe), recipe.confirm_seeds
+    who = f"winner and defaults with {seeds} fresh seeds for the verdict"
+    if recipe.candidates > 1:
+        choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"
+        who = f"{choice}, then winner and defaults with {seeds} others for the verdict"
+    return f"confirmed at the end, by {count} full trainings ({count * steps} of the steps): {who}"
+
+
+def _means(prepared: Task, machine: Machine, tracked: "Tracked") -> search.Means:
+    display = progress.for_terminal()
+
+    def make_executor(search_id: str) -> Executor:
+        display.note(f"starting {machine.workers} workers")
+        return machine.executor(prepared.factory, search_id, display.note)
+
+    return search.Means(
+        make_executor=make_executor,
+        make_tracker=tracked.make,
+        display=display,
+        workers=machine.workers,
+    )

@@ -1,0 +1,134 @@
+"""train: a final training through the same executor and objective as in a search."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from evolve import final_training, task
+from evolve.checks import disk, resumable, versions
+from evolve.commands import task_request
+from evolve.commands.machine import Machine
+from evolve.execution import resources, single_trial
+from evolve.execution.attempt import measurement_to_plain
+from evolve.process.durable_file import write_durably
+from evolve.process.terminal import command, complain, say, working
+from evolve.task import InputError, Task, TaskRequest
+from evolve.trial import GpuNotUsable, Measurement, TrialSpec
+from evolve.trial_config import STEPS
+from evolve.verdict import winner as winners
+from evolve.verdict.winner import Winner
+
+TRAINING_FILE = "training.json"
+
+
+def train(arguments: Namespace) -> int:
+    """Train a winner at full length and keep the detector."""
+    winner = winners.read(arguments.winner)
+    out: Path = arguments.out
+    if (out / TRAINING_FILE).is_file():
+        raise InputError(f"--out {out}: holds a finished training already ({TRAINING_FILE}); expected another folder")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
+    machine = _machine(arguments.cpu)
+    prepared = final_training.with_winners_data(_task(winner, arguments, machine), winner)
+    disk.check_file(out, prepared.state_bytes)  # the detector is less: weights alone
+    spec = final_training.final_spec(winner, prepared, out, arguments.steps)
+    say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
+    if winner.post:
+        used = ", ".join(f"{name} {value}" for name, value in winner.post.items())
+        say(f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search")
+    for sentence in _differences(winner, prepared):
+        say(f"note: {sentence}")
+    out.mkdir(parents=True, exist_ok=True)
+    with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
+        measured, failure = single_trial.run_one(executor, spec, _say_measurement(spec))
+    if failure is not None:
+        complain(f"evolve: training failed: {failure.reason}")
+        return 1
+    write_durably(out / TRAINING_FILE, json.dumps(_record(winner, prepared, spec, measured), indent=1))
+    say(f"detector: {spec.checkpoint}")
+    _say_next(prepared, spec)
+    return 0
+
+
+def _machine(cpu: bool) -> Machine:
+    """One worker with all cores, and a GPU where there is one."""
+    gpus = 0.0 if cpu or not resources.gpus_in_sight() else 1.0
+    return Machine(workers=1, threads=resources.cpu_count(), gpus_per_trial=gpus, address=None)
+
+
+def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
+    """The objective on the data set and from the weights given, else on those the winner was found on."""
+    data: Path | None = arguments.data
+    kind: str | None = arguments.format
+    if not winner.data.get("embedded"):
+        if data is None and winner.data.get("path") is None:
+            raise winners.WinnerError(
+                "data: expected a line for path, got none; --data DIR says where the data set lies"
+            )
+        path, found = Path(str(winner.data.get("path"))), winner.data.get("format")
+        data = data or path
+        if kind is None and found is not None and data.resolve() == path.resolve():
+            kind = str(found)
+    request = TaskRequest(
+        data=data,
+        format=kind,
+        weights=task_request.weights_as_before(winner.data, arguments.weights),
+        cfg=task_request.cfg_as_before(winner.data, arguments.weights, arguments.cfg),
+        size=int(str(winner.config["train.size"])),
+        settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
+        steps=int(str(winner.config[STEPS])),
+        gpu=machine.gpu,
+    )
+    return task.prepare(request, threads=machine.threads)
+
+
+def _differences(winner: Winner, prepared: Task) -> list[str]:
+    """What is otherwise than in the search, and what follows from that."""
+    found = []
+    if winner.data.get("fingerprint") != prepared.description.get("fingerprint"):
+        found.append("this is not the data set of the search; its scores cannot be compared with the search's")
+    if winner.data.get("class_names") != prepared.description.get("class_names"):
+        found.append("its classes are others than in the search; the detector learns those of this data set")
+    if winner.data.get(resumable.WEIGHTS) != prepared.description.get(resumable.WEIGHTS):
+        found.append("it starts from other weights than in the search")
+    if winner.defaulted:
+        lines = ", ".join(winner.defaulted)
+        found.append(f"the file is of an earlier version: these have no line in it and take their defaults: {lines}")
+    return found
+
+
+def _say_measurement(spec: TrialSpec) -> Callable[[Measurement], None]:
+    def show(measurement: Measurement) -> None:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in measurement.losses.items())
+        say(f"step {measurement.step} of {spec.stop_step}: {losses}")
+        if measurement.scores:
+            say("scores: " + ", ".join(f"{name} {value:.4f}" for name, value in measurement.scores.items()))
+
+    return show
+
+
+def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Measurement]) -> dict[str, object]:
+    config = {name: list(value) if isinstance(value, tuple) else value for name, value in spec.config.items()}
+    return {
+        "winner": {"uid": winner.uid, "search_id": winner.search_id},
+        "data": prepared.description,
+        "config": config,
+        "seed": spec.seed,
+        "steps": spec.stop_step,
+        "post": dict(spec.post) or None,
+        "scores": dict(measured[-1].scores),
+        "checkpoint": str(spec.checkpoint),
+        "measurements": [measurement_to_plain(one) for one in measured],
+        "versions": versions.installed(),
+    }
+
+
+def _say_next(prepared: Task, spec: TrialSpec) -> None:
+    split = spec.evaluate_splits[-1]
+    data: list[object] = ["--data", prepared.description["path"]]
+    if not prepared.description["embedded"]:
+        data += ["--format", prepared.description["format"]]  # there may be labels of others beside it
+    say("evaluate: " + command("model", "evaluate", "--weights", spec.checkpoint, *data, "--split", split))
+    say("predict: " + command("model", "predict", "IMAGE", "--weights", spec.checkpoint))

@@ -1,0 +1,55 @@
+"""The final training of a winner: its whole schedule, through a search's executor and objective."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from evolve.task import Task
+from evolve.trial import TrialSpec
+from evolve.trial_config import STEPS
+from evolve.verdict import confirm
+from evolve.verdict.winner import Winner, WinnerError
+
+WINNERS_DATA = ("fingerprint", "class_names", "anchors", "weights")  # every version has written them
+
+
+def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) -> TrialSpec:
+    """The winner's whole schedule (or one of another length), scored on val and, where there is one, test."""
+    config = dict(winner.config)
+    if steps is not None:
+        config[STEPS] = steps
+    split = confirm.split_of(task.description)
+    return TrialSpec(
+        uid=f"{winner.uid}/final",
+        config=config,
+        seed=winner.seed,
+        stop_step=int(str(config[STEPS])),
+        evaluate_splits=("val",) if split == "val" else ("val", split),
+        checkpoint=out.resolve() / "detector.keras",
+        post=winner.post,
+    )
+
+
+def with_winners_data(task: Task, winner: Winner) -> Task:
+    """The task with the anchors that the winner was found with: they are part of what won.
+
+    WinnerError if the file lacks a line on its data, or has anchors that the network cannot have.
+    """
+    if "anchors" not in task.factory.arguments:
+        return task
+    for name in WINNERS_DATA:
+        if name not in winner.data:
+            raise WinnerError(f"data: expected a line for {name}, as the file was written with, got none")
+    anchors, count = winner.data["anchors"], len(cast(Sequence[object], task.factory.arguments["anchors"]))
+    if not _are_anchors(anchors, count):
+        raise WinnerError(f"data: anchors: expected {count} pairs of numbers above 0, got {str(anchors)[:80]}")
+    return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
+
+
+def _are_anchors(value: object, count: int) -> bool:
+    """Whether it is a list of so many widths and heights."""
+    pairs = value if isinstance(value, list) and len(value) == count else [None]
+    sizes = [size for pair in pairs for size in (pair if isinstance(pair, list) and len(pair) == 2 else [None])]
+    return all(isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < math.inf for size in sizes)

@@ -1,0 +1,208 @@
+"""The trials of a search: what is decided, what runs, what comes out; each journalled before it has an effect."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from evolve import fitness
+from evolve.checks import resumable
+from evolve.execution import storage
+from evolve.execution.attempt import measurement_to_plain
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry
+from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
+from evolve.genetics.genome import Individual
+from evolve.genetics.recipe import Recipe
+from evolve.genetics.strategy import (
+    Assigned,
+    Decision,
+    GenerationClosed,
+    GenerationOpened,
+    SearchEnded,
+    Stopped,
+    Strategy,
+)
+from evolve.records.journal import Entry
+from evolve.records.recorder import Recorder
+from evolve.task import Task
+from evolve.trial import TrialSpec
+
+
+class Trials:
+    """The strategy, and the trials it waits for."""
+
+    def __init__(self, task: Task, directory: Path, recorder: Recorder, recipe: Recipe) -> None:
+        state = recorder.state
+        self.best: str | None = None  # by fitness, once the search has ended; the confirm stage chooses the winner
+        self.reason = ""  # why the search ended
+        self._task, self._directory, self._recorder = task, directory, recorder
+        self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
+        self._assigned: dict[str, Assigned] = {}  # what the strategy waits for
+        self._waiting: deque[Lease] = deque()
+        self._basis = resumable.basis(task)
+        self._started: dict[str, float] = {}  # when the present attempt began
+
+    def replay(self) -> None:
+        """Decide everything again from the journalled results; then only what is still to be trained waits."""
+        results = self._recorder.events()
+        self._decide()
+        for event in results:
+            uid = str(event.uid)
+            if event.kind == "measured" and event.payload["scores"]:
+                self._reached(uid, event.payload["step"], event.payload["scores"])
+            elif event.kind == "trial_failed" and uid in self._assigned:
+                self._failed(uid, dict(event.payload))
+        self._waiting = deque(self._lease(assigned) for assigned in self._assigned.values())
+        storage.keep_only(self._directory, self._assigned, self._recorder.state.confirmations)
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is still to be trained."""
+        return bool(self._waiting)
+
+    def train(self, executor: Executor, clock: Callable[[], float], tick: Callable[[], None]) -> None:
+        """Run what waits until the strategy has ended; `tick` is called after each event and while there is none."""
+        for event in dispatch(executor, self._waiting):
+            if event is not None:
+                self._handle(event, clock())
+            tick()
+
+    def _handle(self, event: Event, now: float) -> None:
+        lease = event.lease
+        spec = lease.spec
+        if isinstance(event, Started):
+            self._started[spec.uid] = now
+            self._recorder.append(
+                "attempt_started",
+                spec.uid,
+                attempt=lease.attempt,
+                start_step=spec.start_step,
+                stop_step=spec.stop_step,
+                worker=event.worker,
+                node=event.node,
+            )
+        elif isinstance(event, Measured):
+            if is_result(event):
+                self._check_reported(event.measurement.scores)
+            plain = measurement_to_plain(event.measurement)
+            self._recorder.append("measured", spec.uid, attempt=lease.attempt, **plain)
+            if is_result(event):
+                self._reached(spec.uid, spec.stop_step, plain["scores"])
+        elif isinstance(event, Ended) and self._waits_for(spec.uid, spec.stop_step):
+            self._ended_early(event, now)
+
+    def _ended_early(self, event: Ended, now: float) -> None:
+        """The piece is over without its result: try again, or the trial has failed."""
+        uid = event.lease.spec.uid
+        if event.failure is None:
+            self._failed(uid, _failure("crashed", f"ended without a measurement at step {event.lease.spec.stop_step}"))
+            return
+        state = self._recorder.state
+        if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step, event.failure.kind), 0)):
+            self._recorder.append("attempt_lost", uid, **lost_attempt(event.lease, event.failure))
+            self._waiting.appendleft(self._lease(self._assigned[uid]))
+            return
+        seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)
+        self._failed(uid, _failure(event.failure.kind, event.failure.reason, event.failure.traceback, seconds))
+
+    def _check_reported(self, scores: Mapping[str, float]) -> None:
+        """ValueError if the first result of a search shows that the objective does not report what fitness is made of.
+
+        Else a whole generation would be trained, and all of it fail. Once a trial has had its scores, one without them
+        is a trial that failed.
+        """
+        missing = sorted(self._task.space.fitness.keys() - scores.keys())
+        if missing and not any(record.rungs for record in self._recorder.state.individuals.values()):
+            reported = ", ".join(sorted(scores)) or "none"
+            raise ValueError(
+                f"fitness: expected scores that the objective reports ({reported}), got {missing[0]!r}; "
+                "begin a new search with another fitness"
+            )
+
+    def _waits_for(self, uid: str, step: object) -> bool:
+        return uid in self._assigned and self._assigned[uid].stop_step == step
+
+    def _reached(self, uid: str, step: object, scores: object) -> None:
+        """The individual has its scores at the step it was assigned to reach."""
+        if not self._waits_for(uid, step) or not isinstance(scores, Mapping):
+            return  # measured twice: the first one counted
+        assigned = self._assigned[uid]
+        try:
+            score = fitness.score(scores, self._task.space.fitness)
+        except ValueError as error:
+            self._failed(uid, _failure("crashed", str(error)))
+            return
+        share = assigned.stop_step / self._recorder.state.steps
+        entries = [Entry("rung_reached", uid, {"step": assigned.stop_step, "score": score, "share": share})]
+        if assigned.last:
+            seconds = self._recorder.state.individuals[uid].seconds
+            entries.append(Entry("trial_finished", uid, {"fitness": score, "seconds": seconds}))
+        self._recorder.ensure(*entries)
+        self._tell(uid, score)
+        if assigned.last:
+            storage.drop(self._directory, uid)
+
+    def _failed(self, uid: str, payload: Mapping[str, object]) -> None:
+        self._recorder.ensure(Entry("trial_failed", uid, payload))
+        self._tell(uid, None)
+        storage.drop(self._directory, uid)
+
+    def _tell(self, uid: str, score: float | None) -> None:
+        assigned = self._assigned.pop(uid)
+        self._strategy.tell(uid, assigned.stop_step, score)
+        self._decide()
+
+    def _decide(self) -> None:
+        """Journal all that the strategy has decided, then act on it."""
+        decisions = self._strategy.ask()
+        self._recorder.ensure(*[entry for decision in decisions for entry in entries_of(decision)])
+        for decision in decisions:
+            if isinstance(decision, Assigned):
+                self._assigned[decision.uid] = decision
+                self._waiting.append(self._lease(decision))
+            elif isinstance(decision, Stopped):
+                storage.drop(self._directory, decision.uid)
+            elif isinstance(decision, SearchEnded):
+                self.best, self.reason = decision.winner, decision.reason
+
+    def _lease(self, assigned: Assigned) -> Lease:
+        individual = self._strategy.individuals[assigned.uid]
+        spec = TrialSpec(
+            uid=assigned.uid,
+            config=self._task.config_of(individual.genome),
+            seed=individual.seed,
+            stop_step=assigned.stop_step,
+            start_step=assigned.start_step,
+            state_dir=storage.state_dir(self._directory, assigned.uid),
+            basis=self._basis,
+        )
+        return Lease(spec, self._recorder.state.individuals[assigned.uid].attempts + 1)
+
+
+def entries_of(decision: Decision) -> list[Entry]:
+    """The journal's words for a decision; assignments follow from the others and need none."""
+    if isinstance(decision, GenerationOpened):
+        count = len(decision.individuals)
+        opened = Entry("generation_opened", None, {"generation": decision.generation, "population": count})
+        return [opened, *[_proposed(individual) for individual in decision.individuals]]
+    if isinstance(decision, Stopped):
+        return [Entry("trial_stopped", decision.uid, {"step": decision.step})]
+    if isinstance(decision, GenerationClosed):
+        payload = {"generation": decision.generation, "elites": list(decision.elites)}
+        return [Entry("generation_closed", None, payload)]
+    return []
+
+
+def _proposed(individual: Individual) -> Entry:
+    payload = {
+        "generation": individual.generation,
+        "slot": individual.slot,
+        "parents": list(individual.parents),
+        "operator": individual.operator,
+        "genome": dict(individual.genome),
+        "seed": individual.seed,
+    }
+    return Entry("trial_proposed", individual.uid, payload)
+
+
+def _failure(kind: str, reason: str, traceback: str = "", seconds: float = 0.0) -> dict[str, object]:
+    return {"kind": kind, "reason": reason, "traceback": traceback, "seconds": seconds}

@@ -1,0 +1,1 @@
+"""A detector in use: decoded maps -> detections, NMS, evaluation, drawings."""

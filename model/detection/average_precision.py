@@ -1,0 +1,136 @@
+"""COCO's average precision, by faster-coco-eval (the numbers of pycocotools at a sixth of its time).
+
+AP: mean over IoU .50:.05:.95 of 101-point interpolated precision, then over classes; at most 100 detections a
+picture; detections matched greedily from the best score down, each truth once. Darknet's own protocol:
+model/detection/darknet_precision.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_DETECTIONS = 100
+
+Truth = tuple[NDArray[np.float32], NDArray[np.int32]]  # boxes [n, 4] xyxy, classes [n]
+Detection = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]  # the same, and scores [n]
+
+
+@dataclass(frozen=True)
+class ClassPrecision:
+    """One class: AP in 0..1, how many truths it has and how many detections were given of it."""
+
+    name: str
+    ap50_95: float
+    ap50: float
+    ap75: float
+    truths: int
+    detections: int
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """In 0..1; means over the classes that have a truth. per_class holds AP50:95 of those classes."""
+
+    map50_95: float
+    map50: float
+    map75: float
+    per_class: Mapping[str, float]
+    images: int
+    rows: tuple[ClassPrecision, ...] = ()  # the same classes in order, each with its counts
+
+
+def average_precision(
+    truths: Sequence[Truth], detections: Sequence[Detection], class_names: Sequence[str]
+) -> AveragePrecision:
+    """AP of detections against truths, one entry a picture, in pixels of the original pictures."""
+    if len(truths) != len(detections):
+        raise ValueError(
+            f"average precision: expected detections for each of {len(truths)} pictures, got {len(detections)}"
+        )
+    present = sorted({int(c) for _, classes in truths for c in classes})
+    if not present:
+        raise ValueError(f"average precision: expected at least one truth, got none in {len(truths)} pictures")
+    if present[0] < 0 or present[-1] >= len(class_names):
+        raise ValueError(
+            f"average precision: expected truths of classes 0 to {len(class_names) - 1}, "
+            f"got {present[0]} to {present[-1]}"
+        )
+    precision = _precision(truths, detections, class_names, present)
+    by_class = precision.mean(axis=1)  # [iou thresholds, classes]
+    rows = tuple(
+        ClassPrecision(
+            class_names[number],
+            ap50_95=float(by_class[:, place].mean()),
+            ap50=float(by_class[0, place]),
+            ap75=float(by_class[5, place]),
+            truths=sum(int((classes == number).sum()) for _, classes in truths),
+            detections=sum(int((classes == number).sum()) for _, classes, _ in detections),
+        )
+        for place, number in enumerate(present)
+    )
+    return AveragePrecision(
+        map50_95=float(by_class.mean()),
+        map50=float(by_class[0].mean()),
+        map75=float(by_class[5].mean()),
+        per_class={row.name: row.ap50_95 for row in rows},
+        images=len(truths),
+        rows=rows,
+    )
+
+
+def _precision(
+    truths: Sequence[Truth], detections: Sequence[Detection], class_names: Sequence[str], present: list[int]
+) -> NDArray[np.float64]:
+    """Interpolated precision [10 IoU thresholds, 101 recalls, classes present]."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    dataset = {
+        "info": {},
+        "images": [{"id": k + 1} for k in range(len(truths))],
+        "categories": [{"id": c + 1, "name": class_names[c]} for c in present],
+        "annotations": _truth_rows(truths),
+    }
+    truth_index = COCO(dataset)
+    evaluation = COCOeval_faster(truth_index, truth_index.loadRes(_detection_rows(detections)), "bbox")
+    evaluation.params.maxDets = [MAX_DETECTIONS]
+    evaluation.params.areaRng = [[0, 1e10]]
+    evaluation.params.areaRngLbl = ["all"]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    # [thresholds, recalls, classes, areas, max detections]; -1 would mean a class without truths
+    found: NDArray[np.float64] = np.asarray(evaluation.eval["precision"], np.float64)[:, :, :, 0, 0]
+    return found
+
+
+def _corner_and_size(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    wide = boxes.astype(np.float64)
+    return np.concatenate([wide[:, :2], wide[:, 2:] - wide[:, :2]], axis=1)
+
+
+def _truth_rows(truths: Sequence[Truth]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for image, (boxes, classes) in enumerate(truths, start=1):
+        for box, number in zip(_corner_and_size(boxes).tolist(), classes.tolist(), strict=True):
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": image,
+                    "category_id": number + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                }
+            )
+    return rows
+
+
+def _detection_rows(detections: Sequence[Detection]) -> list[dict[str, Any]]:
+    """Rows for loadRes. What shows a class that has no truth is ignored there, as that class is."""
+    return [
+        {"image_id": image, "category_id": number + 1, "bbox": box, "score": score, "segmentation": []}
+        for image, (boxes, classes, scores) in enumerate(detections, start=1)
+        for box, number, score in zip(_corner_and_size(boxes).tolist(), classes.tolist(), scores.tolist(), strict=True)
+    ]

@@ -1,0 +1,145 @@
+"""Average precision as Darknet's `detector map` counts it (github.com/AlexeyAB/darknet, detector.c), at IoU .5.
+
+Where it differs from COCO's: every detection counts, not a picture's best hundred; a detection belongs to the truth of
+its class that it overlaps most, even when that one is taken (Pascal VOC's way), and the overlap must be more than the
+threshold; a class without truths counts as 0; the area lies under the monotone envelope of precision over recall
+(VOC 2010), or is the mean of its heights at 11 (VOC 2007) or 101 recalls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.detection.average_precision import Detection, Truth
+
+IOU_THRESHOLD = 0.5
+POINTS = (0, 11, 101)  # 0: area under the envelope
+SHOWN_SCORE = 0.25  # at which precision, recall and F1 are counted
+NO_TRUTH = -1
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DarknetClass:
+    """One class: AP50 in 0..1, truths, detections, and those above SHOWN_SCORE that are right and wrong."""
+
+    name: str
+    ap50: float
+    truths: int
+    detections: int
+    right: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class DarknetPrecision:
+    """map50: mean over all classes, with truths or without. The other three: at SHOWN_SCORE, all classes together."""
+
+    map50: float
+    precision: float
+    recall: float
+    f1: float
+    rows: tuple[DarknetClass, ...]
+    images: int
+
+
+def darknet_precision(
+    truths: Sequence[Truth],
+    detections: Sequence[Detection],
+    class_names: Sequence[str],
+    *,
+    points: int = 0,
+    iou_threshold: float = IOU_THRESHOLD,
+) -> DarknetPrecision:
+    """AP50 of detections against truths, one entry a picture, in pixels of the original pictures."""
+    if points not in POINTS:
+        raise ValueError(f"points: expected {', '.join(map(str, POINTS))}, got {points!r}")
+    if len(truths) != len(detections):
+        raise ValueError(
+            f"average precision: expected detections for each of {len(truths)} pictures, got {len(detections)}"
+        )
+    if not sum(len(classes) for _, classes in truths):
+        raise ValueError(f"average precision: expected at least one truth, got none in {len(truths)} pictures")
+    rows = tuple(
+        _of_class(truths, detections, number, name, points, iou_threshold) for number, name in enumerate(class_names)
+    )
+    right, wrong, present = (sum(getattr(row, name) for row in rows) for name in ("right", "wrong", "truths"))
+    precision, recall = _share(right, right + wrong), _share(right, present)
+    return DarknetPrecision(
+        map50=float(np.mean([row.ap50 for row in rows])),
+        precision=precision,
+        recall=recall,
+        f1=_share(2 * precision * recall, precision + recall),
+        rows=rows,
+        images=len(truths),
+    )
+
+
+def area(recall: Floats, precision: Floats, points: int) -> float:
+    """Of the curve after each detection, from the best score down: under its envelope, or the mean at `points` recalls.
+
+    The envelope at a recall is the best precision there or at any higher one; beyond the last recall it is 0.
+    """
+    if not len(recall):
+        return 0.0
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    if points == 0:
+        return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
+    heights = np.append(envelope, 0.0)
+    # Divided as the recalls are, so that 3 of 10 is the third of eleven points exactly; linspace's is not.
+    return float(heights[np.searchsorted(recall, np.arange(points) / (points - 1))].mean())
+
+
+def _of_class(
+    truths: Sequence[Truth],
+    detections: Sequence[Detection],
+    number: int,
+    name: str,
+    points: int,
+    iou_threshold: float,
+) -> DarknetClass:
+    # Truths of all pictures get numbers in one row, so that "taken" is one array.
+    taken = np.zeros(sum(int((classes == number).sum()) for _, classes in truths), bool)
+    owners, scores, offset = [], [], 0
+    for (truth_boxes, truth_classes), (boxes, classes, confidences) in zip(truths, detections, strict=True):
+        mine = truth_boxes[truth_classes == number]
+        shown = classes == number
+        owner = _owners(boxes[shown], mine, iou_threshold)
+        owners.append(np.where(owner == NO_TRUTH, NO_TRUTH, owner + offset))
+        scores.append(confidences[shown])
+        offset += len(mine)
+    owner, score = np.concatenate(owners), np.concatenate(scores)
+    order = np.argsort(-score, kind="stable")
+    hit = np.zeros(len(order), bool)
+    for rank, index in enumerate(order.tolist()):
+        if owner[index] != NO_TRUTH and not taken[owner[index]]:
+            taken[owner[index]] = hit[rank] = True
+    hits = np.cumsum(hit, dtype=np.float64)
+    shown_hits = hit[score[order] > SHOWN_SCORE]
+    return DarknetClass(
+        name,
+        ap50=area(hits / len(taken), hits / np.arange(1, len(hits) + 1), points) if len(taken) else 0.0,
+        truths=len(taken),
+        detections=len(order),
+        right=int(shown_hits.sum()),
+        wrong=int((~shown_hits).sum()),
+    )
+
+
+def _owners(boxes: NDArray[np.float32], truths: NDArray[np.float32], iou_threshold: float) -> NDArray[np.int64]:
+    """The truth that each box overlaps most, NO_TRUTH where that is not more than the threshold; [n] from [n, 4]."""
+    if not len(truths):
+        return np.full(len(boxes), NO_TRUTH, np.int64)
+    one, other = boxes.astype(np.float64)[:, None], truths.astype(np.float64)[None]
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.maximum(sides, 0).prod(axis=-1)
+    union = (one[..., 2:] - one[..., :2]).prod(axis=-1) + (other[..., 2:] - other[..., :2]).prod(axis=-1) - shared
+    iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.where(iou.max(axis=1) > iou_threshold, iou.argmax(axis=1), NO_TRUTH)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,48 @@
+"""decode.boxes on numpy arrays, for files that run without Keras."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.detection.predict import DecodedArrays
+from model.network.scales import Scale
+
+Floats = NDArray[np.float32]
+
+MAX_LOG_SIZE = 10.0  # as decode's
+
+
+def boxes(
+    raw_maps: Sequence[Floats],
+    anchors: Sequence[tuple[float, float]],
+    scale_xy: Sequence[float],
+    maps: Sequence[Scale],
+) -> DecodedArrays:
+    """Boxes [b, n, 4] xyxy network pixels, objectness [b, n], class probabilities [b, n, c]; as decode.boxes."""
+    sizes = np.asarray(anchors, np.float32)
+    parts = [
+        _one(raw, sizes[list(scale.mask)], scale.stride, np.float32(grid))
+        for raw, scale, grid in zip(raw_maps, maps, scale_xy, strict=True)
+    ]
+    found, objectness, class_probs = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+    return found, objectness, class_probs
+
+
+def _one(raw: Floats, anchors: Floats, stride: int, scale_xy: np.float32) -> DecodedArrays:
+    batch, rows, columns, channels = raw.shape
+    split = raw.astype(np.float32, copy=False).reshape(batch, rows, columns, len(anchors), -1)
+    cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)[:, :, None]
+    centre = stride * (cells + scale_xy * _sigmoid(split[..., :2]) - (scale_xy - 1) / 2)
+    half = anchors * np.exp(np.clip(split[..., 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)) / 2
+    number = rows * columns * len(anchors)
+    return (
+        np.concatenate([centre - half, centre + half], axis=-1).reshape(batch, number, 4),
+        _sigmoid(split[..., 4]).reshape(batch, number),
+        _sigmoid(split[..., 5:]).reshape(batch, number, channels // len(anchors) - 5),
+    )
+
+
+def _sigmoid(x: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # exp(-x) = inf gives 0, as it should
+        return np.asarray(1 / (1 + np.exp(-x)), np.float32)

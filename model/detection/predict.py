@@ -1,0 +1,193 @@
+"""From decoded candidates to detections in the pixels of the original picture: score cut, NMS, the way back.
+
+A candidate is a (box, class) pair, so that one box may stand for several classes; NMS works within a class.
+DIoU-NMS (Zheng et al. 2020, arXiv 1911.08287; Darknet box.c): a box goes if, against a better one of its class,
+    IoU - (rho^2 / c^2)^beta > threshold
+with rho the distance of the centres and c the diagonal of the smallest box around both. numpy, all pictures at once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.letterbox import Transform
+from model.config import NmsKind, PostConfig
+from model.network.scales import Scale
+
+Floats = NDArray[np.float32]
+# Decoded candidates of a batch: boxes [b, n, 4] xyxy network pixels, objectness [b, n], class_probs [b, n, c].
+DecodedArrays = tuple[Floats, Floats, Floats]
+# Pictures [b, height, width, 3] RGB, uint8 or float32 in 0..1 -> decoded candidates
+Forward = Callable[[NDArray[Any]], DecodedArrays]
+
+
+class Detections(NamedTuple):
+    """What was found in one picture, best first: boxes [n, 4] xyxy, classes [n] int32, scores [n] in 0..1."""
+
+    boxes: Floats
+    classes: NDArray[np.int32]
+    scores: Floats
+
+
+class Candidates(NamedTuple):
+    """The best (box, class) pairs of each picture of a batch, best first; class -1 is padding."""
+
+    boxes: Floats  # [b, k, 4]
+    scores: Floats  # [b, k]
+    classes: NDArray[np.int32]  # [b, k]
+
+
+def compile_forward(
+    model: Any, anchors: Sequence[tuple[float, float]], scale_xy: Sequence[float], maps: Sequence[Scale]
+) -> Forward:
+    """The network and its decoding as one compiled call (a graph for each shape and type of input)."""
+    import tensorflow as tf
+
+    from model.network import decode
+
+    sizes, sensitivity = tf.constant(anchors, tf.float32), tf.constant(scale_xy, tf.float32)
+
+    def run(images: Any) -> Any:
+        pictures = tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
+        return decode.boxes(model(pictures, training=False), sizes, sensitivity, maps)
+
+    compiled = tf.function(run)
+
+    def forward(images: NDArray[Any]) -> DecodedArrays:
+        boxes, objectness, class_probs = compiled(tf.constant(images))
+        return boxes.numpy(), objectness.numpy(), class_probs.numpy()
+
+    return forward
+
+
+def unit(images: NDArray[Any]) -> Floats:
+    """Pictures as networks take them: float32 in 0..1, from uint8 or from that."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
+
+
+def detect(decoded: DecodedArrays, post: PostConfig) -> list[Detections]:
+    """The detections of each picture of a batch, in network pixels."""
+    return suppress(candidates(*decoded, score=post.score, max_candidates=post.max_candidates), post)
+
+
+def suppress(found: Candidates, post: PostConfig) -> list[Detections]:
+    """What NMS leaves of each picture's candidates."""
+    kept = nms(
+        *found,
+        iou_threshold=post.nms_iou,
+        kind=post.nms,
+        beta=post.nms_beta,
+        max_detections=post.max_detections,
+    )
+    return [
+        Detections(boxes[keep], classes[keep], scores[keep])
+        for boxes, scores, classes, keep in zip(*found, kept, strict=True)
+    ]
+
+
+def to_picture(found: Detections, transform: Transform, width: int, height: int) -> Detections:
+    """Detections in network pixels -> in the picture's, cut at its edges."""
+    limit = np.array([width, height, width, height], np.float32)
+    return found._replace(boxes=np.clip(transform.to_picture(found.boxes), 0, limit))
+
+
+def candidates(
+    boxes: Floats, objectness: Floats, class_probs: Floats, *, score: float, max_candidates: int
+) -> Candidates:
+    """The (box, class) pairs that score more than `score`, sorted first and cut at `max_candidates` then.
+
+    boxes: [b, n, 4]; objectness: [b, n]; class_probs: [b, n, c]. A NaN scores nothing.
+    """
+    batch, _, num_classes = class_probs.shape
+    chosen = [_best_pairs(objectness[k], class_probs[k], score, max_candidates) for k in range(batch)]
+    width = max((len(pairs) for pairs, _ in chosen), default=0)
+    out = Candidates(
+        np.zeros((batch, width, 4), np.float32),
+        np.zeros((batch, width), np.float32),
+        np.full((batch, width), -1, np.int32),
+    )
+    for k, (pairs, scores) in enumerate(chosen):
+        out.boxes[k, : len(pairs)] = boxes[k, pairs // num_classes]
+        out.scores[k, : len(pairs)] = scores
+        out.classes[k, : len(pairs)] = pairs % num_classes
+    return out
+
+
+def _best_pairs(objectness: Floats, class_probs: Floats, score: float, most: int) -> tuple[NDArray[np.intp], Floats]:
+    """Flat indices (box * classes + class) of one picture's best pairs, and their scores; ties by index."""
+    # A class probability is at most 1: a box whose objectness fails has no pair that passes.
+    rows = np.flatnonzero(objectness > score)
+    scores = (objectness[rows, None] * class_probs[rows]).ravel()
+    pairs = (rows[:, None] * class_probs.shape[1] + np.arange(class_probs.shape[1])).ravel()
+    enough = scores > score
+    scores, pairs = scores[enough], pairs[enough]
+    if len(scores) > most:
+        passes = scores >= np.partition(scores, -most)[-most]  # spares sorting the long tail
+        scores, pairs = scores[passes], pairs[passes]
+    order = np.argsort(-scores, kind="stable")[:most]
+    return pairs[order], scores[order]
+
+
+def nms(
+    boxes: Floats,
+    scores: Floats,
+    classes: NDArray[np.int32],
+    *,
+    iou_threshold: float,
+    kind: NmsKind = "diou",
+    beta: float = 0.6,
+    max_detections: int,
+) -> NDArray[np.bool_]:
+    """Which boxes stay, [b, n]: greedy from the best score down, within a class, at most `max_detections` a picture.
+
+    boxes: [b, n, 4] xyxy; scores: [b, n]; classes: [b, n], -1 is padding. Ties go to the one that comes first.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    # Coordinates first: numpy is several times as fast over long rows as over pairs.
+    corners = np.ascontiguousarray(np.moveaxis(np.take_along_axis(boxes, order[:, :, None], axis=1), -1, 0))
+    sorted_classes = np.take_along_axis(classes, order, axis=1)
+    kept = np.zeros(scores.shape, bool)
+    if kept.size == 0:
+        return kept
+    alive = sorted_classes >= 0
+    # Every round keeps the best box left of each picture and drops what it suppresses, so there are as many
+    # rounds as the fullest picture has detections, not as many as it has candidates.
+    every = np.arange(len(alive))
+    for _ in range(max_detections):
+        best = alive.argmax(axis=1)
+        has_one = alive[every, best]
+        if not has_one.any():
+            break
+        kept[every[has_one], best[has_one]] = True
+        suppressed = overlaps(corners, corners[:, every, best], iou_threshold=iou_threshold, kind=kind, beta=beta)
+        suppressed &= sorted_classes == sorted_classes[every, best][:, None]
+        suppressed[every, best] = True  # it is done with, whatever its overlap with itself (an empty box: none)
+        alive &= ~(suppressed & has_one[:, None])
+    unsorted = np.empty_like(kept)
+    np.put_along_axis(unsorted, order, kept, axis=1)
+    return unsorted
+
+
+def overlaps(boxes: Floats, best: Floats, *, iou_threshold: float, kind: NmsKind, beta: float) -> NDArray[np.bool_]:
+    """Which boxes overlap their picture's best one too much to be another object: [b, n].
+
+    Corners x1, y1, x2, y2 come first: boxes [4, b, n], best [4, b].
+    """
+    one = best[:, :, None]
+    width = np.minimum(boxes[2], one[2]) - np.maximum(boxes[0], one[0])
+    height = np.minimum(boxes[3], one[3]) - np.maximum(boxes[1], one[1])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    union = (boxes[2] - boxes[0]) * (boxes[3] - boxes[1]) + (one[2] - one[0]) * (one[3] - one[1]) - shared
+    too_much: NDArray[np.bool_] = shared > iou_threshold * union
+    if kind == "plain":
+        return too_much
+    # The distance term only takes away: it is needed where plain IoU is above the threshold, which is seldom.
+    picture, place = np.nonzero(too_much)
+    a, b = boxes[:, picture, place], best[:, picture]
+    distance = np.square((a[:2] + a[2:] - b[:2] - b[2:]) / 2).sum(axis=0)
+    diagonal = np.square(np.maximum(a[2:], b[2:]) - np.minimum(a[:2], b[:2])).sum(axis=0)
+    iou = shared[picture, place] / union[picture, place]
+    too_much[picture, place] = iou - (distance / diagonal) ** beta > iou_threshold
+    return too_much
