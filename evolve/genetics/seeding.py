@@ -5,7 +5,7 @@ is after.
 """
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,19 +13,29 @@ from evolve.genetics import operators
 from evolve.genetics.genome import DEFAULTS, Genome, Individual, generator, trial_seed, uid_of
 from evolve.genetics.space import SearchSpace
 
-if TYPE_CHECKING:
-    from evolve.genetics.recipe import Recipe  # which asks here what seedings there are
+
+class Settings(Protocol):
+    """What a recipe says of the first generation. A protocol, since recipe.py asks here which seedings there are."""
+
+    @property
+    def population(self) -> int: ...
+    @property
+    def seeding(self) -> str: ...
+    @property
+    def mutation_rate(self) -> float: ...
+    @property
+    def mutation_strength(self) -> float: ...
 
 
 class Seeding(Protocol):
     """Makes a genome for the first generation that is not among the seen ones."""
 
     def __call__(
-        self, space: SearchSpace, recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome], /
+        self, space: SearchSpace, recipe: Settings, rng: np.random.Generator, seen: Collection[Genome], /
     ) -> Genome: ...
 
 
-def at_random(space: SearchSpace, _recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
+def at_random(space: SearchSpace, _recipe: Settings, rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
     """Uniform in [0, 1] of each gene."""
     while True:  # ends: the space holds more genomes than have been seen, and each can be drawn
         units = rng.random(len(space.genes))
@@ -39,7 +49,7 @@ def at_random(space: SearchSpace, _recipe: "Recipe", rng: np.random.Generator, s
             return genome
 
 
-def near_defaults(space: SearchSpace, recipe: "Recipe", rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
+def near_defaults(space: SearchSpace, recipe: Settings, rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
     """A mutant of the defaults, as children of elites are bred; SpaceExhausted when there is no new one."""
     rate, strength = recipe.mutation_rate, recipe.mutation_strength
     return operators.new_child(DEFAULTS, space.defaults(), space, rng, seen, rate=rate, strength=strength)
@@ -49,7 +59,7 @@ RANDOM, MUTANTS = "random", "defaults"
 SEEDINGS: dict[str, Seeding] = {RANDOM: at_random, MUTANTS: near_defaults}
 
 
-def first_generation(space: SearchSpace, recipe: "Recipe", seed: int) -> list[Individual]:
+def first_generation(space: SearchSpace, recipe: Settings, seed: int) -> list[Individual]:
     """Slot 0 is the defaults, the others are as the recipe's seeding makes them; no genome is there twice."""
     size = space.size()
     if size is not None and size < recipe.population:
