@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         default="yaml",
         help="winner.yaml (the default), or a cfg to train with Darknet",
     )
-    _train(command("train", "train:train", "Train a winner at full length and keep the detector."))
+    _train(command("train", "train:train", "Train a winner, or the defaults without a search; keep the detector."))
     _replay(command("replay", "replay:replay", "Train one individual again and compare its score."))
     doctor = command("doctor", "doctor", "Check this machine: packages, GPUs, memory, disk.")
     _json(doctor)
@@ -98,22 +98,13 @@ def _search(command: argparse.ArgumentParser) -> None:
         "--data", type=_path, metavar="DIR", help="a labelled data set: Pascal VOC, COCO, YOLO or Darknet"
     )
     _format(data)
-    data.add_argument("--space", type=_path, metavar="FILE", help="the genes and what all trials share (YAML)")
-    data.add_argument(
-        "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
-    )
-    data.add_argument("--preset", metavar="P", help="published values as defaults: darknet (the cfg) or paper (all on)")
+    _model(data)
     data.add_argument(
         "--weights", metavar="FILE", help="every trial starts from it: a checkpoint, Darknet's .weights, or none"
     )
     _cfg(data)
-    data.add_argument("--size", type=_count, metavar="S", help="side of the network's input, a multiple of 32")
-    data.add_argument("--batch", type=_count, metavar="B", help="pictures a step")
     data.add_argument("--steps", type=_count, metavar="N", help="length of a trial's schedule, optimizer steps")
     data.add_argument("--share", type=float, default=1.0, metavar="0..1", help="stop all trials at this share of it")
-    data.add_argument(
-        "--set", action="append", default=[], metavar="GENE=VALUE", help="fix a gene or setting; repeatable"
-    )
     recipe = command.add_argument_group("the search")
     recipe.add_argument("--recipe", metavar="NAME", help="fast (rungs, the default) or seed (all at full budget)")
     recipe.add_argument("--population", type=_count, metavar="N", help="individuals of the first generation")
@@ -155,7 +146,13 @@ def _resume(command: argparse.ArgumentParser) -> None:
 
 
 def _train(command: argparse.ArgumentParser) -> None:
-    command.add_argument("winner", type=_path, metavar="WINNER.yaml", help="written by a search, or by evolve winner")
+    command.add_argument(
+        "winner",
+        type=_path,
+        metavar="WINNER.yaml",
+        nargs="?",
+        help="written by a search, or by evolve winner; without it the defaults of a space are trained",
+    )
     command.add_argument("--data", type=_path, metavar="DIR", help="the data set (the one of the search)")
     _format(command)
     command.add_argument(
@@ -165,6 +162,9 @@ def _train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=_path, required=True, metavar="DIR", help="a new folder for the detector")
     command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
     command.add_argument("--cpu", action="store_true", help="leave GPUs alone")
+    plain = command.add_argument_group("without WINNER.yaml: what is trained, as in a search")
+    _model(plain)
+    plain.add_argument("--seed", type=_count_or_none, metavar="S", help="equal seeds, equal trainings (0)")
 
 
 def _replay(command: argparse.ArgumentParser) -> None:
@@ -177,6 +177,22 @@ def _replay(command: argparse.ArgumentParser) -> None:
 
 def _format(command: argparse._ActionsContainer) -> None:
     command.add_argument("--format", choices=("coco", "voc", "yolo"), help="read as this instead of the detected one")
+
+
+def _model(command: argparse._ActionsContainer) -> None:
+    """What is trained, beside data and weights."""
+    command.add_argument("--space", type=_path, metavar="FILE", help="the genes and what all trials share (YAML)")
+    command.add_argument(
+        "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
+    )
+    command.add_argument(
+        "--preset", metavar="P", help="published values as defaults: darknet (the cfg) or paper (all on)"
+    )
+    command.add_argument("--size", type=_count, metavar="S", help="side of the network's input, a multiple of 32")
+    command.add_argument("--batch", type=_count, metavar="B", help="pictures a step")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="GENE=VALUE", help="fix a gene or setting; repeatable"
+    )
 
 
 def _same_weights(command: argparse.ArgumentParser) -> None:

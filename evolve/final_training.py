@@ -1,4 +1,4 @@
-"""The final training of a winner: its whole schedule, through a search's executor and objective."""
+"""A training that keeps its detector, a winner's or that of a space's defaults: the whole schedule as one trial."""
 
 import math
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from evolve.trial_config import STEPS
 from evolve.verdict import confirm
 from evolve.verdict.winner import Winner, WinnerError
 
+DETECTOR_FILE = "detector.keras"
 WINNERS_DATA = ("fingerprint", "class_names", "anchors", "weights")  # every version has written them
 
 
@@ -20,15 +21,26 @@ def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) 
     config = dict(winner.config)
     if steps is not None:
         config[STEPS] = steps
-    split = confirm.split_of(task.description)
     return TrialSpec(
         uid=f"{winner.uid}/final",
         config=config,
         seed=winner.seed,
         stop_step=int(str(config[STEPS])),
-        evaluate_splits=("val",) if split == "val" else ("val", split),
-        checkpoint=out.resolve() / "detector.keras",
+        evaluate_splits=_splits(task),
+        checkpoint=out.resolve() / DETECTOR_FILE,
         post=winner.post,
+    )
+
+
+def defaults_spec(task: Task, out: Path, seed: int) -> TrialSpec:
+    """The whole schedule of the space's defaults, scored on val and, if there is one, test."""
+    return TrialSpec(
+        uid="defaults",
+        config=task.config_of(task.space.defaults()),
+        seed=seed,
+        stop_step=task.steps,
+        evaluate_splits=_splits(task),
+        checkpoint=out.resolve() / DETECTOR_FILE,
     )
 
 
@@ -46,6 +58,11 @@ def with_winners_data(task: Task, winner: Winner) -> Task:
     if not _are_anchors(anchors, count):
         raise WinnerError(f"data: anchors: expected {count} pairs of numbers above 0, got {str(anchors)[:80]}")
     return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
+
+
+def _splits(task: Task) -> tuple[str, ...]:
+    split = confirm.split_of(task.description)
+    return ("val",) if split == "val" else ("val", split)
 
 
 def _are_anchors(value: object, count: int) -> bool:

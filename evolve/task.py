@@ -127,7 +127,8 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     )
     description["embedded"] = request.data is None
     description |= _weights(request, base, description["class_names"])
-    schedule = _schedule(space, base, len(description["class_names"]), request)
+    by_rule = _takes_darknets_schedule(space, request, description["weights"])
+    schedule = _schedule(base, len(description["class_names"]), by_rule) if request.steps is None else request.steps
     space = space.with_gene_fixed("train.steps", schedule)
     steps = max(1, math.ceil(request.share * schedule - 1e-9))
     factory = ObjectiveFactory(
@@ -146,7 +147,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "gpu": request.gpu,
         },
     )
-    notes = _notes(request, path, base, description, schedule, steps)
+    notes = _notes(request, path, base, description, schedule, steps, by_rule)
     state_bytes = space_checks.largest_state(space, len(description["class_names"]))
     return Task(space, factory, description, steps, notes, state_bytes)
 
@@ -276,11 +277,21 @@ def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]
     return describe_weights(path.resolve(), base.detector, class_names, request.cfg)
 
 
-def _schedule(space: SearchSpace, base: TrialConfig, classes: int, request: TaskRequest) -> int:
-    """Length of the schedule: --steps, else the space's, else Darknet's rule."""
-    if request.steps is not None:
-        return request.steps
-    if "train.steps" in space.trial:
+def _takes_darknets_schedule(space: SearchSpace, request: TaskRequest, weights: str | None) -> bool:
+    """Whether the schedule follows Darknet's rule, because neither the user nor the space gives a length that fits.
+
+    The length in the small space is one of fine-tuning from the shipped base: a network that cannot start there
+    (--variant) would hardly begin to learn in it.
+    """
+    if request.steps is not None or "train.steps" in request.settings:
+        return False
+    of_fine_tuning = request.space is None and request.data is not None and weights is None
+    return of_fine_tuning or "train.steps" not in space.trial
+
+
+def _schedule(base: TrialConfig, classes: int, by_rule: bool) -> int:
+    """Length of the schedule in steps: the space's, or that of Darknet's rule."""
+    if not by_rule:
         return base.train.steps
     images = max(STEPS_PER_CLASS * classes, LEAST_STEPS) * RULE_BATCH
     return math.ceil(images / base.train.batch)
@@ -295,7 +306,13 @@ def _why_not_the_base(request: TaskRequest, base: TrialConfig) -> str:
 
 
 def _notes(
-    request: TaskRequest, path: Path, base: TrialConfig, description: Mapping[str, Any], schedule: int, steps: int
+    request: TaskRequest,
+    path: Path,
+    base: TrialConfig,
+    description: Mapping[str, Any],
+    schedule: int,
+    steps: int,
+    by_rule: bool,
 ) -> tuple[str, ...]:
     images = ", ".join(f"{count} {split}" for split, count in description["images"].items())
     what = "embedded handwritten digits" if request.data is None else str(request.data)
@@ -304,11 +321,16 @@ def _notes(
         f"space: {path.name}; model: {base.detector.variant} x{base.detector.width:g} wide, "
         f"x{base.detector.depth:g} deep, {base.train.size} px, batch {base.train.batch}",
         f"full budget: {steps} optimizer steps"
-        + ("" if steps == schedule else f", the first {request.share:.0%} of a schedule of {schedule}"),
+        + ("" if steps == schedule else f", the first {request.share:.0%} of a schedule of {schedule}")
+        + (
+            f" (Darknet's rule: at batch {RULE_BATCH} max({STEPS_PER_CLASS} x classes, {LEAST_STEPS}))"
+            if by_rule
+            else ""
+        ),
     ]
     notes += [f"data: {count} x {kind} (see `python -m data check`)" for kind, count in description["problems"].items()]
     if request.data is not None and not request.gpu and request.space is None and request.variant is None:
-        notes.append("no GPU in use: a small model is searched, because the full one takes over 10 s a step on a CPU")
+        notes.append("no GPU in use: a small model is trained, because the full one takes over 10 s a step on a CPU")
     missing = techniques.off(base.settings())
     notes.append(
         "techniques of the paper: "

@@ -1,8 +1,9 @@
-"""train: a final training through the same executor and objective as in a search."""
+"""train: the final training of a winner, or one of the defaults without a search, as a search trains."""
 
 import json
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from evolve import final_training, task
@@ -20,36 +21,87 @@ from evolve.verdict import winner as winners
 from evolve.verdict.winner import Winner
 
 TRAINING_FILE = "training.json"
+OF_DEFAULTS = ("space", "variant", "preset", "size", "batch", "set", "seed")  # flags of a training without a winner
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training, ready to run: what of, what is said before it, and the winner if it is one's."""
+
+    task: Task
+    spec: TrialSpec
+    sentences: tuple[str, ...]
+    winner: Winner | None = None
 
 
 def train(arguments: Namespace) -> int:
-    """Train a winner at full length and keep the detector."""
-    winner = winners.read(arguments.winner)
+    """Train a winner at full length, or the defaults of a space without a search, and keep the detector."""
     out: Path = arguments.out
+    if arguments.winner is None and arguments.data is None and arguments.space is None:
+        raise InputError("train: expected WINNER.yaml, or --data DIR to train without a search, got neither")
+    winner = None if arguments.winner is None else winners.read(arguments.winner)
     if (out / TRAINING_FILE).is_file():
         raise InputError(f"--out {out}: holds a finished training already ({TRAINING_FILE}); expected another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
     machine = _machine(arguments.cpu)
-    prepared = final_training.with_winners_data(_task(winner, arguments, machine), winner)
+    training = _of_defaults(arguments, machine) if winner is None else _of_winner(winner, arguments, machine)
+    prepared, spec = training.task, training.spec
     disk.check_file(out, prepared.state_bytes)  # the detector is less: weights alone
-    spec = final_training.final_spec(winner, prepared, out, arguments.steps)
-    say(f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {winner.seed}")
-    if winner.post:
-        used = ", ".join(f"{name} {value}" for name, value in winner.post.items())
-        say(f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search")
-    for sentence in _differences(winner, prepared):
-        say(f"note: {sentence}")
+    for sentence in training.sentences:
+        say(sentence)
     out.mkdir(parents=True, exist_ok=True)
     with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
         measured, failure = single_trial.run_one(executor, spec, _say_measurement(spec))
     if failure is not None:
         complain(f"evolve: training failed: {failure.reason}")
         return 1
-    write_durably(out / TRAINING_FILE, json.dumps(_record(winner, prepared, spec, measured), indent=1))
+    write_durably(out / TRAINING_FILE, json.dumps(_record(training, measured), indent=1))
     say(f"detector: {spec.checkpoint}")
     _say_next(prepared, spec)
     return 0
+
+
+def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Training:
+    for flag in OF_DEFAULTS:
+        if getattr(arguments, flag) not in (None, []):
+            raise InputError(
+                f"--{flag}: expected it without WINNER.yaml: the file says what is trained; "
+                "to train another value, change the file"
+            )
+    prepared = final_training.with_winners_data(_task(winner, arguments, machine), winner)
+    spec = final_training.final_spec(winner, prepared, arguments.out, arguments.steps)
+    sentences = [
+        f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {spec.seed}"
+    ]
+    if winner.post:
+        used = ", ".join(f"{name} {value}" for name, value in winner.post.items())
+        sentences.append(
+            f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search"
+        )
+    sentences += [f"note: {sentence}" for sentence in _differences(winner, prepared)]
+    return Training(prepared, spec, tuple(sentences), winner)
+
+
+def _of_defaults(arguments: Namespace, machine: Machine) -> Training:
+    request = TaskRequest(
+        data=arguments.data,
+        format=arguments.format,
+        space=arguments.space,
+        variant=arguments.variant,
+        preset=arguments.preset,
+        weights=arguments.weights,
+        cfg=arguments.cfg,
+        size=arguments.size,
+        batch=arguments.batch,
+        steps=arguments.steps,
+        settings=task_request.settings_of(arguments.set),
+        gpu=machine.gpu,
+    )
+    prepared = task.prepare(request, threads=machine.threads)
+    spec = final_training.defaults_spec(prepared, arguments.out, arguments.seed or 0)
+    sentence = f"training of the defaults, without a search: {spec.stop_step} steps, seed {spec.seed}"
+    return Training(prepared, spec, (*prepared.notes, sentence))
 
 
 def _machine(cpu: bool) -> Machine:
@@ -109,11 +161,12 @@ def _say_measurement(spec: TrialSpec) -> Callable[[Measurement], None]:
     return show
 
 
-def _record(winner: Winner, prepared: Task, spec: TrialSpec, measured: list[Measurement]) -> dict[str, object]:
+def _record(training: Training, measured: list[Measurement]) -> dict[str, object]:
+    winner, spec = training.winner, training.spec
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in spec.config.items()}
     return {
-        "winner": {"uid": winner.uid, "search_id": winner.search_id},
-        "data": prepared.description,
+        "winner": None if winner is None else {"uid": winner.uid, "search_id": winner.search_id},
+        "data": training.task.description,
         "config": config,
         "seed": spec.seed,
         "steps": spec.stop_step,
