@@ -26,6 +26,7 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 _NOT_A_NUMBER = frozenset({".nan", ".NaN", ".NAN"})
 _KINDS: dict[str, tuple[type, ...]] = {
     f"{_TAG}null": (type(None),),
@@ -82,6 +83,12 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, _data: object) -> bool:
         return True
 
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        """Line breaks other than \\n are escaped, since readers make a space or \\n of them."""
+        return self.represent_scalar(f"{_TAG}str", text, style='"' if _BREAKS.search(text) else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 for _name, _patterns in (("int", (_WHOLE, _OCTAL, _HEXADECIMAL)), ("float", (_FLOAT, _INFINITE))):
     for _pattern in _patterns:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data import safe_yaml
@@ -151,6 +151,8 @@ def plain_values(without: str) -> st.SearchStrategy[object]:
     )
 
 
+@example({"\x85": None})
+@example({"a": "b\u2028c", "d\r": ["\x85"]})
 @given(plain_values(without="Cs"))
 def test_what_is_written_is_read_back_here_and_by_yaml_1_1(plain: object) -> None:
     text = safe_yaml.dump(plain)
