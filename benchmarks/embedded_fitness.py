@@ -4,6 +4,8 @@ Trains the first random individuals of a search and the defaults at full budget,
   - the untrained start's, and the default's, validation AP50;
   - the standard deviation of fitness over random sets, over that over seeds of the default;
   - Spearman's correlation between two seeds on the best sets;
+  - Spearman's correlation of each rung of the recipe `fast` with the end, over the random sets of the spread, all
+    trained through: free of the bias that a search has, which trains only what it promoted;
   - the best random set of a budget equal to that of the recipe `fast`: scored on the test split with fresh seeds.
 The random sets are those of generation 0 of `evolve search --seed S`, so they can be compared with a search.
 """
@@ -86,12 +88,20 @@ def main() -> int:
         run([spec(one.uid, one.genome, one.seed) for one in randoms])
         ranked = sorted((one for one in randoms if one.uid in scores), key=lambda one: -value(one.uid))
         best = ranked[: arguments.best]
+        through = randoms[: arguments.spread]
+        rungs = recipe.rung_steps(prepared.steps)[:-1]
+        run([spec(f"{one.uid}@{step}", one.genome, one.seed, stop=step) for one in through for step in rungs])
         run([spec(f"{one.uid}/again", one.genome, OTHER_SEED + one.seed) for one in best])
         fresh = confirm.seeds(arguments.seed, recipe.confirm_seeds, frozenset(one.seed for one in people))
         run([spec(f"random/{s}", ranked[0].genome, s, ("val", "test")) for s in fresh])
     default = np.asarray([value(f"default/{k}") for k in range(arguments.default_seeds)])
     spread = np.asarray([value(one.uid) if one.uid in scores else 0.0 for one in randoms[: arguments.spread]])
     pairs = [(value(one.uid), value(f"{one.uid}/again")) for one in best if f"{one.uid}/again" in scores]
+
+    def ranking(step: int) -> float:
+        both = [(value(f"{one.uid}@{step}"), value(one.uid)) for one in through if one.uid in scores]
+        return float(stats.spearmanr(*zip(*both, strict=True)).statistic)
+
     figures = {
         "steps": prepared.steps,
         "start_map50": scores["start"]["val/map50"],
@@ -101,6 +111,7 @@ def main() -> int:
         "random_deviation": float(spread.std(ddof=1)),
         "deviation_ratio": float(spread.std(ddof=1) / default.std(ddof=1)),
         "spearman_best": float(stats.spearmanr(*zip(*pairs, strict=True)).statistic),
+        "spearman_of_rungs": {step: ranking(step) for step in rungs},
         "best_random": {"uid": ranked[0].uid, "fitness": value(ranked[0].uid), "of": count},
         "best_random_test": [scores[f"random/{s}"]["test/map50_95"] for s in fresh],
         "failed": count - len(ranked),
