@@ -5,6 +5,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
+# Tests in two processes, where there are two cores; a file stays whole in one, so that it compiles its networks once.
+TOGETHER := -n logical --maxprocesses 2 --dist loadfile
 
 # What users may set on the command line
 DATA ?=
@@ -37,7 +39,7 @@ smoke: setup  ## A real but small search on the embedded data set, in about a mi
 	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 test: setup  ## All tests that need no GPU and no network and are not marked slow, with coverage
-	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(TOGETHER) --durations=20 --cov --cov-report=term $(ARGS)
 
 test-slow: setup  ## The rest of the tests
 	@$(BIN)/python -m pytest -m slow $(ARGS)
@@ -47,7 +49,7 @@ check: setup  ## Lint, format, types, import arrows and the quick tests, in unde
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest -q -m "not slow and not medium" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow and not medium" $(TOGETHER) $(ARGS)
 
 setup:  ## Create .venv from the lock for this machine (LOCK=locks/cpu.txt or locks/cuda.txt chooses it, for good)
 	@locks/install.sh $(if $(filter setup,$(MAKECMDGOALS)),--say)
