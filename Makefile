@@ -1,4 +1,4 @@
-# Every target sets up what it needs on a fresh machine, and does nothing twice. `make` alone lists them.
+# Every target sets up what it needs on a fresh machine, and sets up nothing twice. `make` alone lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -18,40 +18,40 @@ export LOCK
 
 .PHONY: evolve train export dashboard smoke test test-slow check setup help
 
-evolve: setup  ## Search hyperparameters: the embedded data set, or DATA=dir [SPACE=file] [OUT=dir] [ARGS="--seed 1 ..."]
+evolve: setup  ## Search hyperparameters, on the embedded data set or on DATA=dir [SPACE=file] [OUT=dir] [ARGS="--seed 1 ..."]
 	@$(BIN)/evolve search $(if $(DATA),--data "$(DATA)") $(if $(SPACE),--space "$(SPACE)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-dashboard: setup  ## Show the searches of this checkout in MLflow, opened at the latest one
+dashboard: setup  ## Show the searches of this checkout in MLflow, and open the latest one
 	@$(BIN)/python -m evolve.commands.dashboard $(ARGS)
 
 export: setup  ## Write the winner of the latest search to winner.yaml
 	@$(BIN)/evolve winner runs/latest --out winner.yaml $(ARGS)
 
-# each winner has a folder of its own, named by its search and uid: runs/final-<search>-<uid>
+# Each winner has a folder of its own, named after its search and uid: runs/final-<search>-<uid>
 FINAL = runs/final-$$(awk '/^[a-z]/ { part = $$1 } part == "search:" && /^  (id|uid):/ { printf "%s%s", dash, $$2; dash = "-" }' winner.yaml)
 
-train: setup  ## Train the winner of the latest search at full length, in a folder that it names [DATA=dir] [OUT=dir]
+train: setup  ## Train the winner of the latest search at full length, and print where its detector is [DATA=dir] [OUT=dir]
 	@if [ -e runs/latest ] || ! [ -f winner.yaml ]; then $(BIN)/evolve winner runs/latest --out winner.yaml; fi
 	@out="$(or $(OUT),$(FINAL))"; echo "make train: winner.yaml -> $$out"; \
 	    $(BIN)/evolve train winner.yaml $(if $(DATA),--data "$(DATA)") --out "$$out" $(ARGS)
 
-smoke: setup  ## A real but small search on the embedded data set, in about a minute
+smoke: setup  ## Run a real but small search on the embedded data set, in about a minute
 	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-test: setup  ## All tests that need no GPU and no network and are not marked slow, with coverage
+test: setup  ## Run all tests that need no GPU and no network and are not marked slow, with coverage
 	@$(BIN)/python -m pytest -m "not slow" $(TOGETHER) --durations=20 --cov --cov-report=term $(ARGS)
 
-test-slow: setup  ## The rest of the tests
+test-slow: setup  ## Run the tests that are marked slow
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
-check: setup  ## Lint, format, types, import arrows and the quick tests, in under three minutes
+check: setup  ## Check lint, format, types and import arrows, and run the fast tests, in under three minutes
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q -m "not slow and not medium" $(TOGETHER) $(ARGS)
 
-setup:  ## Create .venv from the lock for this machine (LOCK=locks/cpu.txt or locks/cuda.txt chooses it, for good)
+setup:  ## Create .venv from the lock for this machine, or from LOCK=locks/cpu.txt or locks/cuda.txt, which is remembered
 	@locks/install.sh $(if $(filter setup,$(MAKECMDGOALS)),--say)
 
 help:  ## List these targets
