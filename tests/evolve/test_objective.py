@@ -160,7 +160,7 @@ def test_an_update_that_breaks_the_weights_at_the_very_end_is_seen(warm):
 
 def test_output_maps_are_taken_over_for_the_same_classes_alone(warm, tmp_path):
     written = tmp_path / "detector.keras"
-    list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
+    list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0, train__statistics_pictures=0), checkpoint=written)))
     trained = warm.weights()
     same = starting_weights.base_weights(written, warm.class_names, warm.anchors)
     other = starting_weights.base_weights(written, list(reversed(warm.class_names)), warm.anchors)
@@ -178,7 +178,7 @@ def test_output_maps_are_taken_over_for_the_same_classes_alone(warm, tmp_path):
 
 def test_other_classes_start_fresh_by_the_seed(warm, tmp_path):
     written = tmp_path / "detector.keras"
-    list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
+    list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0, train__statistics_pictures=0), checkpoint=written)))
     trainer = warm._trainer
     other = starting_weights.base_weights(written, list(reversed(warm.class_names)), warm.anchors)
     starts = []
@@ -193,7 +193,7 @@ def test_other_classes_start_fresh_by_the_seed(warm, tmp_path):
 
 def test_taken_over_output_maps_show_the_same_boxes_with_other_anchors(warm, tmp_path):
     written = tmp_path / "detector.keras"
-    list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
+    list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0, train__statistics_pictures=0), checkpoint=written)))
     trainer = warm._trainer
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     before = trainer.forward(images, (1.2, 1.1, 1.05)).boxes
@@ -225,7 +225,7 @@ def test_a_pretrained_backbone_gives_nothing_else(warm, tmp_path):
     notes = warm.notes
     warm.notes = {**notes, "role": "backbone"}
     try:
-        list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0), checkpoint=written)))
+        list(warm(replace(_spec(seed=31, optimizer__ema_decay=0.0, train__statistics_pictures=0), checkpoint=written)))
     finally:
         warm.notes = notes
     taken = starting_weights.base_weights(written, warm.class_names, warm.anchors)
