@@ -68,7 +68,7 @@ def damage(folder: Path) -> dict[str, str]:
     np.save(folder / "x.npy", np.zeros((5, 5)))
     words = "expected a picture, got"
     return {
-        "page.jpg": f"{words} a file without the header",
+        "page.jpg": f"{words} a web page",
         "empty.png": f"{words} an empty file",
         "cut.png": "expected a whole picture, got a file that was cut short",
         "worm.png": "expected a picture",
