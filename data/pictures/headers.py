@@ -1,7 +1,7 @@
-"""What a picture file says of itself before it is decoded: its size, and how it wants to be turned.
+"""The size and the orientation of a picture, read from its file's header without decoding it.
 
-JPEG (ITU-T T.81), PNG, BMP, WebP and TIFF 6.0; the content decides, never the file's name. The orientation is tag
-0x0112 of EXIF 2.3, read from JPEG files alone: it is what cameras and telephones write.
+Known are JPEG (ITU-T T.81), PNG, BMP, WebP and TIFF 6.0, recognized by content, never by the file's name. The
+orientation is tag 0x0112 of EXIF 2.3. It is read from JPEG files alone, which are what cameras and telephones write.
 """
 
 import struct
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 UPRIGHT = 1  # the orientation of a picture that is stored as it is to be seen
 
-# JPEG "start of frame" markers; C4, C8 and CC lie in their range and mean something else.
+# JPEG "start of frame" markers; C4, C8 and CC are in their range but mean something else.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
@@ -20,7 +20,7 @@ Size = tuple[int, int]
 
 
 def declared_size(content: bytes) -> Size | None:
-    """(width, height) as the file's header declares them, both above 0; None where no known header declares any."""
+    """(width, height) as the file's header declares them, both above 0; None if no known header declares them."""
     for find in (jpeg_size, png_size, _bmp_size, _webp_size, _tiff_size):
         size = find(content)
         if size is not None:
@@ -28,7 +28,7 @@ def declared_size(content: bytes) -> Size | None:
     return None
 
 
-_KINDS = (  # (where it stands, the bytes, what such a file is)
+_KINDS = (  # (offset, bytes there, what such a file is)
     (0, b"\xff\xd8", "a JPEG without a size in its header"),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG without a size in its header"),
     (0, b"RIFF", "a WebP without a size in its header, or a film"),
@@ -54,7 +54,7 @@ _KINDS = (  # (where it stands, the bytes, what such a file is)
 
 
 def kind_of(content: bytes) -> str:
-    """What a file without a known picture's header is, in words."""
+    """In words, what a file is that has no known picture's header."""
     for at, mark, kind in _KINDS:
         if content[at : at + len(mark)] == mark:
             return kind
@@ -69,7 +69,7 @@ def kind_of(content: bytes) -> str:
 
 
 def orientation(content: bytes) -> int:
-    """1 to 8 as EXIF counts them; 1 (upright) where a JPEG says nothing or something else, such as the common 0."""
+    """The EXIF orientation, 1 to 8; 1 (upright) if a JPEG gives none or an invalid one, such as the common 0."""
     for marker, start, end in _segments(content):
         if marker == _APP1 and content[start : start + 6] == b"Exif\0\0":
             value = _tags(content[start + 6 : end]).get(_ORIENTATION_TAG, UPRIGHT)
@@ -78,7 +78,7 @@ def orientation(content: bytes) -> int:
 
 
 def jpeg_size(content: bytes) -> Size | None:
-    """Of a JPEG, from its start of frame."""
+    """(width, height) of a JPEG, from its start of frame; None if it has none."""
     for marker, start, _ in _segments(content):
         if marker in _START_OF_FRAME and start + 5 <= len(content):
             height, width = struct.unpack(">HH", content[start + 1 : start + 5])
@@ -87,7 +87,7 @@ def jpeg_size(content: bytes) -> Size | None:
 
 
 def png_size(content: bytes) -> Size | None:
-    """Of a PNG, from its first chunk."""
+    """(width, height) of a PNG, from its first chunk; None if it has none."""
     if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR" or len(content) < 24:
         return None
     width, height = struct.unpack(">II", content[16:24])
@@ -95,14 +95,14 @@ def png_size(content: bytes) -> Size | None:
 
 
 def png_bits(content: bytes) -> int | None:
-    """Bits a channel of a PNG; None of others."""
+    """Bits per channel of a PNG; None for other files."""
     return content[24] if png_size(content) and len(content) > 24 else None
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end of its content) of every JPEG segment before the scan.
+    """(marker, start of its content, end of its content) of every JPEG segment before the scan.
 
-    A segment is FF, a marker, two bytes of length (they count themselves), content.
+    A segment is FF, a marker, two bytes of length (which count themselves), content.
     """
     if content[:2] != b"\xff\xd8":
         return
@@ -122,7 +122,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 def _bmp_size(content: bytes) -> Size | None:
     if content[:2] != b"BM" or len(content) < 26:
         return None
-    if struct.unpack("<I", content[14:18])[0] == 12:  # the old header with short sides
+    if struct.unpack("<I", content[14:18])[0] == 12:  # the old header, whose sides are 16-bit numbers
         width, height = struct.unpack("<HH", content[18:22])
     else:
         width, height = struct.unpack("<ii", content[18:26])
@@ -150,21 +150,21 @@ def _tiff_size(content: bytes) -> Size | None:
 
 
 def _tags(content: bytes) -> dict[int, int]:
-    """The whole numbers in the first directory of a TIFF (or of EXIF, which has its form); empty when it is neither."""
+    """The whole numbers in the first directory of a TIFF or of EXIF, which has the same form; empty for others."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
     if order is None or len(content) < 8:
         return {}
     start = struct.unpack(f"{order}I", content[4:8])[0]
     if start + 2 > len(content):
         return {}
-    found: dict[int, int] = {}
-    for number in range(min(struct.unpack(f"{order}H", content[start : start + 2])[0], _MAX_TAGS)):
-        entry = content[start + 2 + 12 * number : start + 14 + 12 * number]
+    values: dict[int, int] = {}
+    for index in range(min(struct.unpack(f"{order}H", content[start : start + 2])[0], _MAX_TAGS)):
+        entry = content[start + 2 + 12 * index : start + 14 + 12 * index]
         if len(entry) < 12:
             break
         tag, kind = struct.unpack(f"{order}HH", entry[:4])
         if kind == 3:  # SHORT
-            found.setdefault(tag, struct.unpack(f"{order}H", entry[8:10])[0])
+            values.setdefault(tag, struct.unpack(f"{order}H", entry[8:10])[0])
         elif kind == 4:  # LONG
-            found.setdefault(tag, struct.unpack(f"{order}I", entry[8:12])[0])
-    return found
+            values.setdefault(tag, struct.unpack(f"{order}I", entry[8:12])[0])
+    return values

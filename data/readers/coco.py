@@ -21,7 +21,7 @@ from data.readers.files import File
 from data.readers.folder import Folder
 
 
-def joins(folder: Folder) -> bool:
+def recognizes(folder: Folder) -> bool:
     """Whether one of the JSON files with boxes names one of the pictures, or names several by one name."""
     for file in folder.of_kind(".json"):
         with suppress(ValueError):
@@ -31,7 +31,7 @@ def joins(folder: Folder) -> bool:
     return False
 
 
-def instead(folder: Folder) -> str | None:
+def describe_file_without_boxes(folder: Folder) -> str | None:
     """The first JSON file of COCO's form that has no boxes, and what it has; None if there is none."""
     for file in folder.of_kind(".json"):
         with suppress(ValueError):
@@ -112,17 +112,17 @@ def _examples(
     """The usable pictures with their boxes. relative: the files of which the boxes are shares of the picture."""
     examples = []
     for picture, entries in members.values():
-        frame = dataset_builder.frame_of(picture, problems)
-        if frame is None:
+        info = dataset_builder.picture_info_of(picture, problems)
+        if info is None:
             continue
         labelled: list[Labelled] = []
         for file, entry in entries:
             name = f"{file.place}: {entry.file_name}"
             drawn: Sequence[Labelled] = entry.boxes
             if file.place in relative:
-                drawn = units.in_pixels(drawn, frame, str(file.place), problems)
-            labelled += dataset_builder.in_frame(drawn, entry.size, frame, name, problems)
-        boxes = dataset_builder.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
+                drawn = units.in_pixels(drawn, info, str(file.place), problems)
+            labelled += dataset_builder.turned_boxes(drawn, entry.size, info, name, problems)
+        boxes = dataset_builder.usable_boxes(labelled, info, str(entries[0][0].place), problems)
         classes = [numbers[str(each.class_key)] for each in boxes]
-        examples.append(dataset_builder.make_example(picture, frame, [each.box for each in boxes], classes))
+        examples.append(dataset_builder.make_example(picture, info, [each.box for each in boxes], classes))
     return examples

@@ -12,7 +12,7 @@ import numpy as np
 
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem, relative
 from data.pictures import orientation
-from data.pictures.picture_files import Frame, PictureError, TruncatedPictureError, picture_frame
+from data.pictures.picture_files import PictureError, PictureInfo, TruncatedPictureError, picture_info
 from data.problems import LOST_BOXES, LOST_PICTURES
 from data.readers import layouts, text_files
 from data.readers.files import File
@@ -20,17 +20,17 @@ from data.readers.files import File
 Box = tuple[float, float, float, float]
 
 
-def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
+def picture_info_of(picture: File, problems: list[Problem]) -> PictureInfo | None:
     """The picture's size and orientation, or None and a problem when it cannot be read."""
     name = str(picture.place)
     try:
-        frame = picture_frame(picture.path)
+        info = picture_info(picture.path)
     except TruncatedPictureError:
         problems.append(Problem("truncated_picture", name, "expected a whole picture, got a file that was cut short"))
     except PictureError as error:
         problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
     else:
-        return frame
+        return info
     return None
 
 
@@ -44,33 +44,31 @@ class Labelled:
     from_mask: bool = False
 
 
-def in_frame(
-    found: Sequence[Labelled], declared: tuple[int, int] | None, frame: Frame, name: str, problems: list[Problem]
+def turned_boxes(
+    found: Sequence[Labelled], declared: tuple[int, int] | None, info: PictureInfo, name: str, problems: list[Problem]
 ) -> Sequence[Labelled]:
     """The boxes on the picture as it is decoded: turned with it where they were drawn before it was turned.
 
     The size that the labels declare tells it. One that is neither that of the picture as decoded nor as stored joins
     the problems; a missing one, or 0, says nothing.
     """
-    if declared is None or min(declared) <= 0 or declared == (frame.width, frame.height):
+    if declared is None or min(declared) <= 0 or declared == (info.width, info.height):
         return found
-    if declared != frame.stored_size:
-        sizes = f"declares {declared[0]}x{declared[1]}, the picture has {frame.width}x{frame.height}"
+    if declared != info.stored_size:
+        sizes = f"declares {declared[0]}x{declared[1]}, the picture has {info.width}x{info.height}"
         problems.append(Problem("wrong_size", name, f"{sizes}: the picture decides"))
         return found
-    detail = f"drawn on the picture as it is stored: turned with it (EXIF orientation {frame.orientation})"
+    detail = f"drawn on the picture as it is stored: turned with it (EXIF orientation {info.orientation})"
     problems.append(Problem("turned_boxes", name, detail))
-    return [
-        replace(each, box=orientation.turned_box(each.box, *frame.stored_size, frame.orientation)) for each in found
-    ]
+    return [replace(each, box=orientation.turned_box(each.box, *info.stored_size, info.orientation)) for each in found]
 
 
-def usable_boxes(found: Iterable[Labelled], frame: Frame, name: str, problems: list[Problem]) -> list[Labelled]:
+def usable_boxes(found: Iterable[Labelled], info: PictureInfo, name: str, problems: list[Problem]) -> list[Labelled]:
     """The boxes of one picture as they can be trained on; what was mended or dropped joins the problems."""
     kept: dict[tuple[object, ...], Labelled] = {}
     for labelled in found:
         where = Problem("", name, labelled.place)
-        usable = usable_box(labelled.box, frame.width, frame.height, where, problems)
+        usable = usable_box(labelled.box, info.width, info.height, where, problems)
         if usable is None:
             continue
         # Hundredths of a pixel: two spellings of one box differ by less.
@@ -115,15 +113,15 @@ def usable_box(box: Box, width: int, height: int, where: Problem, problems: list
     return cut
 
 
-def make_example(picture: File, frame: Frame, boxes: Sequence[Box], classes: Sequence[int]) -> Example:
+def make_example(picture: File, info: PictureInfo, boxes: Sequence[Box], classes: Sequence[int]) -> Example:
     """An Example from plain lists."""
     return Example(
         path=picture.path,
-        width=frame.width,
-        height=frame.height,
+        width=info.width,
+        height=info.height,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
         classes=np.array(classes, dtype=np.int32),
-        digest=frame.digest,
+        digest=info.digest,
     )
 
 

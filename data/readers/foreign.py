@@ -67,7 +67,7 @@ _LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", r
 _COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
 
 
-def in_words(files: Iterable[Placed]) -> str | None:
+def describe_first(files: Iterable[Placed]) -> str | None:
     """The first file of a known form, how many have its ending, and what to do; None if no file has a known form."""
     files = list(files)
     counts = Counter(_ending(file) for file in files)
@@ -81,12 +81,12 @@ def in_words(files: Iterable[Placed]) -> str | None:
     return None
 
 
-def of_ending(ending: str) -> str | None:
+def describe_ending(ending: str) -> str | None:
     """What a file with this ending (and its dot) is, and what to do; None if the ending does not tell."""
     return _BY_ENDING.get(ending.lower())
 
 
-def of_line(line: str) -> str | None:
+def describe_line(line: str) -> str | None:
     """What a line of text is that holds a box in another form, and what to do; None for other lines."""
     if line.startswith(_POINTER.decode()):
         return "a pointer of Git LFS: `git lfs pull` fetches the file"
@@ -106,7 +106,7 @@ def _ending(file: Placed) -> str:
 
 
 def _form(file: Any) -> str | None:
-    by_ending = of_ending(_ending(file))
+    by_ending = describe_ending(_ending(file))
     if by_ending:
         return by_ending
     try:
@@ -124,7 +124,7 @@ def _form(file: Any) -> str | None:
         return None
     if _ending(file) in _TABLES:
         return f"a table of boxes: {_CONVERT}" if _COLUMNS.search(first) else None
-    return of_line(first)
+    return describe_line(first)
 
 
 def _json_form(document: object) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data.dataset import Problem
-from data.pictures.picture_files import Frame
+from data.pictures.picture_files import PictureInfo
 from data.readers import dataset_builder
 from data.readers.dataset_builder import Labelled
 
@@ -16,12 +16,12 @@ def look_relative(found: Sequence[Labelled]) -> bool:
     return 10 * sum(map(_is_relative, found)) >= max(1, len(found))
 
 
-def in_pixels(found: Sequence[Labelled], frame: Frame, name: str, problems: list[Problem]) -> Sequence[Labelled]:
+def in_pixels(found: Sequence[Labelled], info: PictureInfo, name: str, problems: list[Problem]) -> Sequence[Labelled]:
     """The boxes but for those in shares of the picture, which join the problems."""
     for labelled in filter(_is_relative, found):
         edges = dataset_builder.spell(labelled.box)
         what = f"expected pixels, got the edges {edges}, which look like shares of the picture (0 to 1)"
-        do = f"multiply x by its width ({frame.width}), y by its height ({frame.height}), or export pixels"
+        do = f"multiply x by its width ({info.width}), y by its height ({info.height}), or export pixels"
         problems.append(Problem("relative_box", name, f"{labelled.place}: {what}: {do}"))
     return [labelled for labelled in found if not _is_relative(labelled)]
 

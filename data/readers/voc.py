@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from xml.sax.saxutils import unescape
 
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures.picture_files import Frame
+from data.pictures.picture_files import PictureInfo
 from data.readers import (
     aside,
     dataset_builder,
@@ -35,7 +35,7 @@ _ROOT = re.compile(rb"<([\w.-]+:)?annotation[\s/>]", re.IGNORECASE)  # and not C
 _FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNORECASE)
 
 
-def joins(folder: Folder) -> bool:
+def recognizes(folder: Folder) -> bool:
     """Whether one of the annotations belongs to one of the pictures, or may belong to several."""
     annotations, pairs = _paired(folder)
     return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
@@ -132,8 +132,8 @@ def _read_split(
     unused: Mapping[File, Problem],
     open_labels: Likeliest,
     problems: list[Problem],
-) -> list[tuple[File, Frame, list[Labelled]]]:
-    """(picture, its frame, its objects) of every picture that is usable."""
+) -> list[tuple[File, PictureInfo, list[Labelled]]]:
+    """(picture, its info, its objects) of every picture that is usable."""
     usable = []
     for picture in pictures:
         file = annotations.get(picture)
@@ -142,20 +142,20 @@ def _read_split(
             missing = Problem("missing_annotation", str(picture.place), detail)
             problems.append(unused.get(picture, missing))
             continue
-        frame = dataset_builder.frame_of(picture, problems)
-        annotation = voc_objects.parse(file, problems) if frame else None
-        if frame and annotation:
+        info = dataset_builder.picture_info_of(picture, problems)
+        annotation = voc_objects.parse(file, problems) if info else None
+        if info and annotation:
             name = str(file.place)
             objects = annotation.objects
             if units.look_relative(objects):
-                objects = units.in_pixels(objects, frame, name, problems)
-            objects = dataset_builder.in_frame(objects, annotation.size, frame, name, problems)
-            usable.append((picture, frame, dataset_builder.usable_boxes(objects, frame, name, problems)))
+                objects = units.in_pixels(objects, info, name, problems)
+            objects = dataset_builder.turned_boxes(objects, annotation.size, info, name, problems)
+            usable.append((picture, info, dataset_builder.usable_boxes(objects, info, name, problems)))
     return usable
 
 
 def _class_names(
-    folder: Folder, found: Mapping[str, list[tuple[File, Frame, list[Labelled]]]], problems: list[Problem]
+    folder: Folder, found: Mapping[str, list[tuple[File, PictureInfo, list[Labelled]]]], problems: list[Problem]
 ) -> list[str]:
     """The classes in the order of a label map where there is one; otherwise those that occur, by name."""
     used = {str(labelled.class_key) for members in found.values() for _, _, objects in members for labelled in objects}
@@ -168,10 +168,10 @@ def _class_names(
     return ordered + sorted(used - mapped.keys())
 
 
-def _examples(found: Sequence[tuple[File, Frame, list[Labelled]]], numbers: Mapping[str, int]) -> list[Example]:
+def _examples(found: Sequence[tuple[File, PictureInfo, list[Labelled]]], numbers: Mapping[str, int]) -> list[Example]:
     return [
         dataset_builder.make_example(
-            picture, frame, [each.box for each in objects], [numbers[str(each.class_key)] for each in objects]
+            picture, info, [each.box for each in objects], [numbers[str(each.class_key)] for each in objects]
         )
-        for picture, frame, objects in found
+        for picture, info, objects in found
     ]

@@ -41,7 +41,7 @@ def walk(root: Path) -> Folder:
     left = unread.unconverted(not_read, pictures)
     problems += unread.problems(left)
     if not pictures:
-        found = foreign.in_words(strange)
+        found = foreign.describe_first(strange)
         what = unread.in_words(left) + (f", but {found}" if found and not left else "")
         raise DatasetError(f"{root}: expected a data set, got {what}", tuple(problems))
     read, rest = (tuple(sorted(files, key=_order)) for files in (pictures, others))
@@ -52,7 +52,7 @@ def _no_folder(path: Path) -> str:
     """What is there instead of a folder, and what to do about it."""
     if not path.exists():
         return "nothing there"
-    what = foreign.of_ending(path.suffix)
+    what = foreign.describe_ending(path.suffix)
     return f"a file, {what}" if what else "a file: name the folder that it lies in"
 
 

@@ -33,7 +33,7 @@ from data.readers.yolo_labels import Form
 _FORMAT = LabelFormat("labels", is_label=partial(yolo_labels.looks_like_labels, or_empty=True))
 
 
-def joins(folder: Folder) -> bool:
+def recognizes(folder: Folder) -> bool:
     """Whether one of the label files belongs to one of the pictures, or may belong to several."""
     described = any(yolo_config.is_config(file) for file in folder.others)
     pairs = _paired(folder)
@@ -124,8 +124,8 @@ def _examples(
     examples = []
     for picture in pictures:
         label = pairs.label_of.get(picture)
-        frame = dataset_builder.frame_of(picture, problems)
-        if frame is None:
+        info = dataset_builder.picture_info_of(picture, problems)
+        if info is None:
             continue
         if label is None:
             detail = (
@@ -134,9 +134,9 @@ def _examples(
                 + ": read as a picture without objects"
             )
             problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
-        boxes = yolo_labels.read(label, frame, form, problems) if label else []
+        boxes = yolo_labels.read(label, info, form, problems) if label else []
         classes = [int(labelled.class_key) for labelled in boxes]
-        examples.append(dataset_builder.make_example(picture, frame, [labelled.box for labelled in boxes], classes))
+        examples.append(dataset_builder.make_example(picture, info, [labelled.box for labelled in boxes], classes))
     return examples
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from data.dataset import Problem
-from data.pictures.picture_files import Frame
+from data.pictures.picture_files import PictureInfo
 from data.readers import dataset_builder, foreign, text_files
 from data.readers.dataset_builder import Box, Labelled
 from data.readers.files import File
@@ -50,7 +50,7 @@ class Line:
     is_polygon: bool = False
 
 
-def read(file: File, frame: Frame, form: Form, problems: list[Problem]) -> list[Labelled]:
+def read(file: File, info: PictureInfo, form: Form, problems: list[Problem]) -> list[Labelled]:
     """The usable boxes of a label file, class_key a number; what is wrong joins the problems."""
     name = str(file.place)
     try:
@@ -63,14 +63,14 @@ def read(file: File, frame: Frame, form: Form, problems: list[Problem]) -> list[
     found, polygons = [], 0
     for number, line in enumerate(content.splitlines(), start=1):
         where = Problem("", name, f"line {number}")
-        parsed = parse(line, form, frame, where, problems) if line.strip() else None
+        parsed = parse(line, form, info, where, problems) if line.strip() else None
         if parsed:
             polygons += parsed.is_polygon
-            found.append(Labelled(parsed.number, _to_pixels(parsed.box, frame), where.detail))
+            found.append(Labelled(parsed.number, _to_pixels(parsed.box, info), where.detail))
     if polygons:
         detail = f"{polygons} of {len(found)} lines are polygons: the box around each is taken"
         problems.append(Problem("box_from_segmentation", name, detail))
-    return dataset_builder.usable_boxes(found, frame, name, problems)
+    return dataset_builder.usable_boxes(found, info, name, problems)
 
 
 def looks_like_labels(file: File, *, or_empty: bool = False) -> bool:
@@ -80,7 +80,7 @@ def looks_like_labels(file: File, *, or_empty: bool = False) -> bool:
     return or_empty
 
 
-def parse(line: str, form: Form, frame: Frame, where: Problem, problems: list[Problem]) -> Line | None:
+def parse(line: str, form: Form, info: PictureInfo, where: Problem, problems: list[Problem]) -> Line | None:
     """What the line says, or None and a problem."""
 
     def refuse(kind: str, expected: str, hint: str = "") -> None:
@@ -93,7 +93,7 @@ def parse(line: str, form: Form, frame: Frame, where: Problem, problems: list[Pr
     is_polygon = columns >= _LEAST_OF_POLYGON and columns % 2 == 1 and not form.pose
     if numbers is None or not (columns == _BOX or is_pose or is_polygon):
         hint = " (a sixth number, as of a prediction's confidence or an angle)" if columns == _BOX + 1 else ""
-        known = foreign.of_line(line.strip())
+        known = foreign.describe_line(line.strip())
         keypoints = " and {} keypoints of {} numbers".format(*form.pose) if form.pose else ""
         refuse(
             "malformed_line", f"'class x y w h'{keypoints}", f", as in {known}" if known else hint if numbers else ""
@@ -112,8 +112,8 @@ def parse(line: str, form: Form, frame: Frame, where: Problem, problems: list[Pr
         refuse("malformed_line", "finite numbers")
         return None
     if _look_like_pixels(shares, is_polygon=is_polygon):
-        hint = f", which looks like pixels: divide x by the picture's width ({frame.width}), y by its height "
-        refuse("pixel_box", "shares of the picture (0 to 1)", f"{hint}({frame.height}), or export as YOLO again")
+        hint = f", which looks like pixels: divide x by the picture's width ({info.width}), y by its height "
+        refuse("pixel_box", "shares of the picture (0 to 1)", f"{hint}({info.height}), or export as YOLO again")
         return None
     return Line(int(number), _around(shares) if is_polygon else _edges(shares), is_polygon)
 
@@ -187,6 +187,6 @@ def _around(shares: Sequence[float]) -> Box:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _to_pixels(box: Box, frame: Frame) -> Box:
+def _to_pixels(box: Box, info: PictureInfo) -> Box:
     left, top, right, bottom = box
-    return left * frame.width, top * frame.height, right * frame.width, bottom * frame.height
+    return left * info.width, top * info.height, right * info.width, bottom * info.height

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.batches.pipeline import Batch, Pipeline, training_size
+from data.batches.pipeline import Pipeline, TrainingBatch, training_size
 from data.config import AugmentConfig
 from data.dataset import Example
 from data.pictures.memory_store import PictureStore
@@ -30,7 +30,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     return found
 
 
-def batch(pipeline: Pipeline, **changed: Any) -> Batch:
+def batch(pipeline: Pipeline, **changed: Any) -> TrainingBatch:
     arguments: dict[str, Any] = {
         "seed": 3, "step": 5, "batch": 4, "size": 96, "augment": COLOURFREE, "progress": 0.1, "max_boxes": 8,
         "fit": "stretch",
@@ -38,7 +38,7 @@ def batch(pipeline: Pipeline, **changed: Any) -> Batch:
     return pipeline.batch(**(arguments | changed))
 
 
-def same(a: Batch, b: Batch) -> bool:
+def same(a: TrainingBatch, b: TrainingBatch) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("images", "boxes", "classes", "dropped"))
 
 

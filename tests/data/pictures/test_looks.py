@@ -71,7 +71,7 @@ def test_a_damaged_picture_is_named_and_left_out(
 ) -> None:
     suffix, content = DAMAGED[what]
     root = make(suffix, content)
-    picture_files.picture_frame(root / f"train/images/x{suffix}")  # its header is whole
+    picture_files.picture_info(root / f"train/images/x{suffix}")  # its header is whole
     dataset = read.load(root)
     assert [(p.kind, p.file) for p in dataset.problems] == [("broken_picture", f"train/images/x{suffix}")]
     assert [e.path.stem for e in dataset.splits["train"]] == ["a", "b", "c", "d"]
@@ -141,7 +141,7 @@ def test_a_split_of_damaged_pictures_alone_is_refused(make: Callable[[str, bytes
     (root / "val/images/e.png").write_bytes(DAMAGED["a PNG of a wrong checksum"][1])
     with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
         read.load(root)
-    assert check.check(root).error is not None
+    assert check.check_dataset(root).error is not None
 
 
 def test_another_size_than_that_of_the_header(make: Callable[[str, bytes], Path]) -> None:
@@ -156,7 +156,7 @@ def test_another_size_than_that_of_the_header(make: Callable[[str, bytes], Path]
 def test_they_are_decoded_once_per_machine(
     make: Callable[[str, bytes], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = read.load_as_it_is(make(*DAMAGED["a PNG of a wrong checksum"]), strict=False)
+    dataset = read.load_own_splits(make(*DAMAGED["a PNG of a wrong checksum"]), strict=False)
     damaged = replace(dataset.splits["train"][0], path=dataset.root / "train/images/x.png")
     damaged = replace(damaged, digest=picture_files.digest_of(damaged.path.read_bytes()), thumbnail=None)
     dataset = replace(dataset, splits={"train": (*dataset.splits["train"], damaged)})
@@ -169,7 +169,7 @@ def test_they_are_decoded_once_per_machine(
         return real(examples)
 
     monkeypatch.setattr(looks, "take", counted)
-    answers = [looks.sound(dataset, where, least=2) for _ in range(2)]
+    answers = [looks.without_damaged_pictures(dataset, where, min_pictures=2) for _ in range(2)]
     assert decoded == [5]
     for splits, problems in answers:
         assert [e.path.stem for e in splits["train"]] == ["a", "b", "c", "d"]
@@ -177,9 +177,9 @@ def test_they_are_decoded_once_per_machine(
     (file,) = (tmp_path / "cache" / "looks").iterdir()
     for broken in ("", "{}", "[[9, 'x']]", '[[99, "broken_picture", "x"]]', '[[true, "a", "b"]]', "[" * 100_000):
         file.write_text(broken)
-        assert len(looks.sound(dataset, where, least=2)[1]) == 1
+        assert len(looks.without_damaged_pictures(dataset, where, min_pictures=2)[1]) == 1
     assert decoded == [5] * 7
-    looks.sound(dataset, {"YOLOV4_EVOLVE_CACHE": "off"}, least=2)
+    looks.without_damaged_pictures(dataset, {"YOLOV4_EVOLVE_CACHE": "off"}, min_pictures=2)
     assert decoded == [5] * 8
 
 

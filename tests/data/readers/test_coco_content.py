@@ -205,16 +205,16 @@ def test_boxes_of_another_task_beside_the_instances_are_left_alone(
     ):
         written = {"images": images, "annotations": annotations, "categories": categories}
         (tmp_path / "annotations" / f"{name}.json").write_text(json.dumps(written))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.class_names == ("person",)
     assert told(dataset) == [("other_json", f"annotations/{task}_default.json")]
     # Without instances, or where these have no boxes, they are what there is.
     (tmp_path / "annotations" / "instances_default.json").write_text(
         json.dumps({"images": images, "annotations": [], "categories": []})
     )
-    assert "grass" in read.load_as_it_is(tmp_path).class_names
+    assert "grass" in read.load_own_splits(tmp_path).class_names
     (tmp_path / "annotations" / "instances_default.json").unlink()
-    assert read.load_as_it_is(tmp_path).class_names == ("grass",)
+    assert read.load_own_splits(tmp_path).class_names == ("grass",)
 
 
 def test_a_file_of_other_pictures_adds_no_classes(tmp_path: Path, make_coco: Make) -> None:
@@ -236,7 +236,7 @@ def test_two_names_of_one_id_are_refused(tmp_path: Path, make_coco: Make, id: ob
         DatasetError, match=r"coco\.json: categories: expected each id once, got 90 for 'dog' and for 'bird': give"
     ):
         read.load(root)
-    assert check.check(root).error is not None
+    assert check.check_dataset(root).error is not None
 
 
 def test_one_name_of_two_ids_is_one_class_and_is_told(tmp_path: Path, make_coco: Make) -> None:
@@ -275,7 +275,7 @@ def test_two_files_with_other_boxes_for_one_picture_are_named(tmp_path: Path, ma
         "train/_annotations.coco.json: has boxes for 1 pictures that train/v2.json has boxes for too, and other ones "
         "for 1 of them, such as train/a.png: keep one of the two in the folder"
     ) in str(caught.value)
-    findings = check.check(root)
+    findings = check.check_dataset(root)
     assert [(p.kind, p.file) for p in findings.problems] == [("label_sets", "train/_annotations.coco.json")]
     assert findings.boxes == 3  # of one set
 

@@ -200,7 +200,7 @@ def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
 def calls(root: Path, expected: int) -> int:
     """How many function calls the reading of this folder takes: a measure of work that no busy machine changes."""
     profile = cProfile.Profile()
-    dataset = profile.runcall(read.load_as_it_is, root)
+    dataset = profile.runcall(read.load_own_splits, root)
     assert [len(examples) for examples in dataset.splits.values()] == [expected]
     assert dataset.problems == ()
     return pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
@@ -240,7 +240,7 @@ def test_pictures_and_labels_are_paired_once_though_the_format_is_detected_first
         return pair(folder, labels, *rest, **named)
 
     monkeypatch.setattr(pairing, "pair", counted)
-    assert len(read.load_as_it_is(tmp_path).splits["train"]) == 4
+    assert len(read.load_own_splits(tmp_path).splits["train"]) == 4
     assert len([labels for labels in paired if labels]) == 1
 
 
@@ -253,7 +253,7 @@ def test_so_does_the_work_with_pictures_that_nobody_lists(tmp_path: Path, make_v
             frame.parent.mkdir(parents=True, exist_ok=True)
             os.link(root / "JPEGImages" / "a.jpg", frame)
         profile = cProfile.Profile()
-        dataset = profile.runcall(read.load_as_it_is, root)
+        dataset = profile.runcall(read.load_own_splits, root)
         assert [p.kind for p in dataset.problems] == ["unlisted_picture"] * number**2
         counted[number] = pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
     assert counted[40] < 17 * counted[10]

@@ -82,7 +82,7 @@ def mask(tmp_path: Path) -> Callable[[str, int], None]:
 def loaded(root: Path, format: str | None = None) -> Dataset:
     if not list(root.rglob("*.xml")):
         (root / "classes.txt").write_text("cat\ndog\n")
-    return read.load_as_it_is(root, format)
+    return read.load_own_splits(root, format)
 
 
 def joined(root: Path, dataset: Dataset) -> dict[str, list[int]]:
@@ -447,7 +447,7 @@ def test_a_label_for_two_sets_of_pictures_is_refused_and_both_are_named(
     with pytest.raises(DatasetError, match=r"fits .* alike") as caught:
         loaded(tmp_path)
     assert {one.format(0), other.format(0)} <= set(str(caught.value).split())
-    assert check.check(tmp_path).error is not None
+    assert check.check_dataset(tmp_path).error is not None
 
 
 def test_a_list_decides_between_two_sets_of_pictures(tmp_path: Path, picture, label: Label) -> None:
@@ -491,7 +491,7 @@ def test_two_sets_of_labels_that_fit_alike_stop_a_search(tmp_path: Path, picture
     with pytest.raises(DatasetError, match=r"alice/im0\.txt .*bob/im0\.txt"):
         loaded(tmp_path)
     if both < N:
-        dataset = read.load_as_it_is(tmp_path, strict=False)
+        dataset = read.load_own_splits(tmp_path, strict=False)
         assert joined(tmp_path, dataset) == expected("photos/im{}.jpg", range(both, N))  # no true negatives
         assert kinds(dataset) == {"ambiguous_label": 3 * both}
 
@@ -593,7 +593,7 @@ def test_a_name_that_may_be_another_is_not_joined_and_both_are_named(
         picture(f"images/{name}", number + 60)
     for name in labels:
         label(f"labels/{name}", 8)
-    dataset = read.load_as_it_is(tmp_path, strict=False)
+    dataset = read.load_own_splits(tmp_path, strict=False)
     assert not any(8 in numbers for numbers in joined(tmp_path, dataset).values())
     told = " ".join(f"{problem.file} {problem.detail}" for problem in dataset.problems)
     assert all(name.removesuffix(".jpg") in told for name in (*pictures, *labels))
@@ -604,7 +604,7 @@ def test_an_annotation_of_another_name_is_joined_by_its_filename(tmp_path: Path,
     for number in range(N):
         picture(f"images/DSC_{number:04}.jpg", number)
         annotation(f"anns/{number}.xml", number, f"C:\\me\\DSC_{number:04}.jpg" if number % 2 else f"DSC_{number:04}")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.format == "voc"
     assert joined(tmp_path, dataset) == {f"images/DSC_{number:04}.jpg": [number] for number in range(N)}
     assert dataset.problems == ()
@@ -617,7 +617,7 @@ def test_lists_name_such_an_annotation_or_its_picture(tmp_path: Path, picture, a
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/train.txt").write_text("x0\nx1\nDSC_2\nx3\n")
     (tmp_path / "ImageSets/Main/val.txt").write_text("x4\nx5\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert [e.path.stem for e in dataset.splits["train"]] == ["DSC_0", "DSC_1", "DSC_2", "DSC_3"]
     assert dataset.problems == ()
 

@@ -201,7 +201,7 @@ def test_an_annotation_without_picture_and_one_too_many(tmp_path: Path, make_voc
     (root / "Annotations" / "ghost.xml").write_text(xml())
     (root / "backup").mkdir()
     (root / "backup" / "a.xml").write_text(xml())
-    kinds = [(p.kind, p.file) for p in read.load_as_it_is(root).problems]
+    kinds = [(p.kind, p.file) for p in read.load_own_splits(root).problems]
     assert kinds == [("missing_picture", "Annotations/ghost.xml"), ("duplicate_annotation", "backup/a.xml")]
 
 

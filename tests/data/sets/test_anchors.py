@@ -70,7 +70,7 @@ YOLOV4 = [(12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110
 
 def test_masks_deal_out_anchors_and_boxes() -> None:
     wh = np.array([[12, 16], [40, 28], [70, 140], [450, 400.0]])
-    found = anchors.masks(YOLOV4, wh)
+    found = anchors.anchor_masks(YOLOV4, wh)
     assert [mask.stride for mask in found] == [8, 16, 32]
     assert [mask.anchors for mask in found] == [tuple(YOLOV4[i : i + 3]) for i in (0, 3, 6)]
     assert [mask.share for mask in found] == [0.5, 0.25, 0.25]
@@ -102,7 +102,7 @@ def test_masks_deal_out_anchors_and_boxes() -> None:
 )
 def test_masks_that_do_not_fit_their_map_are_told(scale: float, warned: list[str]) -> None:
     scaled = [(width * scale, height * scale) for width, height in YOLOV4]
-    found = [mask.warning for mask in anchors.masks(scaled, np.array(scaled)) if mask.warning]
+    found = [mask.warning for mask in anchors.anchor_masks(scaled, np.array(scaled)) if mask.warning]
     assert len(found) == len(warned)
     assert all(sentence.startswith(start) for sentence, start in zip(found, warned, strict=True))
 
