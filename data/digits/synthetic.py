@@ -46,7 +46,7 @@ def write(
     drawn = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         _draw_into(drawn, parameters, seed=seed, size=size, images=images, digits=digits)
-        _take_place(drawn, root, parameters)
+        _move_into_place(drawn, root, parameters)
     finally:
         shutil.rmtree(drawn, ignore_errors=True)
     return root
@@ -95,7 +95,7 @@ def _written_parameters(root: Path) -> object:
         return None
 
 
-def _take_place(drawn: Path, root: Path, parameters: Mapping[str, object]) -> None:
+def _move_into_place(drawn: Path, root: Path, parameters: Mapping[str, object]) -> None:
     """Rename the finished folder to root; if another process has made the same one meanwhile, keep that."""
     if _written_parameters(root) not in (None, parameters):
         shutil.rmtree(root)  # an embedded data set with other parameters

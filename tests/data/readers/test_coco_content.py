@@ -78,7 +78,7 @@ def test_the_box_of_a_segmentation(tmp_path: Path, make_coco: Make, what: str, l
     assert dataset.splits["train"][0].boxes.tolist() == [EDGES]
     assert told(dataset) == [("box_from_segmentation", "train/_annotations.coco.json")]
     assert dataset.problems[0].detail == (
-        "no bbox with an area: the box around the polygons or the mask is taken, 1 times; the first: a.png, "
+        "no bbox with an area: the box around the polygons or the mask is used, 1 times; the first: a.png, "
         "annotations[0]"
     )
 
@@ -272,8 +272,8 @@ def test_two_files_with_other_boxes_for_one_picture_are_named(tmp_path: Path, ma
     with pytest.raises(DatasetError) as caught:
         read.load(root)
     assert (
-        "train/_annotations.coco.json: has boxes for 1 pictures that train/v2.json has boxes for too, and other ones "
-        "for 1 of them, such as train/a.png: keep one of the two in the folder"
+        "train/_annotations.coco.json: has boxes for 1 pictures that train/v2.json has boxes for too; they differ "
+        "for 1 pictures, such as train/a.png: keep one of the two in the folder"
     ) in str(caught.value)
     findings = check.check_dataset(root)
     assert [(p.kind, p.file) for p in findings.problems] == [("label_sets", "train/_annotations.coco.json")]
@@ -303,7 +303,11 @@ def test_a_file_without_categories_takes_those_of_the_files_beside_it(tmp_path: 
     assert dataset.class_names == ("cat", "dog")
     assert dataset.class_names[dataset.splits["val"][0].classes[0]] == "dog"
     assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
-        ("missing_class_names", "valid/_annotations.coco.json", "no categories: named as in the files beside it")
+        (
+            "missing_class_names",
+            "valid/_annotations.coco.json",
+            "no categories: names are taken from the files beside it",
+        )
     ]
 
 
@@ -311,4 +315,4 @@ def test_but_not_where_these_call_an_id_by_two_names(tmp_path: Path, make_coco: 
     root = make_coco(tmp_path, SPLITS)
     change(root, "valid", lambda d: d.pop("categories"))
     change(root, "test", lambda d: d.update(categories=[{"id": 90, "name": "owl"}]))
-    assert "called by their numbers" in next(p for p in read.load(root).problems).detail
+    assert "ids are used as names" in next(p for p in read.load(root).problems).detail

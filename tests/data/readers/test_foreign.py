@@ -49,7 +49,7 @@ FORMS = {
     "DOTA": ("{}.txt", "184.0 350.0 944.0 185.0 981.0 355.0 221.0 521.0 ship 0\n", "DOTA's labels"),
     "lines of boxes": ("boxes.txt", "images/a.jpg 10,20,30,40,0 1,2,3,4,1\n", "lines of pictures with their boxes"),
     "commas": ("{}.txt", "0,0.5,0.5,0.2,0.2\n", "lines with commas between the numbers: put spaces there"),
-    "names for numbers": ("{}.txt", "cat 0.5 0.5 0.2 0.2\n", "lines with a class's name: write its number"),
+    "names for numbers": ("{}.txt", "cat 0.5 0.5 0.2 0.2\n", "lines with class names: write numbers instead"),
     "Git LFS": ("{}.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS: `git"),
     "Git LFS, JSON": ("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
     "a table": ("labels.csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", "a table of boxes: convert"),
@@ -87,7 +87,7 @@ def test_json_of_no_known_form_is_not_named(tmp_path: Path, make_picture: Callab
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.7z", "X.ZIP"])
 def test_an_archive_instead_of_a_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK\x03\x04")
-    with pytest.raises(DatasetError, match=r"got a file, an archive: unpack it, and name the folder that comes out$"):
+    with pytest.raises(DatasetError, match=r"got a file, an archive: unpack it, and name the resulting folder$"):
         read.load(tmp_path / name)
     with pytest.raises(DatasetError, match=r"got a folder without pictures, but .*: an archive: unpack it, and name"):
         read.load(tmp_path)
@@ -95,7 +95,7 @@ def test_an_archive_instead_of_a_folder(tmp_path: Path, name: str) -> None:
 
 def test_settings_instead_of_their_folder(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: [cat]\n")
-    with pytest.raises(DatasetError, match="got a file: name the folder that it lies in"):
+    with pytest.raises(DatasetError, match="got a file: name the folder that it is in"):
         read.load(tmp_path / "data.yaml")
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from data.dataset import Dataset, DatasetError
 from data.readers import pairing
 from data.readers.claims import LabelFormat, Pairs
-from data.readers.files import File
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import compatible
 from data.sets import check, read
@@ -404,7 +404,7 @@ def test_two_pictures_of_one_name_that_nothing_tells_apart_have_no_label(tmp_pat
         ("missing_picture", "labels/im0.txt"),
         ("missing_picture", "labels/im1.txt"),
     ]
-    assert any("fits images/im0.jpg and images/im0.png alike" in p.detail for p in dataset.problems)
+    assert any("fits images/im0.jpg and images/im0.png equally well" in p.detail for p in dataset.problems)
 
 
 def test_a_label_that_names_the_suffix_belongs_to_that_picture(tmp_path: Path, picture, label: Label) -> None:
@@ -444,7 +444,7 @@ def test_a_label_for_two_sets_of_pictures_is_refused_and_both_are_named(
         picture(one.format(number), number)
         picture(other.format(number), number + 50)
         (annotation if labels.endswith("xml") else label)(labels.format(number), number)
-    with pytest.raises(DatasetError, match=r"fits .* alike") as caught:
+    with pytest.raises(DatasetError, match=r"fits .* equally well") as caught:
         loaded(tmp_path)
     assert {one.format(0), other.format(0)} <= set(str(caught.value).split())
     assert check.check_dataset(tmp_path).error is not None
@@ -482,7 +482,7 @@ def test_a_second_set_of_labels_is_named(tmp_path: Path, picture, label: Label) 
 
 
 @pytest.mark.parametrize("both", [N, 2])
-def test_two_sets_of_labels_that_fit_alike_stop_a_search(tmp_path: Path, picture, label: Label, both: int) -> None:
+def test_two_sets_of_labels_that_fit_equally_stop_a_search(tmp_path: Path, picture, label: Label, both: int) -> None:
     for number in range(N):
         picture(f"photos/im{number}.jpg", number)
         label(f"alice/im{number}.txt", number)
@@ -760,18 +760,21 @@ PLACES = st.lists(
 def test_whatever_lies_where_a_label_has_one_picture_and_a_picture_one_label(
     places: list[tuple[str, str, str]], chance: random.Random
 ) -> None:
-    files = [File(Path(folder, name + suffix), PurePosixPath(folder, name + suffix), Path("/x", folder, name + suffix))
-             for folder, name, suffix in places]  # fmt: skip
+    files = [
+        DatasetFile(Path(folder, file), PurePosixPath(folder, file), Path("/x", folder, file))
+        for folder, name, suffix in places
+        for file in (name + suffix,)
+    ]
 
     def paired() -> Pairs:
-        ordered = sorted(files, key=lambda file: file.place.parts)
+        ordered = sorted(files, key=lambda file: file.relative_path.parts)
         pictures = tuple(file for file in ordered if file.suffix != ".txt")
         labels = tuple(file for file in ordered if file.suffix == ".txt")
         return pairing.pair(Folder(Path("/x"), pictures, labels), labels, LabelFormat("labels"))
 
     pairs = paired()
     assert {label: picture for picture, label in pairs.label_of.items()} == pairs.picture_of
-    for outcome in (pairs.ties, pairs.second):
+    for outcome in (pairs.ties, pairs.surplus):
         assert not pairs.picture_of.keys() & outcome.keys()
     for picture, label in pairs.label_of.items():
         assert compatible(picture.folder, label.folder)

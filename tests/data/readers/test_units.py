@@ -96,7 +96,7 @@ def test_whole_pictures_in_shares(
     else:
         whole = [(90, 0, 0, 1, 1)]
         root = make_coco(tmp_path, {"train": {"a": whole}, "val": {"c": whole}, "test": {"d": whole}})
-    assert "that all lie within one pixel and look like shares of the picture (0 to 1): multiply x" in refused(root)
+    assert "that are all within one pixel and look like shares of the picture (0 to 1): multiply x" in refused(root)
 
 
 def test_a_box_of_one_pixel_in_the_corner_is_a_box(tmp_path: Path, make_coco: Make) -> None:

@@ -66,7 +66,7 @@ def test_a_folder_outside_is_not_followed(tmp_path: Path, make_picture: Callable
     make_picture(tmp_path / "mine" / "pictures" / "y.png")
     text = named.replace("OTHER", str(tmp_path / "other"))
     (tmp_path / "mine" / "data.yaml").write_text(f"names: [cat, dog]\n{text}\n")
-    with pytest.raises(DatasetError, match=r"train: expected a folder, got '.*', which lies outside the data set"):
+    with pytest.raises(DatasetError, match=r"train: expected a folder, got '.*', which is outside the data set"):
         read_folder(tmp_path / "mine")
 
 

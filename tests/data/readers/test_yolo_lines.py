@@ -37,7 +37,7 @@ def test_the_box_around_a_polygon(tmp_path: Path, make_yolo: Make, line: str, bo
     dataset = read.load(root)
     np.testing.assert_allclose(dataset.splits["train"][0].boxes, [(10, 12, 30, 18), box], atol=1e-4)
     assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
-        ("box_from_segmentation", "train/labels/a.txt", "1 of 2 lines are polygons: the box around each is taken")
+        ("box_from_segmentation", "train/labels/a.txt", "1 of 2 lines are polygons: the box around each is used")
     ]
 
 
