@@ -67,7 +67,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "unused_category": ("note", "nothing"),
 }
 
-# A search refuses these: someone meant these labels and pictures, and would not get them.
+# A search refuses a data set with these: its labels and pictures were meant to be used, and some would be lost.
 FATAL = frozenset(kind for kind, (outcome, _) in KINDS.items() if outcome == "stops a search")
 # Problems that lose a box of a label file.
 LOST_BOXES = frozenset(

@@ -31,7 +31,7 @@ def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported
     odd = kinds.count("inverted_box" if format_name == "voc" else "clipped_box")
     if len(boxes) < _MIN_BOXES or odd < _SHARE * len(boxes):
         return []
-    looks, meant = {
+    looks_so, hint = {
         "voc": (_like_sides, "xmax and ymax look like a width and a height"),
         "coco": (_like_corners, "bbox looks like [x1, y1, x2, y2], where [x, y, width, height] is expected"),
         "yolo": (
@@ -39,10 +39,10 @@ def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported
             "lines look like 'class x1 y1 x2 y2', where 'class x y w h' is expected",
         ),
     }[format_name]
-    if not looks(boxes[:, :2], boxes[:, 2:], sides):
+    if not looks_so(boxes[:, :2], boxes[:, 2:], sides):
         return []
     what = "have their corners in the wrong order" if format_name == "voc" else "reach beyond their pictures"
-    return [Problem("other_layout", "", f"{odd} of {len(boxes)} boxes {what}: {meant}; export the labels again")]
+    return [Problem("other_layout", "", f"{odd} of {len(boxes)} boxes {what}: {hint}; export the labels again")]
 
 
 def _like_sides(first: np.ndarray, second: np.ndarray, sides: np.ndarray) -> bool:

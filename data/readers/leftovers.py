@@ -26,9 +26,9 @@ def report_labels(
             detail = f"{count} labels in a folder of detector output: read as labels, since there are no others"
             problems.append(Problem("output_labels", str(output_folder), detail))
     outputs = set(pairs.detector_outputs)
-    without = [picture.relative_path for picture in folder.pictures if not pairs.is_labelled(picture)]
+    unlabelled = [picture.relative_path for picture in folder.pictures if not pairs.is_labelled(picture)]
     partners = LikeliestName(
-        [*without, *(picture.relative_path for picture in folder.pictures if pairs.is_labelled(picture))]
+        [*unlabelled, *(picture.relative_path for picture in folder.pictures if pairs.is_labelled(picture))]
     )
     for label in labels:
         if label in pairs.guessed:
@@ -46,13 +46,12 @@ def report_labels(
             problems.append(Problem(kind, str(label.relative_path), f"{_tie(label, pairs)}; not used"))
         elif label in pairs.surplus:
             picture = pairs.surplus[label]
-            detail = (
-                f"of the picture {picture.relative_path}, which has {pairs.label_of[picture].relative_path}; not used"
-            )
+            other = pairs.label_of[picture].relative_path
+            detail = f"fits the picture {picture.relative_path}, which has the label {other}; not used"
             problems.append(Problem("duplicate_annotation", str(label.relative_path), detail))
         elif not folder.means_unread(label.stem):
-            near = partners.to(label.stem)
-            detail = f"no picture '{label.stem}'{likeliest_in_words(near)}; skipped"
+            nearest = partners.to(label.stem)
+            detail = f"no picture '{label.stem}'{likeliest_in_words(nearest)}; skipped"
             problems.append(Problem("missing_picture", str(label.relative_path), detail))
 
 

@@ -4,7 +4,7 @@ The picture of a label is looked for where the format has it (`labels` for `imag
 beside the label, in a folder of the same name apart from words such as images and labels, and then anywhere. Equal
 stems count first, then forms that tools make of a stem (name_forms.py), the picture's name in the label's content, and
 the name without a tool's marks. If a label fits several pictures equally well, it is paired with none, unless all
-labels say the same. Masks, drawn predictions and the like have the names of pictures, so they are tried last.
+labels have the same content. Masks, drawn predictions and the like have the names of pictures, so they are tried last.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -47,35 +47,39 @@ class _Pairing:
         self.pairs = Pairs(derived=self._derived())
         self._claims = Claims(folder, form, self.pairs)
         self._own = [picture for picture in folder.pictures if picture not in self.pairs.derived]
-        self._join([picture for picture in self._own if picture in first])
-        self._join([picture for picture in self._own if picture not in first])
+        self._pair([picture for picture in self._own if picture in first])
+        self._pair([picture for picture in self._own if picture not in first])
         names = {pair_keys.spelled(picture) for picture in self._own} if self.pairs.derived else set()
         last = [picture for picture in folder.pictures if picture in self.pairs.derived]
-        self._join([picture for picture in last if pair_keys.spelled(picture) not in names])
+        self._pair([picture for picture in last if pair_keys.spelled(picture) not in names])
 
     def _derived(self) -> set[DatasetFile]:
         """Pictures in folders named for labels, outputs or masks; not in folders of masks with labels of their own."""
         by_name = [picture for picture in self._folder.pictures if derived.is_derived(picture.folder)]
-        made = [p for p in by_name if not (derived.is_output(p.folder) or derived.is_of_labels(p.folder))]
+        made_from_others = [p for p in by_name if not (derived.is_output(p.folder) or derived.is_of_labels(p.folder))]
         near = {
             (key(label), label.stem)
-            for label in (self._labels if made else ())
+            for label in (self._labels if made_from_others else ())
             for key in (pair_keys.folder, pair_keys.parallel)
         }
         folder_keys = (self._counterpart, pair_keys.folder, pair_keys.parallel)
-        own = {picture.folder for picture in made if any((key(picture), picture.stem) in near for key in folder_keys)}
-        return set(by_name) - {picture for picture in made if picture.folder in own}
+        own = {
+            picture.folder
+            for picture in made_from_others
+            if any((key(picture), picture.stem) in near for key in folder_keys)
+        }
+        return set(by_name) - {picture for picture in made_from_others if picture.folder in own}
 
-    def _join(self, pictures: Sequence[DatasetFile]) -> None:
+    def _pair(self, pictures: Sequence[DatasetFile]) -> None:
         """Pair labels that are still open with these pictures."""
         by_name = name_matching.grouped((pair_keys.spelled(picture), picture) for picture in pictures)
         for name, named in by_name.items():
             labels = self._open(self._labels_by_name.get(name, ()))
             if len(labels) == len(named) == 1:
-                self._join_two(labels[0], named[0])
+                self._pair_two(labels[0], named[0])
             elif labels:
-                self._join_near(labels, named)
-                self._join_anywhere(labels, named)
+                self._pair_near(labels, named)
+                self._pair_anywhere(labels, named)
         unpaired = self._open(self._labels)
         if not unpaired or not pictures:
             return
@@ -89,7 +93,7 @@ class _Pairing:
     def _open(self, labels: Sequence[DatasetFile]) -> list[DatasetFile]:
         return [label for label in labels if self.pairs.is_open(label)]
 
-    def _join_two(self, label: DatasetFile, picture: DatasetFile) -> None:
+    def _pair_two(self, label: DatasetFile, picture: DatasetFile) -> None:
         """Pair the only label and the only picture of one spelling: a fast form of the next two methods."""
         if (
             pair_keys.folder(label) in (self._counterpart(picture), pair_keys.folder(picture))
@@ -98,7 +102,7 @@ class _Pairing:
         ):
             self._claims.settle([label], [picture])
 
-    def _join_near(self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile]) -> None:
+    def _pair_near(self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile]) -> None:
         """Pair labels and pictures of one spelling in the format's folders, in one folder, or in parallel folders."""
         for label_folder, picture_folder, known_place in (
             (pair_keys.folder, self._counterpart, True),
@@ -116,7 +120,7 @@ class _Pairing:
                     if key in there and key[0] is not None:
                         self._claims.settle(same, there[key], known_place=known_place)
 
-    def _join_anywhere(self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile]) -> None:
+    def _pair_anywhere(self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile]) -> None:
         """Pair labels and pictures of one spelling in any folders that do not contradict each other."""
         for label_name, picture_name in pair_keys.NAMES:
             still_open = self._open(labels)

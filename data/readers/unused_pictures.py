@@ -14,7 +14,7 @@ from data.readers.files import DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import compatible
 
-_COMPARE_AT_MOST = 100  # pairs of folders whose pictures are compared
+_MAX_FOLDER_PAIRS = 100  # pairs of folders whose pictures are compared
 
 
 def find(folder: Folder, pairs: Pairs, named: Collection[DatasetFile] = ()) -> dict[DatasetFile, Problem]:
@@ -33,7 +33,7 @@ def find(folder: Folder, pairs: Pairs, named: Collection[DatasetFile] = ()) -> d
             unused[picture] = problem
         elif rival := next(iter(labelled.rivals(picture)), None):
             doubtful.setdefault((picture.folder, rival.folder), []).append((picture, rival))
-    for pictures in list(doubtful.values())[:_COMPARE_AT_MOST]:
+    for pictures in list(doubtful.values())[:_MAX_FOLDER_PAIRS]:
         paths = [[picture.path, rival.path] for picture, rival in pictures]
         masks = same_pictures.are_masks(paths)
         why = "looks like a mask of" if masks == [True, False] else "shows the same as"

@@ -104,7 +104,7 @@ def test_mosaic_shifts_past_the_padding() -> None:
 
 
 def seen_edges(where: Placement, side: int) -> tuple[float, float]:
-    """Where the picture's edges next to the cross come to lie, for a square picture."""
+    """Where the picture's edges next to the cross end up, for a square picture."""
     x = sorted((where.offset_x, where.scale_x * side + where.offset_x))
     y = (where.offset_y, where.scale_y * side + where.offset_y)
     return x[1] if where.left == 0 else x[0], y[1] if where.top == 0 else y[0]

@@ -83,7 +83,7 @@ def test_a_kept_box_ends_where_its_colour_does(coloured: Pipeline, technique: st
     for image, boxes, classes in pictures(batch(coloured, CONFIGS[technique], seed=seed, fit=fit)):
         seen = codes(image)
         for (left, top, right, bottom), label in zip(boxes, classes, strict=True):
-            # What lies outside the box (another object of its colour, or more of its own) is the next test's matter.
+            # What is outside the box (another object of its colour, or more of its own) is checked in the next test.
             within = seen[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] == label
             rows, columns = np.nonzero(within)
             found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -130,7 +130,7 @@ def test_mixup_shows_both_pictures_and_has_the_boxes_of_both(red_and_blue: Pipel
 
 
 def layouts(config: AugmentConfig, progress: float = 0.0) -> list[composition.Layout]:
-    """Of a hundred slots."""
+    """The layouts of a hundred slots."""
     slots = [composition.BatchSlot(1, step, slot) for step in range(20) for slot in range(5)]
     return [
         composition.draw_layout(

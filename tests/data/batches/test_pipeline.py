@@ -147,7 +147,9 @@ def test_boxes_beyond_the_most_are_shuffled_cut_and_counted(examples: list[Examp
     np.testing.assert_allclose(made.boxes[0, :, 0], made.classes[0] * 2 * 96 / 90, rtol=1e-5)
 
 
-def test_the_first_batch_with_too_many_boxes_is_told(examples: list[Example], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_batch_with_too_many_boxes_is_reported(
+    examples: list[Example], caplog: pytest.LogCaptureFixture
+) -> None:
     row = np.array([[x, 10, x + 4, 20] for x in range(0, 40, 10)], dtype=np.float32)
     four = [Example(examples[0].path, 90, 70, row, np.zeros(4, dtype=np.int32))]
     pipeline = Pipeline(four, store_side=90)

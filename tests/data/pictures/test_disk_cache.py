@@ -180,7 +180,7 @@ def test_pictures_that_do_not_fit_are_kept_in_memory_within_their_share(
     assert 0 < pipeline._store.kept_bytes <= 30_000
 
 
-def test_a_full_disk_is_said_once(
+def test_a_full_disk_is_reported_once(
     examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline(examples, store_side=80, shared=SharedCache("data", tmp_path, AMPLE))
@@ -207,7 +207,7 @@ def test_a_disk_without_room_is_not_begun(tmp_path: Path, monkeypatch: pytest.Mo
     assert entries(tmp_path) == []
 
 
-def test_a_folder_that_is_a_file_is_said_once(
+def test_a_folder_that_is_a_file_is_reported_once(
     examples: list[Example], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -92,7 +92,7 @@ def test_a_damaged_picture_is_named_and_left_out(
         (bytes(500), "a file of zeros alone"),
     ],
 )
-def test_what_a_file_is_instead_of_a_picture_is_said(
+def test_what_a_file_is_instead_of_a_picture_is_reported(
     make: Callable[[str, bytes], Path], content: bytes, kind: str
 ) -> None:
     (problem,) = read.load(make(".jpg", content)).problems
@@ -118,7 +118,7 @@ def test_whole_pictures_stay(make: Callable[[str, bytes], Path], suffix: str, op
     assert all(example.thumbnail is not None for example in dataset.splits["train"])
 
 
-def test_the_decoders_words_are_said(make: Callable[[str, bytes], Path]) -> None:
+def test_the_decoders_words_are_reported(make: Callable[[str, bytes], Path]) -> None:
     for what, words in (
         ("a PNG of a wrong checksum", "cannot be decoded: IDAT: CRC error"),
         ("a JPEG without its second half", "a part cannot be decoded: premature end of data segment"),
@@ -128,7 +128,7 @@ def test_the_decoders_words_are_said(make: Callable[[str, bytes], Path]) -> None
         (root.rename(root.with_name(what)))
 
 
-def test_bytes_before_the_end_marker_are_only_told(make: Callable[[str, bytes], Path]) -> None:
+def test_bytes_before_the_end_marker_are_only_reported(make: Callable[[str, bytes], Path]) -> None:
     whole = encoded(".jpg")
     dataset = read.load(make(".jpg", whole[:-2] + bytes(30) + b"\xff\xd9"))
     assert [(p.kind, p.file) for p in dataset.problems] == [("decoder_warning", "train/images/x.jpg")]

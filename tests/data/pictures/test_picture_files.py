@@ -82,7 +82,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
         (".jpg", [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]),
     ],
 )
-def test_a_picture_that_was_cut_short_is_told(tmp_path: Path, suffix: str, options: list[int]) -> None:
+def test_a_picture_that_was_cut_short_is_reported(tmp_path: Path, suffix: str, options: list[int]) -> None:
     _, encoded = cv2.imencode(suffix, NOISE, options)
     whole, path = encoded.tobytes(), tmp_path / f"x{suffix}"
     path.write_bytes(whole + b"something after the end")

@@ -109,7 +109,7 @@ def test_ids_as_numbers_and_as_text_are_one(tmp_path: Path, make_coco: Make) -> 
     assert dataset.problems == ()
 
 
-def test_a_group_that_has_no_objects_is_left_out_and_told(tmp_path: Path, make_coco: Make) -> None:
+def test_a_group_that_has_no_objects_is_left_out_and_reported(tmp_path: Path, make_coco: Make) -> None:
     # As one exporter writes it: the data set's name is category 0 and the others' supercategory.
     categories = [
         {"id": 0, "name": "animals", "supercategory": "none"},

@@ -1,4 +1,4 @@
-"""Picture files as people have them, through the readers: what is said of them, and that boxes lie on their pixels."""
+"""Picture files as people have them, through the readers: what is reported, and that boxes fit their pixels."""
 
 import json
 import struct
@@ -164,7 +164,7 @@ def test_pictures_of_all_kinds(tmp_path: Path, kind: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_thermal_picture_of_16_bits_is_stretched_and_told(tmp_path: Path, kind: str) -> None:
+def test_a_thermal_picture_of_16_bits_is_stretched_and_reported(tmp_path: Path, kind: str) -> None:
     warm = 7000 + stored()[:, :, 0].astype(np.uint16) * 8  # 7160 to 8840: as a camera of 14 bits writes a scene
     dataset = read.load(data_set(tmp_path, kind, encoded(".png", warm), BOX, (40, 30), "a.png"))
     assert_on_its_pixels(dataset.splits["train"][0])

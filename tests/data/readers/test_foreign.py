@@ -61,7 +61,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("what", FORMS)
-def test_what_they_are_is_said(tmp_path: Path, make_picture: Callable[..., None], what: str) -> None:
+def test_what_they_are_is_reported(tmp_path: Path, make_picture: Callable[..., None], what: str) -> None:
     name, content, words = FORMS[what]
     for stem in "abc":
         make_picture(tmp_path / f"{stem}.jpg")

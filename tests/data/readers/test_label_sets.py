@@ -1,4 +1,4 @@
-"""Two sets of labels for one set of pictures: the format's own place decides, or nobody does; both are named."""
+"""Two sets of labels for one set of pictures: the format's own folder decides, or nothing does; both are named."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_the_known_place_is_read_and_the_other_set_is_named(make: Make, tmp_path
     kind = "derived_file" if second.startswith("predictions") else "duplicate_annotation"
     assert [(p.kind, p.file) for p in dataset.problems] == [(kind, f"{second}/{stem}.txt") for stem in "abcdef"]
     if kind == "duplicate_annotation":
-        assert dataset.problems[0].detail == "of the picture images/a.jpg, which has labels/a.txt; not used"
+        assert dataset.problems[0].detail == "fits the picture images/a.jpg, which has the label labels/a.txt; not used"
 
 
 def test_two_known_places_that_differ_are_refused_by_both_names(make: Make) -> None:

@@ -30,7 +30,7 @@ def yolo(tmp_path: Path, make_scene: Scene) -> Callable[..., None]:
 
 
 def assert_read(root: Path, format: str, kinds: list[str] | None = None) -> Dataset:
-    """Twelve pictures with a box each are read, and nothing but these kinds is told."""
+    """Twelve pictures with a box each are read, and nothing but these kinds is reported."""
     dataset = read.load_own_splits(root)
     assert dataset.format == format
     assert dataset.class_names == ("cat", "dog")

@@ -67,7 +67,7 @@ def test_splits_that_are_links_to_a_store(tmp_path: Path, make_picture, label, k
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_second_name_of_a_folder_is_told(tmp_path: Path, make_picture, label, kind: str) -> None:
+def test_a_second_name_of_a_folder_is_reported(tmp_path: Path, make_picture, label, kind: str) -> None:
     for number in range(4):
         make_picture(tmp_path / "train" / f"{number}.png", value=60 * number)
         label(kind, tmp_path / "train", f"{number}")
@@ -102,8 +102,8 @@ def test_of_two_names_the_one_with_labels_is_used(tmp_path: Path, make_picture, 
     assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1]
     problems = [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"]
     # COCO takes what its JSON lists, and that names the links alone
-    told = [("repeated_link", f"camera/{stem}.png") for stem in "ab"] if kind != "coco" else []
-    assert problems == told
+    reported = [("repeated_link", f"camera/{stem}.png") for stem in "ab"] if kind != "coco" else []
+    assert problems == reported
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -205,7 +205,7 @@ def test_predicted_labels_are_not_truth_beside_labels(
     assert kinds(dataset) == {"derived_file": 2 + N * drawn, "missing_label_file": 2}
 
 
-def test_predicted_labels_alone_are_read_and_told(tmp_path: Path, picture, label: Label) -> None:
+def test_predicted_labels_alone_are_read_and_reported(tmp_path: Path, picture, label: Label) -> None:
     for number in range(N):
         picture(f"images/im{number}.jpg", number)
         label(f"runs/detect/predict/labels/im{number}.txt", number)
@@ -475,7 +475,7 @@ def test_a_second_set_of_labels_is_named(tmp_path: Path, picture, label: Label) 
         (
             "duplicate_annotation",
             f"labels_v2/im{number}.txt",
-            f"of the picture images/im{number}.jpg, which has labels/im{number}.txt; not used",
+            f"fits the picture images/im{number}.jpg, which has the label labels/im{number}.txt; not used",
         )
         for number in range(N)
     ]
@@ -595,8 +595,8 @@ def test_a_name_that_may_be_another_is_not_joined_and_both_are_named(
         label(f"labels/{name}", 8)
     dataset = read.load_own_splits(tmp_path, strict=False)
     assert not any(8 in numbers for numbers in joined(tmp_path, dataset).values())
-    told = " ".join(f"{problem.file} {problem.detail}" for problem in dataset.problems)
-    assert all(name.removesuffix(".jpg") in told for name in (*pictures, *labels))
+    reported = " ".join(f"{problem.file} {problem.detail}" for problem in dataset.problems)
+    assert all(name.removesuffix(".jpg") in reported for name in (*pictures, *labels))
 
 
 def test_an_annotation_of_another_name_is_joined_by_its_filename(tmp_path: Path, picture, annotation) -> None:
@@ -622,7 +622,7 @@ def test_lists_name_such_an_annotation_or_its_picture(tmp_path: Path, picture, a
     assert dataset.problems == ()
 
 
-def test_a_stem_comes_before_a_filename_that_nobody_changed(tmp_path: Path, picture, annotation) -> None:
+def test_a_stem_comes_before_a_filename_that_was_not_changed(tmp_path: Path, picture, annotation) -> None:
     for number in range(N):  # frames that were numbered anew
         picture(f"images/{number}.jpg", number)
         annotation(f"anns/{number}.xml", number, f"{number - 1}.jpg")
@@ -689,7 +689,7 @@ def test_a_label_does_not_go_to_a_picture_in_another_films_folder(tmp_path: Path
 
 
 def coco(root: Path, *names: str) -> None:
-    """An entry a name, with one box as high as its number says."""
+    """An entry for each name, with one box whose height is the number in the name."""
     heights = [3 * (number % 9 + 1) for number in range(len(names))]
     document = {
         "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],

@@ -43,7 +43,7 @@ def counts(dataset: Dataset) -> dict[str, int]:
     return {split: len(found) for split, found in dataset.splits.items()}
 
 
-def told(dataset: Dataset, *kinds: str) -> list[Problem]:
+def reported(dataset: Dataset, *kinds: str) -> list[Problem]:
     """The problems of these kinds; all but the cut without any."""
     return [p for p in dataset.problems if p.kind in kinds or (not kinds and p.kind != "split_cut")]
 
@@ -63,7 +63,7 @@ def test_darknets_readme_names_test_txt_for_valid(tmp_path: Path, pairs) -> None
     darknet(tmp_path, pairs, settings, train=lines(range(8)), test=lines(range(8, 12)))
     own = read.load_own_splits(tmp_path)
     assert splits(own) == {"train": list(range(8)), "val": [8, 9, 10, 11]}
-    assert told(own) == []
+    assert reported(own) == []
     assert counts(read.load(tmp_path)) == {"train": 7, "val": 4, "test": 1}
 
 
@@ -78,12 +78,12 @@ def test_one_list_for_train_and_valid_is_train(tmp_path: Path, pairs, valid: str
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
     assert sum(len(e.boxes) for found in dataset.splits.values() for e in found) == 12
-    (same,) = told(dataset, "same_pictures")
+    (same,) = reported(dataset, "same_pictures")
     assert (same.file, same.detail) == (
         "data/obj.data",
         "train and val are the same 12 pictures: read as train; val is cut from train",
     )
-    assert told(dataset, "in_two_splits") == []
+    assert reported(dataset, "in_two_splits") == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_coco128_names_one_folder_for_both(tmp_path: Path, pairs, settings: str)
     (tmp_path / "coco128.yaml").write_text(settings + NAMES)
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
-    assert [p.kind for p in told(dataset, "same_pictures", "in_two_splits")] == ["same_pictures"]
+    assert [p.kind for p in reported(dataset, "same_pictures", "in_two_splits")] == ["same_pictures"]
 
 
 A, B, ALL = list(range(8)), [8, 9, 10, 11], list(range(12))
@@ -141,7 +141,7 @@ def test_all_combinations(
     (tmp_path / "data.yaml").write_text(NAMES + "".join(f"{key}: {path}\n" for key, path in settings.items()))
     dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == expected
-    assert {p.kind for p in told(dataset)} - {"unlisted_picture"} == kinds
+    assert {p.kind for p in reported(dataset)} - {"unlisted_picture"} == kinds
     everyone = [number for found in splits(dataset).values() for number in found]
     assert len(everyone) == len(set(everyone))
 
@@ -152,7 +152,7 @@ def test_lists_that_differ_in_a_picture_are_one_list(tmp_path: Path, pairs) -> N
     )
     dataset = read.load_own_splits(tmp_path)  # else train would be one picture
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["same_pictures"]
 
 
 @pytest.mark.parametrize("test", ["", "test: ../test/images\n"])
@@ -178,7 +178,7 @@ def test_lists_found_by_name_that_are_copies(tmp_path: Path, pairs) -> None:
         (tmp_path / f"{name}.txt").write_text(lines(range(12), "images"))
     dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["same_pictures", "same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["same_pictures", "same_pictures"]
 
 
 def test_coco_jsons_of_the_same_pictures(tmp_path: Path, make_coco: Make) -> None:
@@ -188,7 +188,7 @@ def test_coco_jsons_of_the_same_pictures(tmp_path: Path, make_coco: Make) -> Non
         (tmp_path / f"instances_{split}.json").write_bytes((root / "train/_annotations.coco.json").read_bytes())
     dataset = read.load_own_splits(root)
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["same_pictures", "same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["same_pictures", "same_pictures"]
 
 
 VOC_ALL = "".join(f"im{i}\n" for i in range(12))
@@ -215,7 +215,7 @@ def test_voc_lists(
     root = make_voc(tmp_path, {f"im{i}": xml(("dog", 1, 1, 9, 9)) for i in range(12)}, lists)
     dataset = read.load_own_splits(root)
     assert splits(dataset) == expected
-    assert [p.kind for p in told(dataset)] == kinds
+    assert [p.kind for p in reported(dataset)] == kinds
 
 
 def test_voc_lists_beside_the_annotations_with_columns(tmp_path: Path, make_scene: Scene, xml) -> None:
@@ -262,7 +262,7 @@ def test_names_of_lists(tmp_path: Path, pairs, train: str, val: str) -> None:
     (tmp_path / val).write_text(lines(B, "'images").replace(".jpg", ".jpg'"))
     dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": A, "val": B}
-    assert told(dataset) == []
+    assert reported(dataset) == []
 
 
 def test_darknets_own_lists_end_in_list(tmp_path: Path, pairs) -> None:
@@ -318,7 +318,7 @@ def test_an_empty_val_is_cut_from_train(tmp_path: Path, pairs, settings: str, em
     (tmp_path / "data.yaml").write_text(settings.replace("images/val", empty))
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
-    assert [(p.kind, p.file) for p in told(dataset)] == [("missing_split", empty)]
+    assert [(p.kind, p.file) for p in reported(dataset)] == [("missing_split", empty)]
 
 
 def test_an_empty_list_for_valid_is_cut_from_train(tmp_path: Path, pairs) -> None:
@@ -326,7 +326,7 @@ def test_an_empty_list_for_valid_is_cut_from_train(tmp_path: Path, pairs) -> Non
     darknet(tmp_path, pairs, "train = train.txt\nvalid = valid.txt\n", train=lines(range(12)), valid="\n")
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
-    assert [(p.kind, p.file) for p in told(dataset)] == [("missing_split", "data/valid.txt")]
+    assert [(p.kind, p.file) for p in reported(dataset)] == [("missing_split", "data/valid.txt")]
 
 
 def test_an_empty_val_whose_labels_are_there_has_lost_its_pictures(tmp_path: Path, pairs) -> None:
@@ -356,7 +356,7 @@ def test_a_test_set_without_any_label_is_none(tmp_path: Path, pairs, make_scene:
     (tmp_path / "data.yaml").write_text(settings + NAMES)
     dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": A, "val": B}
-    assert [p.kind for p in told(dataset)] == ["missing_split"] + ["unlisted_picture"] * 4
+    assert [p.kind for p in reported(dataset)] == ["missing_split"] + ["unlisted_picture"] * 4
 
 
 def test_lists_in_a_folder_of_their_own(tmp_path: Path, pairs) -> None:
@@ -369,13 +369,13 @@ def test_lists_in_a_folder_of_their_own(tmp_path: Path, pairs) -> None:
 
 
 def test_settings_beside_the_folder_that_their_path_means(tmp_path: Path, pairs) -> None:
-    # As ultralytics' coco128.yaml and coco128.zip lie in one folder
+    # As ultralytics' coco128.yaml and coco128.zip are in one folder
     pairs(tmp_path / "coco128/images/train2017", tmp_path / "coco128/labels/train2017", range(12))
     settings = "path: ../datasets/coco128\ntrain: images/train2017\nval: images/train2017\n"
     (tmp_path / "coco128.yaml").write_text(settings + NAMES)
     dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["mended_path", "same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["mended_path", "same_pictures"]
 
 
 def test_a_folder_that_is_missing_is_not_that_of_another_split(tmp_path: Path, pairs) -> None:
@@ -400,4 +400,4 @@ def test_the_labels_of_a_picture_called_test_are_no_list(tmp_path: Path, pairs) 
     (tmp_path / "labels/classes.txt").write_text("cat\ndog\n")
     dataset = read.load_own_splits(tmp_path)
     assert counts(dataset) == {"train": 12}
-    assert told(dataset) == []
+    assert reported(dataset) == []

@@ -1,4 +1,4 @@
-"""Boxes in another unit than the format's: told as what they look like, with what to do, before a search starts."""
+"""Boxes in another unit than the format's: reported as what they look like, with what to do, before a search starts."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -47,8 +47,8 @@ def test_names_of_the_validation_folder(tmp_path: Path, make_yolo: Callable[...,
     assert list(dataset.splits) == ["train", "val"]
 
 
-def test_a_path_that_leaves_the_folder_is_mended_once(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
-    # A neighbour lies where the literal path leads: it must not be read.
+def test_a_path_that_leaves_the_folder_is_corrected_once(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    # There is another data set where the literal path leads: it must not be read.
     make_yolo(tmp_path, {"train": {"foreign": GOOD}})
     root = make_yolo(
         tmp_path / "mine", SPLITS, "names: [cat, dog]\ntrain: ../train/images\nval: ../valid/images\ntest: nowhere\n"
@@ -154,10 +154,10 @@ def test_a_wrong_line_is_skipped_and_named(
         read.load(root)
 
 
-def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
+def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_reported(
     tmp_path: Path, make_yolo: Callable[..., Path]
 ) -> None:
-    # 40 px wide: 0.9 +- 0.15 ends at 42 px (told), 0.9 +- 0.11 at 40.4 px (rounding)
+    # 40 px wide: 0.9 +- 0.15 ends at 42 px (reported), 0.9 +- 0.11 at 40.4 px (rounding)
     root = make_yolo(tmp_path, SPLITS | {"train": {"a": "0 0.9 0.5 0.3 0.2\n", "b": "0 0.9 0.5 0.22 0.2\n"}})
     dataset = read_folder(root)
     assert [float(example.boxes[0, 2]) for example in dataset.splits["train"]] == [40, 40]
@@ -317,7 +317,7 @@ def test_an_exported_folder_inside_the_folder(tmp_path: Path, make_yolo: Callabl
         read.load(tmp_path)
 
 
-def test_without_any_class_names_they_are_numbers_and_it_is_told(
+def test_without_any_class_names_they_are_numbers_and_it_is_reported(
     tmp_path: Path, make_picture: Callable[..., None]
 ) -> None:
     flat(tmp_path, "abc", make_picture)
@@ -392,7 +392,7 @@ def test_names_in_a_code_page(tmp_path: Path, make_picture: Callable[..., None],
     assert [p.kind for p in dataset.problems] == ([] if encoding == "utf-16" else ["text_encoding"])
 
 
-def test_an_inverted_box_is_mended(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+def test_an_inverted_box_is_fixed(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
     dataset = read.load(make_yolo(tmp_path, SPLITS | {"train": {"a": "1 0.5 0.5 -0.5 0.2\n"}}))
     assert dataset.splits["train"][0].boxes.tolist() == [[10, 12, 30, 18]]
     assert [p.kind for p in dataset.problems] == ["inverted_box"]

@@ -1,4 +1,4 @@
-"""Class names of YOLO data sets that stand in several files, and in the forms that people give them."""
+"""Class names of YOLO data sets in several files, and in the forms that people write."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -156,7 +156,7 @@ def test_one_name_of_two_words(make: Callable[..., Path], yaml: str) -> None:
         ("train: train\n", "names: expected the class names, or how many classes there are, got neither"),
     ],
 )
-def test_what_cannot_be_told_is_one_sentence(make: Callable[..., Path], yaml: str, message: str) -> None:
+def test_what_cannot_be_read_is_one_sentence(make: Callable[..., Path], yaml: str, message: str) -> None:
     with pytest.raises(DatasetError) as caught:
         read.load_own_splits(make({"data.yaml": yaml}))
     assert message in str(caught.value)

@@ -109,7 +109,9 @@ def test_a_cut_of_many_pictures_asks_the_cache(
     assert comparisons == [cached_answers.MIN_PICTURES]
 
 
-def test_a_file_that_changed_since_it_was_read_is_told_and_nothing_is_kept(tmp_path: Path, make_picture: Make) -> None:
+def test_a_file_that_changed_since_it_was_read_is_reported_and_nothing_is_kept(
+    tmp_path: Path, make_picture: Make
+) -> None:
     where = {ENVIRONMENT: str(tmp_path / "cache")}
     found = examples(tmp_path / "pictures", make_picture, [10, 20, 10])
     whole = found[1].path.read_bytes()

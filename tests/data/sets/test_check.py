@@ -62,7 +62,7 @@ def test_only_the_first_files_of_many_are_shown(
     assert "  ... and 2 more (--json lists all)" in shown
 
 
-def test_more_boxes_than_training_takes_are_told(tmp_path: Path, make_yolo: Make) -> None:
+def test_more_boxes_than_training_takes_are_reported(tmp_path: Path, make_yolo: Make) -> None:
     lines = [f"1 {(i % 20 + 0.5) / 20} {(i // 20 + 0.5) / 20} .04 .04\n" for i in range(201)]
     few, many = "".join(lines[:200]), "".join(lines)
     root = make_yolo(tmp_path, {"train": {"a": few, "b": many}, "val": {"c": many}, "test": {"d": few}})

@@ -148,7 +148,7 @@ def test_a_folder_with_files_is_refused(tmp_path: Path, make_yolo: Make, capsys:
     assert sorted(p.name for p in source.iterdir()) == ["data.yaml", "train"]
 
 
-def test_an_empty_folder_is_filled_and_what_is_left_out_is_told(
+def test_an_empty_folder_is_filled_and_what_is_left_out_is_reported(
     tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_yolo(tmp_path / "x", {"train": {"a": GOOD + "9 .5 .5 .1 .1\n"}, "val": {"b": GOOD}})

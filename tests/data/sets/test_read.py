@@ -96,7 +96,9 @@ def test_no_training_split(tmp_path: Path, make_yolo: Make) -> None:
     assert "expected a train split" in sentence(make_yolo(tmp_path, {"val": {"a": GOOD}}))
 
 
-def test_a_missing_test_split_is_cut_from_train_and_told(tmp_path: Path, make_yolo: Make, make_picture: Make) -> None:
+def test_a_missing_test_split_is_cut_from_train_and_reported(
+    tmp_path: Path, make_yolo: Make, make_picture: Make
+) -> None:
     train = {f"t{i}": GOOD for i in range(10)}
     root = make_yolo(tmp_path, {"train": train, "val": {"v": GOOD}})
     for number, name in enumerate(train):
