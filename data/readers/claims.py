@@ -86,7 +86,7 @@ class Claims:
             named = [picture for picture in pictures if [picture.name] == stated]
             if len(named) == 1:
                 return named[0]
-        return self._folder.foremost(pictures, anywhere=True)
+        return self._folder.choose(pictures, anywhere=True)
 
     def _assign(self, picture: DatasetFile, labels: Sequence[DatasetFile], *, known_place: bool) -> None:
         """Pair the picture with the label; of several, with the one in the format's folder, or one of equal copies."""

@@ -23,7 +23,7 @@ from data.readers.folder import Folder
 
 def recognizes(folder: Folder) -> bool:
     """Whether one of the JSON files with boxes names one or several of the pictures."""
-    for file in folder.of_kind(".json"):
+    for file in folder.with_suffixes(".json"):
         with suppress(ValueError):
             content = coco_documents.load(folder, file).content
             if content is not None and _names_a_picture(folder, content):
@@ -33,7 +33,7 @@ def recognizes(folder: Folder) -> bool:
 
 def describe_file_without_boxes(folder: Folder) -> str | None:
     """In words, the first JSON file of COCO's form without boxes, and what it holds instead; None if there is none."""
-    for file in folder.of_kind(".json"):
+    for file in folder.with_suffixes(".json"):
         with suppress(ValueError):
             other = coco_documents.load(folder, file).other
             if other:
@@ -53,7 +53,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         for name in names.values():
             class_ids.setdefault(name, len(class_ids))
         pictures = coco_file.pictures(content, file, names, problems)
-        if units.look_relative([labelled for picture in pictures for labelled in picture.boxes]):
+        if units.look_like_shares([labelled for picture in pictures for labelled in picture.boxes]):
             files_in_shares.add(file.relative_path)
         entries += [(file, picture) for picture in pictures]
     joined = coco_entries.match_entries(folder, entries, problems)
@@ -76,7 +76,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
 def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[DatasetFile, dict[str, Any]]]:
     """(file, content) of each JSON file with boxes for pictures of the folder; other files become problems."""
     with_boxes = []
-    for file in folder.of_kind(".json"):
+    for file in folder.with_suffixes(".json"):
         try:
             document = coco_documents.load(folder, file)
         except ValueError as error:
@@ -103,7 +103,7 @@ def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[DatasetFil
 
 def _names_a_picture(folder: Folder, content: Mapping[str, Any]) -> bool:
     names = (image.get("file_name") for image in content["images"] if isinstance(image, dict))
-    return any(isinstance(name, str) and folder.knows(name) for name in names)
+    return any(isinstance(name, str) and folder.has_picture(name) for name in names)
 
 
 def _examples(

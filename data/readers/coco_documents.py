@@ -33,7 +33,7 @@ class Document:
 
 def load(folder: Folder, file: DatasetFile) -> Document:
     """The document, which is parsed only once. ValueError if it is broken."""
-    return folder.once(file, lambda: _parse(file))
+    return folder.computed_once(file, lambda: _parse(file))
 
 
 def _parse(file: DatasetFile) -> Document:

@@ -94,7 +94,7 @@ def _has_name(picture: DatasetFile, entry: CocoImage) -> bool:
 
 def _picture_of(folder: Folder, file: DatasetFile, name: str) -> DatasetFile | None:
     split = _split_of_file(file)
-    return folder.listed(name, file.folder, split) if split else folder.picture(name, file.folder)
+    return folder.find_listed(name, file.folder, split) if split else folder.find_picture(name, file.folder)
 
 
 def _split_of_file(file: DatasetFile) -> str | None:

@@ -95,7 +95,7 @@ def usable_boxes(
 
 
 def usable_box(box: Box, width: int, height: int, where: Problem, problems: list[Problem]) -> Box | None:
-    """The part of the box inside the picture; None if it is dropped. Both are added to the problems.
+    """The part of the box inside the picture; None if nothing usable is left. Each change is added to the problems.
 
     box: xyxy in pixels. where: names file and position (the kind is filled in here). Up to a pixel beyond the picture
     is rounding, and cut without a problem. Corners in the wrong order are exchanged: the box was drawn from another

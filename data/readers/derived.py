@@ -34,7 +34,7 @@ def is_output(folder: PurePosixPath) -> bool:
 
 
 @cache
-def is_made(folder: PurePosixPath) -> bool:
+def is_of_made_pictures(folder: PurePosixPath) -> bool:
     """Whether this folder's name says that its pictures were made from others."""
     return any(_has(part, _MADE) for part in folder.parts)
 
@@ -49,7 +49,7 @@ def is_of_labels(folder: PurePosixPath) -> bool:
 @cache
 def is_derived(folder: PurePosixPath) -> bool:
     """Whether this folder is one of outputs, of pictures made from others, or of labels."""
-    return is_output(folder) or is_made(folder) or is_of_labels(folder)
+    return is_output(folder) or is_of_made_pictures(folder) or is_of_labels(folder)
 
 
 def plain_stem(stem: str) -> str | None:
@@ -72,7 +72,7 @@ def parallel(folder: PurePosixPath) -> tuple[str, ...]:
 
 
 @cache
-def in_picture_home(folder: PurePosixPath) -> bool:
+def is_in_picture_folder(folder: PurePosixPath) -> bool:
     """Whether a folder on this path is named for pictures: images, JPEGImages and so on."""
     return any(_is(part, _PICTURES) for part in folder.parts)
 

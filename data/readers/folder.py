@@ -26,52 +26,54 @@ Answer = TypeVar("Answer")
 class Folder:
     """All files under root that matter, each tuple sorted by path.
 
-    pictures: those that can be read. others: possible labels, lists and settings. unread: pictures of formats that are
-    not read, without a converted copy; they are among the problems. strange: files that may hold labels or pictures in
-    a form that is not read. known: answers of `once`.
+    pictures: those that can be read. other_files: possible labels, lists and settings. unread: pictures of formats that
+    are not read, without a converted copy; they are among the problems. foreign_files: files that may hold labels or
+    pictures in a form that is not read. answers: those of `computed_once`.
     """
 
     root: Path
     pictures: tuple[DatasetFile, ...]
-    others: tuple[DatasetFile, ...]
+    other_files: tuple[DatasetFile, ...]
     problems: tuple[Problem, ...] = ()
     unread: tuple[DatasetFile, ...] = ()
-    strange: tuple[DatasetFile, ...] = ()
-    known: dict[Hashable, Any] = field(default_factory=dict)
+    foreign_files: tuple[DatasetFile, ...] = ()
+    answers: dict[Hashable, Any] = field(default_factory=dict)
 
-    def of_kind(self, *suffixes: str) -> list[DatasetFile]:
+    def with_suffixes(self, *suffixes: str) -> list[DatasetFile]:
         """The files with one of these suffixes, among those that are no pictures."""
-        return [file for file in self.others if file.suffix in suffixes]
+        return [file for file in self.other_files if file.suffix in suffixes]
 
-    def once(self, question: Hashable, find: Callable[[], Answer]) -> Answer:
+    def computed_once(self, question: Hashable, find: Callable[[], Answer]) -> Answer:
         """The answer of `find`, computed once, as a folder is looked at to detect its format, then to read it."""
-        if question not in self.known:
-            self.known[question] = find()
-        answer: Answer = self.known[question]
+        if question not in self.answers:
+            self.answers[question] = find()
+        answer: Answer = self.answers[question]
         return answer
 
-    def picture(self, name: str, near: PurePosixPath | None = None, split: str | None = None) -> DatasetFile | None:
+    def find_picture(
+        self, name: str, near: PurePosixPath | None = None, split: str | None = None
+    ) -> DatasetFile | None:
         """The picture that a label means by this name or path; the stem is enough if the name is not found.
 
         Among several pictures it is the one whose folders agree with the last folders of the name; then one in a folder
         of this split; then the one nearest to the folder `near`. None if there is none, or if nothing decides.
         """
-        return self.foremost(self._named(name).best(name_matching.parts(name)[:-1], near, split))
+        return self.choose(self._named(name).best(name_matching.parts(name)[:-1], near, split))
 
-    def listed(self, name: str, home: PurePosixPath, split: str) -> DatasetFile | None:
+    def find_listed(self, name: str, home: PurePosixPath, split: str) -> DatasetFile | None:
         """The picture that a split's list in the folder `home` means by this name.
 
-        Like `picture`, but nearness counts before the split, since a copy of the data set in another format may be
+        Like `find_picture`, but nearness counts before the split, since a copy of the data set in another format may be
         beside it and have folders of splits too. A list among the pictures of another split does not mean these.
         """
         at_home = split_of_folder(home) in (None, split)
-        return self.foremost(self._named(name).best(name_matching.parts(name)[:-1], home, split, near_first=at_home))
+        return self.choose(self._named(name).best(name_matching.parts(name)[:-1], home, split, near_first=at_home))
 
-    def right_in(self, folder: PurePosixPath, name: str) -> Sequence[DatasetFile]:
+    def directly_in(self, folder: PurePosixPath, name: str) -> Sequence[DatasetFile]:
         """The pictures with this name or stem directly in this folder; none if the name contains folders."""
-        return self._named(name).right_in(folder) if len(name_matching.parts(name)) == 1 else ()
+        return self._named(name).directly_in(folder) if len(name_matching.parts(name)) == 1 else ()
 
-    def knows(self, name: str) -> bool:
+    def has_picture(self, name: str) -> bool:
         """Whether one picture or several have this name."""
         return bool(self._named(name).files)
 
@@ -79,12 +81,12 @@ class Folder:
         """All pictures that a name may mean, whatever folders it contains."""
         return self._named(name).files
 
-    def foremost(self, files: Sequence[DatasetFile], *, anywhere: bool = False) -> DatasetFile | None:
+    def choose(self, files: Sequence[DatasetFile], *, anywhere: bool = False) -> DatasetFile | None:
         """The one that is meant among pictures of one name in one folder, or anywhere; None if nothing decides."""
-        return self._namesakes.foremost(files, anywhere=anywhere)
+        return self._namesakes.choose(files, anywhere=anywhere)
 
     def means_unread(self, name: str) -> bool:
-        """Whether this name or stem is that of a picture of an unread format, which is reported already."""
+        """Whether this name or stem means a picture of an unread format, which is reported already."""
         last = PurePosixPath(*name_matching.parts(name)[-1:])
         if not self.unread or not last.name:
             return False
@@ -116,7 +118,7 @@ class Folder:
     @cached_property
     def by_path(self) -> Mapping[PurePosixPath, DatasetFile]:
         """Every file by its path from the root."""
-        return {file.relative_path: file for file in (*self.others, *self.pictures)}
+        return {file.relative_path: file for file in (*self.other_files, *self.pictures)}
 
     @cached_property
     def _by_name(self) -> Mapping[str, Namesakes[DatasetFile]]:

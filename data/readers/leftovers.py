@@ -19,7 +19,7 @@ def report_labels(
     is_label: Callable[[DatasetFile], bool],
     problems: list[Problem],
 ) -> None:
-    """Add label files without a picture to the problems. is_label: whether a file holds labels, by its content."""
+    """Add labels without a picture, and pairs that are guesses, to the problems. is_label: by a file's content."""
     if not pairs.detector_outputs:
         output_folders = [label.folder for label in labels if derived.is_output(label.folder)]
         for output_folder, count in Counter(output_folders).items():

@@ -70,14 +70,14 @@ class Namesakes(Generic[AnyFile]):
             scores.append((agreeing, not derived.is_derived(file.folder), *ranks))
         return [file for file, score in zip(candidates, scores, strict=True) if score == max(scores)]
 
-    def right_in(self, folder: PurePosixPath) -> Sequence[AnyFile]:
+    def directly_in(self, folder: PurePosixPath) -> Sequence[AnyFile]:
         """The files directly in this folder."""
         return self._in_folder.get(folder, ())
 
     def _likely(self, folders: Iterable[str], near: PurePosixPath | None) -> list[AnyFile]:
         """The files directly in `near`, and those below a folder of one of these names that holds few of them."""
         groups = [self._by_folder.get(folder, []) for folder in folders]
-        few = [self.right_in(near) if near else (), *(g for g in groups if len(g) <= COMPARE_AT_MOST)]
+        few = [self.directly_in(near) if near else (), *(g for g in groups if len(g) <= COMPARE_AT_MOST)]
         return list({file.relative_path: file for group in few for file in group}.values())
 
     @cached_property

@@ -18,7 +18,7 @@ class NamesakePictures:
         self._pictures = pictures
         self._decided: dict[tuple[_Kind, ...], _Kind | None] = {}
 
-    def foremost(self, files: Sequence[DatasetFile], *, anywhere: bool = False) -> DatasetFile | None:
+    def choose(self, files: Sequence[DatasetFile], *, anywhere: bool = False) -> DatasetFile | None:
         """The picture with its folder's most frequent suffix, the first of equal copies, or the one that is no mask.
 
         None if nothing decides, or, unless `anywhere`, if they are in several folders.

@@ -133,7 +133,7 @@ class _Pairing:
     def _picture_in_content(self, label: DatasetFile, among: Collection[DatasetFile]) -> Sequence[DatasetFile]:
         """The picture that the label's content names, if it is one of these."""
         name = self._format.picture_name(label)
-        picture = self._folder.picture(name, label.folder, split_of_folder(label.folder)) if name else None
+        picture = self._folder.find_picture(name, label.folder, split_of_folder(label.folder)) if name else None
         return (picture,) if picture and picture in among else ()
 
     def _propose(self, candidates: Iterable[tuple[DatasetFile, Sequence[DatasetFile]]]) -> None:

@@ -8,27 +8,27 @@ from data.readers import dataset_builder
 from data.readers.dataset_builder import LabelledBox
 
 
-def look_relative(boxes: Sequence[LabelledBox]) -> bool:
+def look_like_shares(boxes: Sequence[LabelledBox]) -> bool:
     """Whether a tenth or more of a label file's boxes look like shares of the picture, from 0 to 1, not pixels.
 
     Fewer among many are slivers of objects in a corner of the picture.
     """
-    return 10 * sum(map(_is_relative, boxes)) >= max(1, len(boxes))
+    return 10 * sum(map(_looks_like_shares, boxes)) >= max(1, len(boxes))
 
 
 def only_pixel_boxes(
     boxes: Sequence[LabelledBox], info: PictureInfo, name: str, problems: list[Problem]
 ) -> Sequence[LabelledBox]:
     """The boxes in pixels; those in shares of the picture are added to the problems."""
-    for labelled in filter(_is_relative, boxes):
+    for labelled in filter(_looks_like_shares, boxes):
         edges = dataset_builder.spell(labelled.box)
         what = f"expected pixels, got the edges {edges}, which look like shares of the picture (0 to 1)"
         advice = f"multiply x by its width ({info.width}), y by its height ({info.height}), or export pixels"
         problems.append(Problem("relative_box", name, f"{labelled.position}: {what}: {advice}"))
-    return [labelled for labelled in boxes if not _is_relative(labelled)]
+    return [labelled for labelled in boxes if not _looks_like_shares(labelled)]
 
 
-def _is_relative(labelled: LabelledBox) -> bool:
+def _looks_like_shares(labelled: LabelledBox) -> bool:
     """Whether the box has an area within 0 to 1, a hundredth more at each side, and not only whole numbers."""
     left, top, right, bottom = labelled.box
     if not (-0.01 <= left < right <= 1.01 and -0.01 <= top < bottom <= 1.01):

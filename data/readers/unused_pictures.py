@@ -53,7 +53,7 @@ class _LabelledPictures:
         self._here = {(picture.folder, _spelled(picture)): picture for picture in labelled}
         self._own = {_spelled(picture): picture for picture in reversed(pictures) if picture not in pairs.derived}
         self._folders = folders = {picture.folder for picture in labelled}
-        homes = {p.folder for p in labelled if derived.in_picture_home(p.folder) and not self._is_beside(p)}
+        homes = {p.folder for p in labelled if derived.is_in_picture_folder(p.folder) and not self._is_beside(p)}
         above = [set(folder.parents) for folder in folders]
         self._above = set[PurePosixPath]().union(*(folder.parents for folder in homes)) - folders
         self._above |= set[PurePosixPath]().union(*above).intersection(*above) - folders
@@ -90,13 +90,13 @@ class _LabelledPictures:
 
     def outside(self, picture: DatasetFile) -> Problem | None:
         """A problem if it is outside folders of pictures with the name of one there, or above all labelled ones."""
-        if derived.in_picture_home(picture.folder):
+        if derived.is_in_picture_folder(picture.folder):
             return None
         if picture.folder in self._above:
             detail = "above the folders of labelled pictures; not used"
             return Problem("unlisted_picture", str(picture.relative_path), detail)
         for rival in self.rivals(picture):
-            if derived.in_picture_home(rival.folder) and not self._is_beside(rival):
+            if derived.is_in_picture_folder(rival.folder) and not self._is_beside(rival):
                 return _derived(
                     picture, f"has the name of {rival.relative_path}, which has a label, and is outside its folder"
                 )

@@ -81,10 +81,10 @@ def _paired(folder: Folder) -> tuple[list[DatasetFile], Pairs]:
     """(the annotations, their pairs with pictures)."""
 
     def pair() -> tuple[list[DatasetFile], Pairs]:
-        annotations = [file for file in folder.of_kind(".xml") if _is_annotation(file)]
+        annotations = [file for file in folder.with_suffixes(".xml") if _is_annotation(file)]
         return annotations, pairing.pair(folder, annotations, _FORMAT)
 
-    return folder.once("voc.paired", pair)
+    return folder.computed_once("voc.paired", pair)
 
 
 def _is_annotation(file: DatasetFile) -> bool:
@@ -149,7 +149,7 @@ def _read_split(
         if info and annotation:
             name = str(file.relative_path)
             objects = annotation.objects
-            if units.look_relative(objects):
+            if units.look_like_shares(objects):
                 objects = units.only_pixel_boxes(objects, info, name, problems)
             objects = dataset_builder.turned_boxes(objects, annotation.size, info, name, problems)
             usable.append((picture, info, dataset_builder.usable_boxes(objects, info, name, problems)))
@@ -166,7 +166,7 @@ def _class_names(
         str(labelled.class_key) for members in objects_of.values() for _, _, objects in members for labelled in objects
     }
     mapped: dict[str, None] = {}
-    for file in folder.of_kind(".txt"):
+    for file in folder.with_suffixes(".txt"):
         if file.name == voc_lists.LABEL_MAP:
             mapped.update(dict.fromkeys(voc_lists.label_map(file, problems)))
     # CVAT lists a class background, which no object has.

@@ -40,7 +40,7 @@ def splits(folder: Folder, pairs: Pairs, problems: list[Problem]) -> dict[str, l
 
 def _files(folder: Folder) -> list[DatasetFile]:
     """The lists in ImageSets/Main; else those in the folder nearest to the root that has lists, if it is only one."""
-    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if _is_name_of_list(file.stem)]
+    named = [file for file in folder.with_suffixes(*LIST_SUFFIXES) if _is_name_of_list(file.stem)]
     main = [file for file in named if file.folder.parts[-2:] == LISTS]
     if main:
         return main
@@ -86,9 +86,9 @@ def _listed(folder: Folder, file: DatasetFile, split: str, pairs: Pairs, problem
 
 def _picture(folder: Folder, name: str, home: PurePosixPath, split: str, pairs: Pairs) -> DatasetFile | None:
     """The picture of this name, labelled ones first; else the picture of the annotation of this name; else None."""
-    beside = folder.right_in(home / PICTURES, name)
+    beside = folder.directly_in(home / PICTURES, name)
     labelled = [picture for picture in beside if pairs.is_labelled(picture)]
-    picture = folder.foremost(labelled or beside) or folder.listed(name, home, split)
+    picture = folder.choose(labelled or beside) or folder.find_listed(name, home, split)
     if picture is None and (file := folder.by_path.get(home / ANNOTATIONS / f"{name_matching.composed(name)}.xml")):
         picture = pairs.picture_of.get(file)
     return picture

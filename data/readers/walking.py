@@ -100,7 +100,7 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[DatasetFile]:
 def _leads_on(
     link: PurePosixPath, target: Path, true_folder: Path, true_root: Path, walked: set[Path], problems: list[Problem]
 ) -> bool:
-    """Whether a link to a folder leads to files that the walk would not reach otherwise; if not, that is a problem."""
+    """Whether a link to a folder leads to files that the walk would not reach; if not, that is a problem."""
     if true_root.is_relative_to(target) or true_folder.is_relative_to(target):
         problems.append(Problem("link_loop", str(link), "a link to a folder that it is in; not followed"))
         return False

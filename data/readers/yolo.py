@@ -35,7 +35,7 @@ _FORMAT = LabelFormat("labels", is_label=partial(yolo_labels.looks_like_labels, 
 
 def recognizes(folder: Folder) -> bool:
     """Whether one of the label files belongs to a picture, or may belong to one of several."""
-    has_config = any(yolo_config.is_config(file) for file in folder.others)
+    has_config = any(yolo_config.is_config(file) for file in folder.other_files)
     pairs = _paired(folder)
     paired = (label for label in _labels(folder) if label in pairs.picture_of or label in pairs.ties)
     # If there are class names, a broken or empty label file counts too.
@@ -79,14 +79,16 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
 
 def _labels(folder: Folder) -> list[DatasetFile]:
     """The text files that may be labels: neither settings and class names, nor lists."""
-    return folder.once("yolo.labels", lambda: [f for f in folder.of_kind(".txt") if not _is_special(folder, f)])
+    return folder.computed_once(
+        "yolo.labels", lambda: [f for f in folder.with_suffixes(".txt") if not _is_special(folder, f)]
+    )
 
 
 def _paired(folder: Folder, first: frozenset[DatasetFile] = frozenset()) -> Pairs:
     """The pairs of labels and pictures. first: the pictures that the settings name, which are tried first."""
     if len(first) == len(folder.pictures):
         first = frozenset()  # there are no others then
-    return folder.once(("yolo.paired", first), lambda: pairing.pair(folder, _labels(folder), _FORMAT, first))
+    return folder.computed_once(("yolo.paired", first), lambda: pairing.pair(folder, _labels(folder), _FORMAT, first))
 
 
 def _is_special(folder: Folder, file: DatasetFile) -> bool:
@@ -94,7 +96,7 @@ def _is_special(folder: Folder, file: DatasetFile) -> bool:
     if yolo_config.is_config(file):
         return True
     other = split_from_name(file.stem) is not None or "readme" in file.stem.lower()
-    return other and not (folder.knows(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
+    return other and not (folder.has_picture(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
 
 
 def _pose(config: YoloConfig | None, labels: Sequence[DatasetFile], problems: list[Problem]) -> tuple[int, int] | None:

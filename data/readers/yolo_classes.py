@@ -70,7 +70,7 @@ def _lists(
     homes = {home for folder_of in {file.folder for file in used} for home in (folder_of, *folder_of.parents)}
     homes.add(config.source.folder)
     sources = [(config.source, config.class_names)]
-    for file in folder.others:
+    for file in folder.other_files:
         if file.folder in homes and yolo_config.is_config(file) and file != config.source:
             sources.append((file, _names_in(folder, file)))
     first_of: dict[tuple[str, ...], DatasetFile] = {}

@@ -42,7 +42,7 @@ class YoloConfig:
 
 def find(folder: Folder) -> DatasetFile | None:
     """The settings file nearest to the root; None without one; DatasetError for data.yaml files in several folders."""
-    files = [file for file in folder.others if rank(file) is not None]
+    files = [file for file in folder.other_files if rank(file) is not None]
     files.sort(key=lambda file: (len(file.relative_path.parts), rank(file), file.relative_path.parts))
     first = [
         file for file in files if len(file.relative_path.parts) == len(files[0].relative_path.parts) and rank(file) == 0
@@ -157,7 +157,7 @@ def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) 
     stated = values.get("classes", "")
     count = yolo_names.class_count(stated)
     named = name_matching.parts(values.get("names", ""))
-    candidates = [file for file in folder.others if [file.name] == named[-1:]]
+    candidates = [file for file in folder.other_files if [file.name] == named[-1:]]
     candidates.sort(key=lambda file: (file.folder != source.folder, file.relative_path.parts))
     class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
     if stated and count != (len(class_names) or count):

@@ -60,7 +60,9 @@ def report_empty_folder(folder: Folder, path: PurePosixPath, split: str, problem
     """
     label_folders = {path, path.parent / "labels", *_counterparts(path)}
     labels = [
-        file for file in folder.of_kind(".txt") if file.folder in label_folders and yolo_labels.looks_like_labels(file)
+        file
+        for file in folder.with_suffixes(".txt")
+        if file.folder in label_folders and yolo_labels.looks_like_labels(file)
     ]
     if split == "train" or labels:
         but = f", but {len(labels)} label files for them" if labels else ""

@@ -20,7 +20,7 @@ def pictures_of_split(folder: Folder, home: PurePosixPath, split: str, problems:
 
     train.txt is used rather than train_list.txt; 2007_train.txt and 2012_train.txt are used together.
     """
-    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if split_from_name(file.stem) == split]
+    named = [file for file in folder.with_suffixes(*LIST_SUFFIXES) if split_from_name(file.stem) == split]
     lists = [file for file in named if lists_pictures(folder, file)]
     for list_folder in (home, PurePosixPath(), *nearest(lists)):
         files = [file for file in lists if file.folder == list_folder]
@@ -48,7 +48,7 @@ def lists_pictures(folder: Folder, file: DatasetFile) -> bool:
         content = text_files.decode(text_files.read_bytes(file.path, text_files.MAX_LIST_BYTES))[0]
     except text_files.TextError:
         return False
-    return any(folder.knows(name) for line in content.splitlines()[:100] for name in spellings(line))
+    return any(folder.has_picture(name) for line in content.splitlines()[:100] for name in spellings(line))
 
 
 def read(folder: Folder, file: DatasetFile, split: str, problems: list[Problem]) -> PicturesByPath:
@@ -63,7 +63,7 @@ def read(folder: Folder, file: DatasetFile, split: str, problems: list[Problem])
     pictures: PicturesByPath = {}
     lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     for line in lines:
-        candidates = (folder.listed(name, file.folder, split) for name in spellings(line))
+        candidates = (folder.find_listed(name, file.folder, split) for name in spellings(line))
         picture = next(filter(None, candidates), None)
         if picture is None and any(map(folder.means_unread, spellings(line))):
             continue

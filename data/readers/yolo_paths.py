@@ -18,7 +18,7 @@ from data.readers.yolo_lists import PicturesByPath
 from data.readers.yolo_names import spell
 
 
-class _NotThereError(DatasetError):
+class _MissingPathError(DatasetError):
     """A path in the settings leads to nothing."""
 
 
@@ -38,7 +38,7 @@ def named_pictures(
                 pictures = _named(folder, config, split, path, by_name, corrected, problems)
             except DatasetError as error:
                 # Exporters write the line for a test split even if there is none.
-                if split in needed and not (split == "test" and isinstance(error, _NotThereError)):
+                if split in needed and not (split == "test" and isinstance(error, _MissingPathError)):
                     raise
                 problems.append(absent_split(str(config.source.relative_path), error, folder))
                 pictures = {}
@@ -122,7 +122,9 @@ def _named_list(
     literal = _inside(folder, start / path) or _inside(folder, folder.root / path)  # Darknet is started at the root
     file = folder.by_path.get(literal) if literal is not None else None
     if file is None:
-        same = [other for other in folder.of_kind(*LIST_SUFFIXES) if [other.name] == name_matching.parts(path)[-1:]]
+        same = [
+            other for other in folder.with_suffixes(*LIST_SUFFIXES) if [other.name] == name_matching.parts(path)[-1:]
+        ]
         if not same:
             raise _missing(config, split, path, "does not exist", "a list of pictures", problems)
         file = min(same, key=lambda other: (len(other.relative_path.parts), other.relative_path.parts))
@@ -132,8 +134,8 @@ def _named_list(
 
 def _missing(
     config: YoloConfig, split: str, named: str, wrong: str, expected: str, problems: list[Problem]
-) -> _NotThereError:
-    return _NotThereError(
+) -> _MissingPathError:
+    return _MissingPathError(
         f"{config.source.path}: {split}: expected {expected}, got {spell(named)}, which {wrong}", tuple(problems)
     )
 

@@ -114,8 +114,10 @@ def _detect(folder: Folder) -> str:
         )
     if formats:
         return formats[0]
-    counts = ", ".join(f"{len(folder.of_kind(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
-    known = coco.describe_file_without_boxes(folder) or foreign.describe_first([*folder.others, *folder.strange])
+    counts = ", ".join(f"{len(folder.with_suffixes(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
+    known = coco.describe_file_without_boxes(folder) or foreign.describe_first(
+        [*folder.other_files, *folder.foreign_files]
+    )
     raise DatasetError(
         f"{folder.root}: expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt "
         f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files"

@@ -47,7 +47,7 @@ def made(root: Path, *places: str) -> Folder:
 )
 def test_which_picture_a_name_means(tmp_path: Path, name: str, expected: str | None) -> None:
     folder = made(tmp_path, "one/a.jpg", "one/b.jpg", "one/x.y #1.png", "two/b.jpg")
-    found = folder.picture(name)
+    found = folder.find_picture(name)
     assert (str(found.relative_path) if found else None) == expected
 
 
@@ -62,9 +62,9 @@ def test_which_picture_a_name_means(tmp_path: Path, name: str, expected: str | N
 )
 def test_the_nearest_of_several(tmp_path: Path, near: str, expected: str | None) -> None:
     folder = made(tmp_path, "images/train/1.jpg", "images/val/1.jpg")
-    found = folder.picture("1", PurePosixPath(near))
+    found = folder.find_picture("1", PurePosixPath(near))
     assert (str(found.relative_path) if found else None) == expected
-    assert str(getattr(folder.picture("1.jpg", split="val"), "relative_path", None)) == "images/val/1.jpg"
+    assert str(getattr(folder.find_picture("1.jpg", split="val"), "relative_path", None)) == "images/val/1.jpg"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_split_decides_where_the_name_does_not(
     tmp_path: Path, name: str, split: str | None, expected: str | None
 ) -> None:
     folder = made(tmp_path, "train/images/1.jpg", "valid/images/1.jpg")
-    found = folder.picture(name, PurePosixPath("lists"), split)
+    found = folder.find_picture(name, PurePosixPath("lists"), split)
     assert (str(found.relative_path) if found else None) == expected
 
 
@@ -99,15 +99,15 @@ def test_the_split_decides_where_the_name_does_not(
 def test_a_frame_of_many_films_is_found_by_its_film(tmp_path: Path, name: str, near: str, expected: str | None) -> None:
     films = [place for i in range(300) for place in (f"images/film{i}/001.jpg", f"film{i}/front/002.jpg")]
     folder = made(tmp_path, "001.jpg", *films)
-    found = folder.picture(name, PurePosixPath(near))
+    found = folder.find_picture(name, PurePosixPath(near))
     assert (str(found.relative_path) if found else None) == expected
 
 
 def test_letters_of_two_signs_are_those_of_one(tmp_path: Path) -> None:
     apart, composed = unicodedata.normalize("NFD", "größe 강아지"), unicodedata.normalize("NFC", "größe 강아지")
     folder = made(tmp_path, f"{apart}.jpg")
-    assert folder.picture(f"{composed}.jpg") is not None
-    assert folder.picture(apart) is not None
+    assert folder.find_picture(f"{composed}.jpg") is not None
+    assert folder.find_picture(apart) is not None
 
 
 def test_hidden_files_are_none_of_a_data_sets(tmp_path: Path) -> None:
