@@ -95,7 +95,7 @@ def read(root: Path, *, split_seed: int = 0) -> ClassFolders:
         val = _classes(val_root)
         for name in val:
             if name not in train:
-                raise DatasetError(f"{val_root / name}: expected the classes of {train_root}, got another one")
+                raise DatasetError(f"{val_root / name}: expected a class of {train_root}, got another one")
     else:
         train, val = _cut(train, split_seed, root)
     _refuse_broken([path for class_files in (*train.values(), *val.values()) for path in class_files])

@@ -48,7 +48,7 @@ class MixConfig:
 
 
 class Rectangle(NamedTuple):
-    """A rectangle of whole pixels; right and bottom are the first that lie outside."""
+    """A rectangle of whole pixels; right and bottom are exclusive."""
 
     left: int
     top: int

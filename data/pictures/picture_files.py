@@ -157,7 +157,7 @@ def decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, in
     if image is None:
         raise PictureError(f"{path}: expected a picture, got a file that OpenCV cannot decode")
     if image.dtype not in (np.uint8, np.uint16):
-        raise PictureError(f"{path}: expected a picture of 8 or 16 bits a channel, got {image.dtype}")
+        raise PictureError(f"{path}: expected a picture of 8 or 16 bits per channel, got {image.dtype}")
     eight, stretched = _eight_bits(image) if image.dtype == np.uint16 else (image, None)
     return np.asarray(cv2.cvtColor(eight, cv2.COLOR_BGR2RGB), dtype=np.uint8), stretched
 

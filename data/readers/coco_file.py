@@ -106,7 +106,7 @@ def pictures(
     for index, image in enumerate(document["images"]):
         name = image.get("file_name") if isinstance(image, dict) else None
         if not isinstance(name, str) or not name or image.get("id") is None:
-            detail = f"images[{index}]: expected id and file_name, got neither or one; skipped"
+            detail = f"images[{index}]: expected id and file_name, got at most one of them; skipped"
             problems.append(Problem("broken_annotation", path, detail))
             continue
         key = json_values.key(image["id"])

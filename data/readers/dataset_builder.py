@@ -156,7 +156,7 @@ def finish(
     for split, examples in splits.items():
         if not examples:
             raise DatasetError(
-                f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture"
+                f"{root}: split '{split}': expected at least one usable labelled picture, got none"
                 + reason(problems, LOST_PICTURES),
                 tuple(problems),
             )

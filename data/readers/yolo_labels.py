@@ -93,7 +93,7 @@ def parse(line: str, form: LineFormat, info: PictureInfo, where: Problem, proble
     is_pose = columns == form.pose_columns
     is_polygon = columns >= _MIN_POLYGON and columns % 2 == 1 and not form.pose
     if numbers is None or not (columns == _BOX or is_pose or is_polygon):
-        hint = " (a sixth number, as of a prediction's confidence or an angle)" if columns == _BOX + 1 else ""
+        hint = " (the sixth number may be a prediction's confidence, or an angle)" if columns == _BOX + 1 else ""
         known = foreign.describe_line(line.strip())
         keypoints = " and {} keypoints of {} numbers".format(*form.pose) if form.pose else ""
         refuse(

@@ -119,9 +119,8 @@ def _detect(folder: Folder) -> str:
         [*folder.other_files, *folder.foreign_files]
     )
     raise DatasetError(
-        f"{folder.root}: expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt "
-        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files"
-        + (f"; there is {known}" if known else ""),
+        f"{folder.root}: expected labels of its pictures, as .xml (Pascal VOC), .json (COCO) or .txt (YOLO), got none "
+        f"for {len(folder.pictures)} pictures among {counts} files" + (f"; there is {known}" if known else ""),
         folder.problems,
     )
 

@@ -139,7 +139,7 @@ def test_bytes_before_the_end_marker_are_only_reported(make: Callable[[str, byte
 def test_a_split_of_damaged_pictures_alone_is_refused(make: Callable[[str, bytes], Path]) -> None:
     root = make(*DAMAGED["a PNG of a wrong checksum"])
     (root / "val/images/e.png").write_bytes(DAMAGED["a PNG of a wrong checksum"][1])
-    with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
+    with pytest.raises(DatasetError, match="split 'val': expected at least one usable labelled picture, got none"):
         read.load(root)
     assert check.check_dataset(root).error is not None
 
@@ -214,7 +214,8 @@ def test_a_data_set_of_pointers_says_so(tmp_path: Path, make_yolo: Make) -> None
     for path in root.rglob("*.png"):
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     with pytest.raises(
-        DatasetError, match=r"nothing usable.*: 4 x broken_picture, .* pointer of Git LFS \(`git lfs pull"
+        DatasetError,
+        match=r"usable labelled picture, got none: 4 x broken_picture, .* pointer of Git LFS \(`git lfs pull",
     ):
         read.load(root)
 

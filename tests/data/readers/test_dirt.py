@@ -183,7 +183,7 @@ def test_a_jpeg_that_was_cut_short(tmp_path: Path, kind: str) -> None:
     picture.write_bytes(picture.read_bytes()[:-200])
     with pytest.raises(DatasetError, match=r"val/a\.jpg: expected a whole picture"):
         read.load(root)
-    with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
+    with pytest.raises(DatasetError, match="split 'val': expected at least one usable labelled picture, got none"):
         read.load(root, strict=False)
 
 
@@ -222,6 +222,8 @@ def test_class_names_with_spaces(tmp_path: Path, kind: str) -> None:
 def test_a_file_that_is_no_picture_is_skipped(tmp_path: Path, kind: str) -> None:
     root = data_set(tmp_path, kind, encoded(), BOX, (40, 30), "a.jpg")
     (root / "train" / "a.jpg").write_bytes(b"<html>404</html>")
-    with pytest.raises(DatasetError, match="split 'train' is there but holds nothing usable") as caught:
+    with pytest.raises(
+        DatasetError, match="split 'train': expected at least one usable labelled picture, got none"
+    ) as caught:
         read.load(root)
     assert [(p.kind, p.file) for p in caught.value.problems] == [("broken_picture", "train/a.jpg")]

@@ -103,7 +103,7 @@ def test_the_broken_file_is_named_even_when_its_split_is_empty_without_it(tmp_pa
     root = make_voc(tmp_path, annotations(xml, c="<broken"), LISTS)
     with pytest.raises(DatasetError, match=r"Annotations/c\.xml"):
         read.load(root)
-    with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
+    with pytest.raises(DatasetError, match="split 'val': expected at least one usable labelled picture, got none"):
         read.load(root, strict=False)
 
 

@@ -118,5 +118,5 @@ def test_a_shape_that_is_none_is_one_sentence(tmp_path: Path, make_yolo: Make, s
 
 
 def test_six_numbers_are_reported_as_what_they_may_be(tmp_path: Path, make_yolo: Make) -> None:
-    with pytest.raises(DatasetError, match=r"a sixth number, as of a prediction's confidence or an angle"):
+    with pytest.raises(DatasetError, match=r"the sixth number may be a prediction's confidence, or an angle"):
         boxes_of(tmp_path, make_yolo, BOX + " 0.9\n")
