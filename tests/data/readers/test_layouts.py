@@ -1,4 +1,4 @@
-"""Folders as people bring them that are read as they are meant; each is the layout that a report describes."""
+"""Folders as people have them, read as they are meant; each has the layout that a bug report describes."""
 
 import json
 from collections.abc import Callable

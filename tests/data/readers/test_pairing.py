@@ -31,7 +31,7 @@ N = 6
 
 @pytest.fixture
 def picture(tmp_path: Path, make_scene: Scene) -> Callable[..., None]:
-    """A picture of this number at a place in the folder."""
+    """A picture of this number at a path in the folder."""
 
     def write(place: str, number: int) -> None:
         make_scene(tmp_path / place, number)
@@ -67,7 +67,7 @@ def annotation(tmp_path: Path, xml) -> Callable[..., None]:
 
 @pytest.fixture
 def mask(tmp_path: Path) -> Callable[[str, int], None]:
-    """Black but for a white rectangle."""
+    """A white rectangle on black."""
 
     def write(place: str, number: int) -> None:
         image = np.zeros((30, 40), np.uint8)
@@ -86,7 +86,7 @@ def loaded(root: Path, format: str | None = None) -> Dataset:
 
 
 def joined(root: Path, dataset: Dataset) -> dict[str, list[int]]:
-    """Place of a picture -> the numbers of its boxes."""
+    """Path of a picture -> the numbers of its boxes."""
     return {
         e.path.relative_to(root).as_posix(): [round(float(h) / 3) - 1 for h in e.boxes[:, 3] - e.boxes[:, 1]]
         for examples in dataset.splits.values()

@@ -123,7 +123,7 @@ def drawn(seed: int = 0, count: int = 24) -> list[tuple[int, int, int, int]]:
 
 
 def write(root: Path, kind: str, boxes: Sequence[tuple[float, ...]], make_picture: Callable[..., None]) -> Path:
-    """Two boxes a picture, their four numbers written as they are, where the format has its own."""
+    """Two boxes per picture, whose four numbers are written where the format has its own."""
     for stem in range(len(boxes) // 2):
         make_picture(root / f"{stem}.jpg", value=5 * stem)
         pair = boxes[2 * stem : 2 * stem + 2]

@@ -23,7 +23,7 @@ def classes_of(dataset: Dataset) -> dict[str, list[str]]:
 
 @pytest.fixture
 def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Path]:
-    """Pictures in train and valid with their labels beside them, as labelImg leaves them; files: place -> text."""
+    """Pictures in train and valid with their labels beside them, as labelImg leaves them; files: path -> text."""
 
     def make(files: dict[str, str], labels: str = BOTH) -> Path:
         for number, (split, stems) in enumerate((("train", "abc"), ("valid", "de"))):

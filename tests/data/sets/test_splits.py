@@ -119,7 +119,7 @@ def test_many_classes_of_one_picture_each_still_leave_boxes_everywhere(
 
 
 def scene(seed: int) -> np.ndarray:
-    """Circles on grey, as no other seed has them."""
+    """Circles on grey, unlike those of any other seed."""
     rng = np.random.default_rng(seed)
     image = np.full((120, 160, 3), 120, np.uint8)
     for _ in range(20):
