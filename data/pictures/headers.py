@@ -16,10 +16,10 @@ _APP1 = 0xE1
 _WIDTH_TAG, _HEIGHT_TAG, _ORIENTATION_TAG = 0x0100, 0x0101, 0x0112
 _MAX_TAGS = 1000  # of one directory; a real one has a few dozen
 
-Size = tuple[int, int]
+ImageSize = tuple[int, int]  # (width, height) in pixels
 
 
-def declared_size(content: bytes) -> Size | None:
+def declared_size(content: bytes) -> ImageSize | None:
     """(width, height) as the file's header declares them, both above 0; None if no known header declares them."""
     for find in (jpeg_size, png_size, _bmp_size, _webp_size, _tiff_size):
         size = find(content)
@@ -77,7 +77,7 @@ def orientation(content: bytes) -> int:
     return UPRIGHT
 
 
-def jpeg_size(content: bytes) -> Size | None:
+def jpeg_size(content: bytes) -> ImageSize | None:
     """(width, height) of a JPEG, from its start of frame; None if it has none."""
     for marker, start, _ in _segments(content):
         if marker in _START_OF_FRAME and start + 5 <= len(content):
@@ -86,7 +86,7 @@ def jpeg_size(content: bytes) -> Size | None:
     return None
 
 
-def png_size(content: bytes) -> Size | None:
+def png_size(content: bytes) -> ImageSize | None:
     """(width, height) of a PNG, from its first chunk; None if it has none."""
     if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR" or len(content) < 24:
         return None
@@ -119,7 +119,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         at = end
 
 
-def _bmp_size(content: bytes) -> Size | None:
+def _bmp_size(content: bytes) -> ImageSize | None:
     if content[:2] != b"BM" or len(content) < 26:
         return None
     if struct.unpack("<I", content[14:18])[0] == 12:  # the old header, whose sides are 16-bit numbers
@@ -129,7 +129,7 @@ def _bmp_size(content: bytes) -> Size | None:
     return abs(width), abs(height)  # a negative height means rows from top to bottom
 
 
-def _webp_size(content: bytes) -> Size | None:
+def _webp_size(content: bytes) -> ImageSize | None:
     if content[:4] != b"RIFF" or content[8:12] != b"WEBP" or len(content) < 30:
         return None
     kind = content[12:16]
@@ -144,7 +144,7 @@ def _webp_size(content: bytes) -> Size | None:
     return None
 
 
-def _tiff_size(content: bytes) -> Size | None:
+def _tiff_size(content: bytes) -> ImageSize | None:
     tags = _tags(content)
     return (tags[_WIDTH_TAG], tags[_HEIGHT_TAG]) if {_WIDTH_TAG, _HEIGHT_TAG} <= tags.keys() else None
 

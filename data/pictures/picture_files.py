@@ -104,7 +104,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def picture_info(path: Path) -> PictureInfo:
-    """Size, orientation and digest, from the header alone. Damage after it is found by data/pictures/looks.py.
+    """ImageSize, orientation and digest, from the header alone. Damage after it is found by data/pictures/looks.py.
 
     PictureError if the file is no picture; TruncatedPictureError for a JPEG, PNG or WebP that was cut short, whose
     header is intact all the same.
@@ -117,7 +117,7 @@ def picture_info(path: Path) -> PictureInfo:
     return PictureInfo(*orientation.turned_size(*size, turn), turn, digest_of(content))
 
 
-def _size(content: bytes, path: Path) -> headers.Size:
+def _size(content: bytes, path: Path) -> headers.ImageSize:
     """(width, height) as stored; PictureError if the header has none, or the picture is too large to decode."""
     size = headers.declared_size(content)
     if size is None:

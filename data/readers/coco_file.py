@@ -14,7 +14,7 @@ from data.dataset import DatasetError, Problem
 from data.readers import json_values, masks, text_files
 from data.readers.dataset_builder import LabelledBox
 from data.readers.files import DatasetFile
-from data.readers.json_values import Key
+from data.readers.json_values import JsonId
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ ImageEntry = tuple[DatasetFile, CocoImage]  # (JSON file, one of its pictures)
 
 def class_names(
     document: Mapping[str, Any], file: DatasetFile, beside: Iterable[Mapping[str, Any]], problems: list[Problem]
-) -> dict[Key, str]:
+) -> dict[JsonId, str]:
     """Category id -> name, sorted by id. An unused category that is only the supercategory of others is left out.
 
     beside: the documents that are read together with this one; if it has no categories, theirs are used.
@@ -44,7 +44,9 @@ def class_names(
         raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
     categories = [category for category in listed if isinstance(category, dict)]
     named = _each_id_once(categories, file, problems)
-    used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
+    used = {
+        json_values.comparable_id(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)
+    }
     if not named:
         named = _names_beside(used, beside)
         source = "names are taken from the files beside it" if named else "ids are used as names"
@@ -52,7 +54,7 @@ def class_names(
         named = named or {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
-    members = [category for category in categories if json_values.key(category.get("id")) in used]
+    members = [category for category in categories if json_values.comparable_id(category.get("id")) in used]
     groups = {category["supercategory"] for category in members if isinstance(category.get("supercategory"), str)}
     classes = {key: name for key, name in named.items() if key in used or name not in groups}
     for key in named.keys() - classes.keys():
@@ -62,24 +64,24 @@ def class_names(
     return dict(sorted(classes.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _names_beside(used: Set[Key], beside: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
+def _names_beside(used: Set[JsonId], beside: Iterable[Mapping[str, Any]]) -> dict[JsonId, str]:
     """Category id -> name from other documents; empty if an id is missing there or has two names."""
-    names: dict[Key, str] = {}
+    names: dict[JsonId, str] = {}
     for document in beside:
         listed = document.get("categories")
         for category in listed if isinstance(listed, list) else []:
-            if isinstance(category, dict) and json_values.key(category.get("id")) in used:
-                key, name = json_values.key(category["id"]), str(category.get("name", "")).strip()
+            if isinstance(category, dict) and json_values.comparable_id(category.get("id")) in used:
+                key, name = json_values.comparable_id(category["id"]), str(category.get("name", "")).strip()
                 if names.setdefault(key, name) != name:
                     return {}
     return names if used <= names.keys() and all(names.values()) else {}
 
 
-def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, problems: list[Problem]) -> dict[Key, str]:
+def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, problems: list[Problem]) -> dict[JsonId, str]:
     """Category id -> name; DatasetError if an id has two names, as after a bad merge: its boxes are ambiguous."""
-    named: dict[Key, str] = {}
+    named: dict[JsonId, str] = {}
     for category in categories:
-        key, name = json_values.key(category.get("id")), str(category.get("name", "")).strip()
+        key, name = json_values.comparable_id(category.get("id")), str(category.get("name", "")).strip()
         if text_files.normalized(named.setdefault(key, name)) != text_files.normalized(name):
             raise DatasetError(
                 f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "
@@ -89,8 +91,8 @@ def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, problems:
     return named
 
 
-def _report_equal_names(named: Mapping[Key, str], file: DatasetFile, problems: list[Problem]) -> None:
-    first: dict[str, Key] = {}
+def _report_equal_names(named: Mapping[JsonId, str], file: DatasetFile, problems: list[Problem]) -> None:
+    first: dict[str, JsonId] = {}
     for key, name in named.items():
         if first.setdefault(name, key) != key:
             detail = f"categories {first[name]} and {key} are both named '{name}': read as one class"
@@ -98,10 +100,10 @@ def _report_equal_names(named: Mapping[Key, str], file: DatasetFile, problems: l
 
 
 def pictures(
-    document: Mapping[str, Any], file: DatasetFile, names: Mapping[Key, str], problems: list[Problem]
+    document: Mapping[str, Any], file: DatasetFile, names: Mapping[JsonId, str], problems: list[Problem]
 ) -> list[CocoImage]:
     """The pictures of the file with the boxes that can be read; other entries are added to the problems."""
-    images: dict[Key, CocoImage] = {}
+    images: dict[JsonId, CocoImage] = {}
     path = str(file.relative_path)
     for index, image in enumerate(document["images"]):
         name = image.get("file_name") if isinstance(image, dict) else None
@@ -109,7 +111,7 @@ def pictures(
             detail = f"images[{index}]: expected id and file_name, got at most one of them; skipped"
             problems.append(Problem("broken_annotation", path, detail))
             continue
-        key = json_values.key(image["id"])
+        key = json_values.comparable_id(image["id"])
         if key in images:
             detail = (
                 f"images[{index}] ({name}): expected an id of its own, got that of {images[key].file_name}; skipped"
@@ -122,7 +124,7 @@ def pictures(
         if not isinstance(annotation, dict):
             problems.append(Problem("broken_annotation", path, f"{where.detail}: expected a mapping; skipped"))
             continue
-        picture = images.get(json_values.key(annotation.get("image_id")))
+        picture = images.get(json_values.comparable_id(annotation.get("image_id")))
         if picture is None:
             detail = f"{where.detail}: no picture has the id {json_values.short(annotation.get('image_id'))}; skipped"
             problems.append(Problem("orphan_annotation", path, detail))
@@ -140,12 +142,12 @@ def pictures(
 
 
 def _labelled(
-    annotation: Mapping[str, Any], names: Mapping[Key, str], where: Problem, problems: list[Problem]
+    annotation: Mapping[str, Any], names: Mapping[JsonId, str], where: Problem, problems: list[Problem]
 ) -> LabelledBox | None:
     def report(kind: str, what: str) -> None:
         problems.append(Problem(kind, where.file, f"{where.detail}: {what}; skipped"))
 
-    class_name = names.get(json_values.key(annotation.get("category_id")))
+    class_name = names.get(json_values.comparable_id(annotation.get("category_id")))
     if class_name is None:
         report("class_out_of_range", f"no category has the id {json_values.short(annotation.get('category_id'))}")
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-Key = str | int
+JsonId = str | int
 
 
 def numbers(values: object) -> list[float] | None:
@@ -20,7 +20,7 @@ def numbers(values: object) -> list[float] | None:
     return floats
 
 
-def key(value: object) -> Key:
+def comparable_id(value: object) -> JsonId:
     """An id for comparisons; 7, 7.0 and "7" become equal, since exporters write different ones."""
     if isinstance(value, float) and value.is_integer():
         return int(value)

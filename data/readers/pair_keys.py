@@ -9,7 +9,7 @@ from data.readers import derived, name_forms
 from data.readers.files import DatasetFile
 
 FolderKey = tuple[str, ...] | None  # None: there is no such folder for the file
-Keyed = Callable[[DatasetFile], FolderKey]
+FolderKeyOf = Callable[[DatasetFile], FolderKey]
 
 _PICTURES = ("images", "jpegimages")  # the formats' names for the folder of pictures, in lower case
 
@@ -38,7 +38,7 @@ def parallel(file: DatasetFile) -> FolderKey:
     return _parallel(file.folder)
 
 
-def counterpart(home: str) -> Keyed:
+def counterpart(home: str) -> FolderKeyOf:
     """A key for pictures: the format's folder for the label, with `home` instead of the last images or JPEGImages."""
     return lambda picture: _counterpart(picture.folder, home)
 
