@@ -55,8 +55,8 @@ _KINDS = (  # (offset, bytes there, what such a file is)
 
 def kind_of(content: bytes) -> str:
     """In words, what a file is that has no known picture's header."""
-    for at, mark, kind in _KINDS:
-        if content[at : at + len(mark)] == mark:
+    for offset, mark, kind in _KINDS:
+        if content[offset : offset + len(mark)] == mark:
             return kind
     start = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
@@ -106,17 +106,17 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """
     if content[:2] != b"\xff\xd8":
         return
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
+    offset = 2
+    while offset + 4 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
         if marker == 0xFF:  # fill byte before a marker
-            at += 1
+            offset += 1
             continue
         if marker == _START_OF_SCAN:
             return
-        end = at + 2 + max(2, struct.unpack(">H", content[at + 2 : at + 4])[0])
-        yield marker, at + 4, end
-        at = end
+        end = offset + 2 + max(2, struct.unpack(">H", content[offset + 2 : offset + 4])[0])
+        yield marker, offset + 4, end
+        offset = end
 
 
 def _bmp_size(content: bytes) -> ImageSize | None:

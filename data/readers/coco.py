@@ -35,9 +35,9 @@ def describe_file_without_boxes(folder: Folder) -> str | None:
     """In words, the first JSON file of COCO's form without boxes, and what it holds instead; None if there is none."""
     for file in folder.with_suffixes(".json"):
         with suppress(ValueError):
-            other = coco_documents.load(folder, file).other
-            if other:
-                return f"{file.relative_path}: {other}"
+            instead = coco_documents.load(folder, file).other
+            if instead:
+                return f"{file.relative_path}: {instead}"
     return None
 
 

@@ -97,10 +97,10 @@ def each_file_once(
     for picture in pictures:
         names.setdefault(picture.original, {})[picture.relative_path] = picture
     pictures_once = []
-    for same in names.values():
-        first = next(iter(same.values()))
-        chosen = next(filter(is_labelled, same.values()), first) if len(same) > 1 else first
+    for links in names.values():
+        first = next(iter(links.values()))
+        chosen = next(filter(is_labelled, links.values()), first) if len(links) > 1 else first
         pictures_once.append(chosen)
-        for other in [path for path in same if path != chosen.relative_path]:
+        for other in [path for path in links if path != chosen.relative_path]:
             problems.append(Problem("repeated_link", str(other), f"another name of {chosen.relative_path}; not used"))
     return pictures_once

@@ -27,8 +27,8 @@ def pair(
         return Pairs()
     outputs = tuple(label for label in labels if derived.is_output(label.folder))
     if outputs:
-        own = [label for label in labels if not derived.is_output(label.folder)]
-        pairs = _Pairing(folder, own, form, first).pairs
+        written = [label for label in labels if not derived.is_output(label.folder)]
+        pairs = _Pairing(folder, written, form, first).pairs
         if pairs.label_of:
             pairs.detector_outputs = outputs
             return pairs
@@ -57,18 +57,18 @@ class _Pairing:
         """Pictures in folders named for labels, outputs or masks; not in folders of masks with labels of their own."""
         by_name = [picture for picture in self._folder.pictures if derived.is_derived(picture.folder)]
         made_from_others = [p for p in by_name if not (derived.is_output(p.folder) or derived.is_of_labels(p.folder))]
-        near = {
+        label_keys = {
             (key(label), label.stem)
             for label in (self._labels if made_from_others else ())
             for key in (pair_keys.folder, pair_keys.parallel)
         }
         folder_keys = (self._counterpart, pair_keys.folder, pair_keys.parallel)
-        own = {
+        folders_with_labels = {
             picture.folder
             for picture in made_from_others
-            if any((key(picture), picture.stem) in near for key in folder_keys)
+            if any((key(picture), picture.stem) in label_keys for key in folder_keys)
         }
-        return set(by_name) - {picture for picture in made_from_others if picture.folder in own}
+        return set(by_name) - {picture for picture in made_from_others if picture.folder in folders_with_labels}
 
     def _pair(self, pictures: Sequence[DatasetFile]) -> None:
         """Pair labels that are still open with these pictures."""
@@ -113,12 +113,12 @@ class _Pairing:
                 still_open = self._open(labels)
                 if not still_open:
                     return
-                there = name_matching.grouped(((picture_folder(p), picture_name(p)), p) for p in pictures)
-                for key, same in name_matching.grouped(
+                pictures_by_key = name_matching.grouped(((picture_folder(p), picture_name(p)), p) for p in pictures)
+                for key, same_key in name_matching.grouped(
                     ((label_folder(x), label_name(x)), x) for x in still_open
                 ).items():
-                    if key in there and key[0] is not None:
-                        self._claims.settle(same, there[key], known_place=known_place)
+                    if key in pictures_by_key and key[0] is not None:
+                        self._claims.settle(same_key, pictures_by_key[key], known_place=known_place)
 
     def _pair_anywhere(self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile]) -> None:
         """Pair labels and pictures of one spelling in any folders that do not contradict each other."""
@@ -147,8 +147,8 @@ class _Pairing:
             elif pictures:
                 self._claims.settle([label], pictures)
         for picture, labels in wanted.items():
-            near = [name_matching.nearness(label.folder.parts, picture.folder.parts) for label in labels]
-            nearest = [label for label, by in zip(labels, near, strict=True) if by == max(near)]
+            scores = [name_matching.nearness(label.folder.parts, picture.folder.parts) for label in labels]
+            nearest = [label for label, score in zip(labels, scores, strict=True) if score == max(scores)]
             self._claims.settle(nearest, [picture])
             if self.pairs.is_labelled(picture):
                 self._claims.mark_surplus(self._open(labels), picture)

@@ -61,12 +61,12 @@ class _LabelledPictures:
     def rivals(self, picture: DatasetFile) -> Iterable[DatasetFile]:
         """Labelled pictures of the same name, marks of tools and copies aside, in folders that name no other split."""
         bare, marked = name_forms.unmarked(picture.stem)
-        same = (
+        groups = (
             self._by_name.get(_spelled(picture), ()),
             self._by_bare_name.get((bare, not marked), ()),
             self._by_name.get(name_forms.uncopied(picture.stem), ()),
         )
-        candidates = (rival for rivals in same for rival in rivals[: name_matching.COMPARE_AT_MOST])
+        candidates = (rival for rivals in groups for rival in rivals[: name_matching.COMPARE_AT_MOST])
         return (rival for rival in candidates if compatible(rival.folder, picture.folder))
 
     def namesake(self, picture: DatasetFile) -> Problem | None:

@@ -95,8 +95,8 @@ def _is_special(folder: Folder, file: DatasetFile) -> bool:
     """Whether this text file holds something else than labels, by its name; but train.txt may label train.jpg."""
     if yolo_config.is_config(file):
         return True
-    other = split_from_name(file.stem) is not None or "readme" in file.stem.lower()
-    return other and not (folder.has_picture(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
+    may_be_other = split_from_name(file.stem) is not None or "readme" in file.stem.lower()
+    return may_be_other and not (folder.has_picture(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
 
 
 def _pose(config: YoloConfig | None, labels: Sequence[DatasetFile], problems: list[Problem]) -> tuple[int, int] | None:

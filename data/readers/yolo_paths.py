@@ -122,12 +122,12 @@ def _named_list(
     literal = _inside(folder, start / path) or _inside(folder, folder.root / path)  # Darknet is started at the root
     file = folder.by_path.get(literal) if literal is not None else None
     if file is None:
-        same = [
+        namesakes = [
             other for other in folder.with_suffixes(*LIST_SUFFIXES) if [other.name] == name_matching.parts(path)[-1:]
         ]
-        if not same:
+        if not namesakes:
             raise _missing(config, split, path, "does not exist", "a list of pictures", problems)
-        file = min(same, key=lambda other: (len(other.relative_path.parts), other.relative_path.parts))
+        file = min(namesakes, key=lambda other: (len(other.relative_path.parts), other.relative_path.parts))
         corrected.append(f"{split}: {path} -> {file.relative_path}")
     return yolo_lists.read(folder, file, split, problems)
 
