@@ -45,7 +45,7 @@ def main() -> int:
 def _measured(root: Path, kind: str, places: Sequence[str]) -> dict[str, float]:
     _write_labels(root, kind, places)
     own, clock = time.process_time(), time.perf_counter()
-    dataset = read.load_as_it_is(root, kind)
+    dataset = read.load_own_splits(root, kind)
     seconds = {"own": round(time.process_time() - own, 1), "wall": round(time.perf_counter() - clock, 1)}
     if len(dataset.splits["train"]) != len(places) or dataset.problems:
         raise ValueError(f"{kind}: expected {len(places)} pictures, got {len(dataset.splits['train'])}")

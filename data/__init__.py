@@ -1,1 +1,1 @@
-"""The data room: what the detector learns from."""
+"""The data package: what the detector learns from."""

@@ -1,4 +1,4 @@
-"""`python -m data`: what is in a data set and what is wrong with it, a look at it, its anchors, other formats of it."""
+"""`python -m data`: check a data set, preview its pictures, compute its anchors, convert it to another format."""
 
 import argparse
 import io
@@ -10,15 +10,15 @@ from pathlib import Path
 
 from data.commands import preview
 
-FORMATS = ("coco", "voc", "yolo")  # read.READERS and convert.WRITERS, written out so that --help loads nothing
+FORMATS = ("coco", "voc", "yolo")  # as read.READERS and convert.WRITERS, repeated here so that --help loads nothing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code: 2 for a data set that cannot be used, 1 for work that failed, 130 for Ctrl-C."""
+    """Run a command and return its exit code: 2 for wrong input, 1 for work that failed, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
+            stream.reconfigure(errors="backslashreplace")  # file names may hold any bytes
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -26,22 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        # Errors of ours are whole sentences; any other one needs its kind.
+        # Our own errors are whole sentences; any other is shown with its type.
         prefix = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         print(f"{prefix}{error}", file=sys.stderr)
         return 2 if isinstance(error, (ValueError, OSError)) else 1
 
 
 def _check(options: argparse.Namespace) -> int:
-    from rich.console import Console  # after parsing: --help and a wrong flag answer at once
+    from rich.console import Console  # imported after parsing, so that --help and a wrong flag answer at once
 
     from data.sets import check
 
-    findings = check.check(options.folder, options.format)
+    findings = check.check_dataset(options.folder, options.format)
     if options.json:
         _print_json(findings.to_plain())
     else:
-        check.show(findings, Console())
+        check.show_findings(findings, Console())
     if findings.error is not None:
         print(findings.error, file=sys.stderr)
         return 2
@@ -55,19 +55,19 @@ def _anchors(options: argparse.Namespace) -> int:
 
     if options.size < 32 or options.size % 32:
         raise ValueError(f"--size: expected a multiple of 32, got {options.size}")
-    dataset = read.load_as_it_is(options.folder, options.format, strict=False)
-    _tell_problems(dataset.root, [problem.kind for problem in dataset.problems])
+    dataset = read.load_own_splits(options.folder, options.format, strict=False)
+    _report_problems(dataset.root, [problem.kind for problem in dataset.problems])
     examples = dataset.splits.get("train") or next(iter(dataset.splits.values()))
-    found = anchors.for_dataset(examples, options.size, options.fit)
+    sizes = anchors.for_dataset(examples, options.size, options.fit)
     wh = anchors.network_sizes(examples, options.size, options.fit)
-    masks, mean_iou = anchors.masks(found, wh), anchors.mean_iou(wh, np.array(found))
+    masks, mean_iou = anchors.anchor_masks(sizes, wh), anchors.mean_iou(wh, np.array(sizes))
     warnings = [mask.warning for mask in masks if mask.warning]
     if options.json:
         document = {
             "size": options.size,
             "fit": options.fit,
             "boxes": len(wh),
-            "anchors": found,
+            "anchors": sizes,
             "mean_iou": mean_iou,
             "masks": [{"stride": mask.stride, "anchors": mask.anchors, "share": mask.share} for mask in masks],
             "warnings": warnings,
@@ -76,8 +76,8 @@ def _anchors(options: argparse.Namespace) -> int:
         return 0
     print(f"{len(wh)} boxes at {options.size} pixels ({options.fit}): mean IoU with the best anchor {mean_iou:.3f}")
     for mask in masks:
-        sizes = "  ".join(f"{width:g},{height:g}" for width, height in mask.anchors)
-        print(f"  stride {mask.stride:>2}: {sizes}  ({mask.share:.0%} of the boxes)")
+        spelled = "  ".join(f"{width:g},{height:g}" for width, height in mask.anchors)
+        print(f"  stride {mask.stride:>2}: {spelled}  ({mask.share:.0%} of the boxes)")
     for warning in warnings:
         print(f"warning: {warning}")
     return 0
@@ -86,16 +86,16 @@ def _anchors(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     from data.sets import convert
 
-    dataset = convert.convert(options.folder, options.target, options.to, options.format)
-    _tell_problems(dataset.root, [problem.kind for problem in dataset.problems])
+    dataset = convert.convert_dataset(options.folder, options.target, options.to, options.format)
+    _report_problems(dataset.root, [problem.kind for problem in dataset.problems])
     images = ", ".join(f"{split} {len(examples)}" for split, examples in dataset.splits.items())
     boxes = sum(len(example.boxes) for examples in dataset.splits.values() for example in examples)
     print(f"{options.target}: {options.to} from {dataset.format}, images: {images}, {boxes} boxes")
     return 0
 
 
-def _tell_problems(root: Path, kinds: Sequence[str]) -> None:
-    """What was mended or left out, counted, on stderr."""
+def _report_problems(root: Path, kinds: Sequence[str]) -> None:
+    """Print to stderr how many problems of each kind the data set has."""
     if kinds:
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
         print(f"{root}: {counts} (`python -m data check` lists them)", file=sys.stderr)
@@ -106,10 +106,12 @@ def _print_json(document: object) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data", description="Looks into detection data sets.")
+    parser = argparse.ArgumentParser(
+        prog="python -m data", description="Check, preview and convert detection data sets."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("check", help="count what is usable, and list what was mended or skipped")
+    command = commands.add_parser("check", help="count what is usable, and list what was fixed or skipped")
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
     command.add_argument("--json", action="store_true", help="one JSON document instead of the table")
     _add_common(command, _check)
@@ -118,8 +120,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("anchors", help="anchor sizes for the training boxes, by k-means with IoU")
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
-    command.add_argument("--size", type=int, default=416, help="of the network, in pixels (default: 416)")
-    command.add_argument("--fit", choices=("stretch", "letterbox"), default="stretch", help="default: stretch")
+    command.add_argument("--size", type=int, default=416, help="side of the network's input, in pixels (default: 416)")
+    command.add_argument(
+        "--fit",
+        choices=("stretch", "letterbox"),
+        default="stretch",
+        help="how pictures are fitted to the network's input (default: stretch)",
+    )
     command.add_argument("--json", action="store_true", help="one JSON document instead of the list")
     _add_common(command, _anchors)
 
@@ -132,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_common(command: argparse.ArgumentParser, run: object) -> None:
-    command.add_argument("--format", choices=FORMATS, help="read as this instead of the detected one")
+    command.add_argument("--format", choices=FORMATS, help="the data set's format (default: detected)")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")
     command.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""The data room's settings: frozen dataclasses, standard library only, checked when made.
+"""Settings of the data package: frozen dataclasses, standard library only, checked when made.
 
 The controller reads this file to check a search space without loading OpenCV or TensorFlow.
 """
@@ -10,14 +10,14 @@ Fit = Literal["stretch", "letterbox"]
 
 
 def require(condition: bool, name: str, expected: str, got: object) -> None:
-    """Raise a ValueError that names the setting, what was expected and what came."""
+    """Raise a ValueError that names the setting, what was expected and what came, unless the condition holds."""
     if not condition:
         raise ValueError(f"{name}: expected {expected}, got {got!r}")
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Changes to training pictures; none of them shapes the graph, so all may be genes.
+    """Changes to training pictures. None of these settings shapes the graph, so all may be genes.
 
     Defaults are those of Darknet's cfg/yolov4.cfg unless a comment says otherwise.
     """
@@ -28,15 +28,15 @@ class AugmentConfig:
     saturation: float = 1.5  # factor U(1, s), inverted with probability 1/2
     exposure: float = 1.5  # the same on brightness (V of HSV)
     mosaic_prob: float = 0.5  # per picture (Darknet draws it per loading chunk)
-    mosaic_min_offset: float = 0.2  # the cut point lies in [offset, 1 - offset] of the side
-    mosaic_off_share: float = 0.0  # last share of the schedule without mosaic; Darknet: 0
-    cutmix_prob: float = 0.0  # per picture that is no mosaic; not in Darknet's detector
+    mosaic_min_offset: float = 0.2  # the cut point is in [offset, 1 - offset] of the side
+    mosaic_off_share: float = 0.0  # no mosaic in this last share of the schedule; Darknet: 0
+    cutmix_prob: float = 0.0  # per picture that is not a mosaic; not in Darknet's detector
     cutmix_min_side: float = 0.3  # the pasted rectangle's sides are U(min, max) of the picture's (Darknet's classifier)
     cutmix_max_side: float = 0.8
-    cutmix_min_visible: float = 0.3  # a box of which less is left, or was pasted, is dropped
+    cutmix_min_visible: float = 0.3  # a box with a smaller visible share is dropped
     mixup_prob: float = 0.0  # per picture that is neither mosaic nor CutMix; not in YOLOv4
     resize: float = 1.0  # factor U(1, r), inverted with probability 1/2, on the jittered crop (Scaled-YOLOv4: 1.5)
-    min_visible_share: float = 0.1  # a box cut to less is dropped; Darknet keeps any, Model Garden 0.1
+    min_visible_share: float = 0.1  # a box cut to less is dropped; Darknet: none is; Model Garden: 0.1
 
     def __post_init__(self) -> None:
         require(0 <= self.jitter < 0.5, "augment.jitter", "0 <= jitter < 0.5", self.jitter)
@@ -61,9 +61,9 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How pictures reach the network. Fixed for a search: it defines the task, not the training."""
+    """How pictures are fed to the network. Fixed during a search: it defines the task, not the training."""
 
-    fit: Fit = "stretch"  # Darknet's choice; train and evaluate with the same
+    fit: Fit = "stretch"  # Darknet's choice; training and evaluation must use the same
     max_boxes: int = 200  # boxes a training picture can hold (Darknet: max=200); shapes the graph
 
     def __post_init__(self) -> None:

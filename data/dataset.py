@@ -15,9 +15,9 @@ SPLITS = ("train", "val", "test")
 class Example:
     """One picture and its boxes.
 
-    boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded (0,0 is the top left corner).
+    boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded ((0, 0) is the top left corner).
     classes: [n] int32, an index into the data set's class names.
-    digest: of the picture file as it was read (data/pictures/picture_files.py); None where nobody looked.
+    digest: of the picture file when it was read (data/pictures/picture_files.py); None if it was not computed.
     thumbnail: uint8 [32, 32] grey, if the picture was decoded in this process (data/pictures/looks.py); else None.
     """
 
@@ -42,13 +42,13 @@ class Example:
 
 
 def relative(path: Path, root: Path) -> str:
-    """A file's name as problems show it: from the data set's root, with forward slashes."""
+    """A file's name as problems show it: relative to the data set's root, with forward slashes."""
     return Path(os.path.relpath(path, root)).as_posix()
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a data set that was mended or skipped, and is never hidden."""
+    """Something wrong with a data set. kind: a key of data/problems.py, which says what became of it."""
 
     kind: str
     file: str
@@ -56,7 +56,7 @@ class Problem:
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used, in one sentence; the problems found on the way are kept."""
+    """A data set cannot be used; the message is one sentence. problems: those found until then."""
 
     def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(message)
@@ -65,9 +65,9 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader returns: examples by split (train, val, test), class names, and what was found wrong.
+    """What a reader returns: examples by split (train, val, test), class names, and problems.
 
-    unread_splits: those that the data set has and that nobody needed; the fingerprint leaves them out.
+    unread_splits: splits that the data set has but that were not asked for; the fingerprint leaves them out.
     """
 
     root: Path
@@ -75,5 +75,5 @@ class Dataset:
     class_names: tuple[str, ...]
     splits: Mapping[str, tuple[Example, ...]]
     problems: tuple[Problem, ...]
-    fingerprint: str  # sha256 over names, sizes and labels; pictures by their bytes
+    fingerprint: str  # sha256 over names, sizes and labels, and over the bytes of the pictures
     unread_splits: tuple[str, ...] = ()

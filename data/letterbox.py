@@ -1,7 +1,7 @@
-"""From a picture to the network's input, and the exact inverse for boxes.
+"""Fit a picture to the network's input, and map boxes there and exactly back.
 
-"stretch" gives width and height a factor of their own, as Darknet does by default; "letterbox" keeps the
-aspect ratio and pads both sides with grey, as Darknet's letter_box=1.
+"stretch" scales width and height by different factors, as Darknet does by default; "letterbox" keeps the
+aspect ratio and pads two opposite sides with grey, as Darknet does with letter_box=1.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Size = int | tuple[int, int]  # of the network's input: a square's side, or (hei
 
 
 def sides(size: Size) -> tuple[int, int]:
-    """(height, width) in pixels."""
+    """(height, width) of the network's input, in pixels."""
     return (size, size) if isinstance(size, int) else size
 
 
@@ -40,7 +40,7 @@ class Transform:
         return np.asarray((boxes.astype(np.float64) - self._offset()) / self._scale(), dtype=np.float32)
 
     def after(self, scale_x: float, scale_y: float) -> "Transform":
-        """This transform for a picture that had been scaled by these factors first."""
+        """The transform that scales a picture by these factors first and then applies this one."""
         return Transform(self.scale_x * scale_x, self.scale_y * scale_y, self.offset_x, self.offset_y)
 
     def _scale(self) -> NDArray[np.float64]:
@@ -60,10 +60,10 @@ def fitted_size(width: int, height: int, size: Size, fit: Fit) -> tuple[int, int
 
 
 def transform(width: int, height: int, size: Size, fit: Fit) -> Transform:
-    """The transform of a picture of this width and height, without touching a pixel."""
+    """The transform that fits a picture of this width and height to the network's input."""
     new_width, new_height = fitted_size(width, height, size, fit)
     input_height, input_width = sides(size)
-    # The factors follow from the rounded sides, so that boxes land exactly where the pixels do.
+    # Factors are computed from the rounded sides, so that boxes land exactly where the pixels do.
     return Transform(
         new_width / width,
         new_height / height,
@@ -73,16 +73,16 @@ def transform(width: int, height: int, size: Size, fit: Fit) -> Transform:
 
 
 def fit_picture(image: NDArray[np.uint8], size: Size, fit: Fit) -> tuple[NDArray[np.uint8], Transform]:
-    """image [h, w, 3] -> [input height, input width, 3] and how boxes follow."""
+    """image [h, w, 3] -> ([input height, input width, 3], the transform for its boxes)."""
     height, width = image.shape[:2]
     new_width, new_height = fitted_size(width, height, size, fit)
-    # Averaging over the source pixels keeps thin strokes when shrinking; it is no method for enlarging.
+    # Averaging over the source pixels keeps thin strokes when shrinking; it cannot enlarge.
     shrinks = new_width <= width and new_height <= height
     resized = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    how = transform(width, height, size, fit)
+    fitting = transform(width, height, size, fit)
     if fit == "stretch":
-        return np.asarray(resized, dtype=np.uint8), how
+        return np.asarray(resized, dtype=np.uint8), fitting
     canvas = np.full((*sides(size), 3), GREY, dtype=np.uint8)
-    left, top = int(how.offset_x), int(how.offset_y)
+    left, top = int(fitting.offset_x), int(fitting.offset_y)
     canvas[top : top + new_height, left : left + new_width] = resized
-    return canvas, how
+    return canvas, fitting

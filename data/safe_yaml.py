@@ -1,9 +1,9 @@
-"""YAML as this project reads and writes it, wherever it stands: spaces, recipes, presets, winners, data sets, --set.
+"""Read and write YAML, for the whole project: spaces, recipes, presets, winners, data sets, --set.
 
-Read are the values of YAML 1.2's core schema (yaml.org/spec/1.2.2, chapter 10.3): `no` and `1:30` are words, `010` is
-ten, `1e-4` is a number. Not read are tags that make objects, merges (`<<`), a key given twice and a second document.
-Length, depth and number of values are bounded, so that no file holds a command up; an alias counts as all that it
-stands for. Needs PyYAML alone, so that every room may import it.
+Values follow YAML 1.2's core schema (yaml.org/spec/1.2.2, chapter 10.3): `no` and `1:30` are words, `010` is ten,
+`1e-4` is a number. Tags that make objects, merges (`<<`), a key given twice and a second document are refused.
+Length, depth and number of values are bounded, so that no file holds a command up; an alias counts as all the values
+it stands for. This module needs PyYAML alone, so that every room may import it.
 """
 
 import re
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import yaml
 
 MAX_CHARACTERS = 1 << 20  # 20,000 class names are 0.4 million
-MAX_DEPTH = 32  # lists and mappings in each other; a winner's file has 6
+MAX_DEPTH = 32  # levels of lists and mappings; a winner's file has 6
 MAX_VALUES = 100_000  # keys count too
-MAX_DIGITS = 100  # of a whole number; more is slow to convert, and no setting
+MAX_DIGITS = 100  # of a whole number: more digits are slow to convert, and no setting needs them
 
 _TAG = "tag:yaml.org,2002:"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -34,18 +34,18 @@ _KINDS: dict[str, tuple[type, ...]] = {
     f"{_TAG}int": (int,),
     f"{_TAG}float": (float, int),
 }
-_Parser: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # the second is twenty times slower
+_Parser: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader  # SafeLoader is twenty times slower
 
 
 class UnreadableYaml(ValueError):
-    """Text that is no YAML of this kind, in one sentence that does not name the file."""
+    """The text cannot be read as YAML; the message is one sentence that does not name the file."""
 
 
 def load(text: str, scalar: Callable[[str], object] | None = None) -> object:
     """The value of the text: mappings, lists, text, numbers, true, false and null; null for an empty text.
 
-    scalar: makes a value of a plain (unquoted) word; None: by the core schema. `str` leaves words as they are written.
-    UnreadableYaml: the text is no YAML, or beyond one of the bounds. An alias gives the very object of its anchor.
+    scalar: turns a plain (unquoted) word into a value; None: by the core schema. `str` leaves words as written.
+    UnreadableYaml if the text is no YAML or exceeds one of the bounds. An alias gives the same object as its anchor.
     """
     if len(text) > MAX_CHARACTERS:
         raise UnreadableYaml(f"expected YAML of at most {MAX_CHARACTERS:,} characters, got {len(text):,}")
@@ -53,7 +53,7 @@ def load(text: str, scalar: Callable[[str], object] | None = None) -> object:
 
 
 def core_value(word: str) -> object:
-    """What a plain word means in YAML 1.2's core schema; UnreadableYaml for a whole number of too many digits."""
+    """The value of a plain word in YAML 1.2's core schema; UnreadableYaml for a whole number with too many digits."""
     if word in _NULLS:
         return None
     if word in _TRUTHS:
@@ -73,12 +73,12 @@ def core_value(word: str) -> object:
 
 
 def dump(plain: object) -> str:
-    """The text of plain values, mappings in their order; `load` and readers of YAML 1.1 give the same values back."""
+    """The YAML text of plain values, mappings in their order; `load` and YAML 1.1 readers return the same values."""
     return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever one of the two YAMLs would take for a number, and writes a value in two places twice."""
+    """Quotes words that YAML 1.1 or 1.2 would take for numbers, and writes a repeated value again, not as an alias."""
 
     def ignore_aliases(self, _data: object) -> bool:
         return True
@@ -96,8 +96,8 @@ for _name, _patterns in (("int", (_WHOLE, _OCTAL, _HEXADECIMAL)), ("float", (_FL
         _Dumper.add_implicit_resolver(f"{_TAG}{_name}", _whole_word, list("-+.0123456789"))
 
 
-class _Made(NamedTuple):
-    """A value that is whole. size: values in it and itself; height: lists and mappings in each other in it."""
+class _Finished(NamedTuple):
+    """A finished value. size: how many values it holds, itself included; height: levels of lists and mappings in it."""
 
     value: object
     size: int
@@ -106,11 +106,11 @@ class _Made(NamedTuple):
 
 @dataclass
 class _Open:
-    """A list or mapping whose end has not come. key: of a mapping, the key that waits for its value."""
+    """A list or mapping that is still being read. key: the mapping's key that waits for its value."""
 
     value: list[object] | dict[object, object]
     anchor: str | None
-    before: int  # values there were before it
+    before: int  # how many values were read before it
     height: int = 1
     key: list[object] = field(default_factory=list)  # empty or one
 
@@ -120,7 +120,7 @@ class _Open:
         return isinstance(self.value, dict) and not self.key
 
     def add(self, value: object) -> None:
-        """The next item, key, or value of the key."""
+        """Add the next item, key, or value of the key."""
         if isinstance(self.value, list):
             self.value.append(value)
         elif self.key:
@@ -134,12 +134,12 @@ class _Open:
 
 
 class _Builder:
-    """Values out of the parser's events, without recursion."""
+    """Builds values from the parser's events, without recursion."""
 
     def __init__(self, scalar: Callable[[str], object]) -> None:
         self._scalar = scalar
         self._open: list[_Open] = []
-        self._anchored: dict[str, _Made] = {}
+        self._anchored: dict[str, _Finished] = {}
         self._count = 0  # values so far
         self._line = 1
         self._result: list[object] = []
@@ -148,7 +148,9 @@ class _Builder:
         """The value of the one document."""
         try:
             event: Any
-            for event in yaml.parse(text, Loader=_Parser):  # one at a time: reading ends where a bound is broken
+            for event in yaml.parse(
+                text, Loader=_Parser
+            ):  # one at a time, so that reading ends where a bound is exceeded
                 self._line = event.start_mark.line + 1
                 self._take(event)
         except UnreadableYaml as error:
@@ -156,7 +158,7 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             line = self._line if error.problem_mark is None else error.problem_mark.line + 1
             raise UnreadableYaml(f"line {line}: expected YAML, got an error: {error.problem}") from None
-        except (yaml.YAMLError, UnicodeError) as error:  # characters that YAML does not have
+        except (yaml.YAMLError, UnicodeError) as error:  # characters that YAML does not allow
             raise UnreadableYaml(f"expected YAML, got an error: {' '.join(str(error).split())}") from None
         return self._result[0] if self._result else None
 
@@ -166,7 +168,7 @@ class _Builder:
                 raise UnreadableYaml("expected one YAML document, got a second one")
         elif isinstance(event, yaml.ScalarEvent):
             self._grow(1, 0)
-            self._add(_Made(self._of_scalar(event), 1, 0), event.anchor)
+            self._add(_Finished(self._of_scalar(event), 1, 0), event.anchor)
         elif isinstance(event, yaml.AliasEvent):
             made = self._of_alias(str(event.anchor))
             self._grow(made.size, made.height)
@@ -175,7 +177,7 @@ class _Builder:
             self._begin(event)
         elif isinstance(event, yaml.CollectionEndEvent):
             done = self._open.pop()
-            self._add(_Made(done.value, self._count - done.before, done.height), done.anchor)
+            self._add(_Finished(done.value, self._count - done.before, done.height), done.anchor)
 
     def _begin(self, event: Any) -> None:
         kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
@@ -186,16 +188,16 @@ class _Builder:
         self._grow(1, 0)
 
     def _grow(self, values: int, height: int) -> None:
-        """So many more values, of this height, in what is open."""
+        """Count further values, and check the bounds; height: levels of lists and mappings in them."""
         self._count += values
         if self._count > MAX_VALUES:
             raise UnreadableYaml(
                 f"expected at most {MAX_VALUES:,} values, each alias counted as all that it stands for, got more"
             )
         if len(self._open) + height > MAX_DEPTH:
-            raise UnreadableYaml(f"expected at most {MAX_DEPTH} lists and mappings in each other, got more")
+            raise UnreadableYaml(f"expected at most {MAX_DEPTH} levels of lists and mappings, got more")
 
-    def _add(self, made: _Made, anchor: str | None) -> None:
+    def _add(self, made: _Finished, anchor: str | None) -> None:
         if anchor is not None:
             self._anchored[anchor] = made
         if not self._open:
@@ -205,9 +207,9 @@ class _Builder:
         parent.height = max(parent.height, made.height + 1)
         parent.add(made.value)
 
-    def _of_alias(self, name: str) -> _Made:
+    def _of_alias(self, name: str) -> _Finished:
         if name not in self._anchored:
-            got = "it is around it" if any(one.anchor == name for one in self._open) else "there is none"
+            got = "the alias is inside it" if any(parent.anchor == name for parent in self._open) else "there is none"
             raise UnreadableYaml(f"expected an anchor &{name} before the alias *{name}, but {got}")
         return self._anchored[name]
 
@@ -227,4 +229,4 @@ class _Builder:
 
 
 def _unexpected(tag: str) -> str:
-    return f"expected plain values, got one of the tag {tag.replace(_TAG, '!!')}"
+    return f"expected plain values, got a value with the tag {tag.replace(_TAG, '!!')}"

@@ -106,7 +106,7 @@ def write_embedded_data(
     try:
         return write(root)
     except OSError:
-        folder = disk_cache.folder_of(os.environ)
+        folder = disk_cache.cache_folder(os.environ)
         if folder is None:
             raise
         return write(folder / root.name)
@@ -387,7 +387,7 @@ class DetectionObjective:
         if split not in self._pipelines:
             side = round(STORE_FACTOR * max(config.train.size, *config.train.sizes))
             fingerprint = self.notes.get("data_fingerprint")
-            shared = SharedCache.of(fingerprint, split) if fingerprint else None
+            shared = SharedCache.for_split(fingerprint, split) if fingerprint else None
             self._pipelines[split] = Pipeline(self.splits[split], store_side=side, shared=shared)
         return self._pipelines[split]
 

@@ -1,1 +1,1 @@
-"""Examples -> batches: what goes where in a training picture, then the pixels."""
+"""Examples -> batches: which pictures are shown where in a training picture, then its pixels and boxes."""

@@ -1,8 +1,8 @@
-"""Changes to one picture: jitter crop, resize, flip, colour. Drawn once, then applied to picture and boxes alike.
+"""Changes to one picture: jitter crop, resize, flip, colour. Each is drawn once, then applied to picture and boxes.
 
-Darknet's data.c and image_opencv.cpp, with these differences: hue wraps around (Darknet's 8-bit hue sticks at 0), only
-the part of a picture that is shown is resized, and that part is whole pixels of the picture on whole pixels of the
-network's input (`snap`): a resize of whole pixels is several times faster than a warp, and boxes follow it exactly.
+Follows Darknet's data.c and image_opencv.cpp, with these differences. Hue wraps around (Darknet's 8-bit hue stops at
+0). Only the part of a picture that is shown is resized. That part is whole pixels of the picture on whole pixels of the
+network's input (`snap`): resizing whole pixels is several times faster than a warp, and boxes follow it exactly.
 """
 
 from dataclasses import dataclass, replace
@@ -22,21 +22,23 @@ _NUM_RESIZE_DRAWS = 2
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one picture, free of its size."""
+    """What happens to one picture, whatever its size."""
 
-    left: float  # each edge of the crop moves inwards by this share of the side; negative: outwards
+    left: float  # the crop's edge moves inwards by this share of the picture's side; negative: outwards
     top: float
     right: float
     bottom: float
     flip: bool
-    hue: float  # added, share of the colour circle
+    hue: float  # added to H, as a share of the colour circle
     saturation: float  # factor on S
     exposure: float  # factor on V
-    resize: float = 1.0  # factor on the crop's sides, about its middle: above 1 shows more, and all of it smaller
+    resize: float = (
+        1.0  # factor on the crop's sides, about its centre: above 1 shows more of the picture, and it smaller
+    )
 
 
 class Window(NamedTuple):
-    """A rectangle of whole pixels."""
+    """A rectangle of whole pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -62,9 +64,9 @@ class Region(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where a picture lands in the network's input: x' = scale_x * x + offset_x, shown inside a window only.
+    """Where a picture lands in the network's input: x' = scale_x * x + offset_x. It is shown inside a window only.
 
-    scale_x is negative when the picture is flipped. The window is whole pixels of the network's input.
+    scale_x is negative if the picture is flipped. left, top, right, bottom: the window, in the network's pixels.
     """
 
     scale_x: float
@@ -78,7 +80,7 @@ class Placement(NamedTuple):
 
 
 def draw_change(rng: np.random.Generator, config: AugmentConfig) -> Change:
-    """A change; takes the same count of numbers from rng whatever the configuration."""
+    """Draw a change; takes equally many numbers from rng whatever the configuration."""
     draws: list[float] = rng.random(_NUM_DRAWS).tolist()
     left, top, right, bottom = ((2 * draw - 1) * config.jitter for draw in draws[:4])
     return Change(
@@ -94,22 +96,22 @@ def draw_change(rng: np.random.Generator, config: AugmentConfig) -> Change:
 
 
 def draw_resize(rng: np.random.Generator, config: AugmentConfig) -> float:
-    """The factor on a crop's sides; takes the same count of numbers from rng whatever the configuration.
+    """Draw the factor on a crop's sides; takes equally many numbers from rng whatever the configuration.
 
-    Between 1/r and r for resize r, as Darknet's, and equally often on either side of 1.
+    The factor is between 1/r and r for resize r, as in Darknet, and equally often below and above 1.
     """
     share, side = rng.random(_NUM_RESIZE_DRAWS).tolist()
     return _factor(share, side, config.resize)
 
 
 def draw_resized_change(rng: np.random.Generator, config: AugmentConfig) -> Change:
-    """A change with its resize, both from rng."""
+    """Draw a change and its resize, both from rng."""
     change = draw_change(rng, config)
     return replace(change, resize=draw_resize(rng, config))
 
 
 def _factor(share: float, side: float, limit: float) -> float:
-    """Between 1 and limit by share, inverted for half of the sides."""
+    """1 + share * (limit - 1), inverted if side < 0.5; share and side are in [0, 1)."""
     drawn = 1 + share * (limit - 1)
     return drawn if side < 0.5 else 1 / drawn
 
@@ -117,25 +119,25 @@ def _factor(share: float, side: float, limit: float) -> float:
 def region(change: Change, width: int, height: int, size: Size, fit: Fit) -> Region:
     """The jittered crop of a picture of this width and height; for "letterbox" widened to the aspect ratio of `size`.
 
-    size: of the network's input.
+    size: the network's input.
     """
     left, right = change.left * width, width - change.right * width
     top, bottom = change.top * height, height - change.bottom * height
     if fit == "letterbox":
-        # As Darknet does: by the picture's own lack, so that jitter still changes the aspect ratio.
+        # As Darknet does: widened by what the whole picture lacks, so that jitter still changes the aspect ratio.
         input_height, input_width = letterbox.sides(size)
         missing_x = max(0, height * (input_width / input_height) - width) / 2
         missing_y = max(0, width * (input_height / input_width) - height) / 2
         left, right, top, bottom = left - missing_x, right + missing_x, top - missing_y, bottom + missing_y
     if change.resize != 1:
-        # After the widening, so that it is one scale for both axes.
+        # After the widening, so that both axes are scaled alike.
         grow_x, grow_y = ((change.resize - 1) / 2 * side for side in (right - left, bottom - top))
         left, right, top, bottom = left - grow_x, right + grow_x, top - grow_y, bottom + grow_y
     return Region(left, top, right, bottom)
 
 
-def place(crop: Region, flip: bool, size: Size) -> Placement:
-    """The region of a picture on the whole canvas."""
+def place_on_canvas(crop: Region, flip: bool, size: Size) -> Placement:
+    """The placement that shows this region of a picture on the whole canvas."""
     height, width = letterbox.sides(size)
     scale_x, scale_y = width / (crop.right - crop.left), height / (crop.bottom - crop.top)
     if flip:
@@ -144,9 +146,10 @@ def place(crop: Region, flip: bool, size: Size) -> Placement:
 
 
 def snap(placement: Placement, window: Window, width: int, height: int) -> tuple[Placement, Patch | None]:
-    """What of a picture of this size is seen in the window, as whole pixels, and the placement that this makes.
+    """Move a placement so that whole pixels of the picture fall on whole pixels of the input.
 
-    Moves edges by half a pixel at most, of the picture or of the input. None when nothing of the picture is seen.
+    width, height: of the picture. Returns (the moved placement, the patch that is seen in the window); the patch is
+    None if nothing is seen. Edges move by at most half a pixel, of the picture or of the input.
     """
     x = _snap_axis(placement.scale_x, placement.offset_x, window.left, window.right, width)
     y = _snap_axis(placement.scale_y, placement.offset_y, window.top, window.bottom, height)
@@ -168,7 +171,7 @@ class _Axis(NamedTuple):
 
 
 def _snap_axis(scale: float, offset: float, start: int, end: int, length: int) -> _Axis | None:
-    """One axis: the window's start and end, the picture's length."""
+    """`snap` along one axis. start, end: the window; length: the picture. None if nothing is seen."""
     edges = (offset, scale * length + offset)
     target_start, target_end = max(start, round(min(edges))), min(end, round(max(edges)))
     if target_start >= target_end:
@@ -189,16 +192,18 @@ def apply_to_image(
     change: Change,
     fill: tuple[float, float, float],
 ) -> NDArray[np.uint8]:
-    """The window of the network's input, [window height, window width, 3]; fill: RGB where no picture is.
+    """The pixels of the window, [window height, window width, 3]; fill: RGB of the part without a picture.
 
-    The change of colour goes over picture and fill alike.
+    The colour change applies to the fill too.
     """
     shown = None if patch is None else change_colour(_stretch(image, patch), change)
     if patch is not None and patch.target == window and shown is not None:
         return shown
     around = change_colour(np.array([[fill]]).round().astype(np.uint8), change)
     painted = np.empty((window.bottom - window.top, window.right - window.left, 3), dtype=np.uint8)
-    painted[...] = np.repeat(around, window.right - window.left, axis=1)  # whole rows: colour by colour is slow
+    painted[...] = np.repeat(
+        around, window.right - window.left, axis=1
+    )  # by whole rows, which is faster than pixel by pixel
     if patch is not None and shown is not None:
         left, top, right, bottom = patch.target
         painted[top - window.top : bottom - window.top, left - window.left : right - window.left] = shown
@@ -215,10 +220,10 @@ def _stretch(image: NDArray[np.uint8], patch: Patch) -> NDArray[np.uint8]:
 def apply_to_boxes(
     boxes: NDArray[np.floating], placements: NDArray[np.float64], min_visible_share: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Boxes [n, 4] in their pictures' pixels -> (boxes in the network's input, which of them to keep).
+    """Boxes [n, 4] in their pictures' pixels -> (boxes in the network's input, which of them to keep [n]).
 
-    placements: [n, 8] (or [8] for all), a Placement for each box. A box is cut to its window; it is not kept when
-    that leaves less than a pixel of a side, or less than min_visible_share of its area.
+    placements: [n, 8], a Placement for each box, or [8] for all. A box is cut to its window. It is not kept if a side
+    is then shorter than a pixel, or if less than min_visible_share of its area is left.
     """
     scale_x, offset_x, scale_y, offset_y, left, top, right, bottom = np.asarray(placements, dtype=np.float64).T
     x1, x2 = boxes[:, 0] * scale_x + offset_x, boxes[:, 2] * scale_x + offset_x
@@ -233,7 +238,7 @@ def apply_to_boxes(
 
 
 def change_colour(image: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
-    """Hue, saturation and brightness changed, in 8 bits for each (a full circle of hue is 256, so it wraps)."""
+    """Change hue, saturation and brightness in 8 bits each (a full circle of hue is 256, so that it wraps around)."""
     if change.hue == 0 and change.saturation == 1 and change.exposure == 1:
         return image
     hue, saturation, exposure = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL))
@@ -241,7 +246,7 @@ def change_colour(image: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]
     changed = cv2.merge(
         [
             hue,
-            cv2.convertScaleAbs(saturation, alpha=change.saturation),  # stops at 255
+            cv2.convertScaleAbs(saturation, alpha=change.saturation),  # saturates at 255
             cv2.convertScaleAbs(exposure, alpha=change.exposure),
         ]
     )

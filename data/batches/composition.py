@@ -1,11 +1,12 @@
-"""What goes where in one training picture: a plain picture, a mosaic, a CutMix or a MixUp. No pixel is touched here.
+"""Lay out one training picture: a plain picture, a mosaic, a CutMix or a MixUp. No pixel is touched here.
 
-At most one of the three joins pictures: mosaic first, then CutMix, then MixUp, each by its own probability among those
-that the ones before left over. So in the last share of the schedule without mosaic (mosaic_off_share, which switches
-nothing else off) the pictures that would have been mosaics can become the others.
+At most one technique joins pictures. Mosaic is tried first, then CutMix, then MixUp; the probability of each applies to
+the pictures that the techniques before it left over. So where mosaic is off at the end of the schedule
+(mosaic_off_share, which switches off nothing else), a picture that would have been a mosaic can become a CutMix or
+MixUp.
 
-Each technique draws from a stream of its own, or the same count of numbers whatever its settings: switching one leaves
-the draws of the others as they were.
+Each technique draws from a stream of its own, or takes equally many numbers whatever its settings, so that switching
+one on or off leaves the draws of the others as they are.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ from data.letterbox import Size
 class Tile:
     """One picture on the canvas.
 
-    example: its index. placement: where its boxes lie. window: the part of the canvas that it is painted on. patch:
-    which of its pixels are seen, None if none is. opacity: its share of the colours, the rest is what was there before.
+    example: its index. placement: maps its boxes to the canvas. window: the part of the canvas that it is painted on.
+    patch: which of its pixels are seen; None if none is. opacity: its share in the colours; the rest is what was
+    painted before.
     """
 
     example: int
@@ -40,28 +42,28 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The tiles in the order in which they are painted; for a CutMix the last one is the pasted rectangle."""
+    """The tiles of one picture in the order in which they are painted; in a CutMix the last is the pasted rectangle."""
 
     tiles: tuple[Tile, ...]
     is_cutmix: bool = False
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place in a batch: what its chance is keyed by."""
+class BatchSlot:
+    """One picture of one batch: the key of its random draws. slot: the position in the batch."""
 
     seed: int
     step: int
-    place: int
+    slot: int
 
     def generator(self, stream: Stream) -> np.random.Generator:
-        """The generator of this stream for this place, from its start."""
-        return chance.generator(stream, self.seed, self.step, self.place)
+        """The generator of this stream for this picture, from its start."""
+        return chance.generator(stream, self.seed, self.step, self.slot)
 
 
-def draw(
+def draw_layout(
     rng: np.random.Generator,
-    place: Place,
+    slot: BatchSlot,
     first: int,
     stored_sizes: Sequence[tuple[int, int]],
     config: AugmentConfig,
@@ -70,28 +72,28 @@ def draw(
     size: Size,
     fit: Fit,
 ) -> Layout:
-    """The layout of a picture that begins with example `first`.
+    """Draw the layout of a training picture whose first picture is example `first`.
 
-    rng: the generator of stream PICTURE for this place. stored_sizes: (width, height) of every picture.
+    rng: the generator of stream PICTURE for this slot. stored_sizes: (width, height) of every stored picture.
     """
     count = len(stored_sizes)
     quadrants = mosaic.draw_mosaic(rng, config, count, progress)
     changes = [augment.draw_change(rng, config) for _ in range(1 + mosaic.NUM_PARTNERS)]
     if config.resize != 1:
-        resizing = place.generator(Stream.RESIZE)
+        resizing = slot.generator(Stream.RESIZE)
         changes = [replace(change, resize=augment.draw_resize(resizing, config)) for change in changes]
     if quadrants is not None:
         return _mosaic(quadrants, (first, *quadrants.partners), changes, stored_sizes, size, fit)
     base = _whole(first, changes[0], stored_sizes, size, fit)
-    # A technique that is off needs no generator: its stream is nobody else's.
+    # A technique that is off needs no generator, since no other one draws from its stream.
     if config.cutmix_prob > 0:
-        pasted = cutmix.draw_cutmix(place.generator(Stream.CUTMIX), config, count)
+        pasted = cutmix.draw_cutmix(slot.generator(Stream.CUTMIX), config, count)
         if pasted is not None:
-            where = cutmix.rectangle(pasted, size)
-            other = _whole(_other(pasted.partner, first, count), pasted.change, stored_sizes, size, fit, where)
+            window = cutmix.rectangle(pasted, size)
+            other = _whole(_other(pasted.partner, first, count), pasted.change, stored_sizes, size, fit, window)
             return Layout((base, other), is_cutmix=True)
     if config.mixup_prob > 0:
-        blended = mixup.draw_mixup(place.generator(Stream.MIXUP), config, count)
+        blended = mixup.draw_mixup(slot.generator(Stream.MIXUP), config, count)
         if blended is not None:
             other = _whole(_other(blended.partner, first, count), blended.change, stored_sizes, size, fit)
             return Layout((base, replace(other, opacity=1 - blended.share)))
@@ -110,15 +112,15 @@ def _mosaic(
     for quadrant, (index, change) in enumerate(zip(members, changes, strict=True)):
         width, height = stored_sizes[index]
         crop = augment.region(change, width, height, size, fit)
-        where = mosaic.place_quadrant(quadrants, quadrant, change, crop, width, height, size)
-        window = Window(where.left, where.top, where.right, where.bottom)
-        where, patch = augment.snap(where, window, width, height)
-        tiles.append(Tile(index, change, where, window, patch))
+        placement = mosaic.place_quadrant(quadrants, quadrant, change, crop, width, height, size)
+        window = Window(placement.left, placement.top, placement.right, placement.bottom)
+        placement, patch = augment.snap(placement, window, width, height)
+        tiles.append(Tile(index, change, placement, window, patch))
     return Layout(tuple(tiles))
 
 
 def _other(partner: int, first: int, count: int) -> int:
-    """The partner, or the next picture where the first one itself was drawn: joined with itself it is doubled."""
+    """The partner, or the picture after it if the first picture itself was drawn, which would be joined with itself."""
     return partner if partner != first else (partner + 1) % count
 
 
@@ -130,42 +132,42 @@ def _whole(
     fit: Fit,
     window: Window | None = None,
 ) -> Tile:
-    """A picture laid out on the whole canvas, of which the window (or all) is painted."""
+    """A picture laid out on the whole canvas; only the window is painted, or all if it is None."""
     width, height = stored_sizes[index]
     canvas_height, canvas_width = letterbox.sides(size)
     window = window or Window(0, 0, canvas_width, canvas_height)
-    where = augment.place(augment.region(change, width, height, size, fit), change.flip, size)
-    where, patch = augment.snap(where, window, width, height)
-    return Tile(index, change, where, window, patch)
+    placement = augment.place_on_canvas(augment.region(change, width, height, size, fit), change.flip, size)
+    placement, patch = augment.snap(placement, window, width, height)
+    return Tile(index, change, placement, window, patch)
 
 
 def boxes_of(
     layouts: Sequence[Layout], boxes: Sequence[NDArray[np.float64]], config: AugmentConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """All boxes of all layouts' pictures, tile after tile: (in the network's input [n, 4], which to keep).
+    """The boxes of all layouts, tile after tile: (boxes in the network's input [n, 4], which to keep [n]).
 
-    boxes: of every example, in its stored picture's pixels.
+    boxes: those of each example, in the pixels of its stored picture.
     """
-    tiles = [tile for one in layouts for tile in one.tiles]
+    tiles = [tile for layout in layouts for tile in layout.tiles]
     counts = [len(boxes[tile.example]) for tile in tiles]
     placements = np.repeat(np.array([tile.placement for tile in tiles]), counts, axis=0)
     moved, keep = augment.apply_to_boxes(
         np.concatenate([boxes[tile.example] for tile in tiles]), placements, config.min_visible_share
     )
     end = 0
-    for one in layouts:
-        start, end = end, end + sum(len(boxes[tile.example]) for tile in one.tiles)
-        if one.is_cutmix:
-            num_first = len(boxes[one.tiles[0].example])
-            seen = _seen(moved[start:end], num_first, one.tiles[1].window, config.cutmix_min_visible)
-            moved[start:end], keep[start:end] = seen[0], keep[start:end] & seen[1]
+    for layout in layouts:
+        start, end = end, end + sum(len(boxes[tile.example]) for tile in layout.tiles)
+        if layout.is_cutmix:
+            num_first = len(boxes[layout.tiles[0].example])
+            visible = _visible(moved[start:end], num_first, layout.tiles[1].window, config.cutmix_min_visible)
+            moved[start:end], keep[start:end] = visible[0], keep[start:end] & visible[1]
     return moved, keep
 
 
-def _seen(
+def _visible(
     boxes: NDArray[np.float32], num_first: int, pasted: Window, least: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """CutMix's rule for the boxes of both pictures, those of the first one first."""
+    """Apply CutMix's rule to the boxes of both pictures; those of the first picture come first."""
     beside, keep_beside = cutmix.outside(boxes[:num_first], pasted, least)
     within, keep_within = cutmix.inside(boxes[num_first:], pasted, least)
     return np.concatenate([beside, within]), np.concatenate([keep_beside, keep_within])

@@ -1,10 +1,10 @@
-"""CutMix for detection: a rectangle of another picture is pasted, and the labels stay true.
+"""CutMix for detection: paste a rectangle of another picture, and keep the labels true.
 
-Yun et al., "CutMix", arXiv 1905.04899, defines it for classifiers; for boxes neither the paper nor Darknet does (which
-refuses cutmix=1 for detectors). Ours: the other picture is augmented on its own and laid out on the same canvas; its
-rectangle replaces the same place of the first one. A box stays when at least a least share of it can be seen: of the
-first picture's outside the rectangle, of the other's inside. The share is that of the box as it lies on the canvas,
-already cut to its edges. Sides of the rectangle: Darknet's for classifiers, 0.3 to 0.8, anywhere inside.
+Yun et al., "CutMix", arXiv 1905.04899, defines it for classifiers. Neither the paper nor Darknet, which refuses
+cutmix=1 for detectors, defines it for boxes. Here the other picture is augmented on its own and laid out on the same
+canvas; its rectangle replaces the same part of the first picture. A box is kept if a minimum share of it can be seen:
+for the first picture outside the rectangle, for the other picture inside it. The share is taken of the box after it was
+cut to the canvas. The sides of the rectangle are those of Darknet's classifier, 0.3 to 0.8, anywhere on the canvas.
 """
 
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from data.config import AugmentConfig
 from data.letterbox import Size
 
 _NUM_DRAWS = 6
-_LEAST_SIDE = 1.0  # pixels: of a box, of which less is left along one axis, nothing is left
+_MIN_SIDE = 1.0  # pixels; a box with a shorter side is dropped
 
 
 @dataclass(frozen=True)
 class CutMix:
-    """The rectangle (shares of the canvas), the other picture, and what happens to that one."""
+    """The rectangle (width and height as shares of the canvas), the other picture, and the change to it."""
 
     width: float
     height: float
-    left: float  # share of the room that the rectangle leaves: 0 is the left edge, 1 the right one
+    left: float  # share of the free width: 0 puts the rectangle at the left edge, 1 at the right
     top: float
     partner: int
     change: Change
 
 
 def draw_cutmix(rng: np.random.Generator, config: AugmentConfig, num_pictures: int) -> CutMix | None:
-    """A CutMix, or None; takes the same count of numbers from rng either way."""
+    """Draw a CutMix, or None; takes equally many numbers from rng either way."""
     draws: list[float] = rng.random(_NUM_DRAWS).tolist()
     change = augment.draw_resized_change(rng, config)
     if draws[0] >= config.cutmix_prob:
@@ -52,7 +52,7 @@ def draw_cutmix(rng: np.random.Generator, config: AugmentConfig, num_pictures: i
 
 
 def rectangle(cutmix: CutMix, size: Size) -> Window:
-    """Where the other picture is pasted; at least a pixel, never outside the canvas."""
+    """The rectangle that is pasted: at least a pixel, never outside the canvas."""
     height, width = letterbox.sides(size)
     rectangle_width, rectangle_height = (
         max(1, round(share * side)) for share, side in ((cutmix.width, width), (cutmix.height, height))
@@ -68,7 +68,7 @@ def inside(
     """Boxes [n, 4] of the other picture -> (cut to the rectangle, which to keep)."""
     cut = _cut(boxes, window)
     size = cut[:, 2:] - cut[:, :2]
-    return cut, (size >= _LEAST_SIDE).all(axis=1) & (_area(cut) >= min_visible * _area(boxes))
+    return cut, (size >= _MIN_SIDE).all(axis=1) & (_area(cut) >= min_visible * _area(boxes))
 
 
 def outside(
@@ -80,11 +80,11 @@ def outside(
     """
     hidden = _cut(boxes, window)
     is_visible = _area(hidden) <= (1 - min_visible) * _area(boxes)
-    # What can be seen beside the rectangle on each of the four sides; less than a pixel is not seen.
-    seen = np.stack([hidden[:, :2] - boxes[:, :2], boxes[:, 2:] - hidden[:, 2:]], axis=1) >= _LEAST_SIDE
-    left, top, right, bottom = seen.reshape(-1, 4).T
+    # Whether a strip of a pixel or more can be seen beside the rectangle, on each of the four sides.
+    visible = np.stack([hidden[:, :2] - boxes[:, :2], boxes[:, 2:] - hidden[:, 2:]], axis=1) >= _MIN_SIDE
+    left, top, right, bottom = visible.reshape(-1, 4).T
     touches = ((hidden[:, 2:] - hidden[:, :2]) > 0).all(axis=1)
-    across, along = touches & ~left & ~right, touches & ~top & ~bottom  # hidden over its whole width, height
+    across, along = touches & ~left & ~right, touches & ~top & ~bottom  # hidden over the whole width, or height
     left_edge, top_edge, right_edge, bottom_edge = hidden.T
     x1, y1, x2, y2 = boxes.T.copy()
     y1 = np.where(across & ~top, bottom_edge, y1)
@@ -95,7 +95,7 @@ def outside(
 
 
 def _cut(boxes: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
-    """Boxes cut to the window; one that lies outside becomes a line or a point on its edge."""
+    """Boxes cut to the window; a box outside it becomes a line or a point on its edge."""
     low = np.array(window[:2], dtype=np.float32)
     high = np.array(window[2:], dtype=np.float32)
     return np.concatenate([np.clip(boxes[:, :2], low, high), np.clip(boxes[:, 2:], low, high)], axis=1)

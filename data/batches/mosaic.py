@@ -1,8 +1,8 @@
-"""Mosaic: four pictures around a cross, each a quadrant of the network's input.
+"""Mosaic: four pictures around a cross, each in a quadrant of the network's input.
 
-Darknet's form (data.c): each picture is laid out on the full canvas, and of that the window of its quadrant's size next
-to the cross is taken, shifted inwards past any padding there. It is not the 2s x 2s canvas of other trainers.
-One difference: a box is cut to its quadrant, as mosaic_bound=1 does.
+Darknet's form (data.c): each picture is laid out on a full canvas. The window of its quadrant's size next to the cross
+is cut out of that, moved inwards past any padding there. Other trainers use a canvas of 2s x 2s instead. One
+difference from Darknet's default: a box is cut to its quadrant, as with mosaic_bound=1.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import letterbox
-from data.batches.augment import Change, Placement, Region, place
+from data.batches.augment import Change, Placement, Region, place_on_canvas
 from data.config import AugmentConfig
 from data.letterbox import Size
 
@@ -19,7 +19,7 @@ NUM_PARTNERS = 3
 
 @dataclass(frozen=True)
 class Mosaic:
-    """The cross (shares of the side), the other three pictures, and which pictures are pushed to the cross."""
+    """The cross (shares of the side), the other three pictures, and whether each of the four moves to the cross."""
 
     cut_x: float
     cut_y: float
@@ -28,7 +28,7 @@ class Mosaic:
 
 
 def draw_mosaic(rng: np.random.Generator, config: AugmentConfig, num_pictures: int, progress: float) -> Mosaic | None:
-    """A mosaic, or None for a plain picture; takes the same count of numbers from rng either way."""
+    """Draw a mosaic, or None for a plain picture; takes equally many numbers from rng either way."""
     draws: list[float] = rng.random(3 + NUM_PARTNERS + NUM_PARTNERS + 1).tolist()
     wanted = draws[0] < config.mosaic_prob
     if not wanted or (config.mosaic_off_share > 0 and progress >= 1 - config.mosaic_off_share):
@@ -47,12 +47,12 @@ def place_quadrant(
 ) -> Placement:
     """Where the picture of a quadrant (0 top left, 1 top right, 2 bottom left, 3 bottom right) lands.
 
-    width, height: of the picture, whose region `crop` would fill the canvas.
+    width, height: of the picture. crop: its region that would fill the whole canvas.
     """
     is_right, is_bottom = quadrant % 2 == 1, quadrant >= 2
     if mosaic.to_cross[quadrant]:
         crop = _to_cross(crop, width, height, near_right=is_right == change.flip, near_bottom=not is_bottom)
-    whole = place(crop, change.flip, size)
+    whole = place_on_canvas(crop, change.flip, size)
     input_height, input_width = letterbox.sides(size)
     cut_x = min(max(round(mosaic.cut_x * input_width), 1), input_width - 1)
     cut_y = min(max(round(mosaic.cut_y * input_height), 1), input_height - 1)
@@ -69,7 +69,7 @@ def place_quadrant(
 
 
 def _to_cross(crop: Region, width: int, height: int, *, near_right: bool, near_bottom: bool) -> Region:
-    """The region moved so that its edge next to the cross is the picture's: padding lies on the far side."""
+    """The region, moved so that padding is on the side away from the cross."""
     crop_width, crop_height = crop.right - crop.left, crop.bottom - crop.top
     left = width - crop_width if near_right else 0.0
     top = height - crop_height if near_bottom else 0.0
@@ -77,9 +77,9 @@ def _to_cross(crop: Region, width: int, height: int, *, near_right: bool, near_b
 
 
 def _shift(start: float, end: float, cut: int, size: int, *, is_far: bool) -> float:
-    """How far the canvas moves along one axis, where the picture lies from start to end on it.
+    """How far the canvas moves along one axis; on it, the picture reaches from start to end.
 
-    Left (top) quadrants show the canvas's right (bottom) end, which so moves to the cut: cut - size. Right (bottom)
+    Left (top) quadrants show the canvas's right (bottom) end, which moves to the cut: cut - size. Right (bottom)
     quadrants show its left (top) end, which moves to the cut. Padding at that end is moved past the cross.
     """
     if is_far:

@@ -1,7 +1,8 @@
-"""Examples -> batches of pictures, padded boxes and classes; the one file that chains the others.
+"""Examples -> batches of pictures, padded boxes and classes. This file calls the others of this room.
 
-Every draw is a function of (seed, step, place in the batch) alone: batches may be asked for in any order, twice, or by
-several threads, and a run goes on from any step without what came before. What is drawn: data/batches/composition.py.
+Every draw depends on (seed, step, slot) alone; the slot is the position in the batch. So batches may be asked for in
+any order, twice, or by several threads, and training goes on from any step without the batches before it. What is drawn
+is in data/batches/composition.py.
 """
 
 import logging
@@ -16,15 +17,15 @@ from numpy.typing import NDArray
 
 from data import chance, letterbox
 from data.batches import augment, composition
-from data.batches.composition import Layout, Place
+from data.batches.composition import BatchSlot, Layout
 from data.chance import Stream
 from data.config import AugmentConfig, Fit
 from data.dataset import Example
 from data.letterbox import Size, Transform
-from data.pictures.disk_cache import SharedCache, Wanted
+from data.pictures.disk_cache import PictureKey, SharedCache
 from data.pictures.memory_store import PictureStore, StoredPicture, stored_size
 
-PADDING = -1  # the class of a row that holds no box; the index of a place that holds no picture
+PADDING = -1  # the class of a row without a box; the index of a slot without a picture
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,12 @@ _GREY_FILL = (float(letterbox.GREY),) * 3
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Training pictures.
+class TrainingBatch:
+    """Training pictures with their boxes.
 
     images: uint8 [batch, height, width, 3] RGB. boxes: float32 [batch, max_boxes, 4] xyxy, network pixels.
-    classes: int32 [batch, max_boxes], -1 is padding. dropped: boxes that were more than max_boxes; a pipeline tells its
-    first batch with any in the log.
+    classes: int32 [batch, max_boxes], -1 is padding. dropped: how many boxes were left out beyond max_boxes; a
+    pipeline logs the first batch that drops some.
     """
 
     images: NDArray[np.uint8]
@@ -47,10 +48,11 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluationBatch:
-    """Pictures as they are. indices: into the examples, -1 where the last batch is filled up with black pictures.
+class FittedBatch:
+    """Pictures without augmentation, fitted to the network's input.
 
-    transforms: from each picture's pixels to the network's and back; one for each place.
+    images: uint8 [batch, height, width, 3] RGB. indices: into the examples, -1 where the last batch is filled up with
+    black pictures. transforms: from each picture's pixels to the network's and back, one for each slot.
     """
 
     images: NDArray[np.uint8]
@@ -59,16 +61,16 @@ class EvaluationBatch:
 
 
 def training_size(seed: int, step: int, sizes: Sequence[int], period: int) -> int:
-    """The training shape at this step: one of `sizes`, drawn anew every `period` steps."""
+    """The training size at this step: one of `sizes`, drawn anew every `period` steps."""
     rng = chance.generator(Stream.SHAPE, seed, step // period)
     return sizes[int(rng.random() * len(sizes))]
 
 
 class Pipeline:
-    """Batches from these examples; pictures are kept at a longer side of store_side or less.
+    """Batches from these examples. Decoded pictures are stored with a longer side of at most store_side.
 
-    They are kept on disk where `shared` has room for all of them, for every process of the machine; otherwise, up to
-    cache_bytes, in memory. Batches are the same either way.
+    They are stored on disk, for all processes of the machine, if `shared` has room for all of them; otherwise in
+    memory, up to cache_bytes. Batches are the same either way.
     """
 
     def __init__(
@@ -83,11 +85,11 @@ class Pipeline:
             raise ValueError("pipeline: expected at least one example, got none")
         self._examples = tuple(examples)
         self._store = PictureStore(store_side, cache_bytes)
-        # Boxes as the stored pictures have them, and each stored picture's share of the file's size.
+        # The size of each stored picture, and its boxes in the stored picture's pixels.
         self._stored_sizes = [stored_size(e.width, e.height, store_side) for e in self._examples]
         self._boxes = [self._stored_boxes(i) for i in range(len(self._examples))]
-        self._entry = shared.open(self._wanted(), store_side) if shared else None
-        self._told_dropped = False
+        self._entry = shared.open(self._picture_keys(), store_side) if shared else None
+        self._reported_dropped = False
         self._order = lru_cache(maxsize=8)(self._shuffled)
 
     def batch(
@@ -101,59 +103,59 @@ class Pipeline:
         progress: float,
         max_boxes: int,
         fit: Fit,
-    ) -> Batch:
-        """The batch of this step. progress: step over the steps of the whole schedule, in 0..1."""
+    ) -> TrainingBatch:
+        """The batch of this step. progress: step divided by the steps of the whole schedule, 0 to 1."""
         images = np.empty((batch, *letterbox.sides(size), 3), dtype=np.uint8)
-        rngs = [chance.generator(Stream.PICTURE, seed, step, place) for place in range(batch)]
+        rngs = [chance.generator(Stream.PICTURE, seed, step, slot) for slot in range(batch)]
         layouts = [
-            composition.draw(
+            composition.draw_layout(
                 rng,
-                Place(seed, step, place),
-                self._example_at(seed, step * batch + place),
+                BatchSlot(seed, step, slot),
+                self._example_at(seed, step * batch + slot),
                 self._stored_sizes,
                 augment,
                 progress=progress,
                 size=size,
                 fit=fit,
             )
-            for place, rng in enumerate(rngs)
+            for slot, rng in enumerate(rngs)
         ]
-        for drawn, canvas in zip(layouts, images, strict=True):
-            self._paint(drawn, canvas, fit)
+        for layout, canvas in zip(layouts, images, strict=True):
+            self._paint(layout, canvas, fit)
         boxes, keep = composition.boxes_of(layouts, self._boxes, augment)
-        classes = [self._examples[tile.example].classes for drawn in layouts for tile in drawn.tiles]
-        places = np.repeat(
-            [place for place, drawn in enumerate(layouts) for _ in drawn.tiles], [len(some) for some in classes]
+        classes = [self._examples[tile.example].classes for layout in layouts for tile in layout.tiles]
+        slots = np.repeat(
+            [slot for slot, layout in enumerate(layouts) for _ in layout.tiles], [len(of_tile) for of_tile in classes]
         )
-        made = _pad(images, boxes[keep], np.concatenate(classes)[keep], places[keep], rngs, max_boxes)
-        if made.dropped and not self._told_dropped:
-            self._told_dropped = True
+        padded = _pad(images, boxes[keep], np.concatenate(classes)[keep], slots[keep], rngs, max_boxes)
+        if padded.dropped and not self._reported_dropped:
+            self._reported_dropped = True
             logger.warning(
                 "step %d: expected at most %d boxes in a training picture (input.max_boxes), got more: "
-                "%d of this batch are left out by chance; later ones are not told",
+                "%d of this batch are left out at random; later batches are not reported",
                 step,
                 max_boxes,
-                made.dropped,
+                padded.dropped,
             )
-        return made
+        return padded
 
-    def evaluation(self, *, size: Size, fit: Fit, batch: int) -> Iterator[EvaluationBatch]:
-        """All pictures in order, unchanged but for their fit; every batch is full."""
+    def evaluation(self, *, size: Size, fit: Fit, batch: int) -> Iterator[FittedBatch]:
+        """All pictures in order, fitted but not augmented; every batch is full."""
         for start in range(0, len(self._examples), batch):
             images = np.zeros((batch, *letterbox.sides(size), 3), dtype=np.uint8)
             indices = np.full(batch, PADDING, dtype=np.int64)
             transforms = [Transform(1.0, 1.0)] * batch
-            for place, index in enumerate(range(start, min(start + batch, len(self._examples)))):
+            for slot, index in enumerate(range(start, min(start + batch, len(self._examples)))):
                 picture = self._picture(index)
-                images[place], how = letterbox.fit_picture(picture.image, size, fit)
-                indices[place] = index
-                transforms[place] = how.after(*self._stored_scale(index))
-            yield EvaluationBatch(images, indices, tuple(transforms))
+                images[slot], transform = letterbox.fit_picture(picture.image, size, fit)
+                indices[slot] = index
+                transforms[slot] = transform.after(*self._stored_scale(index))
+            yield FittedBatch(images, indices, tuple(transforms))
 
     def sample(self, count: int, *, size: Size, fit: Fit, batch: int) -> list[NDArray[np.uint8]]:
-        """Pictures spread evenly over the examples, as evaluation shows them: full batches, `count` in all or fewer.
+        """Pictures spread evenly over the examples, as `evaluation` shows them: full batches, at most `count` pictures.
 
-        One batch of all the examples if there are fewer than a batch; none for a count of 0.
+        One batch of all the examples if they are fewer than a batch; no batch for a count of 0.
         """
         count = min(count, len(self._examples))
         if count == 0:
@@ -163,11 +165,11 @@ class Pipeline:
         pictures = [letterbox.fit_picture(self._picture(index).image, size, fit)[0] for index in chosen.tolist()]
         return [np.stack(pictures[start : start + batch]) for start in range(0, count - batch + 1, batch)]
 
-    def _paint(self, drawn: Layout, canvas: NDArray[np.uint8], fit: Fit) -> None:
-        """The pictures of the layout on the canvas [height, width, 3]."""
-        for tile in drawn.tiles:
+    def _paint(self, layout: Layout, canvas: NDArray[np.uint8], fit: Fit) -> None:
+        """Paint the pictures of the layout on the canvas [height, width, 3]."""
+        for tile in layout.tiles:
             picture = self._picture(tile.example)
-            # Around letterboxed pictures the grey of use, around others Darknet's mean colour.
+            # The fill of letterboxed pictures is the grey of evaluation; of others their mean colour, as in Darknet.
             fill = _GREY_FILL if fit == "letterbox" else picture.mean
             colours = augment.apply_to_image(picture.image, tile.patch, tile.window, tile.change, fill)
             left, top, right, bottom = tile.window
@@ -177,7 +179,7 @@ class Pipeline:
             canvas[top:bottom, left:right] = colours
 
     def _example_at(self, seed: int, position: int) -> int:
-        """The picture at this position of an endless row of epochs, each in an order of its own."""
+        """The index of the example at this position in a sequence of epochs, each of which is shuffled anew."""
         epoch, within = divmod(position, len(self._examples))
         return int(self._order(seed, epoch)[within])
 
@@ -199,17 +201,17 @@ class Pipeline:
             return self._store.get(example.path, example.digest)
         picture = self._entry.get(index)
         if picture is None:
-            # Its digest went into the fingerprint that names the entry: no other picture gets in.
+            # The digest is part of the fingerprint that names the entry, so no other picture is stored in it.
             picture = self._store.get(example.path, example.digest)
             if self._entry.put(index, picture):
                 self._store.forget(example.path)
         return picture
 
-    def _wanted(self) -> list[Wanted]:
-        """Names from the folder that all pictures lie in, so that they are the same wherever that one lies."""
+    def _picture_keys(self) -> list[PictureKey]:
+        """Keys with names relative to the pictures' common folder, so that they stay the same if it is moved."""
         root = os.path.commonpath([example.path.parent for example in self._examples])
         return [
-            Wanted(os.path.relpath(example.path, root), width, height)
+            PictureKey(os.path.relpath(example.path, root), width, height)
             for example, (width, height) in zip(self._examples, self._stored_sizes, strict=True)
         ]
 
@@ -226,22 +228,22 @@ def _pad(
     images: NDArray[np.uint8],
     boxes: NDArray[np.float32],
     classes: NDArray[np.int32],
-    places: NDArray[np.intp],
+    slots: NDArray[np.intp],
     rngs: Sequence[np.random.Generator],
     max_boxes: int,
-) -> Batch:
-    """Boxes sorted by place -> a fixed number of rows for each picture."""
-    starts = np.searchsorted(places, np.arange(len(rngs) + 1))
-    rows = np.arange(len(places)) - starts[places]
+) -> TrainingBatch:
+    """Boxes, sorted by slot -> a batch with max_boxes rows for each picture."""
+    starts = np.searchsorted(slots, np.arange(len(rngs) + 1))
+    rows = np.arange(len(slots)) - starts[slots]
     dropped = 0
-    for place in np.flatnonzero(np.diff(starts) > max_boxes).tolist():
-        # Darknet's rule for a picture with too many: shuffle, then cut, so that no corner of it is favoured.
-        count = int(starts[place + 1] - starts[place])
-        rows[starts[place] : starts[place + 1]] = rngs[place].permutation(count)
+    for slot in np.flatnonzero(np.diff(starts) > max_boxes).tolist():
+        # Darknet's rule for a picture with too many boxes: shuffle, then cut, so that no part of it is favoured.
+        count = int(starts[slot + 1] - starts[slot])
+        rows[starts[slot] : starts[slot + 1]] = rngs[slot].permutation(count)
         dropped += count - max_boxes
     fits = rows < max_boxes
     padded_boxes = np.zeros((len(rngs), max_boxes, 4), dtype=np.float32)
     padded_classes = np.full((len(rngs), max_boxes), PADDING, dtype=np.int32)
-    padded_boxes[places[fits], rows[fits]] = boxes[fits]
-    padded_classes[places[fits], rows[fits]] = classes[fits]
-    return Batch(images, padded_boxes, padded_classes, dropped)
+    padded_boxes[slots[fits], rows[fits]] = boxes[fits]
+    padded_classes[slots[fits], rows[fits]] = classes[fits]
+    return TrainingBatch(images, padded_boxes, padded_classes, dropped)

@@ -1,1 +1,1 @@
-"""Pictures of one class each, from folders or from boxes, to pretrain a backbone on."""
+"""Pictures of one class each, from folders or cut out around boxes, to pretrain a backbone on."""

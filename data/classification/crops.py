@@ -1,4 +1,4 @@
-"""The objects of a detection data set as a classification set: square crops around boxes, to train a backbone on."""
+"""A detection data set as a classification set: square crops around its boxes, to train a backbone on."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from data.dataset import Example
 from data.pictures.memory_store import PictureStore
 
-# The crop's side over the box's longer one; the object lies off its middle by at most _SHIFT of that side.
+# The crop's side divided by the box's longer one; the object is off its middle by at most _SHIFT of the crop's side.
 _MARGIN = (1.1, 1.9)
 _SHIFT = 0.12
-_LEAST_SIDE = 2.0  # pixels: of a smaller box nothing can be told
-_FINEST = 4  # a large view is taken at up to so many times the wanted side, then averaged
+_MIN_SIDE = 2.0  # pixels: nothing can be recognized in a smaller box
+_FINEST = 4  # a large view is taken at up to this many times the wanted side, then averaged
 
 
 class Crops:
-    """One crop for each box of the examples, drawn anew each time it is used (a class_mix.Source)."""
+    """One crop for each box of the examples, drawn anew each time it is used (a class_mix.PictureSource)."""
 
     def __init__(self, examples: Sequence[Example], class_names: Sequence[str], *, cache_bytes: int = 1 << 30) -> None:
         self.class_names = tuple(class_names)
         boxes = [(e.path, box, int(c)) for e in examples for box, c in zip(e.boxes, e.classes, strict=True)]
-        self._boxes = [entry for entry in boxes if _reach(entry[1]) >= _LEAST_SIDE]
+        self._boxes = [entry for entry in boxes if _reach(entry[1]) >= _MIN_SIDE]
         if not self._boxes:
             raise ValueError(
-                f"crops: expected at least one box of {_LEAST_SIDE:g} pixels or more, got {len(boxes)} smaller ones"
+                f"crops: expected at least one box of {_MIN_SIDE:g} pixels or more, got {len(boxes)} smaller ones"
             )
         largest = max(max(e.width, e.height) for e in examples)
         self._store = PictureStore(largest, cache_bytes)
@@ -34,17 +34,17 @@ class Crops:
         return len(self._boxes)
 
     def picture(self, index: int, side: int, rng: np.random.Generator | None) -> tuple[NDArray[np.uint8], int]:
-        """The crop of this box, uint8 [side, side, 3] RGB, and its class; without rng the object in the middle."""
-        path, box, number = self._boxes[index]
+        """(the crop of this box, uint8 [side, side, 3] RGB, its class); if rng is None, the object is in the middle."""
+        path, box, class_id = self._boxes[index]
         centre = (box[:2] + box[2:]) / 2
         reach = _reach(box) * (sum(_MARGIN) / 2 if rng is None else rng.uniform(*_MARGIN))
         if rng is not None:
             centre = centre + rng.uniform(-_SHIFT, _SHIFT, 2) * reach
-        return square_view(self._store.get(path).image, centre, reach, side), number
+        return square_view(self._store.get(path).image, centre, reach, side), class_id
 
 
 def square_view(image: NDArray[np.uint8], centre: NDArray[np.floating], reach: float, side: int) -> NDArray[np.uint8]:
-    """The square of `reach` pixels around centre (x, y), mirrored where it leaves the picture, at side x side."""
+    """The square of `reach` pixels around centre (x, y), resized to side x side; mirrored beyond the edges."""
     finer = min(max(int(reach / side), 1), _FINEST)  # one bilinear step over many pixels would alias
     scale = side * finer / reach
     middle = side * finer / 2

@@ -1,1 +1,1 @@
-"""A file a command of `python -m data`; the short ones stand in `data/__main__.py`."""
+"""Commands of `python -m data`, one file each; the short ones are in `data/__main__.py`."""

@@ -1,4 +1,4 @@
-"""`python -m data preview DIR --out grid.png [--augment]`: parses and wires."""
+"""The command `python -m data preview DIR --out grid.png [--augment]`."""
 
 import argparse
 import sys
@@ -8,31 +8,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-FORMATS = ("coco", "voc", "yolo")  # read.READERS, written out so that --help loads nothing
+FORMATS = ("coco", "voc", "yolo")  # as read.READERS, repeated here so that --help loads nothing
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """The command `preview` among the others."""
+    """Add the command `preview` to the others."""
     command = subparsers.add_parser("preview", help="write a grid of pictures with their boxes, to look at")
     command.add_argument("folder", type=Path, metavar="DIR", help="the data set's folder")
     command.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture to write")
-    command.add_argument("--augment", action="store_true", help="as training sees them, with the default settings")
+    command.add_argument(
+        "--augment", action="store_true", help="show pictures as training sees them, with the default settings"
+    )
     command.add_argument("--split", default="train", help="train, val or test (default: train)")
     command.add_argument("--pictures", type=int, default=12, help="how many (default: 12)")
-    command.add_argument("--side", type=int, default=320, help="of each, in pixels (default: 320)")
+    command.add_argument("--side", type=int, default=320, help="side of each picture, in pixels (default: 320)")
     command.add_argument("--seed", type=int, default=0, help="chooses the pictures and their changes (default: 0)")
-    command.add_argument("--format", choices=FORMATS, help="read as this instead of the detected one")
+    command.add_argument("--format", choices=FORMATS, help="the data set's format (default: detected)")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")
     command.set_defaults(run=run)
     return command
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the grid; the exit code."""
+    """Write the grid and return the exit code."""
     from data.commands import preview_grid
     from data.config import AugmentConfig
     from data.dataset import SPLITS
-    from data.sets import read  # after parsing: --help and a wrong flag answer at once
+    from data.sets import read  # imported after parsing, so that --help and a wrong flag answer at once
 
     if options.out.suffix.lower() != ".png":
         raise ValueError(f"--out: expected a name that ends in .png, got '{options.out}'")

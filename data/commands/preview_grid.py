@@ -1,4 +1,4 @@
-"""A grid of pictures with their boxes and class names, as they are or as training sees them: to look at."""
+"""A grid of pictures with their boxes and class names, either as they are or as training sees them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from data.pictures.picture_files import read_picture
 _MAX_BOXES = 1000
 _GAP = 4  # pixels between the cells
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
-_GOLDEN = 0.618034  # hues of neighbouring classes lie this share of the circle apart
+_GOLDEN = 0.618034  # the hues of neighbouring classes are this share of the colour circle apart
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
-    """A picture with boxes on it. image: uint8 [side, side, 3] RGB. boxes: [n, 4] xyxy in its pixels. classes: [n]."""
+class GridCell:
+    """A picture to show. image: uint8 [side, side, 3] RGB. boxes: [n, 4] xyxy in the image's pixels. classes: [n]."""
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -42,10 +42,10 @@ def write_grid(
     columns: int = 4,
     fit: Fit = "stretch",
 ) -> None:
-    """Write a PNG with this many of the pictures, chosen by seed: letterboxed as they are, or after `augment`.
+    """Write a PNG with `pictures` of the examples, chosen by seed: letterboxed and unchanged, or after `augment`.
 
-    The same seed chooses the same pictures in both. fit: of the augmented ones, as in training. ValueError when a
-    number makes no grid; OSError when the file cannot be written.
+    fit: how augmented pictures are fitted to their square, as in training. ValueError if `pictures`, `columns` or
+    `side` is too small; OSError if the file cannot be written.
     """
     for name, value, least in (("pictures", pictures, 1), ("columns", columns, 1), ("side", side, 32)):
         if value < least:
@@ -64,26 +64,26 @@ def write_grid(
     out.write_bytes(encoded.tobytes())
 
 
-def _as_it_is(example: Example, side: int) -> Labelled:
-    image, how = letterbox.fit_picture(read_picture(example.path), side, "letterbox")
-    return Labelled(image, how.to_network(example.boxes), example.classes)
+def _as_it_is(example: Example, side: int) -> GridCell:
+    image, transform = letterbox.fit_picture(read_picture(example.path), side, "letterbox")
+    return GridCell(image, transform.to_network(example.boxes), example.classes)
 
 
 def _augmented(
     examples: Sequence[Example], config: AugmentConfig, *, seed: int, pictures: int, side: int, fit: Fit
-) -> list[Labelled]:
-    """The first training pictures of a run with this seed."""
-    made = Pipeline(examples, store_side=2 * side).batch(
+) -> list[GridCell]:
+    """The first pictures that training with this seed sees."""
+    batch = Pipeline(examples, store_side=2 * side).batch(
         seed=seed, step=0, batch=pictures, size=side, augment=config, progress=0.0, max_boxes=_MAX_BOXES, fit=fit
     )
     return [
-        Labelled(image, boxes[classes != PADDING], classes[classes != PADDING])
-        for image, boxes, classes in zip(made.images, made.boxes, made.classes, strict=True)
+        GridCell(image, boxes[classes != PADDING], classes[classes != PADDING])
+        for image, boxes, classes in zip(batch.images, batch.boxes, batch.classes, strict=True)
     ]
 
 
-def _draw(cell: Labelled, class_names: Sequence[str]) -> NDArray[np.uint8]:
-    """The picture with its boxes: each outlines the pixels that belong to it."""
+def _draw(cell: GridCell, class_names: Sequence[str]) -> NDArray[np.uint8]:
+    """Draw the boxes; each line runs on the outermost pixels inside its box."""
     image = np.ascontiguousarray(cell.image)
     for (left, top, right, bottom), label in zip(np.rint(cell.boxes).astype(int).tolist(), cell.classes, strict=True):
         colour = class_colour(int(label))
@@ -93,7 +93,7 @@ def _draw(cell: Labelled, class_names: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def _write(image: NDArray[np.uint8], text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
-    """Dark on the class's colour, above the box where there is room, else inside; what the font lacks becomes '?'."""
+    """Write black text on the class's colour, above the box if there is room, else inside; non-ASCII becomes '?'."""
     text = text.encode("ascii", "replace").decode()
     (width, height), below = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
     left = max(0, min(left, image.shape[1] - width))
@@ -103,18 +103,18 @@ def _write(image: NDArray[np.uint8], text: str, left: int, top: int, colour: tup
 
 
 def class_colour(label: int) -> tuple[int, int, int]:
-    """A bright RGB colour, far from those of the neighbouring classes."""
+    """A bright RGB colour, far from those of the classes before and after."""
     hsv = np.array([[[int(label * _GOLDEN * 256) % 256, 200, 255]]], dtype=np.uint8)
     red, green, blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)[0, 0].tolist()
     return red, green, blue
 
 
 def _grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
-    """Row by row, white where there is none."""
+    """The cells side by side, row by row; white where there is no cell."""
     side = cells[0].shape[0]
     rows = -(-len(cells) // columns)
     grid = np.full((rows * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP, 3), 255, dtype=np.uint8)
-    for number, cell in enumerate(cells):
-        top, left = (at * (side + _GAP) for at in divmod(number, columns))
+    for index, cell in enumerate(cells):
+        top, left = (at * (side + _GAP) for at in divmod(index, columns))
         grid[top : top + side, left : left + side] = cell
     return grid

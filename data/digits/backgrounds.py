@@ -1,4 +1,4 @@
-"""Backgrounds for the embedded scenes: gradients, clouds, blobs, stripes, and strokes that are no digits.
+"""Backgrounds of the embedded scenes: gradients, clouds, blobs or stripes, with strokes that are not digits.
 
 Colours are float RGB in 0..255; every function takes the generator it draws from.
 """
@@ -15,7 +15,7 @@ _MOST_STROKES = 4
 
 
 def background(rng: np.random.Generator, size: int) -> Canvas:
-    """[size, size, 3] of one kind, with a few strokes that must not be taken for digits."""
+    """Draw a background [size, size, 3] of one kind, with a few strokes that must not be taken for digits."""
     kinds: tuple[Callable[[np.random.Generator, int], Canvas], ...] = (_gradient, _clouds, _blobs, _stripes)
     canvas = kinds[int(rng.integers(len(kinds)))](rng, size)
     for _ in range(int(rng.integers(0, _MOST_STROKES + 1))):
@@ -24,7 +24,7 @@ def background(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def contrasting(rng: np.random.Generator, behind: NDArray[np.float64], least: float) -> NDArray[np.float64]:
-    """A colour whose brightness differs from the one behind by at least `least`; the clearest of many if none does."""
+    """A random colour whose brightness is `least` or more away from that of `behind`; else the farthest of 64."""
     colours = rng.uniform(0, 255, (64, 3))
     differences = np.abs(_brightness(colours) - _brightness(behind))
     enough = np.flatnonzero(differences >= least)
@@ -48,7 +48,7 @@ def _mix(share: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float
 
 
 def _ramp(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
-    """0..1 along a random direction."""
+    """[size, size], rising from 0 to 1 along a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     rows, columns = np.mgrid[0:size, 0:size] / size - 0.5
     along = rows * np.sin(angle) + columns * np.cos(angle)
@@ -86,7 +86,7 @@ def _stripes(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def _stroke(rng: np.random.Generator, canvas: Canvas) -> Canvas:
-    """A straight line, a bent one or a frame, thin and softly mixed in."""
+    """Add a thin, half-transparent straight line, bent line or rectangle."""
     size = canvas.shape[0]
     drawn = canvas.copy()
     colour = tuple(float(value) for value in _colour(rng))

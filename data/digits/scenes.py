@@ -1,9 +1,9 @@
-"""The embedded scenes: handwritten digits on drawn backgrounds; pictures, boxes and classes, no files.
+"""The embedded scenes: handwritten digits on drawn backgrounds, as pictures, boxes and classes in memory.
 
 The digits are scikit-learn's copy of the UCI "Optical Recognition of Handwritten Digits" test set (1,797 pictures of
 8 x 8 pixels). They are cut into two disjoint slices: "base", from which the shipped base checkpoint is made, and
-"target", on which a search runs; each slice again into train, val and test. So no digit that a search is scored
-on was seen before, neither in training nor by the checkpoint. The backgrounds are data/digits/backgrounds.py.
+"target", on which a search runs. Each slice is cut into train, val and test. So a search is scored on digits that
+neither its training nor the checkpoint has seen. The backgrounds are in data/digits/backgrounds.py.
 """
 
 from dataclasses import dataclass
@@ -23,19 +23,23 @@ Slice = Literal["target", "base"]
 
 SLICES: tuple[Slice, ...] = ("target", "base")
 _SPLIT_SHARES = (0.6, 0.2, 0.2)
-_CUT_SEED = 1797  # which digit belongs to which slice and split never changes with the scenes' seed
+_CUT_SEED = 1797  # the digits of each slice and split do not depend on the seed of the scenes
 
 # Shares of the scene's side: 20 to 56 pixels of 96. Smaller ones cannot be read at 64 pixels by a network this small.
 _SMALLEST, _LARGEST = 20 / 96, 56 / 96
 _FEWEST_DIGITS, _MOST_DIGITS = 1, 5
 _MAX_OVERLAP = 0.05  # share of the smaller box
-_MIN_CONTRAST = 80.0  # grey levels between a digit and what lies behind it
+_MIN_CONTRAST = 80.0  # grey levels between a digit and its background
 _INK = 0.35  # coverage from which a pixel belongs to the box
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """image: uint8 [size, size, 3] RGB; boxes: [n, 4] xyxy pixels; classes: the digits; sources: digit numbers."""
+    """A drawn picture with its digits.
+
+    image: uint8 [size, size, 3] RGB. boxes: [n, 4] xyxy pixels. classes: [n], the digits 0 to 9. sources: [n], the
+    indices of the digits in load_digits.
+    """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -44,25 +48,25 @@ class Scene:
 
 
 @lru_cache(maxsize=len(SLICES) * len(SPLITS))
-def digit_numbers(digits: Slice, split: str) -> NDArray[np.int64]:
-    """The numbers (into load_digits) of the digits of one split of one slice; all such sets are disjoint."""
+def digit_indices(digits: Slice, split: str) -> NDArray[np.int64]:
+    """The indices in load_digits of the digits of one split of one slice; these sets are disjoint."""
     _, labels = _digits()
     rng = chance.generator(Stream.SPLIT, _CUT_SEED)
     chosen = []
     for label in range(10):
-        numbers = rng.permutation(np.flatnonzero(labels == label))
-        mine = np.array_split(numbers, len(SLICES))[SLICES.index(digits)]
-        ends = np.rint(np.cumsum(_SPLIT_SHARES) * len(mine)).astype(int)
-        chosen.append(np.split(mine, ends[:-1])[SPLITS.index(split)])
+        indices = rng.permutation(np.flatnonzero(labels == label))
+        of_slice = np.array_split(indices, len(SLICES))[SLICES.index(digits)]
+        ends = np.rint(np.cumsum(_SPLIT_SHARES) * len(of_slice)).astype(int)
+        chosen.append(np.split(of_slice, ends[:-1])[SPLITS.index(split)])
     return np.concatenate(chosen)
 
 
-def draw_scene(seed: int, split: str, number: int, size: int, digits: Slice) -> Scene:
-    """One scene; a function of its arguments alone."""
+def draw_scene(seed: int, split: str, index: int, size: int, digits: Slice) -> Scene:
+    """Draw one scene; it depends on the arguments alone. index: of the scene in its split; size: its side in pixels."""
     rng = chance.generator(
-        Stream.SCENE, seed, step=SPLITS.index(split) + len(SPLITS) * SLICES.index(digits), place=number
+        Stream.SCENE, seed, step=SPLITS.index(split) + len(SPLITS) * SLICES.index(digits), index=index
     )
-    return _compose(rng, digit_numbers(digits, split), size)
+    return _compose(rng, digit_indices(digits, split), size)
 
 
 def _compose(rng: np.random.Generator, choice: NDArray[np.int64], size: int) -> Scene:
@@ -72,7 +76,7 @@ def _compose(rng: np.random.Generator, choice: NDArray[np.int64], size: int) -> 
     sources: list[int] = []
     for _ in range(int(rng.integers(_FEWEST_DIGITS, _MOST_DIGITS + 1))):
         source = int(rng.choice(choice))
-        side = size * _SMALLEST * (_LARGEST / _SMALLEST) ** rng.random()  # small ones as likely as large ones
+        side = size * _SMALLEST * (_LARGEST / _SMALLEST) ** rng.random()  # small sizes are as likely as large ones
         coverage = _enlarge(pictures[source], side, rng)
         spot = _free_spot(coverage.shape, boxes, size, rng)
         if spot is None:
@@ -90,7 +94,7 @@ def _compose(rng: np.random.Generator, choice: NDArray[np.int64], size: int) -> 
 
 
 def _enlarge(digit: NDArray[np.float64], side: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """8 x 8 ink in 0..1 -> coverage [h, w] in 0..1 whose inked part fills it, the longer edge about `side`."""
+    """Ink [8, 8] in 0..1 -> coverage [h, w] in 0..1, cropped to the ink; the longer edge is about `side`."""
     scale, fine = 8, np.pad(digit, 2).astype(np.float32)
     fine = cv2.resize(fine, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     # A slight turn and slant, as hands have them.
@@ -115,7 +119,7 @@ def _inked(ink: NDArray[np.float32]) -> NDArray[np.float32]:
 def _free_spot(
     shape: tuple[int, ...], boxes: list[tuple[int, int, int, int]], size: int, rng: np.random.Generator
 ) -> tuple[int, int] | None:
-    """(left, top) where the digit hardly covers another, or None after some tries."""
+    """A random (left, top) where the digit hardly overlaps another one; None after 20 tries without success."""
     height, width = shape[:2]
     for _ in range(20):
         left, top = int(rng.integers(0, size - width + 1)), int(rng.integers(0, size - height + 1))
@@ -135,7 +139,7 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> floa
 def _paint(
     canvas: NDArray[np.float64], coverage: NDArray[np.float32], spot: tuple[int, int], rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
-    """Draw the digit in a colour that stands out from what lies there; its tight box."""
+    """Draw the digit in a colour that stands out from the background; return its tight box."""
     left, top = spot
     height, width = coverage.shape
     behind = canvas[top : top + height, left : left + width]
@@ -149,7 +153,7 @@ def _paint(
 @lru_cache(maxsize=1)
 def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(ink in 0..1 [1797, 8, 8], labels [1797])."""
-    from sklearn.datasets import load_digits  # takes a second to import: only when something is drawn
+    from sklearn.datasets import load_digits  # takes a second to import, so only when something is drawn
 
     bunch = load_digits()
     return bunch.images / 16.0, bunch.target.astype(np.int64)

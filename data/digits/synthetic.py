@@ -1,4 +1,4 @@
-"""The embedded data set: scenes of handwritten digits (data/digits/scenes.py), written once as a YOLO data set."""
+"""The embedded data set: scenes of handwritten digits (data/digits/scenes.py), written as a YOLO data set."""
 
 import json
 import shutil
@@ -17,8 +17,8 @@ from data.digits.scenes import Scene, Slice
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 IMAGES: Mapping[str, int] = {"train": 400, "val": 240, "test": 400}
-MARKER = "embedded.json"  # written last: a folder that has it is complete
-VERSION = 2  # of the drawing; another one is another data set
+MARKER = "embedded.json"  # written last, so that a folder that has it is complete
+VERSION = 2  # of the drawing; another version is another data set
 
 
 def write(
@@ -29,7 +29,7 @@ def write(
     images: Mapping[str, int] = IMAGES,
     digits: Slice = "target",
 ) -> Path:
-    """The folder of the data set; drawn if it is not there yet, complete and with these parameters."""
+    """Draw the data set into this folder, unless it is there already with the same parameters; return the folder."""
     if size < 32:
         raise ValueError(f"embedded data: size: expected at least 32 pixels, got {size}")
     if digits not in scenes.SLICES:
@@ -37,16 +37,16 @@ def write(
     if set(images) != set(SPLITS) or min(images.values()) < 1:
         raise ValueError(f"embedded data: images: expected at least one for each of {SPLITS}, got {dict(images)}")
     parameters = {"version": VERSION, "seed": seed, "size": size, "images": dict(images), "digits": digits}
-    found = _written_parameters(root)
-    if found == parameters:
+    written = _written_parameters(root)
+    if written == parameters:
         return root
-    if found is None and root.exists() and any(root.iterdir()):
+    if written is None and root.exists() and any(root.iterdir()):
         raise ValueError(f"{root}: expected an embedded data set or an empty folder, got other files")
     root.parent.mkdir(parents=True, exist_ok=True)
     drawn = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         _draw_into(drawn, parameters, seed=seed, size=size, images=images, digits=digits)
-        _take_place(drawn, root, parameters)
+        _move_into_place(drawn, root, parameters)
     finally:
         shutil.rmtree(drawn, ignore_errors=True)
     return root
@@ -58,9 +58,9 @@ def _draw_into(
     for split in SPLITS:
         (folder / split / "images").mkdir(parents=True)
         (folder / split / "labels").mkdir()
-        for number in range(images[split]):
-            scene = scenes.draw_scene(seed, split, number, size, digits)
-            name = f"scene_{number:05d}"
+        for index in range(images[split]):
+            scene = scenes.draw_scene(seed, split, index, size, digits)
+            name = f"scene_{index:05d}"
             _write_png(folder / split / "images" / f"{name}.png", scene.image)
             (folder / split / "labels" / f"{name}.txt").write_text(_label_lines(scene, size), encoding="utf-8")
     config = {
@@ -88,15 +88,15 @@ def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def _written_parameters(root: Path) -> object:
-    """What the marker says, or None when there is none (or a broken one)."""
+    """The parameters in the marker; None if the marker does not exist or is broken."""
     try:
         return json.loads((root / MARKER).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return None
 
 
-def _take_place(drawn: Path, root: Path, parameters: Mapping[str, object]) -> None:
-    """Rename the finished folder into place; another process that drew the same one meanwhile is welcome."""
+def _move_into_place(drawn: Path, root: Path, parameters: Mapping[str, object]) -> None:
+    """Rename the finished folder to root; if another process has made the same one meanwhile, keep that."""
     if _written_parameters(root) not in (None, parameters):
         shutil.rmtree(root)  # an embedded data set with other parameters
     drawn.chmod(0o755)  # mkdtemp keeps others out

@@ -1,1 +1,1 @@
-"""A picture file -> pixels: reading, headers, orientation; decoded pictures on disk and in memory."""
+"""Picture files: read their pixels and headers, turn them upright, keep decoded pictures on disk and in memory."""

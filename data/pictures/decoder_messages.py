@@ -1,7 +1,7 @@
-"""What OpenCV's decoders report about a file while they decode it.
+"""Messages that OpenCV's decoders write about a file while they decode it.
 
-They report it on file descriptor 2 alone: a JPEG that lost its second half becomes a picture that is half grey, and a
-line "Corrupt JPEG data: premature end of data segment" that names no file. So the descriptor is read while they work.
+They write to file descriptor 2 alone: a JPEG that lost its second half becomes a picture that is half grey, and a line
+"Corrupt JPEG data: premature end of data segment" that names no file. So the descriptor is read while they work.
 """
 
 import os
@@ -13,22 +13,22 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-_ONE_AT_A_TIME = Lock()
+_LOCK = Lock()
 _OF_DECODERS = re.compile(r"jpeg|jfif|sos parameters|libpng|tiff|webp|grfmt_|imgcodecs|imdecode|loadsave|bitstrm", re.I)
 # Errors of libjpeg, libpng and OpenCV's TIFF decoder. Warnings (an unknown tag, an odd colour profile) do not count.
 _COMPLAINT = re.compile(r"(?:Corrupt JPEG data: |(?=Premature end of JPEG)|libpng error: |TIFF_Error )(.+)")
 
 
 def during(work: Callable[[], Result]) -> tuple[Result, str]:
-    """(the result of the work, what decoders wrote to file descriptor 2 meanwhile).
+    """Run the work; return (its result, what was written to file descriptor 2 meanwhile).
 
-    The descriptor belongs to the whole process: what others write there is held back until the work is done.
+    The descriptor belongs to the whole process: lines that are no decoder's are written to it once the work is done.
     """
-    with _ONE_AT_A_TIME:
+    with _LOCK:
         try:
             caught = tempfile.TemporaryFile()  # noqa: SIM115 (closed below, after it was read)
             before = os.dup(2)
-        except OSError:  # no disk takes the file, or the descriptor is closed
+        except OSError:  # no temporary file can be made, or the descriptor is closed
             return work(), ""
         os.dup2(caught.fileno(), 2)
         try:

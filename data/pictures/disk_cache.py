@@ -1,13 +1,14 @@
 """Decoded, shrunk pictures on disk: made once per machine, memory-mapped, shared by all of its processes.
 
-An entry is a folder for one row of pictures: `pixels`, all of them one after the other, and `records`, one each: the
-picture's mean colour, the size of its file and a checksum over these and its pixels. Its name is a hash of all that
-the pixels depend on: the data set's fingerprint, the files' names, the side they are shrunk to, the version of this
-module and OpenCV's. So a changed data set is another entry, and no parameter of the augmentation is part of it.
+An entry is a folder for one sequence of pictures. Its file `pixels` holds all of them one after the other. Its file
+`records` holds for each picture the mean colour, the width and height in its file, and a checksum over these and its
+pixels. The folder's name is a hash of all that the pixels depend on: the data set's fingerprint, the files' names, the
+side they are shrunk to, the version of this module and OpenCV's. So a changed data set gets another entry. No setting
+of the augmentation is part of the name.
 
-Processes need no lock to fill an entry: whoever misses a picture decodes it and writes it, two at once write the same
-bytes, and a record is valid only when its checksum fits what lies there. A lock is held while an entry is opened, made
-or removed. Entries in use are never removed.
+Processes need no lock to fill an entry. The one that misses a picture decodes it and writes it; two at once write the
+same bytes; and a record is valid only if its checksum fits the stored pixels. A lock is held while an entry is opened,
+made or removed. Entries in use are never removed.
 """
 
 import fcntl
@@ -33,9 +34,9 @@ FOLDER_VARIABLE = "YOLOV4_EVOLVE_CACHE"  # another folder, or "off"
 GIGABYTES_VARIABLE = "YOLOV4_EVOLVE_CACHE_GB"
 DEFAULT_GIGABYTES = 20.0
 
-_VERSION = 4  # one more whenever decoding, shrinking or the layout of these files changes
+_VERSION = 4  # increase it whenever decoding, shrinking or the layout of these files changes
 _PIXELS, _RECORDS, _LOCK = "pixels", "records", "lock"
-_UNFINISHED = ".new"  # made under the lock: one that is there when the lock is taken was left by a killed process
+_UNFINISHED = ".new"  # made under the lock; if it exists when the lock is taken, a killed process left it
 _SPARE_BYTES = 1 << 30  # left free on the disk
 
 _RECORD = np.dtype([("checksum", "<u4"), ("ready", "<u4"), ("size", "<u4", 2), ("mean", "<f8", 3)])
@@ -44,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One picture of an entry: its name, unique in it, and width and height as it is kept."""
+class PictureKey:
+    """One picture of an entry: its name, unique in the entry, and its stored width and height."""
 
     name: str
     width: int
@@ -53,15 +54,15 @@ class Wanted:
 
     @property
     def num_bytes(self) -> int:
-        """Of its pixels."""
+        """Bytes of its pixels."""
         return self.width * self.height * 3
 
 
 @dataclass(frozen=True)
 class SharedCache:
-    """The cache of this machine, for one split of a data set. folder: None is no cache at all.
+    """The cache of this machine, for one split of a data set. folder: None if no cache is used.
 
-    fingerprint: of the pictures. It has to name the split too: files of two splits may have the same names and sizes.
+    fingerprint: identifies the pictures and their split, since files of two splits may have the same names and sizes.
     """
 
     fingerprint: str
@@ -69,52 +70,52 @@ class SharedCache:
     max_bytes: int
 
     @classmethod
-    def of(cls, fingerprint: str, split: str, environment: Mapping[str, str] = os.environ) -> "SharedCache":
-        """For a split of the data set of that fingerprint: in the place that the environment names, or the user's."""
+    def for_split(cls, fingerprint: str, split: str, environment: Mapping[str, str] = os.environ) -> "SharedCache":
+        """The cache for a split of the data set with this fingerprint; the environment may name folder and limit."""
         gigabytes = environment.get(GIGABYTES_VARIABLE, "")
         try:
             max_bytes = round(float(gigabytes or DEFAULT_GIGABYTES) * 1e9)
         except (ValueError, OverflowError):
             raise ValueError(f"{GIGABYTES_VARIABLE}: expected a number of gigabytes, got {gigabytes!r}") from None
-        return cls(f"{fingerprint}/{split}", folder_of(environment), max_bytes)
+        return cls(f"{fingerprint}/{split}", cache_folder(environment), max_bytes)
 
-    def open(self, wanted: Sequence[Wanted], side: int) -> "Entry | None":
-        """The entry of these pictures, or None where there can be none, with the reason in the log."""
+    def open(self, pictures: Sequence[PictureKey], side: int) -> "CacheEntry | None":
+        """The entry of these pictures; None, with the reason in the log, if it cannot be made."""
         if self.folder is None:
             return None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with _locked(self.folder):
-                return self._open(self.folder, wanted, side)
+                return self._open(self.folder, pictures, side)
         except OSError as error:
-            _say_fallback(self.folder, error.strerror or str(error))
+            _warn_fallback(self.folder, error.strerror or str(error))
             return None
 
-    def _open(self, root: Path, wanted: Sequence[Wanted], side: int) -> "Entry | None":
+    def _open(self, root: Path, pictures: Sequence[PictureKey], side: int) -> "CacheEntry | None":
         shutil.rmtree(root / _UNFINISHED, ignore_errors=True)
-        folder, num_bytes = root / _name(self.fingerprint, wanted, side), _num_bytes(wanted)
-        if not _is_whole(folder, wanted):
-            if num_bytes > self.max_bytes:  # can never fit: nothing of others has to go for it
-                _say_fallback(root, _lacks(root, num_bytes, self.max_bytes) or "too large for the cache")
+        folder, num_bytes = root / _name(self.fingerprint, pictures, side), _num_bytes(pictures)
+        if not _is_whole(folder, pictures):
+            if num_bytes > self.max_bytes:  # can never fit, so no other entry is removed for it
+                _warn_fallback(root, _why_no_room(root, num_bytes, self.max_bytes) or "too large for the cache")
                 return None
             _remove(folder)
             _make_room(root, self.max_bytes - num_bytes)
-            lacking = _lacks(root, num_bytes, self.max_bytes)
-            if lacking:
-                _say_fallback(root, lacking)
+            reason = _why_no_room(root, num_bytes, self.max_bytes)
+            if reason:
+                _warn_fallback(root, reason)
                 return None
-            _make(root / _UNFINISHED, wanted)
+            _make(root / _UNFINISHED, pictures)
             (root / _UNFINISHED).rename(folder)
         os.utime(folder)
-        return Entry(folder, wanted)
+        return CacheEntry(folder, pictures)
 
 
-class Entry:
-    """An open entry; it stays in place while this object lives. Usable by several threads."""
+class CacheEntry:
+    """An open entry; it is not removed while this object lives. Several threads may use it."""
 
-    def __init__(self, folder: Path, wanted: Sequence[Wanted]) -> None:
-        self._wanted = tuple(wanted)
-        self._offsets = np.cumsum([0, *(one.num_bytes for one in wanted)]).tolist()
+    def __init__(self, folder: Path, pictures: Sequence[PictureKey]) -> None:
+        self._keys = tuple(pictures)
+        self._offsets = np.cumsum([0, *(picture.num_bytes for picture in pictures)]).tolist()
         self._records_file = (folder / _RECORDS).open("r+b", buffering=0)
         fcntl.flock(self._records_file, fcntl.LOCK_SH)
         self._pixels_file = (folder / _PIXELS).open("r+b", buffering=0)
@@ -125,7 +126,7 @@ class Entry:
         self._folder = folder
 
     def get(self, index: int) -> StoredPicture | None:
-        """The picture, its pixels a view into the file, read only; None when it is not there yet."""
+        """The picture, its pixels a read-only view into the file; None if it is not stored yet."""
         picture = self._checked.get(index)
         if picture is None:
             picture = self._read(index)
@@ -134,12 +135,12 @@ class Entry:
         return picture
 
     def put(self, index: int, picture: StoredPicture) -> bool:
-        """Keep this picture for all processes; whether it could be done.
+        """Store this picture for all processes and return whether that worked.
 
-        A disk that refuses is said once; the entry then stays as it is.
+        A disk that refuses is reported once; the entry then takes no more pictures.
         """
-        one = self._wanted[index]
-        if not self._can_write or picture.image.shape != (one.height, one.width, 3):
+        key = self._keys[index]
+        if not self._can_write or picture.image.shape != (key.height, key.width, 3):
             return False
         pixels = np.ascontiguousarray(picture.image).tobytes()
         record = np.zeros((), dtype=_RECORD)
@@ -152,78 +153,84 @@ class Entry:
         except OSError as error:
             with self._lock:
                 if self._can_write:
-                    _say_fallback(self._folder, error.strerror or str(error))
+                    _warn_fallback(self._folder, error.strerror or str(error))
                 self._can_write = False
         return self._can_write
 
     def _read(self, index: int) -> StoredPicture | None:
-        found = os.pread(self._records_file.fileno(), _RECORD.itemsize, index * _RECORD.itemsize)
-        if len(found) != _RECORD.itemsize:
+        content = os.pread(self._records_file.fileno(), _RECORD.itemsize, index * _RECORD.itemsize)
+        if len(content) != _RECORD.itemsize:
             return None
-        record = np.frombuffer(found, dtype=_RECORD)[0]
+        record = np.frombuffer(content, dtype=_RECORD)[0]
         if record["ready"] != 1:
             return None
-        one, start = self._wanted[index], self._offsets[index]
-        image: NDArray[np.uint8] = self._pixels[start : start + one.num_bytes]
+        key, start = self._keys[index], self._offsets[index]
+        image: NDArray[np.uint8] = self._pixels[start : start + key.num_bytes]
         if _checksum(record, image.data) != record["checksum"]:
             return None
         red, green, blue = record["mean"].tolist()
         width, height = record["size"].tolist()
-        return StoredPicture(np.asarray(image).reshape(one.height, one.width, 3), (red, green, blue), (width, height))
+        return StoredPicture(np.asarray(image).reshape(key.height, key.width, 3), (red, green, blue), (width, height))
 
 
-def folder_of(environment: Mapping[str, str]) -> Path | None:
-    """Where this machine keeps things; None where it keeps none."""
-    named = environment.get(FOLDER_VARIABLE, "")
-    if named.lower() == "off":
+def cache_folder(environment: Mapping[str, str]) -> Path | None:
+    """The folder of this machine's cache; None if it is switched off or no home folder is known."""
+    chosen = environment.get(FOLDER_VARIABLE, "")
+    if chosen.lower() == "off":
         return None
-    if named:
-        return Path(named).expanduser()
+    if chosen:
+        return Path(chosen).expanduser()
     base = environment.get("XDG_CACHE_HOME", "")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "yolov4-evolve"
-    except RuntimeError:  # no home folder can be told
+    except RuntimeError:  # the home folder is unknown
         return None
 
 
-def _name(fingerprint: str, wanted: Sequence[Wanted], side: int) -> str:
-    depends = [_VERSION, cv2.__version__, fingerprint, side, [(one.name, one.width, one.height) for one in wanted]]
+def _name(fingerprint: str, pictures: Sequence[PictureKey], side: int) -> str:
+    depends = [
+        _VERSION,
+        cv2.__version__,
+        fingerprint,
+        side,
+        [(picture.name, picture.width, picture.height) for picture in pictures],
+    ]
     return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:32]
 
 
-def _num_bytes(wanted: Sequence[Wanted]) -> int:
-    return sum(one.num_bytes for one in wanted) + len(wanted) * _RECORD.itemsize
+def _num_bytes(pictures: Sequence[PictureKey]) -> int:
+    return sum(picture.num_bytes for picture in pictures) + len(pictures) * _RECORD.itemsize
 
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Whoever opens, makes or removes entries waits here for its turn; a killed process's lock vanishes with it."""
+    """Hold the lock under which entries are opened, made and removed; it is released if the process is killed."""
     with (root / _LOCK).open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _is_whole(folder: Path, wanted: Sequence[Wanted]) -> bool:
+def _is_whole(folder: Path, pictures: Sequence[PictureKey]) -> bool:
     try:
         sizes = [(folder / name).stat().st_size for name in (_PIXELS, _RECORDS)]
     except OSError:
         return False
-    return sizes == [sum(one.num_bytes for one in wanted), len(wanted) * _RECORD.itemsize]
+    return sizes == [sum(picture.num_bytes for picture in pictures), len(pictures) * _RECORD.itemsize]
 
 
-def _make(folder: Path, wanted: Sequence[Wanted]) -> None:
-    """Both files at their full length; the disk gives the room when something is written."""
+def _make(folder: Path, pictures: Sequence[PictureKey]) -> None:
+    """Create both files at their full length; disk space is taken only when something is written."""
     folder.mkdir()
     for name, length in (
-        (_PIXELS, sum(one.num_bytes for one in wanted)),
-        (_RECORDS, len(wanted) * _RECORD.itemsize),
+        (_PIXELS, sum(picture.num_bytes for picture in pictures)),
+        (_RECORDS, len(pictures) * _RECORD.itemsize),
     ):
         with (folder / name).open("wb") as file:
             file.truncate(length)
 
 
 def _make_room(root: Path, max_bytes: int) -> None:
-    """Remove entries that nobody uses, the longest unused ones first, until the rest takes up at most max_bytes."""
+    """Remove unused entries, the least recently used first, until the others take up at most max_bytes."""
     entries = sorted(_entries(root), key=lambda entry: entry[0])
     total = sum(length for _, length, _ in entries)
     for _, length, folder in entries:
@@ -242,20 +249,20 @@ def _entries(root: Path) -> Iterator[tuple[float, int, Path]]:
 
 
 def _remove(folder: Path) -> bool:
-    """Whether it was removed (or not there): not while a process has it open."""
+    """Remove an entry unless a process has it open; whether it is gone."""
     try:
         with (folder / _RECORDS).open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
-        pass  # half an entry has no user
+        pass  # an entry without records has no user
     except BlockingIOError:
         return False
     shutil.rmtree(folder, ignore_errors=True)
     return True
 
 
-def _lacks(root: Path, num_bytes: int, max_bytes: int) -> str | None:
-    """Why an entry of this length cannot be made, or None."""
+def _why_no_room(root: Path, num_bytes: int, max_bytes: int) -> str | None:
+    """Why an entry of this length cannot be made; None if it can."""
     taken = sum(length for _, length, _ in _entries(root))
     if taken + num_bytes > max_bytes:
         return (
@@ -269,7 +276,7 @@ def _lacks(root: Path, num_bytes: int, max_bytes: int) -> str | None:
 
 
 def _checksum(record: np.void | NDArray[np.void], pixels: bytes | memoryview) -> int:
-    """Over the rest of the record, then the pixels."""
+    """The checksum of the pixels and of the record without its checksum."""
     return zlib.crc32(pixels, zlib.crc32(record.tobytes()[4:]))
 
 
@@ -280,5 +287,5 @@ def _write_at(file: int, content: bytes, offset: int) -> None:
         rest, offset = rest[written:], offset + written
 
 
-def _say_fallback(where: Path, reason: str) -> None:
-    logger.warning("%s: pictures are not shared on disk, but kept in each process's memory: %s", where, reason)
+def _warn_fallback(folder: Path, reason: str) -> None:
+    logger.warning("%s: pictures are not shared on disk, but kept in each process's memory: %s", folder, reason)

@@ -1,7 +1,7 @@
-"""What a picture file says of itself before it is decoded: its size, and how it wants to be turned.
+"""The size and the orientation of a picture, read from its file's header without decoding it.
 
-JPEG (ITU-T T.81), PNG, BMP, WebP and TIFF 6.0; the content decides, never the file's name. The orientation is tag
-0x0112 of EXIF 2.3, read from JPEG files alone: it is what cameras and telephones write.
+Known are JPEG (ITU-T T.81), PNG, BMP, WebP and TIFF 6.0, recognized by content, never by the file's name. The
+orientation is tag 0x0112 of EXIF 2.3. It is read from JPEG files alone, which are what cameras and telephones write.
 """
 
 import struct
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 
 UPRIGHT = 1  # the orientation of a picture that is stored as it is to be seen
 
-# JPEG "start of frame" markers; C4, C8 and CC lie in their range and mean something else.
+# JPEG "start of frame" markers; C4, C8 and CC are in their range but mean something else.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
 _WIDTH_TAG, _HEIGHT_TAG, _ORIENTATION_TAG = 0x0100, 0x0101, 0x0112
 _MAX_TAGS = 1000  # of one directory; a real one has a few dozen
 
-Size = tuple[int, int]
+ImageSize = tuple[int, int]  # (width, height) in pixels
 
 
-def declared_size(content: bytes) -> Size | None:
-    """(width, height) as the file's header declares them, both above 0; None where no known header declares any."""
+def declared_size(content: bytes) -> ImageSize | None:
+    """(width, height) as the file's header declares them, both above 0; None if no known header declares them."""
     for find in (jpeg_size, png_size, _bmp_size, _webp_size, _tiff_size):
         size = find(content)
         if size is not None:
@@ -28,7 +28,7 @@ def declared_size(content: bytes) -> Size | None:
     return None
 
 
-_KINDS = (  # (where it stands, the bytes, what such a file is)
+_KINDS = (  # (offset, bytes there, what such a file is)
     (0, b"\xff\xd8", "a JPEG without a size in its header"),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG without a size in its header"),
     (0, b"RIFF", "a WebP without a size in its header, or a film"),
@@ -54,9 +54,9 @@ _KINDS = (  # (where it stands, the bytes, what such a file is)
 
 
 def kind_of(content: bytes) -> str:
-    """What a file without a known picture's header is, in words."""
-    for at, mark, kind in _KINDS:
-        if content[at : at + len(mark)] == mark:
+    """In words, what a file is that has no known picture's header."""
+    for offset, mark, kind in _KINDS:
+        if content[offset : offset + len(mark)] == mark:
             return kind
     start = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
@@ -69,7 +69,7 @@ def kind_of(content: bytes) -> str:
 
 
 def orientation(content: bytes) -> int:
-    """1 to 8 as EXIF counts them; 1 (upright) where a JPEG says nothing or something else, such as the common 0."""
+    """The EXIF orientation, 1 to 8; 1 (upright) if a JPEG gives none or an invalid one, such as the common 0."""
     for marker, start, end in _segments(content):
         if marker == _APP1 and content[start : start + 6] == b"Exif\0\0":
             value = _tags(content[start + 6 : end]).get(_ORIENTATION_TAG, UPRIGHT)
@@ -77,8 +77,8 @@ def orientation(content: bytes) -> int:
     return UPRIGHT
 
 
-def jpeg_size(content: bytes) -> Size | None:
-    """Of a JPEG, from its start of frame."""
+def jpeg_size(content: bytes) -> ImageSize | None:
+    """(width, height) of a JPEG, from its start of frame; None if it has none."""
     for marker, start, _ in _segments(content):
         if marker in _START_OF_FRAME and start + 5 <= len(content):
             height, width = struct.unpack(">HH", content[start + 1 : start + 5])
@@ -86,8 +86,8 @@ def jpeg_size(content: bytes) -> Size | None:
     return None
 
 
-def png_size(content: bytes) -> Size | None:
-    """Of a PNG, from its first chunk."""
+def png_size(content: bytes) -> ImageSize | None:
+    """(width, height) of a PNG, from its first chunk; None if it has none."""
     if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR" or len(content) < 24:
         return None
     width, height = struct.unpack(">II", content[16:24])
@@ -95,41 +95,41 @@ def png_size(content: bytes) -> Size | None:
 
 
 def png_bits(content: bytes) -> int | None:
-    """Bits a channel of a PNG; None of others."""
+    """Bits per channel of a PNG; None for other files."""
     return content[24] if png_size(content) and len(content) > 24 else None
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end of its content) of every JPEG segment before the scan.
+    """(marker, start of its content, end of its content) of every JPEG segment before the scan.
 
-    A segment is FF, a marker, two bytes of length (they count themselves), content.
+    A segment is FF, a marker, two bytes of length (which count themselves), content.
     """
     if content[:2] != b"\xff\xd8":
         return
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
+    offset = 2
+    while offset + 4 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
         if marker == 0xFF:  # fill byte before a marker
-            at += 1
+            offset += 1
             continue
         if marker == _START_OF_SCAN:
             return
-        end = at + 2 + max(2, struct.unpack(">H", content[at + 2 : at + 4])[0])
-        yield marker, at + 4, end
-        at = end
+        end = offset + 2 + max(2, struct.unpack(">H", content[offset + 2 : offset + 4])[0])
+        yield marker, offset + 4, end
+        offset = end
 
 
-def _bmp_size(content: bytes) -> Size | None:
+def _bmp_size(content: bytes) -> ImageSize | None:
     if content[:2] != b"BM" or len(content) < 26:
         return None
-    if struct.unpack("<I", content[14:18])[0] == 12:  # the old header with short sides
+    if struct.unpack("<I", content[14:18])[0] == 12:  # the old header, whose sides are 16-bit numbers
         width, height = struct.unpack("<HH", content[18:22])
     else:
         width, height = struct.unpack("<ii", content[18:26])
     return abs(width), abs(height)  # a negative height means rows from top to bottom
 
 
-def _webp_size(content: bytes) -> Size | None:
+def _webp_size(content: bytes) -> ImageSize | None:
     if content[:4] != b"RIFF" or content[8:12] != b"WEBP" or len(content) < 30:
         return None
     kind = content[12:16]
@@ -144,27 +144,27 @@ def _webp_size(content: bytes) -> Size | None:
     return None
 
 
-def _tiff_size(content: bytes) -> Size | None:
+def _tiff_size(content: bytes) -> ImageSize | None:
     tags = _tags(content)
     return (tags[_WIDTH_TAG], tags[_HEIGHT_TAG]) if {_WIDTH_TAG, _HEIGHT_TAG} <= tags.keys() else None
 
 
 def _tags(content: bytes) -> dict[int, int]:
-    """The whole numbers in the first directory of a TIFF (or of EXIF, which has its form); empty when it is neither."""
+    """The whole numbers in the first directory of a TIFF or of EXIF, which has the same form; empty for others."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
     if order is None or len(content) < 8:
         return {}
     start = struct.unpack(f"{order}I", content[4:8])[0]
     if start + 2 > len(content):
         return {}
-    found: dict[int, int] = {}
-    for number in range(min(struct.unpack(f"{order}H", content[start : start + 2])[0], _MAX_TAGS)):
-        entry = content[start + 2 + 12 * number : start + 14 + 12 * number]
+    values: dict[int, int] = {}
+    for index in range(min(struct.unpack(f"{order}H", content[start : start + 2])[0], _MAX_TAGS)):
+        entry = content[start + 2 + 12 * index : start + 14 + 12 * index]
         if len(entry) < 12:
             break
         tag, kind = struct.unpack(f"{order}HH", entry[:4])
         if kind == 3:  # SHORT
-            found.setdefault(tag, struct.unpack(f"{order}H", entry[8:10])[0])
+            values.setdefault(tag, struct.unpack(f"{order}H", entry[8:10])[0])
         elif kind == 4:  # LONG
-            found.setdefault(tag, struct.unpack(f"{order}I", entry[8:12])[0])
-    return found
+            values.setdefault(tag, struct.unpack(f"{order}I", entry[8:12])[0])
+    return values

@@ -1,7 +1,8 @@
 """One look at the pixels of every picture: whether they can be decoded, which of 16 bits are in use, and a thumbnail.
 
-A whole header says nothing about what follows it: the look finds damage before a trial does. It is taken when a data
-set is read, once per machine: its findings are kept in the cache. The thumbnails serve comparisons in the same process.
+An intact header says nothing about what follows it, so the look finds damage before a trial does. It is taken when a
+data set is read, once per machine: its findings are kept in the cache. The thumbnails serve comparisons in the same
+process.
 """
 
 import logging
@@ -17,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset import Dataset, Example, Problem, relative
-from data.pictures import answers, decoder_messages, headers, orientation, picture_files
+from data.pictures import cached_answers, decoder_messages, headers, orientation, picture_files
 
 SIDE = 32  # of a thumbnail
 FOLDER = "looks"  # in the cache's folder
 
-_VERSION = 1  # one more whenever a look finds something else
+_VERSION = 1  # increase it whenever a look finds something else
 _CHUNK = 64  # pictures that are decoded together; if a decoder complains, they are decoded again one by one
-_AT_A_TIME = 8  # pictures that a thread takes: small ones are decoded faster than they are handed out
-_ANNOUNCED_ABOVE = 2_000_000_000  # bytes of pictures, of which the look takes many seconds
-_REDUCED = {  # JPEG can be decoded at a part of its size, many times faster, and every bit of it is still read
+_PER_TASK = 8  # pictures that a thread takes at once: small ones are decoded faster than they are handed out
+_ANNOUNCED_ABOVE = 2_000_000_000  # bytes of pictures: looking at more takes many seconds, and is announced
+_REDUCED = {  # a JPEG is decoded many times faster at a fraction of its size, and all of its bits are still read
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -38,24 +39,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """thumbnail: uint8 [SIDE, SIDE] grey; None if the picture is damaged, or was looked at in an earlier process.
+    """What a look at one picture found.
 
-    finding: the problem of the picture, without its name; None if it has none.
+    thumbnail: uint8 [SIDE, SIDE] grey; None if the picture is damaged, or was looked at in an earlier process.
+    finding: the problem of the picture, its file name left out; None if it has none.
     """
 
     thumbnail: NDArray[np.uint8] | None
     finding: Problem | None
 
 
-def sound(
-    dataset: Dataset, environment: Mapping[str, str] = os.environ, *, least: int = answers.LEAST
+def without_damaged_pictures(
+    dataset: Dataset, environment: Mapping[str, str] = os.environ, *, min_pictures: int = cached_answers.MIN_PICTURES
 ) -> tuple[dict[str, tuple[Example, ...]], list[Problem]]:
-    """(the splits without damaged pictures, the findings). Pictures that were looked at now have thumbnails.
+    """(the splits without damaged pictures, the problems found). Pictures that were looked at now have thumbnails.
 
-    PictureError if a file is no longer the one that was read with its boxes.
+    PictureError if a file changed after it was read with its boxes.
     """
     examples = [example for members in dataset.splits.values() for example in members]
-    looks = _known_or_taken(examples, environment, least)
+    looks = _known_or_taken(examples, environment, min_pictures)
     problems = [
         replace(look.finding, file=relative(example.path, dataset.root))
         for example, look in zip(examples, looks, strict=True)
@@ -72,36 +74,36 @@ def sound(
 
 
 def is_damaged(look: Look) -> bool:
-    """Whether the picture is of no use."""
+    """Whether the picture cannot be used."""
     return look.finding is not None and look.finding.kind == "broken_picture"
 
 
 def thumbnails(examples: Sequence[Example]) -> list[NDArray[np.uint8]]:
-    """The thumbnail of each picture, all 0 if it is damaged; those that are there already are not made anew."""
+    """The thumbnail of each picture, all 0 if the picture is damaged; existing thumbnails are reused."""
     made = iter(take([example for example in examples if example.thumbnail is None]))
     images = [example.thumbnail if example.thumbnail is not None else next(made).thumbnail for example in examples]
     return [np.zeros((SIDE, SIDE), np.uint8) if image is None else image for image in images]
 
 
 def take(examples: Sequence[Example]) -> list[Look]:
-    """A look at each picture now.
+    """Look at each picture now.
 
-    PictureError if a file is not the one that was read with its boxes, OSError if it cannot be read at all.
+    PictureError if a file changed after it was read with its boxes, OSError if it cannot be read at all.
     """
     looks: list[Look] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         for start in range(0, len(examples), _CHUNK):
             chunk = examples[start : start + _CHUNK]
             together, messages = decoder_messages.during(partial(_together, pool, chunk))
-            if decoder_messages.complaint(messages):  # which picture is meant? Decoded alone, each has its own messages
+            if decoder_messages.complaint(messages):  # decoded one by one, each picture has its own messages
                 together = [_alone(example) for example in chunk]
             looks += together
     return looks
 
 
-def _known_or_taken(examples: Sequence[Example], environment: Mapping[str, str], least: int) -> list[Look]:
-    file = answers.file_of(FOLDER, [_VERSION, picture_files.NARROW], examples, environment, least)
-    known = _checked(answers.read(file), len(examples)) if file else None
+def _known_or_taken(examples: Sequence[Example], environment: Mapping[str, str], min_pictures: int) -> list[Look]:
+    file = cached_answers.answer_file(FOLDER, [_VERSION, picture_files.NARROW], examples, environment, min_pictures)
+    known = _checked(cached_answers.read(file), len(examples)) if file else None
     if known is not None:
         return [Look(None, known.get(index)) for index in range(len(examples))]
     num_bytes = sum(example.path.stat().st_size for example in examples)
@@ -115,12 +117,12 @@ def _known_or_taken(examples: Sequence[Example], environment: Mapping[str, str],
     looks = take(examples)
     if file:
         findings = [[index, look.finding.kind, look.finding.detail] for index, look in enumerate(looks) if look.finding]
-        answers.write(file, findings, "which pictures are damaged")
+        cached_answers.write(file, findings, "which pictures are damaged")
     return looks
 
 
 def _checked(answer: object, num_examples: int) -> dict[int, Problem] | None:
-    """Index of a picture -> its finding; None for anything else."""
+    """Index of a picture -> its finding; None if the answer has another form."""
     if not isinstance(answer, list):
         return None
     findings: dict[int, Problem] = {}
@@ -132,7 +134,7 @@ def _checked(answer: object, num_examples: int) -> dict[int, Problem] | None:
 
 
 def _together(pool: ThreadPoolExecutor, examples: Sequence[Example]) -> list[Look]:
-    parts = [examples[start : start + _AT_A_TIME] for start in range(0, len(examples), _AT_A_TIME)]
+    parts = [examples[start : start + _PER_TASK] for start in range(0, len(examples), _PER_TASK)]
     return [look for looks in pool.map(lambda part: list(map(_look, part)), parts) for look in looks]
 
 
@@ -144,9 +146,9 @@ def _alone(example: Example) -> Look:
     if is_damaged(look):
         detail = f"expected a picture, got one that cannot be decoded: {complaint}"
         return Look(None, Problem("broken_picture", "", detail))
-    if "extraneous bytes" in complaint:  # cameras and old programs leave some in pictures that are well
+    if "extraneous bytes" in complaint:  # some cameras and old programs leave them in intact pictures
         return Look(look.thumbnail, Problem("decoder_warning", "", f"decoded, but the decoder says: {complaint}"))
-    detail = f"expected a whole picture, got one of which a part cannot be decoded: {complaint}"
+    detail = f"expected a whole picture, but a part cannot be decoded: {complaint}"
     return Look(None, Problem("broken_picture", "", detail))
 
 
@@ -166,7 +168,7 @@ def _look(example: Example) -> Look:
 
 
 def _decoded(content: bytes, example: Example) -> tuple[NDArray[Any], tuple[int, int] | None]:
-    """(the picture in grey, turned as it is to be seen; the shades that become 0 and 255 if 16 bits are stretched)."""
+    """(the picture in grey, turned upright; the shades that become 0 and 255 if 16 bits were stretched, else None)."""
     factor, stretched = 1, None
     if headers.png_bits(content) == 16 or content[:2] in (b"II", b"MM"):  # a TIFF can have 16 bits too
         image, stretched = picture_files.decode(content, example.path)
@@ -179,7 +181,7 @@ def _decoded(content: bytes, example: Example) -> tuple[NDArray[Any], tuple[int,
         raise picture_files.PictureError("expected a picture, got a file that cannot be decoded")
     turned = orientation.turned_image(grey, headers.orientation(content))
     height, width = turned.shape[:2]
-    if abs(width - example.width / factor) >= 1 or abs(height - example.height / factor) >= 1:  # but for rounding
+    if abs(width - example.width / factor) >= 1 or abs(height - example.height / factor) >= 1:  # rounding aside
         raise picture_files.PictureError(
             f"expected {example.width}x{example.height} pixels, as its header says, got another number"
         )

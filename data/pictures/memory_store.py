@@ -1,4 +1,4 @@
-"""Decoded pictures in memory: each file is decoded once, shrunk, and kept while there is room."""
+"""Decoded pictures in memory: each file is decoded once, shrunk, and kept while there is room for it."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +15,10 @@ from data.pictures.picture_files import read_picture
 
 @dataclass(frozen=True, eq=False)
 class StoredPicture:
-    """image: uint8 [h, w, 3] RGB, at most the store's side; mean: its mean colour; size: of the file, (w, h)."""
+    """A decoded picture, shrunk to the store's side.
+
+    image: uint8 [h, w, 3] RGB. mean: its mean colour, RGB. size: (width, height) in the file, before shrinking.
+    """
 
     image: NDArray[np.uint8]
     mean: tuple[float, float, float]
@@ -29,7 +32,7 @@ def stored_size(width: int, height: int, side: int) -> tuple[int, int]:
 
 
 class PictureStore:
-    """The least recently used pictures leave when the kept ones pass `capacity_bytes`."""
+    """Pictures in memory; the least recently used are dropped once they take up more than `capacity_bytes`."""
 
     def __init__(
         self, side: int, capacity_bytes: int, read: Callable[[Path, bytes | None], NDArray[np.uint8]] = read_picture
@@ -37,37 +40,37 @@ class PictureStore:
         self._side = side
         self._capacity = capacity_bytes
         self._read = read
-        self._kept: OrderedDict[Path, StoredPicture] = OrderedDict()
+        self._pictures: OrderedDict[Path, StoredPicture] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
     def get(self, path: Path, digest: bytes | None = None) -> StoredPicture:
-        """The picture of this file; PictureError when it is another file than that of this digest."""
+        """The picture of this file; PictureError if the file's digest is not the given one."""
         with self._lock:
-            picture = self._kept.get(path)
+            picture = self._pictures.get(path)
             if picture is not None:
-                self._kept.move_to_end(path)
+                self._pictures.move_to_end(path)
                 return picture
         picture = self._load(path, digest)  # outside the lock: two threads may decode at once
         with self._lock:
-            if path not in self._kept:
-                self._kept[path] = picture
+            if path not in self._pictures:
+                self._pictures[path] = picture
                 self._bytes += picture.image.nbytes
             while self._bytes > self._capacity:
-                _, leaving = self._kept.popitem(last=False)
-                self._bytes -= leaving.image.nbytes
+                _, dropped = self._pictures.popitem(last=False)
+                self._bytes -= dropped.image.nbytes
         return picture
 
     def forget(self, path: Path) -> None:
-        """Let go of the picture of this file: it is kept elsewhere."""
+        """Drop the picture of this file, for example because the disk cache holds it now."""
         with self._lock:
-            leaving = self._kept.pop(path, None)
-            if leaving is not None:
-                self._bytes -= leaving.image.nbytes
+            dropped = self._pictures.pop(path, None)
+            if dropped is not None:
+                self._bytes -= dropped.image.nbytes
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of pixels held at this moment."""
+        """Bytes of pixels held now."""
         return self._bytes
 
     def _load(self, path: Path, digest: bytes | None) -> StoredPicture:

@@ -1,8 +1,8 @@
-"""Turning a picture, its size and its boxes by the orientation of EXIF (1 upright, 3 half, 6 and 8 a quarter turn).
+"""Turn a picture, its size and its boxes by its EXIF orientation, so that they are upright.
 
-The orientation names how the stored picture must be turned to be seen as it was taken (EXIF 2.3, 4.6.4): 2 mirrored,
-3 by 180 degrees, 4 upside down, 5 transposed, 6 by 90 degrees clockwise, 7 transposed on the other diagonal,
-8 by 90 degrees counter-clockwise.
+The orientation says how the stored picture must be turned to be seen as it was taken (EXIF 2.3, 4.6.4): 1 not at all,
+2 mirrored, 3 by 180 degrees, 4 upside down, 5 transposed, 6 by 90 degrees clockwise, 7 transposed on the other
+diagonal, 8 by 90 degrees counter-clockwise.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def turned_size(width: int, height: int, orientation: int) -> tuple[int, int]:
 
 
 def turned_image(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The picture [h, w, ...] as it is to be seen, contiguous."""
+    """The picture [h, w, ...] turned upright, contiguous."""
     if orientation == UPRIGHT:
         return image
     if orientation in _SIDES_SWAPPED:
@@ -36,7 +36,7 @@ def turned_image(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def turned_box(box: Box, width: int, height: int, orientation: int) -> Box:
-    """A box of the stored picture (xyxy, pixels; width and height as stored) in the turned one."""
+    """A box of the stored picture (xyxy, pixels) -> the same box on the turned one. width, height: as stored."""
     left, top, right, bottom = box
     if orientation in _SIDES_SWAPPED:
         left, top, right, bottom = top, left, bottom, right

@@ -1,12 +1,12 @@
-"""The one place where picture files are read: whole (RGB), or only their header.
+"""Picture files are read here alone: whole (RGB), or only their header.
 
-Pixels come turned as the EXIF orientation of a JPEG says, as people see them, and so do sizes; the readers turn boxes
-that were drawn on the stored picture. Grey and palettes become three channels.
+Pixels and sizes are those of the picture turned as the EXIF orientation of a JPEG says, as people see it. The readers
+turn boxes that were drawn on the stored picture. Grey and palettes become three channels.
 
-16 bits a channel become 8: the high ones, unless a picture fills so little of their range that these would leave a few
-shades of it. Thermal cameras write 12 or 14 bits into 16, and a scene may take up a hundredth of them. Such a picture's
-own range is stretched to 0..255, all channels alike; of its pixels a ten thousandth may lie beyond each end, four at
-most: as many may be dead, and more are a small warm body far away.
+16 bits per channel become 8. These are the high ones, unless the picture uses so little of the range that only a few
+shades would be left. (Thermal cameras write 12 or 14 bits into 16, and a scene may take up a hundredth of them.) Then
+the picture's own range is stretched to 0..255, equally for all channels. One pixel in ten thousand, but at most four,
+may lie beyond each end of that range: so many may be dead pixels, and more may be a small warm body far away.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from data.pictures import headers, orientation
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
 )
-# Pictures that are not read: what telephones, the web and cameras (in their raw formats) write beside these.
+# Picture formats that are not read: those of telephones and the web, and the raw formats of cameras.
 _PHONES_AND_WEB = "heic heif hif avif gif apng jp2 j2k jpf jpx jxl jxr psd tga pcx exr pbm pgm ppm pnm pam dcm"
 _CAMERAS = "raw dng cr2 cr3 crw nef nrw arw sr2 srf orf rw2 raf pef srw x3f 3fr iiq rwl gpr"
 OTHER_SUFFIXES = frozenset(f".{name}" for name in f"{_PHONES_AND_WEB} {_CAMERAS}".split())
 
-# More than any camera's; what declares more is refused before memory is taken for it.
+# More than any camera's. A file that declares more is refused before memory is taken for it.
 MAX_PIXELS = 200_000_000
 MAX_BYTES = 1 << 30
 
@@ -40,12 +40,12 @@ class PictureError(ValueError):
 
 
 class TruncatedPictureError(PictureError):
-    """A picture file without its end."""
+    """A picture file that was cut short."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Width and height in pixels of the picture as it is decoded, the orientation that turns it, its file's digest."""
+class PictureInfo:
+    """A picture file's header: width and height in pixels after turning, EXIF orientation, and the file's digest."""
 
     width: int
     height: int
@@ -54,29 +54,29 @@ class Frame:
 
     @property
     def stored_size(self) -> tuple[int, int]:
-        """(width, height) before it was turned."""
+        """(width, height) before turning."""
         return orientation.turned_size(self.width, self.height, self.orientation)
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name ends as a picture's does, upper case or lower."""
+    """Whether the name ends like a picture's that can be read, in any case."""
     return path.suffix.lower() in SUFFIXES
 
 
 def is_unread(path: Path) -> bool:
-    """Whether the name ends as that of a picture that is not read: .heic, .gif and so on."""
+    """Whether the name ends like a picture's of a format that is not read: .heic, .gif and so on."""
     return path.suffix.lower() in OTHER_SUFFIXES
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files right in this folder, by name."""
+    """The picture files directly in this folder, by name."""
     return sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())
 
 
 def read_picture(path: Path, digest: bytes | None = None) -> NDArray[np.uint8]:
     """The picture as uint8 [h, w, 3] RGB, whatever its file holds (grey and palette are expanded, alpha dropped).
 
-    digest: of the file as it was when its boxes were read; PictureError when it is another one now.
+    digest: of the file when its boxes were read; PictureError if it is another one now.
     """
     content = _read_bytes(path)
     if digest is not None:
@@ -85,40 +85,40 @@ def read_picture(path: Path, digest: bytes | None = None) -> NDArray[np.uint8]:
 
 
 def check_unchanged(path: Path, content: bytes, digest: bytes) -> None:
-    """PictureError where the file's content is no longer the one of this digest."""
+    """PictureError if the file's content does not have this digest."""
     if digest_of(content) != digest:
         raise PictureError(f"{path}: expected the file that was read with its boxes, got one that changed since")
 
 
 def digest_of(content: bytes) -> bytes:
-    """sha256 of a picture file, of its length first."""
+    """The sha256 of a picture file's length and content."""
     total = sha256(str(len(content)).encode())
     total.update(content)
     return total.digest()
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels; as picture_frame, which see."""
-    frame = picture_frame(path)
-    return frame.width, frame.height
+    """(width, height) in pixels after turning; raises as picture_info does."""
+    info = picture_info(path)
+    return info.width, info.height
 
 
-def picture_frame(path: Path) -> Frame:
-    """Size, orientation and digest, from the header alone: what follows it may still be damaged, which
-    data/pictures/looks.py finds.
+def picture_info(path: Path) -> PictureInfo:
+    """ImageSize, orientation and digest, from the header alone. Damage after it is found by data/pictures/looks.py.
 
-    A JPEG, PNG or WebP that was cut short is a TruncatedPictureError: its header would look well.
+    PictureError if the file is no picture; TruncatedPictureError for a JPEG, PNG or WebP that was cut short, whose
+    header is intact all the same.
     """
     content = _read_bytes(path)
     size = _size(content, path)
     if not _has_end(content):
         raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
     turn = headers.orientation(content)
-    return Frame(*orientation.turned_size(*size, turn), turn, digest_of(content))
+    return PictureInfo(*orientation.turned_size(*size, turn), turn, digest_of(content))
 
 
-def _size(content: bytes, path: Path) -> headers.Size:
-    """(width, height) as stored; PictureError where the header tells none, or one too large to decode."""
+def _size(content: bytes, path: Path) -> headers.ImageSize:
+    """(width, height) as stored; PictureError if the header has none, or the picture is too large to decode."""
     size = headers.declared_size(content)
     if size is None:
         kind = headers.kind_of(content)
@@ -143,9 +143,9 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
-    """(RGB as stored, of 16 bits the shades that became 0 and 255 or None where nothing was stretched).
+    """(RGB as stored; the 16-bit shades that became 0 and 255, None if nothing was stretched).
 
-    PictureError, which names the path, where it cannot be decoded.
+    PictureError, which names the path, if the file cannot be decoded.
     """
     _size(content, path)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -157,15 +157,15 @@ def decode(content: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[int, in
     if image is None:
         raise PictureError(f"{path}: expected a picture, got a file that OpenCV cannot decode")
     if image.dtype not in (np.uint8, np.uint16):
-        raise PictureError(f"{path}: expected a picture of 8 or 16 bits a channel, got {image.dtype}")
+        raise PictureError(f"{path}: expected a picture of 8 or 16 bits per channel, got {image.dtype}")
     eight, stretched = _eight_bits(image) if image.dtype == np.uint16 else (image, None)
     return np.asarray(cv2.cvtColor(eight, cv2.COLOR_BGR2RGB), dtype=np.uint8), stretched
 
 
 def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
-    """8 bits for 16, and the shades that became 0 and 255 where these are not the ends of all 16 bits."""
+    """16 bits -> (8 bits; the shades that became 0 and 255, None if the high bits were taken)."""
     counts = np.zeros(1 << 16, np.int64)
-    for row in image:  # row by row: counting takes eight bytes a value
+    for row in image:  # row by row, since counting takes eight bytes per value
         counts += np.bincount(row.ravel(), minlength=1 << 16)
     channels = image[0, 0].size
     darker, values = counts.cumsum(), np.arange(1 << 16)
@@ -179,9 +179,9 @@ def _eight_bits(image: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], tuple[int
 
 
 def _has_end(content: bytes) -> bool:
-    """Whether a PNG has its last chunk, a WebP its length, and a JPEG its end after the last start of a scan.
+    """Whether a PNG has its last chunk, a WebP its full length, and a JPEG an end after its last start of a scan.
 
-    More may follow. Other files do not say where they end.
+    More bytes may follow. True for other formats, whose files do not say where they end.
     """
     if content[:8] == b"\x89PNG\r\n\x1a\n":
         return b"IEND\xaeB`\x82" in content
@@ -192,13 +192,13 @@ def _has_end(content: bytes) -> bool:
     # A preview in the header has a scan and an end of its own, inside a segment that is stepped over. Within a scan
     # FF D9 cannot occur by chance: an FF in its data is followed by 00. What follows the end (phones append films) may
     # hold anything.
-    place = 2
-    while content[place : place + 1] == b"\xff" and place + 4 <= len(content):
-        marker = content[place + 1]
+    offset = 2
+    while content[offset : offset + 1] == b"\xff" and offset + 4 <= len(content):
+        marker = content[offset + 1]
         if marker == 0xDA:  # start of the first scan
-            return content.find(b"\xff\xd9", place) >= 0
+            return content.find(b"\xff\xd9", offset) >= 0
         if marker == 0xFF:  # a fill byte
-            place += 1
+            offset += 1
         else:
-            place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
     return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")

@@ -1,1 +1,1 @@
-"""Readers: a folder on disk becomes a Dataset, one file per format."""
+"""Readers: turn a folder on disk into a Dataset. Each format has a reader: coco.py, voc.py and yolo.py."""

@@ -1,92 +1,95 @@
-"""Which label a picture gets when several claim it, and which picture a label gets: a label to exactly one."""
+"""Decide which label a picture gets if several claim it, and which picture a label gets if several fit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from data.readers import name_forms, name_matching, text_files
-from data.readers.files import File
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
 
 
 @dataclass
 class Pairs:
-    """label_of: a picture -> its label. picture_of: a label -> its picture.
+    """Which label belongs to which picture, and what became of the other labels.
 
-    ties: a label, or a picture -> the pictures, or labels, that fit it alike. second: a label that is left over -> the
-    picture that it fits, and that has another label. guessed: labels that were joined without a tool's marks. late:
-    pictures that were made from others, by their folders' names. outputs: label files that a detector wrote; not used.
+    label_of: picture -> its label. picture_of: label -> its picture. ties: label -> the pictures that fit it equally
+    well, and picture -> the labels that do. surplus: label without a picture -> the picture that it fits, which has
+    another label. guessed: labels that were paired by their names without a tool's marks. derived: pictures that were
+    made from others, to judge by their folders' names. detector_outputs: label files that a detector wrote; not used.
     """
 
-    label_of: dict[File, File] = field(default_factory=dict)
-    picture_of: dict[File, File] = field(default_factory=dict)
-    ties: dict[File, Sequence[File]] = field(default_factory=dict)
-    second: dict[File, File] = field(default_factory=dict)
-    guessed: set[File] = field(default_factory=set)
-    late: set[File] = field(default_factory=set)
-    outputs: tuple[File, ...] = ()
+    label_of: dict[DatasetFile, DatasetFile] = field(default_factory=dict)
+    picture_of: dict[DatasetFile, DatasetFile] = field(default_factory=dict)
+    ties: dict[DatasetFile, Sequence[DatasetFile]] = field(default_factory=dict)
+    surplus: dict[DatasetFile, DatasetFile] = field(default_factory=dict)
+    guessed: set[DatasetFile] = field(default_factory=set)
+    derived: set[DatasetFile] = field(default_factory=set)
+    detector_outputs: tuple[DatasetFile, ...] = ()
 
-    def is_labelled(self, picture: File) -> bool:
+    def is_labelled(self, picture: DatasetFile) -> bool:
         """Whether the picture has a label."""
         return picture in self.label_of
 
-    def is_open(self, label: File) -> bool:
-        """Whether it is still to be decided what becomes of the label."""
-        return not (label in self.picture_of or label in self.ties or label in self.second)
+    def is_open(self, label: DatasetFile) -> bool:
+        """Whether nothing has been decided about the label yet."""
+        return not (label in self.picture_of or label in self.ties or label in self.surplus)
 
 
 @dataclass(frozen=True)
 class LabelFormat:
-    """home: what the format calls the folder of its labels, in lower case.
+    """What pairing must know of a format.
 
-    What the content of a label file says is read only where names leave it open. picture_name: the name of its picture,
-    or None. is_label: whether the file holds labels at all.
+    home: the format's name for the folder of labels, in lower case. The content of a label file is read only if names
+    do not decide. picture_name: the picture's name in that content, or None. is_label: whether the file holds labels.
     """
 
     home: str
-    picture_name: Callable[[File], str | None] = lambda _: None
-    is_label: Callable[[File], bool] = lambda _: True
+    picture_name: Callable[[DatasetFile], str | None] = lambda _: None
+    is_label: Callable[[DatasetFile], bool] = lambda _: True
 
 
 class Claims:
-    """Makes pairs of labels and the pictures that they fit. pairs: the outcome."""
+    """Pairs labels with pictures that they fit. pairs: the result so far."""
 
     def __init__(self, folder: Folder, form: LabelFormat, pairs: Pairs) -> None:
         self._folder, self._format, self.pairs = folder, form, pairs
-        self._at_known_place: set[File] = set()  # labels
+        self._at_known_place: set[DatasetFile] = set()  # labels where the format's tools look for them
 
-    def settle(self, labels: Sequence[File], pictures: Sequence[File], *, known_place: bool = False) -> None:
-        """Joins one of the labels to one of the pictures that they all fit alike, or none where nothing decides.
+    def settle(
+        self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile], *, known_place: bool = False
+    ) -> None:
+        """Pair one of the labels with one of the pictures, all of which fit equally well; none if nothing decides.
 
-        known_place: whether the format's tools look for the labels where they are.
+        known_place: whether the labels are where the format's tools look for them.
         """
-        picture = self.one_of(pictures, labels)
+        picture = self.choose_picture(pictures, labels)
         if picture is None:
             self._tie(labels, pictures)
         elif self.pairs.is_labelled(picture):
-            held = self.pairs.label_of[picture]
-            if known_place and held in self._at_known_place and not self._agree(held, labels):
-                del self.pairs.label_of[picture], self.pairs.picture_of[held]
-                self._tie([held, *labels], [picture])
+            current = self.pairs.label_of[picture]
+            if known_place and current in self._at_known_place and not self._agree(current, labels):
+                del self.pairs.label_of[picture], self.pairs.picture_of[current]
+                self._tie([current, *labels], [picture])
             else:
-                self.pass_over(labels, picture)
+                self.mark_surplus(labels, picture)
         else:
-            self._give(picture, labels, known_place=known_place)
+            self._assign(picture, labels, known_place=known_place)
 
-    def pass_over(self, labels: Sequence[File], picture: File) -> None:
-        """These labels fit the picture, which has another one."""
-        self.pairs.second.update(dict.fromkeys(labels, picture))
+    def mark_surplus(self, labels: Sequence[DatasetFile], picture: DatasetFile) -> None:
+        """Record that these labels fit the picture, which has another label."""
+        self.pairs.surplus.update(dict.fromkeys(labels, picture))
 
-    def one_of(self, pictures: Sequence[File], labels: Sequence[File]) -> File | None:
-        """The picture among several that the labels fit alike by their places; None if nothing decides."""
+    def choose_picture(self, pictures: Sequence[DatasetFile], labels: Sequence[DatasetFile]) -> DatasetFile | None:
+        """The one of several pictures that these labels mean; None if nothing decides."""
         if len(pictures) > 1 and len(labels) == 1:
-            said = name_matching.parts(self._format.picture_name(labels[0]) or "")[-1:]
-            named = [picture for picture in pictures if [picture.name] == said]
+            stated = name_matching.parts(self._format.picture_name(labels[0]) or "")[-1:]
+            named = [picture for picture in pictures if [picture.name] == stated]
             if len(named) == 1:
                 return named[0]
-        return self._folder.foremost(pictures, anywhere=True)
+        return self._folder.choose(pictures, anywhere=True)
 
-    def _give(self, picture: File, labels: Sequence[File], *, known_place: bool) -> None:
-        """Joins the picture to its label; of several, to that in the format's own folder, or any of equal copies."""
+    def _assign(self, picture: DatasetFile, labels: Sequence[DatasetFile], *, known_place: bool) -> None:
+        """Pair the picture with the label; of several, with the one in the format's folder, or one of equal copies."""
         if len(labels) > 1:
             labels = [label for label in labels if self._format.is_label(label)] or labels
             at_home = [label for label in labels if self._format.home in map(str.lower, label.folder.parts)]
@@ -95,26 +98,27 @@ class Claims:
             if len(labels) > 1 and not self._agree(labels[0], labels[1:]):
                 self._tie(labels, [picture])
                 return
-            self.pass_over([*labels[1:], *others], picture)
+            self.mark_surplus([*labels[1:], *others], picture)
         label = labels[0]
         self.pairs.label_of[picture], self.pairs.picture_of[label] = label, picture
         if known_place:
             self._at_known_place.add(label)
 
-    def _agree(self, label: File, others: Sequence[File]) -> bool:
-        """Whether the others are copies of this label, or no labels at all."""
+    def _agree(self, label: DatasetFile, others: Sequence[DatasetFile]) -> bool:
+        """Whether all others are copies of this label, or hold no labels."""
         return all(not self._format.is_label(other) or _is_copy(label, other) for other in others)
 
-    def _tie(self, labels: Sequence[File], pictures: Sequence[File]) -> None:
+    def _tie(self, labels: Sequence[DatasetFile], pictures: Sequence[DatasetFile]) -> None:
+        """Record that nothing decides between these labels or pictures."""
         if all(map(self.pairs.is_labelled, pictures)):
-            self.pass_over(labels, pictures[0])
+            self.mark_surplus(labels, pictures[0])
             return
         self.pairs.ties.update(dict.fromkeys(labels, pictures))
         self.pairs.ties.update((picture, labels) for picture in pictures if not self.pairs.is_labelled(picture))
 
 
-def _is_copy(one: File, other: File) -> bool:
-    """Whether two label files have one name and say the same."""
+def _is_copy(one: DatasetFile, other: DatasetFile) -> bool:
+    """Whether two label files have the same name and the same content, white space aside."""
     if name_forms.spelled(one.stem) != name_forms.spelled(other.stem):
         return False
     try:

@@ -1,9 +1,9 @@
-"""COCO: JSON files that list pictures and boxes; a split may be a file, a folder, or both.
+"""Read COCO data sets: JSON files that list pictures and boxes; a split may be a file, a folder, or both.
 
-A file that lies among the pictures of one split is of that split; its name decides otherwise (instances_val2017.json),
-and the folder of a picture where that says nothing. Classes are told apart by name, whatever their ids. Boxes are those
-of the picture as people see it, unless the declared width and height are those with which the picture is stored and not
-those it is seen with: then the boxes are turned with the picture as its EXIF says.
+The split of a JSON file follows from its name (instances_val2017.json), else from its folder, else from the folder of
+each picture. Classes are identified by name, whatever their ids. Boxes belong to the picture as people see it. Only if
+the declared width and height are those of the stored picture, and turning it as its EXIF says changes them, are the
+boxes turned with it.
 """
 
 from collections.abc import Collection, Container, Mapping, Sequence
@@ -14,16 +14,16 @@ from typing import Any
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
 from data.problems import LOST_PICTURES
 from data.readers import coco_documents, coco_entries, coco_file, coco_sets, dataset_builder, units
-from data.readers.coco_entries import Members
-from data.readers.coco_file import Entry
-from data.readers.dataset_builder import Labelled
-from data.readers.files import File
+from data.readers.coco_entries import EntriesByPicture
+from data.readers.coco_file import ImageEntry
+from data.readers.dataset_builder import LabelledBox
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
 
 
-def joins(folder: Folder) -> bool:
-    """Whether one of the JSON files with boxes names one of the pictures, or names several by one name."""
-    for file in folder.of_kind(".json"):
+def recognizes(folder: Folder) -> bool:
+    """Whether one of the JSON files with boxes names one or several of the pictures."""
+    for file in folder.with_suffixes(".json"):
         with suppress(ValueError):
             content = coco_documents.load(folder, file).content
             if content is not None and _names_a_picture(folder, content):
@@ -31,32 +31,32 @@ def joins(folder: Folder) -> bool:
     return False
 
 
-def instead(folder: Folder) -> str | None:
-    """The first JSON file of COCO's form that has no boxes, and what it has; None if there is none."""
-    for file in folder.of_kind(".json"):
+def describe_file_without_boxes(folder: Folder) -> str | None:
+    """In words, the first JSON file of COCO's form without boxes, and what it holds instead; None if there is none."""
+    for file in folder.with_suffixes(".json"):
         with suppress(ValueError):
-            other = coco_documents.load(folder, file).other
-            if other:
-                return f"{file.place}: {other}"
+            instead = coco_documents.load(folder, file).other
+            if instead:
+                return f"{file.relative_path}: {instead}"
     return None
 
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
-    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
+    """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
     problems = list(folder.problems)
-    numbers: dict[str, int] = {}
-    entries: list[Entry] = []
-    relative: set[PurePosixPath] = set()
+    class_ids: dict[str, int] = {}
+    entries: list[ImageEntry] = []
+    files_in_shares: set[PurePosixPath] = set()
     documents = _documents(folder, problems)
     for file, content in documents:
         names = coco_file.class_names(content, file, (beside for _, beside in documents), problems)
         for name in names.values():
-            numbers.setdefault(name, len(numbers))
+            class_ids.setdefault(name, len(class_ids))
         pictures = coco_file.pictures(content, file, names, problems)
-        if units.look_relative([labelled for picture in pictures for labelled in picture.boxes]):
-            relative.add(file.place)
+        if units.look_like_shares([labelled for picture in pictures for labelled in picture.boxes]):
+            files_in_shares.add(file.relative_path)
         entries += [(file, picture) for picture in pictures]
-    joined = coco_entries.join(folder, entries, problems)
+    joined = coco_entries.match_entries(folder, entries, problems)
     if not joined:
         raise DatasetError(
             f"{folder.root}: expected COCO JSON files with boxes and the names of the pictures, found none"
@@ -64,65 +64,68 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
             tuple(problems),
         )
     splits: dict[str, list[Example]] = {}
-    owned = coco_entries.each_once(joined, problems)
+    owned = coco_entries.each_picture_in_one_split(joined, problems)
     for split, members in owned.items():
         if split in needed:
-            coco_sets.without_second_sets({place: found for place, (_, found) in members.items()}, problems)
-            splits[split] = _examples(members, numbers, relative, problems)
+            coco_sets.without_second_sets({path: of_picture for path, (_, of_picture) in members.items()}, problems)
+            splits[split] = _examples(members, class_ids, files_in_shares, problems)
     unread = [split for split in owned if split not in splits]
-    return dataset_builder.finish(folder.root, "coco", list(numbers), splits, problems, unread)
+    return dataset_builder.finish(folder.root, "coco", list(class_ids), splits, problems, unread)
 
 
-def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[File, dict[str, Any]]]:
-    """The files with boxes for pictures of the folder, and what they hold; the others join the problems."""
+def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[DatasetFile, dict[str, Any]]]:
+    """(file, content) of each JSON file with boxes for pictures of the folder; other files become problems."""
     with_boxes = []
-    for file in folder.of_kind(".json"):
+    for file in folder.with_suffixes(".json"):
         try:
             document = coco_documents.load(folder, file)
         except ValueError as error:
             detail = f"expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
-            problems.append(Problem("broken_annotation", str(file.place), detail))
+            problems.append(Problem("broken_annotation", str(file.relative_path), detail))
             continue
         if document.other:
-            problems.append(Problem("other_json", str(file.place), f"{document.other}; not read"))
+            problems.append(Problem("other_json", str(file.relative_path), f"{document.other}; not read"))
         elif document.content is not None:
             with_boxes.append((file, document.content))
     annotated = [file for file, content in with_boxes if content["annotations"]]
-    found = []
+    documents = []
     for file, content in with_boxes:
         if coco_sets.is_of_another_task(file, annotated):
-            detail = "of another task than the file of instances beside it, which is read instead"
-            problems.append(Problem("other_json", str(file.place), detail))
+            detail = "belongs to another task than the instances file beside it, which is read instead"
+            problems.append(Problem("other_json", str(file.relative_path), detail))
         elif _names_a_picture(folder, content):
-            found.append((file, content))
+            documents.append((file, content))
         elif content["images"]:
             detail = f"none of the {len(content['images'])} pictures that it names is in the folder; skipped"
-            problems.append(Problem("missing_picture", str(file.place), detail))
-    return found
+            problems.append(Problem("missing_picture", str(file.relative_path), detail))
+    return documents
 
 
 def _names_a_picture(folder: Folder, content: Mapping[str, Any]) -> bool:
     names = (image.get("file_name") for image in content["images"] if isinstance(image, dict))
-    return any(isinstance(name, str) and folder.knows(name) for name in names)
+    return any(isinstance(name, str) and folder.has_picture(name) for name in names)
 
 
 def _examples(
-    members: Members, numbers: Mapping[str, int], relative: Container[PurePosixPath], problems: list[Problem]
+    members: EntriesByPicture,
+    class_ids: Mapping[str, int],
+    files_in_shares: Container[PurePosixPath],
+    problems: list[Problem],
 ) -> list[Example]:
-    """The usable pictures with their boxes. relative: the files of which the boxes are shares of the picture."""
+    """The usable pictures with their boxes. files_in_shares: files whose boxes look like shares of the picture."""
     examples = []
     for picture, entries in members.values():
-        frame = dataset_builder.frame_of(picture, problems)
-        if frame is None:
+        info = dataset_builder.picture_info_of(picture, problems)
+        if info is None:
             continue
-        labelled: list[Labelled] = []
+        drawn: list[LabelledBox] = []
         for file, entry in entries:
-            name = f"{file.place}: {entry.file_name}"
-            drawn: Sequence[Labelled] = entry.boxes
-            if file.place in relative:
-                drawn = units.in_pixels(drawn, frame, str(file.place), problems)
-            labelled += dataset_builder.in_frame(drawn, entry.size, frame, name, problems)
-        boxes = dataset_builder.usable_boxes(labelled, frame, str(entries[0][0].place), problems)
-        classes = [numbers[str(each.class_key)] for each in boxes]
-        examples.append(dataset_builder.make_example(picture, frame, [each.box for each in boxes], classes))
+            name = f"{file.relative_path}: {entry.file_name}"
+            of_entry: Sequence[LabelledBox] = entry.boxes
+            if file.relative_path in files_in_shares:
+                of_entry = units.only_pixel_boxes(of_entry, info, str(file.relative_path), problems)
+            drawn += dataset_builder.turned_boxes(of_entry, entry.size, info, name, problems)
+        boxes = dataset_builder.usable_boxes(drawn, info, str(entries[0][0].relative_path), problems)
+        classes = [class_ids[str(labelled.class_key)] for labelled in boxes]
+        examples.append(dataset_builder.make_example(picture, info, [labelled.box for labelled in boxes], classes))
     return examples

@@ -1,4 +1,4 @@
-"""Which pictures the entries of COCO's JSON files mean, and in which split each picture is."""
+"""Match the entries of COCO's JSON files with pictures, and find the split of each picture."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,108 +6,126 @@ from pathlib import PurePosixPath
 
 from data.dataset import Problem
 from data.readers import coco_sets, leftovers, name_matching, ownership
-from data.readers.coco_file import Entry, Picture
-from data.readers.files import File
+from data.readers.coco_file import CocoImage, ImageEntry
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
-from data.readers.name_forms import Likeliest
-from data.readers.split_names import split_named, split_of
+from data.readers.name_forms import LikeliestName
+from data.readers.split_names import split_from_words, split_of_folder
 
-Members = dict[PurePosixPath, tuple[File, list[Entry]]]  # place of a picture -> the picture, and its entries
+# Path of a picture -> the picture, and the entries for it.
+EntriesByPicture = dict[PurePosixPath, tuple[DatasetFile, list[ImageEntry]]]
 
 
-def join(folder: Folder, entries: Sequence[Entry], problems: list[Problem]) -> dict[str, Members]:
-    """Split -> the pictures that are meant. Entries without a picture, and pictures without an entry, are problems."""
-    found: dict[str, Members] = {}
-    without: list[Entry] = []
-    for file, picture, entry in _joined(folder, entries):
+def match_entries(
+    folder: Folder, entries: Sequence[ImageEntry], problems: list[Problem]
+) -> dict[str, EntriesByPicture]:
+    """Split -> the pictures that have entries. Entries without a picture and pictures without an entry are problems."""
+    splits: dict[str, EntriesByPicture] = {}
+    unmatched: list[ImageEntry] = []
+    for file, picture, entry in _matched(folder, entries):
         if picture is None:
-            without.append((file, entry))
+            unmatched.append((file, entry))
         else:
-            split = _split_of_file(file) or split_of(picture.folder) or "train"
-            found.setdefault(split, {}).setdefault(picture.place, (picture, []))[1].append((file, entry))
-    _name_unjoined(folder, found, without, problems)
-    return found
+            split = _split_of_file(file) or split_of_folder(picture.folder) or "train"
+            splits.setdefault(split, {}).setdefault(picture.relative_path, (picture, []))[1].append((file, entry))
+    _report_unmatched(folder, splits, unmatched, problems)
+    return splits
 
 
-def each_once(found: dict[str, Members], problems: list[Problem]) -> dict[str, Members]:
-    """Each picture in one split, under one name, with what the files of all splits say of it; nothing twice."""
-    pictures = {split: [picture for picture, _ in members.values()] for split, members in found.items()}
+def each_picture_in_one_split(
+    splits: dict[str, EntriesByPicture], problems: list[Problem]
+) -> dict[str, EntriesByPicture]:
+    """Each picture in one split and under one name, with its entries of all splits; equal entries count once."""
+    pictures = {split: [picture for picture, _ in members.values()] for split, members in splits.items()}
     boxed = {
-        place
-        for members in found.values()
-        for place, (_, entries) in members.items()
+        path
+        for members in splits.values()
+        for path, (_, entries) in members.items()
         if any(entry.boxes for _, entry in entries)
     }
-    owned = ownership.each_once(pictures, lambda picture: picture.place in boxed, problems)
+    files_of = ownership.each_picture_in_one_split(pictures, lambda picture: picture.relative_path in boxed, problems)
     return {
-        split: {file.place: (file, _said_of(file, split, found)) for file in files} for split, files in owned.items()
+        split: {file.relative_path: (file, _entries_of(file, split, splits)) for file in files}
+        for split, files in files_of.items()
     }
 
 
-def _said_of(picture: File, split: str, found: dict[str, Members]) -> list[Entry]:
-    """What the files of this split say of the picture, and what those of other splits say differently."""
+def _entries_of(picture: DatasetFile, split: str, splits: dict[str, EntriesByPicture]) -> list[ImageEntry]:
+    """The picture's entries of this split, and those of other splits that differ from them."""
 
-    def entries_in(each: str) -> list[Entry]:
-        return found.get(each, {}).get(picture.place, (picture, []))[1]
+    def entries_in(name: str) -> list[ImageEntry]:
+        return splits.get(name, {}).get(picture.relative_path, (picture, []))[1]
 
-    said = list(entries_in(split))
-    for other in [each for each in found if each != split]:
-        said += [entry for entry in entries_in(other) if not any(coco_sets.are_alike(entry, one) for one in said)]
-    return said
+    entries = list(entries_in(split))
+    for other in [name for name in splits if name != split]:
+        entries += [
+            new for new in entries_in(other) if not any(coco_sets.have_equal_boxes(new, old) for old in entries)
+        ]
+    return entries
 
 
-def _joined(folder: Folder, entries: Sequence[Entry]) -> list[tuple[File, File | None, Picture]]:
-    """(label file, picture or None, entry). A name that is found in another form alone is given up for a better one.
+def _matched(folder: Folder, entries: Sequence[ImageEntry]) -> list[tuple[DatasetFile, DatasetFile | None, CocoImage]]:
+    """(JSON file, picture or None, entry) for each entry.
 
-    An entry takes such a picture only if no other entry of its file means it.
+    An entry whose name is not exactly the picture's gets the picture only if no other entry of its file means it.
     """
-    joined = [(file, _picture_of(folder, file, entry.file_name), entry) for file, entry in entries]
-    exact = {(file.place, picture.place) for file, picture, entry in joined if picture and _is_called(picture, entry)}
+    matched = [(file, _picture_of(folder, file, entry.file_name), entry) for file, entry in entries]
+    exact = {
+        (file.relative_path, picture.relative_path)
+        for file, picture, entry in matched
+        if picture and _has_name(picture, entry)
+    }
     guesses = Counter(
-        (file.place, picture.place) for file, picture, entry in joined if picture and not _is_called(picture, entry)
+        (file.relative_path, picture.relative_path)
+        for file, picture, entry in matched
+        if picture and not _has_name(picture, entry)
     )
 
-    def is_taken(file: File, picture: File, entry: Picture) -> bool:
-        claim = (file.place, picture.place)
-        return not _is_called(picture, entry) and (claim in exact or guesses[claim] > 1)
+    def is_taken(file: DatasetFile, picture: DatasetFile, entry: CocoImage) -> bool:
+        claim = (file.relative_path, picture.relative_path)
+        return not _has_name(picture, entry) and (claim in exact or guesses[claim] > 1)
 
-    return [(f, None if picture and is_taken(f, picture, entry) else picture, entry) for f, picture, entry in joined]
+    return [(f, None if picture and is_taken(f, picture, entry) else picture, entry) for f, picture, entry in matched]
 
 
-def _is_called(picture: File, entry: Picture) -> bool:
+def _has_name(picture: DatasetFile, entry: CocoImage) -> bool:
     return name_matching.parts(entry.file_name)[-1:] == [picture.name]
 
 
-def _picture_of(folder: Folder, file: File, name: str) -> File | None:
+def _picture_of(folder: Folder, file: DatasetFile, name: str) -> DatasetFile | None:
     split = _split_of_file(file)
-    return folder.listed(name, file.folder, split) if split else folder.picture(name, file.folder)
+    return folder.find_listed(name, file.folder, split) if split else folder.find_picture(name, file.folder)
 
 
-def _split_of_file(file: File) -> str | None:
-    return split_named(file.stem) or split_of(file.folder)
+def _split_of_file(file: DatasetFile) -> str | None:
+    return split_from_words(file.stem) or split_of_folder(file.folder)
 
 
-def _name_unjoined(
-    folder: Folder, found: dict[str, Members], without: Sequence[Entry], problems: list[Problem]
+def _report_unmatched(
+    folder: Folder, splits: dict[str, EntriesByPicture], unmatched: Sequence[ImageEntry], problems: list[Problem]
 ) -> None:
-    """Entries without a picture, and pictures without an entry, each with the likeliest of the others."""
-    named = {picture.original for members in found.values() for picture, _ in members.values()}
+    """Add entries without a picture and pictures without an entry to the problems, with the likeliest partners."""
+    named = {picture.original for members in splits.values() for picture, _ in members.values()}
     unlisted = [picture for picture in folder.pictures if picture.original not in named]
-    likeliest = Likeliest(picture.place for picture in unlisted)
-    for file, entry in without:
-        fits = folder.candidates(entry.file_name)
-        if not fits and folder.means_unread(entry.file_name):
+    likeliest = LikeliestName(picture.relative_path for picture in unlisted)
+    for file, entry in unmatched:
+        candidates = folder.candidates(entry.file_name)
+        if not candidates and folder.means_unread(entry.file_name):
             continue
-        near = likeliest.to((name_matching.parts(entry.file_name) or [""])[-1])
+        nearest = likeliest.to((name_matching.parts(entry.file_name) or [""])[-1])
         what = (
-            f"fits {' and '.join(str(picture.place) for picture in fits[:3])} alike"
-            if len(fits) > 1
-            else f"{fits[0].place} belongs to another entry"
-            if fits
-            else f"no picture of this name{leftovers.likeliest(near)}"
+            f"fits {' and '.join(str(picture.relative_path) for picture in candidates[:3])} equally well"
+            if len(candidates) > 1
+            else f"{candidates[0].relative_path} belongs to another entry"
+            if candidates
+            else f"no picture of this name{leftovers.likeliest_in_words(nearest)}"
         )
-        problems.append(Problem("missing_picture", str(file.place), f"'{entry.file_name[:80]}': {what}; skipped"))
-    entries = Likeliest(PurePosixPath((name_matching.parts(entry.file_name) or ["."])[-1]) for _, entry in without)
+        problems.append(
+            Problem("missing_picture", str(file.relative_path), f"'{entry.file_name[:80]}': {what}; skipped")
+        )
+    entries = LikeliestName(
+        PurePosixPath((name_matching.parts(entry.file_name) or ["."])[-1]) for _, entry in unmatched
+    )
     for picture in unlisted:
-        detail = f"in no JSON file{leftovers.likeliest(entries.to(picture.stem))}; not used"
-        problems.append(Problem("unlisted_picture", str(picture.place), detail))
+        detail = f"in no JSON file{leftovers.likeliest_in_words(entries.to(picture.stem))}; not used"
+        problems.append(Problem("unlisted_picture", str(picture.relative_path), detail))

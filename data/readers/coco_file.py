@@ -1,8 +1,8 @@
 """One COCO JSON file -> its pictures with their boxes, and its classes. Format: cocodataset.org, "Data format".
 
-Used are file_name, width and height of a picture, and bbox (x, y, width, height in pixels; edges, no "+1") of an
-annotation. A box that stands for a crowd (iscrowd) is no object to learn. A segmentation is used only where an object
-has no bbox, or one without area: the box around its polygons or its mask.
+From a picture, file_name, width and height are used; from an annotation its bbox (x, y, width, height in pixels; edges,
+no "+1"). A box of a crowd (iscrowd) is skipped, since it is not one object. If an object has no bbox, or one without
+area, the box around the polygons or the mask of its segmentation is used.
 """
 
 import math
@@ -12,72 +12,77 @@ from typing import Any
 
 from data.dataset import DatasetError, Problem
 from data.readers import json_values, masks, text_files
-from data.readers.dataset_builder import Labelled
-from data.readers.files import File
-from data.readers.json_values import Key
+from data.readers.dataset_builder import LabelledBox
+from data.readers.files import DatasetFile
+from data.readers.json_values import JsonId
 
 
 @dataclass(frozen=True)
-class Picture:
-    """file_name: as it stands. size: (width, height) as declared, or None. boxes: class_key is a class name."""
+class CocoImage:
+    """An item of "images" with its boxes.
+
+    file_name: as written. size: (width, height) as declared, or None. boxes: class_key is a class name.
+    """
 
     file_name: str
     size: tuple[int, int] | None
-    boxes: list[Labelled]
+    boxes: list[LabelledBox]
 
 
-Entry = tuple[File, Picture]  # (label file, what it says of one picture)
+ImageEntry = tuple[DatasetFile, CocoImage]  # (JSON file, one of its pictures)
 
 
 def class_names(
-    document: Mapping[str, Any], file: File, beside: Iterable[Mapping[str, Any]], problems: list[Problem]
-) -> dict[Key, str]:
-    """Category id -> name, by id. A group's name that exporters list beside its members, and never use, is left out.
+    document: Mapping[str, Any], file: DatasetFile, beside: Iterable[Mapping[str, Any]], problems: list[Problem]
+) -> dict[JsonId, str]:
+    """Category id -> name, sorted by id. An unused category that is only the supercategory of others is left out.
 
-    beside: the documents that are read together with this one; where it has no categories it takes theirs.
+    beside: the documents that are read together with this one; if it has no categories, theirs are used.
     """
     listed = document.get("categories") or []
     if not isinstance(listed, list):
         raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
-    categories = [each for each in listed if isinstance(each, dict)]
+    categories = [category for category in listed if isinstance(category, dict)]
     named = _each_id_once(categories, file, problems)
-    used = {json_values.key(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)}
+    used = {
+        json_values.comparable_id(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)
+    }
     if not named:
         named = _names_beside(used, beside)
-        how = "named as in the files beside it" if named else "classes are called by their numbers"
-        problems.append(Problem("missing_class_names", str(file.place), f"no categories: {how}"))
+        source = "names are taken from the files beside it" if named else "ids are used as names"
+        problems.append(Problem("missing_class_names", str(file.relative_path), f"no categories: {source}"))
         named = named or {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
-    members = [each for each in categories if json_values.key(each.get("id")) in used]
-    groups = {each["supercategory"] for each in members if isinstance(each.get("supercategory"), str)}
-    kept = {key: name for key, name in named.items() if key in used or name not in groups}
-    for key in named.keys() - kept.keys():
-        detail = f"category {key} ('{named[key]}') is the group of others and has no objects: left out"
-        problems.append(Problem("unused_category", str(file.place), detail))
-    _report_equal_names(kept, file, problems)
-    return dict(sorted(kept.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+    members = [category for category in categories if json_values.comparable_id(category.get("id")) in used]
+    groups = {category["supercategory"] for category in members if isinstance(category.get("supercategory"), str)}
+    classes = {key: name for key, name in named.items() if key in used or name not in groups}
+    for key in named.keys() - classes.keys():
+        detail = f"category {key} ('{named[key]}') is the supercategory of others and has no objects: left out"
+        problems.append(Problem("unused_category", str(file.relative_path), detail))
+    _report_equal_names(classes, file, problems)
+    return dict(sorted(classes.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _names_beside(used: Set[Key], beside: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
-    """The names of these ids in other documents; none if an id is missing there, or has two names."""
-    found: dict[Key, str] = {}
+def _names_beside(used: Set[JsonId], beside: Iterable[Mapping[str, Any]]) -> dict[JsonId, str]:
+    """Category id -> name from other documents; empty if an id is missing there or has two names."""
+    names: dict[JsonId, str] = {}
     for document in beside:
         listed = document.get("categories")
         for category in listed if isinstance(listed, list) else []:
-            if isinstance(category, dict) and json_values.key(category.get("id")) in used:
-                key, name = json_values.key(category["id"]), str(category.get("name", "")).strip()
-                if found.setdefault(key, name) != name:
+            if isinstance(category, dict) and json_values.comparable_id(category.get("id")) in used:
+                key, name = json_values.comparable_id(category["id"]), str(category.get("name", "")).strip()
+                if names.setdefault(key, name) != name:
                     return {}
-    return found if used <= found.keys() and all(found.values()) else {}
+    return names if used <= names.keys() and all(names.values()) else {}
 
 
-def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[Problem]) -> dict[Key, str]:
-    """Category id -> name; DatasetError if an id has two names, as after a merge: its annotations are ambiguous."""
-    named: dict[Key, str] = {}
+def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, problems: list[Problem]) -> dict[JsonId, str]:
+    """Category id -> name; DatasetError if an id has two names, as after a bad merge: its boxes are ambiguous."""
+    named: dict[JsonId, str] = {}
     for category in categories:
-        key, name = json_values.key(category.get("id")), str(category.get("name", "")).strip()
-        if text_files.plain(named.setdefault(key, name)) != text_files.plain(name):
+        key, name = json_values.comparable_id(category.get("id")), str(category.get("name", "")).strip()
+        if text_files.normalized(named.setdefault(key, name)) != text_files.normalized(name):
             raise DatasetError(
                 f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "
                 f"and for '{name:.80}': give each class an id of its own, in the annotations too",
@@ -86,63 +91,63 @@ def _each_id_once(categories: list[dict[str, Any]], file: File, problems: list[P
     return named
 
 
-def _report_equal_names(named: Mapping[Key, str], file: File, problems: list[Problem]) -> None:
-    first: dict[str, Key] = {}
+def _report_equal_names(named: Mapping[JsonId, str], file: DatasetFile, problems: list[Problem]) -> None:
+    first: dict[str, JsonId] = {}
     for key, name in named.items():
         if first.setdefault(name, key) != key:
-            detail = f"categories {first[name]} and {key} are both called '{name}': read as one class"
-            problems.append(Problem("equal_class_names", str(file.place), detail))
+            detail = f"categories {first[name]} and {key} are both named '{name}': read as one class"
+            problems.append(Problem("equal_class_names", str(file.relative_path), detail))
 
 
 def pictures(
-    document: Mapping[str, Any], file: File, names: Mapping[Key, str], problems: list[Problem]
-) -> list[Picture]:
-    """The pictures of the file, with the boxes that can be read."""
-    found: dict[Key, Picture] = {}
-    place = str(file.place)
-    for number, image in enumerate(document["images"]):
+    document: Mapping[str, Any], file: DatasetFile, names: Mapping[JsonId, str], problems: list[Problem]
+) -> list[CocoImage]:
+    """The pictures of the file with the boxes that can be read; other entries are added to the problems."""
+    images: dict[JsonId, CocoImage] = {}
+    path = str(file.relative_path)
+    for index, image in enumerate(document["images"]):
         name = image.get("file_name") if isinstance(image, dict) else None
         if not isinstance(name, str) or not name or image.get("id") is None:
-            detail = f"images[{number}]: expected id and file_name, got neither or one; skipped"
-            problems.append(Problem("broken_annotation", place, detail))
+            detail = f"images[{index}]: expected id and file_name, got at most one of them; skipped"
+            problems.append(Problem("broken_annotation", path, detail))
             continue
-        key = json_values.key(image["id"])
-        if key in found:
+        key = json_values.comparable_id(image["id"])
+        if key in images:
             detail = (
-                f"images[{number}] ({name}): expected an id of its own, got that of {found[key].file_name}; skipped"
+                f"images[{index}] ({name}): expected an id of its own, got that of {images[key].file_name}; skipped"
             )
-            problems.append(Problem("broken_annotation", place, detail))
+            problems.append(Problem("broken_annotation", path, detail))
             continue
-        found[key] = Picture(name, _size(image), [])
-    for number, annotation in enumerate(document["annotations"]):
-        where = Problem("", place, f"annotations[{number}]")
+        images[key] = CocoImage(name, _size(image), [])
+    for index, annotation in enumerate(document["annotations"]):
+        where = Problem("", path, f"annotations[{index}]")
         if not isinstance(annotation, dict):
-            problems.append(Problem("broken_annotation", place, f"{where.detail}: expected a mapping; skipped"))
+            problems.append(Problem("broken_annotation", path, f"{where.detail}: expected a mapping; skipped"))
             continue
-        picture = found.get(json_values.key(annotation.get("image_id")))
+        picture = images.get(json_values.comparable_id(annotation.get("image_id")))
         if picture is None:
             detail = f"{where.detail}: no picture has the id {json_values.short(annotation.get('image_id'))}; skipped"
-            problems.append(Problem("orphan_annotation", place, detail))
+            problems.append(Problem("orphan_annotation", path, detail))
             continue
-        where = Problem("", place, f"{picture.file_name}, {where.detail}")
+        where = Problem("", path, f"{picture.file_name}, {where.detail}")
         labelled = _labelled(annotation, names, where, problems)
         if labelled:
             picture.boxes.append(labelled)
-    around = [labelled for picture in found.values() for labelled in picture.boxes if labelled.from_mask]
+    around = [labelled for picture in images.values() for labelled in picture.boxes if labelled.from_mask]
     if around:
-        taken = "no bbox with an area: the box around the polygons or the mask is taken"
-        detail = f"{taken}, {len(around)} times; the first: {around[0].place}"
-        problems.append(Problem("box_from_segmentation", place, detail))
-    return list(found.values())
+        replaced = "no bbox with an area: the box around the polygons or the mask is used"
+        detail = f"{replaced}, {len(around)} times; the first: {around[0].position}"
+        problems.append(Problem("box_from_segmentation", path, detail))
+    return list(images.values())
 
 
 def _labelled(
-    annotation: Mapping[str, Any], names: Mapping[Key, str], where: Problem, problems: list[Problem]
-) -> Labelled | None:
+    annotation: Mapping[str, Any], names: Mapping[JsonId, str], where: Problem, problems: list[Problem]
+) -> LabelledBox | None:
     def report(kind: str, what: str) -> None:
         problems.append(Problem(kind, where.file, f"{where.detail}: {what}; skipped"))
 
-    class_name = names.get(json_values.key(annotation.get("category_id")))
+    class_name = names.get(json_values.comparable_id(annotation.get("category_id")))
     if class_name is None:
         report("class_out_of_range", f"no category has the id {json_values.short(annotation.get('category_id'))}")
         return None
@@ -156,15 +161,15 @@ def _labelled(
     if edges is None or not _has_area(edges):
         box = masks.box_around(annotation.get("segmentation"))
         if box:
-            return Labelled(class_name, box, where.detail, from_mask=True)
+            return LabelledBox(class_name, box, where.detail, from_mask=True)
     if not bounds:
-        report("malformed_box", "expected a bbox, got none, nor a segmentation that has one")
+        report("malformed_box", "expected a bbox, got none, and no segmentation with an area")
         return None
     if edges is None or len(edges) != 4:
         report("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}")
         return None
     x, y, width, height = edges
-    return Labelled(class_name, (x, y, x + width, y + height), where.detail)
+    return LabelledBox(class_name, (x, y, x + width, y + height), where.detail)
 
 
 def _has_area(edges: list[float]) -> bool:

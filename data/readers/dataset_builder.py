@@ -1,4 +1,4 @@
-"""What all readers share: which boxes are usable, and the finished data set with its fingerprint."""
+"""Shared by all readers: find the usable boxes of a picture, and build the data set with its fingerprint."""
 
 import hashlib
 import json
@@ -12,81 +12,94 @@ import numpy as np
 
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem, relative
 from data.pictures import orientation
-from data.pictures.picture_files import Frame, PictureError, TruncatedPictureError, picture_frame
+from data.pictures.picture_files import PictureError, PictureInfo, TruncatedPictureError, picture_info
 from data.problems import LOST_BOXES, LOST_PICTURES
 from data.readers import layouts, text_files
-from data.readers.files import File
+from data.readers.files import DatasetFile
 
 Box = tuple[float, float, float, float]
 
 
-def frame_of(picture: File, problems: list[Problem]) -> Frame | None:
-    """The picture's size and orientation, or None and a problem when it cannot be read."""
-    name = str(picture.place)
+def picture_info_of(picture: DatasetFile, problems: list[Problem]) -> PictureInfo | None:
+    """The picture's size, orientation and digest; None, and a problem, if it cannot be read."""
+    name = str(picture.relative_path)
     try:
-        frame = picture_frame(picture.path)
+        info = picture_info(picture.path)
     except TruncatedPictureError:
         problems.append(Problem("truncated_picture", name, "expected a whole picture, got a file that was cut short"))
     except PictureError as error:
         problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
     else:
-        return frame
+        return info
     return None
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A box as a label file has it. place: where in the file, in words. from_mask: whether it is the box around one."""
+class LabelledBox:
+    """A box of a label file.
+
+    box: xyxy. position: where it is in the file, in words. from_mask: whether it was computed from a polygon or mask.
+    """
 
     class_key: str | int
     box: Box
-    place: str
+    position: str
     from_mask: bool = False
 
 
-def in_frame(
-    found: Sequence[Labelled], declared: tuple[int, int] | None, frame: Frame, name: str, problems: list[Problem]
-) -> Sequence[Labelled]:
-    """The boxes on the picture as it is decoded: turned with it where they were drawn before it was turned.
+def turned_boxes(
+    boxes: Sequence[LabelledBox],
+    declared: tuple[int, int] | None,
+    info: PictureInfo,
+    name: str,
+    problems: list[Problem],
+) -> Sequence[LabelledBox]:
+    """The boxes on the picture as it is decoded: turned with it if they were drawn on the stored picture.
 
-    The size that the labels declare tells it. One that is neither that of the picture as decoded nor as stored joins
-    the problems; a missing one, or 0, says nothing.
+    declared: the picture's (width, height) by the labels, which decides. A size that is neither that of the decoded nor
+    of the stored picture is added to the problems; None and sides of 0 say nothing.
     """
-    if declared is None or min(declared) <= 0 or declared == (frame.width, frame.height):
-        return found
-    if declared != frame.stored_size:
-        sizes = f"declares {declared[0]}x{declared[1]}, the picture has {frame.width}x{frame.height}"
-        problems.append(Problem("wrong_size", name, f"{sizes}: the picture decides"))
-        return found
-    detail = f"drawn on the picture as it is stored: turned with it (EXIF orientation {frame.orientation})"
+    if declared is None or min(declared) <= 0 or declared == (info.width, info.height):
+        return boxes
+    if declared != info.stored_size:
+        sizes = f"declares {declared[0]}x{declared[1]}, the picture has {info.width}x{info.height}"
+        problems.append(Problem("wrong_size", name, f"{sizes}: the picture's size is used"))
+        return boxes
+    detail = f"drawn on the picture as it is stored: turned with it (EXIF orientation {info.orientation})"
     problems.append(Problem("turned_boxes", name, detail))
     return [
-        replace(each, box=orientation.turned_box(each.box, *frame.stored_size, frame.orientation)) for each in found
+        replace(labelled, box=orientation.turned_box(labelled.box, *info.stored_size, info.orientation))
+        for labelled in boxes
     ]
 
 
-def usable_boxes(found: Iterable[Labelled], frame: Frame, name: str, problems: list[Problem]) -> list[Labelled]:
-    """The boxes of one picture as they can be trained on; what was mended or dropped joins the problems."""
-    kept: dict[tuple[object, ...], Labelled] = {}
-    for labelled in found:
-        where = Problem("", name, labelled.place)
-        usable = usable_box(labelled.box, frame.width, frame.height, where, problems)
+def usable_boxes(
+    boxes: Iterable[LabelledBox], info: PictureInfo, name: str, problems: list[Problem]
+) -> list[LabelledBox]:
+    """The boxes of one picture that can be trained on; boxes that were fixed or dropped are added to the problems."""
+    unique: dict[tuple[object, ...], LabelledBox] = {}
+    for labelled in boxes:
+        where = Problem("", name, labelled.position)
+        usable = usable_box(labelled.box, info.width, info.height, where, problems)
         if usable is None:
             continue
         # Hundredths of a pixel: two spellings of one box differ by less.
         key = (labelled.class_key, *(round(value, 2) for value in usable))
-        if key in kept:
-            problems.append(Problem("duplicate_box", name, f"{where.detail}: the same as {kept[key].place}; skipped"))
+        if key in unique:
+            problems.append(
+                Problem("duplicate_box", name, f"{where.detail}: the same as {unique[key].position}; skipped")
+            )
         else:
-            kept[key] = replace(labelled, box=usable)
-    return list(kept.values())
+            unique[key] = replace(labelled, box=usable)
+    return list(unique.values())
 
 
 def usable_box(box: Box, width: int, height: int, where: Problem, problems: list[Problem]) -> Box | None:
-    """The part of the box inside the picture, or None; what was cut or dropped joins the problems.
+    """The part of the box inside the picture; None if nothing usable is left. Each change is added to the problems.
 
-    where: names file and place (kind is filled in here). Excess of up to a pixel is rounding, and cut in silence.
-    Corners in the wrong order are exchanged: the box was drawn from its other corner.
+    box: xyxy in pixels. where: names file and position (the kind is filled in here). Up to a pixel beyond the picture
+    is rounding, and cut without a problem. Corners in the wrong order are exchanged: the box was drawn from another
+    corner.
     """
 
     def report(kind: str, what: str) -> None:
@@ -104,7 +117,7 @@ def usable_box(box: Box, width: int, height: int, where: Problem, problems: list
         left, top, right, bottom = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
     cut = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
-        report("box_outside_picture", f"{spell(box)} lies outside {width}x{height}; skipped")
+        report("box_outside_picture", f"{spell(box)} is outside {width}x{height}; skipped")
         return None
     if max(abs(before - after) for before, after in zip((left, top, right, bottom), cut, strict=True)) > 1:
         report("clipped_box", f"{spell(box)} cut to the picture, {width}x{height}")
@@ -115,15 +128,15 @@ def usable_box(box: Box, width: int, height: int, where: Problem, problems: list
     return cut
 
 
-def make_example(picture: File, frame: Frame, boxes: Sequence[Box], classes: Sequence[int]) -> Example:
-    """An Example from plain lists."""
+def make_example(picture: DatasetFile, info: PictureInfo, boxes: Sequence[Box], classes: Sequence[int]) -> Example:
+    """An Example from lists of boxes (xyxy in pixels) and class numbers."""
     return Example(
         path=picture.path,
-        width=frame.width,
-        height=frame.height,
+        width=info.width,
+        height=info.height,
         boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
         classes=np.array(classes, dtype=np.int32),
-        digest=frame.digest,
+        digest=info.digest,
     )
 
 
@@ -135,14 +148,15 @@ def finish(
     problems: Sequence[Problem],
     unread_splits: Sequence[str] = (),
 ) -> Dataset:
-    """The data set, once nothing is left that makes it useless: an empty split, no box at all.
+    """Build the data set; DatasetError if a split is empty, there is no box, or all boxes look like another unit.
 
-    unread_splits: those that it has too, and that nobody needed. With these alone there is nothing to refuse.
+    unread_splits: splits that the data set has too, but that were not asked for. If it has only these, nothing is
+    refused.
     """
     for split, examples in splits.items():
         if not examples:
             raise DatasetError(
-                f"{root}: split '{split}' is there but holds nothing usable, expected at least one labelled picture"
+                f"{root}: split '{split}': expected at least one usable labelled picture, got none"
                 + reason(problems, LOST_PICTURES),
                 tuple(problems),
             )
@@ -151,9 +165,9 @@ def finish(
         raise DatasetError(
             f"{root}: expected at least one usable box, got none{reason(problems, LOST_BOXES)}", tuple(problems)
         )
-    if boxes and format_name != "yolo" and all(found.max() <= 1 for found in boxes):
+    if boxes and format_name != "yolo" and all(of_picture.max() <= 1 for of_picture in boxes):
         raise DatasetError(
-            f"{root}: expected boxes in pixels, got {sum(map(len, boxes))} that all lie within one pixel and look like "
+            f"{root}: expected boxes in pixels, got {sum(map(len, boxes))} that are all within one pixel and look like "
             "shares of the picture (0 to 1): multiply x by its width, y by its height, or export pixels",
             tuple(problems),
         )
@@ -171,17 +185,17 @@ def finish(
 
 
 def similar_names(class_names: Sequence[str]) -> list[Problem]:
-    """A note for each class whose name differs from that of another one in case, spaces or dashes alone."""
+    """A note for each class whose name differs from an earlier one only in case, spaces or dashes."""
     first: dict[str, str] = {}
     return [
-        Problem("similar_class_names", "", f"'{first[text_files.plain(name)]}' and '{name}' are two classes")
+        Problem("similar_class_names", "", f"'{first[text_files.normalized(name)]}' and '{name}' are two classes")
         for name in class_names
-        if first.setdefault(text_files.plain(name), name) != name
+        if first.setdefault(text_files.normalized(name), name) != name
     ]
 
 
 def reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
-    """Why most pictures or boxes were lost, by problems of these kinds, with an example; empty if none was lost."""
+    """The most frequent of these kinds of problems, with its first example, as an addition to a sentence."""
     lost = [problem for problem in problems if problem.kind in kinds]
     if not lost:
         empty = sum(problem.kind == "empty_label_file" for problem in problems)
@@ -192,7 +206,7 @@ def reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
 
 
 def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Example]]) -> str:
-    """sha256 over class names, splits, file names, labels and picture bytes; the same wherever the folder lies."""
+    """sha256 over class names, splits, relative file names, labels and picture bytes."""
     total = hashlib.sha256(json.dumps(list(class_names)).encode())
     for split in sorted(splits):
         for example in splits[split]:
@@ -204,5 +218,5 @@ def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Seq
 
 
 def spell(box: Box) -> str:
-    """The four edges, as problems show them."""
+    """The box's four edges, as problems show them."""
     return "[" + ", ".join(f"{value:g}" for value in box) + "]"

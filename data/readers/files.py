@@ -1,4 +1,4 @@
-"""A file of a data set."""
+"""One file of a data set, with the forms of its name that readers ask for."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -6,42 +6,43 @@ from pathlib import Path, PurePosixPath
 
 from data.readers import name_matching
 
-LIST_SUFFIXES = (".txt", ".list", ".lst")  # of a list of pictures
+LIST_SUFFIXES = (".txt", ".list", ".lst")  # of files that list pictures
 
 
 @dataclass(frozen=True, eq=False)
-class File:
-    """place: from the data set's root, with forward slashes. original: the file itself, where links are followed.
+class DatasetFile:
+    """One file of a data set. Files are compared by identity: each is created once, by the walk through the folder.
 
-    A file is found once, and compared by identity. What many lookups ask for is computed once: pathlib takes its time.
+    relative_path: from the data set's root. original: the absolute path with links resolved. The other forms of the
+    name are computed once, since many lookups use them and pathlib is slow.
     """
 
     path: Path
-    place: PurePosixPath
+    relative_path: PurePosixPath
     original: Path
 
     @cached_property
     def folder(self) -> PurePosixPath:
-        """Where it lies, from the data set's root."""
-        return _one(self.place.parent)
+        """Its folder, relative to the data set's root."""
+        return _shared(self.relative_path.parent)
 
     @cached_property
     def name(self) -> str:
-        """Its name in Unicode's composed form."""
-        return name_matching.composed(self.place.name)
+        """Its name, in Unicode's composed form."""
+        return name_matching.composed(self.relative_path.name)
 
     @cached_property
     def stem(self) -> str:
-        """Its name without the ending, composed."""
-        return name_matching.composed(self.place.stem)
+        """Its name without the suffix, in Unicode's composed form."""
+        return name_matching.composed(self.relative_path.stem)
 
     @cached_property
     def suffix(self) -> str:
-        """In lower case."""
-        return self.place.suffix.lower()
+        """Its suffix, in lower case, with the dot."""
+        return self.relative_path.suffix.lower()
 
 
 @cache
-def _one(folder: PurePosixPath) -> PurePosixPath:
-    """The same object for all files of a folder: it is found in mappings without a comparison."""
+def _shared(folder: PurePosixPath) -> PurePosixPath:
+    """The same object for all files of a folder, which makes lookups in mappings faster."""
     return folder

@@ -1,6 +1,6 @@
-"""Labels in a form that is not read: what they are, recognized by their content, and what to do with them.
+"""Recognize labels in a form that is not read, by their content, and say what to do with them.
 
-Known are LabelMe, CVAT, Label Studio, Supervisely, VGG Image Annotator, VoTT, CreateML, Datumaro, V7, Labelbox,
+Known forms: LabelMe, CVAT, Label Studio, Supervisely, VGG Image Annotator, VoTT, CreateML, Datumaro, V7, Labelbox,
 BDD100K, dlib, KITTI, DOTA, lines and tables of boxes, TFRecord, and archives.
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data.readers import text_files
-from data.readers.name_matching import Placed
+from data.readers.name_matching import AnyFile
 
-_LOOK_AT = 20  # files of each ending
+_LOOK_AT = 20  # files of each suffix
 _MAX_BYTES = 64 << 20
 
 _EXPORT = "export from there as COCO, YOLO or Pascal VOC"
@@ -22,16 +22,16 @@ _CONVERT = "convert them to COCO, YOLO or Pascal VOC"
 _BY_ENDING = {
     **dict.fromkeys(
         (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"),
-        "an archive: unpack it, and name the folder that comes out",
+        "an archive: unpack it, and name the resulting folder",
     ),
     **dict.fromkeys((".tfrecord", ".tfrecords", ".record"), f"TFRecord: unpack pictures and boxes, and {_CONVERT}"),
     **dict.fromkeys((".parquet", ".arrow"), f"a table that holds pictures: unpack them, and {_CONVERT}"),
     **dict.fromkeys((".h5", ".hdf5", ".mat", ".mdb", ".rec"), f"a file of many pictures: unpack them, and {_CONVERT}"),
 }
 _TABLES = (".csv", ".tsv")
-ENDINGS = frozenset((*_BY_ENDING, *_TABLES))  # of files that are of no use to a reader
+ENDINGS = frozenset((*_BY_ENDING, *_TABLES))  # of files that no reader uses
 
-# Keys of a JSON mapping, all of which are there -> what wrote it.
+# Keys that a JSON mapping has -> what wrote it.
 _MAPPINGS = (
     (("shapes", "imagePath"), f"LabelMe's JSON: {_CONVERT} (its examples have labelme2voc.py and labelme2coco.py)"),
     (("shapes", "version"), f"LabelMe's JSON: {_CONVERT} (its examples have labelme2voc.py and labelme2coco.py)"),
@@ -42,7 +42,7 @@ _MAPPINGS = (
     (("item", "annotations"), f"V7 Darwin's JSON: {_EXPORT}"),
     (("frames",), f"JSON of BDD100K's or Scalabel's form: {_CONVERT}"),
 )
-# The same of the first mapping in a JSON list.
+# Keys that the first mapping of a JSON list has -> what wrote it.
 _LISTS = (
     (("data", "annotations"), f"Label Studio's JSON: {_EXPORT}"),
     (("data", "completions"), f"Label Studio's JSON: {_EXPORT}"),
@@ -53,7 +53,7 @@ _LISTS = (
     (("image_id", "bbox"), "results of a detector, not labels: add the file of labels"),
     (("image", "label"), f"Label Studio's short JSON: {_EXPORT}"),
 )
-# A root element of XML and another one in it -> what wrote it.
+# (an XML's root element, an element inside it, what wrote it)
 _XML = (
     (rb"<annotations[\s>]", rb"<(image|track)[\s>]", f"CVAT's XML: {_EXPORT}"),
     (rb"<dataset[\s>]", rb"<box[\s>]", f"dlib's (imglab's) XML: {_CONVERT}"),
@@ -63,12 +63,12 @@ _KITTI = re.compile(r"[A-Za-z]\S*( -?\d[\d.]*){14,15}")
 _DOTA = re.compile(r"(-?\d[\d.]* ){8}\S*[A-Za-z]\S* [012]|imagesource:.*")
 _COMMAS = re.compile(r"\d+, *-?\d*\.?\d+(, *-?\d*\.?\d+){3,}")
 _NAMED = re.compile(r"[^\d\s.-]\S*( -?\d*\.?\d+){4}")
-_LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)  # as keras-yolo3 has them
+_LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)  # as in keras-yolo3
 _COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
 
 
-def in_words(files: Iterable[Placed]) -> str | None:
-    """The first file of a known form, how many have its ending, and what to do; None if no file has a known form."""
+def describe_first(files: Iterable[AnyFile]) -> str | None:
+    """The first file of a known form, how many have its suffix, and what to do; None if no file has a known form."""
     files = list(files)
     counts = Counter(_ending(file) for file in files)
     looked: Counter[str] = Counter()
@@ -77,23 +77,23 @@ def in_words(files: Iterable[Placed]) -> str | None:
         what = _form(file) if looked[_ending(file)] <= _LOOK_AT else None
         if what:
             count = counts[_ending(file)]
-            return f"{file.place}{f' and {count - 1} more {_ending(file)} files' if count > 1 else ''}: {what}"
+            return f"{file.relative_path}{f' and {count - 1} more {_ending(file)} files' if count > 1 else ''}: {what}"
     return None
 
 
-def of_ending(ending: str) -> str | None:
-    """What a file with this ending (and its dot) is, and what to do; None if the ending does not tell."""
+def describe_ending(ending: str) -> str | None:
+    """What a file with this suffix (with the dot) is, and what to do; None if the suffix is not known."""
     return _BY_ENDING.get(ending.lower())
 
 
-def of_line(line: str) -> str | None:
-    """What a line of text is that holds a box in another form, and what to do; None for other lines."""
+def describe_line(line: str) -> str | None:
+    """What form a line of text with a box has, and what to do; None if the form is not known."""
     if line.startswith(_POINTER.decode()):
         return "a pointer of Git LFS: `git lfs pull` fetches the file"
     if _COMMAS.fullmatch(line):
         return "lines with commas between the numbers: put spaces there"
     if _NAMED.fullmatch(line):
-        return "lines with a class's name: write its number, from 0, in the order of the list of names"
+        return "lines with class names: write numbers instead, from 0, in the order of the list of names"
     if _KITTI.fullmatch(line):
         return f"KITTI's labels: {_CONVERT}"
     if _DOTA.fullmatch(line):
@@ -101,12 +101,12 @@ def of_line(line: str) -> str | None:
     return f"lines of pictures with their boxes: {_CONVERT}" if _LINES_OF_BOXES.fullmatch(line) else None
 
 
-def _ending(file: Placed) -> str:
-    return file.place.suffix.lower()
+def _ending(file: AnyFile) -> str:
+    return file.relative_path.suffix.lower()
 
 
 def _form(file: Any) -> str | None:
-    by_ending = of_ending(_ending(file))
+    by_ending = describe_ending(_ending(file))
     if by_ending:
         return by_ending
     try:
@@ -120,11 +120,11 @@ def _form(file: Any) -> str | None:
         if _ending(file) == ".json":
             return _json_form(json.loads(text_files.decode(content)[0]))
         first = next((line.strip() for line in text_files.decode(content)[0].splitlines() if line.strip()), "")
-    except (ValueError, RecursionError):  # broken, and so of no known form
+    except (ValueError, RecursionError):  # a broken file has no known form
         return None
     if _ending(file) in _TABLES:
         return f"a table of boxes: {_CONVERT}" if _COLUMNS.search(first) else None
-    return of_line(first)
+    return describe_line(first)
 
 
 def _json_form(document: object) -> str | None:

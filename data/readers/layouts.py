@@ -1,8 +1,8 @@
-"""Boxes whose four numbers mean something else than the format says: recognized by all boxes of a data set together.
+"""Recognize boxes whose four numbers mean something else than the format says, from all boxes of a data set together.
 
-Two corners that are read as a corner and sides, or as a centre and sides, run over the edges of their pictures. A
-corner and sides that are read as two corners are often the wrong way round. One such box is a slip; a third of all
-boxes is another layout.
+Two corners that are read as a corner and sides, or as a centre and sides, give boxes that reach beyond their pictures.
+A corner and sides that are read as two corners often give the corners in the wrong order. One such box is a slip; a
+third of all boxes means another layout.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,15 @@ import numpy as np
 
 from data.dataset import Example, Problem
 
-_LEAST = 10  # boxes; fewer are no evidence
+_MIN_BOXES = 10  # fewer are no evidence
 _SHARE = 1 / 3
 
 
 def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported: Iterable[Problem]) -> list[Problem]:
-    """One problem if the boxes, as they were read, look like those of another layout; else none."""
+    """One problem if the boxes, as they were read, look like those of another layout; else an empty list.
+
+    reported: the problems so far, in which boxes that were cut or turned round are counted.
+    """
     kinds = [problem.kind for problem in reported]
     if "other_layout" in kinds:
         return []
@@ -26,9 +29,9 @@ def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported
     boxes = np.concatenate([example.boxes for example in examples]).astype(np.float64)
     sides = np.concatenate([np.tile([e.width, e.height], (len(e.boxes), 1)) for e in examples])
     odd = kinds.count("inverted_box" if format_name == "voc" else "clipped_box")
-    if len(boxes) < _LEAST or odd < _SHARE * len(boxes):
+    if len(boxes) < _MIN_BOXES or odd < _SHARE * len(boxes):
         return []
-    looks, meant = {
+    looks_so, hint = {
         "voc": (_like_sides, "xmax and ymax look like a width and a height"),
         "coco": (_like_corners, "bbox looks like [x1, y1, x2, y2], where [x, y, width, height] is expected"),
         "yolo": (
@@ -36,22 +39,23 @@ def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported
             "lines look like 'class x1 y1 x2 y2', where 'class x y w h' is expected",
         ),
     }[format_name]
-    if not looks(boxes[:, :2], boxes[:, 2:], sides):
+    if not looks_so(boxes[:, :2], boxes[:, 2:], sides):
         return []
-    what = "the wrong way round" if format_name == "voc" else "over the edge of their pictures"
-    return [Problem("other_layout", "", f"{odd} of {len(boxes)} boxes are {what}: {meant}; export the labels again")]
+    what = "have their corners in the wrong order" if format_name == "voc" else "reach beyond their pictures"
+    return [Problem("other_layout", "", f"{odd} of {len(boxes)} boxes {what}: {hint}; export the labels again")]
 
 
 def _like_sides(first: np.ndarray, second: np.ndarray, sides: np.ndarray) -> bool:
-    """Whether x + width and y + height, whichever of the two was exchanged, lie inside of every picture."""
+    """Whether x + width and y + height, even if exchanged when read, are inside every picture."""
     return bool((first + second <= sides + 1).all())
 
 
 def _like_corners(first: np.ndarray, second: np.ndarray, sides: np.ndarray) -> bool:
-    """Whether all boxes that were not cut are wider than their x and higher than their y."""
+    """Whether each box that was not cut is wider than its left x, and higher than its top y."""
     return bool(((second - first > first) | (second >= sides - 1)).all())
 
 
 def _like_corners_round_a_centre(first: np.ndarray, second: np.ndarray, sides: np.ndarray) -> bool:
+    """Whether each box that was not cut is wider than its centre's x, and higher than its centre's y."""
     cut = (first <= 1) | (second >= sides - 1)
     return bool(((second - first > (first + second) / 2) | cut).all())

@@ -1,6 +1,6 @@
 """The box around a COCO segmentation: polygons, or a mask by its run lengths (RLE), compressed or not.
 
-Format: cocodataset.org, "Data format"; run lengths go down the columns. Those are read by faster-coco-eval's mask API.
+Format: cocodataset.org, "Data format"; run lengths go down the columns. faster-coco-eval's mask API reads them.
 """
 
 import math
@@ -10,7 +10,7 @@ from data.readers.dataset_builder import Box
 
 
 def box_around(segmentation: object) -> Box | None:
-    """xyxy in pixels; None for what is no segmentation, or an empty one."""
+    """The box, xyxy in pixels; None for an empty segmentation, or a value that is none."""
     if isinstance(segmentation, dict):
         return _around_mask(segmentation)
     if not isinstance(segmentation, list) or not segmentation:
@@ -20,7 +20,7 @@ def box_around(segmentation: object) -> Box | None:
     elif any(isinstance(part, list) for part in segmentation):
         boxes = [_around_polygon(part) for part in segmentation]
     else:
-        boxes = [_around_polygon(segmentation)]  # one polygon without its second bracket
+        boxes = [_around_polygon(segmentation)]  # one polygon, without the outer list
     known = [box for box in boxes if box]
     if len(known) < len(boxes):
         return None
@@ -47,10 +47,10 @@ def _around_mask(mask: dict[object, object]) -> Box | None:
     from faster_coco_eval.core import mask as rle  # takes half a second, and few data sets need it
 
     try:
-        found = {"size": size, "counts": counts}
-        packed = rle.frPyObjects(found, *size) if isinstance(counts, list) else found
+        runs = {"size": size, "counts": counts}
+        packed = rle.frPyObjects(runs, *size) if isinstance(counts, list) else runs
         left, top, width, height = (float(edge) for edge in rle.toBbox(packed))
-    except (RuntimeError, TypeError, ValueError, OverflowError):  # run lengths that are none
+    except (RuntimeError, TypeError, ValueError, OverflowError):  # invalid run lengths
         return None
     return (left, top, left + width, top + height) if width > 0 and height > 0 else None
 

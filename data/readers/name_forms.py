@@ -1,7 +1,7 @@
-"""The forms that one name takes on its way through tools, and which of other names is the likeliest to be meant.
+"""Forms of one name that tools make, and which of several other names is the likeliest to be meant.
 
-A label exporter may change the case, write `%C3%A9` for `é`, leave the picture's ending inside (`a.jpg.txt`), or add
-marks of its own: Label Studio puts 8 hexadecimal digits in front, Roboflow `_jpg.rf.` and a hash behind.
+A label exporter may change the case, write `%C3%A9` for `é`, keep the picture's suffix (`a.jpg.txt`), or add marks of
+its own: Label Studio puts 8 hexadecimal digits in front, Roboflow puts `_jpg.rf.` and a hash behind.
 """
 
 import difflib
@@ -22,16 +22,16 @@ _ROBOFLOW = re.compile(r"[_.](?:jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9a-z]{8,}$")
 
 _COPY = re.compile(r"(?:[\s_-]*\(\d{1,3}\)|[\s_-]+copy(?:[\s_-]*\(?\d{1,3}\)?)?|[\s_-]+\d{2,4}x\d{2,4})$")
 
-_LONGEST = 255  # characters that a file's name has at most; one in a JSON may have millions
+_LONGEST = 255  # characters of a file's name; a name in a JSON may have millions
 _REMEMBER = 1 << 17  # names
-_COMPARE_AT_MOST = 1000  # names, letter by letter
-_ASK_AT_MOST = 100  # times, for the same reason
-_CUTOFF = 0.6  # of difflib's ratio, its own default
+_COMPARE_AT_MOST = 1000  # names that are compared letter by letter
+_ASK_AT_MOST = 100  # comparisons, each of which is slow
+_CUTOFF = 0.6  # of difflib's ratio; difflib's own default
 
 
 @lru_cache(maxsize=_REMEMBER)
 def spelled(stem: str) -> str:
-    """The stem without what only spells it differently: case, %-codes, the endings of files inside it."""
+    """The stem without differences of spelling: in lower case, %-codes resolved, suffixes of files removed."""
     text = stem
     if "%" in stem:
         text = (parts(urllib.parse.unquote(stem)) or [stem])[-1]
@@ -43,51 +43,51 @@ def spelled(stem: str) -> str:
 
 @lru_cache(maxsize=_REMEMBER)
 def unmarked(stem: str) -> tuple[str, bool]:
-    """(the spelled stem without a tool's marks, and with "-" for all that is no letter or digit; whether it had marks).
+    """(the stem without a tool's marks, with "-" for all but letters and digits; whether it had marks).
 
-    A date in front is no mark, though its digits are hexadecimal ones.
+    A date in front is not a mark, although its digits could be hexadecimal.
     """
     text = spelled(stem)
-    bare = text[found.end() :] if (found := _UUID.match(text)) else text
-    if (found := _HEXADECIMAL.match(bare)) and not _DATE.fullmatch(found[1]):
-        bare = bare[found.end() :]
+    bare = text[mark.end() :] if (mark := _UUID.match(text)) else text
+    if (mark := _HEXADECIMAL.match(bare)) and not _DATE.fullmatch(mark[1]):
+        bare = bare[mark.end() :]
     bare = _ROBOFLOW.sub("", bare)
     return re.sub(r"[\W_]+", "-", bare).strip("-"), bare != text
 
 
 def uncopied(stem: str) -> str:
-    """The spelled stem without what copying or shrinking adds: "a (1)", "a - Copy", "a_150x150"."""
+    """The stem without what copying or shrinking adds: "a (1)", "a - Copy", "a_150x150"."""
     return _COPY.sub("", spelled(stem))
 
 
-class Likeliest:
-    """Which of these names another one may have been: by its letters and numbers, else by difflib's ratio."""
+class LikeliestName:
+    """Finds the likeliest of several files for a name: by its letters and numbers, else by difflib's ratio."""
 
-    def __init__(self, places: Iterable[PurePosixPath]) -> None:
-        self._places = list(places)
-        self._asked = 0
+    def __init__(self, paths: Iterable[PurePosixPath]) -> None:
+        self._paths = list(paths)
+        self._comparisons = 0
 
     def to(self, stem: str) -> PurePosixPath | None:
-        """The place whose stem is likest to this one; None if none is like it, or after too many questions."""
-        if not self._places or len(stem) > _LONGEST:
+        """The path whose stem is most like this one; None if none is like it, or after too many comparisons."""
+        if not self._paths or len(stem) > _LONGEST:
             return None
         if same := self._by_letters.get(_letters(stem)):
             return same
-        self._asked += 1
-        if self._asked > _ASK_AT_MOST:
+        self._comparisons += 1
+        if self._comparisons > _ASK_AT_MOST:
             return None
         near = difflib.get_close_matches(spelled(stem), list(self._by_spelling), n=1, cutoff=_CUTOFF)
         return self._by_spelling[near[0]] if near else None
 
     @cached_property
     def _by_letters(self) -> Mapping[str, PurePosixPath]:
-        return {_letters(place.stem): place for place in reversed(self._places)}
+        return {_letters(path.stem): path for path in reversed(self._paths)}
 
     @cached_property
     def _by_spelling(self) -> Mapping[str, PurePosixPath]:
-        return {spelled(place.stem): place for place in reversed(self._places[:_COMPARE_AT_MOST])}
+        return {spelled(path.stem): path for path in reversed(self._paths[:_COMPARE_AT_MOST])}
 
 
 def _letters(stem: str) -> str:
-    """Letters and numbers alone, these without leading zeros: frame_007 and Frame 7 are one."""
+    """Its letters and numbers alone, without leading zeros, so that frame_007 equals Frame 7."""
     return re.sub(r"0*(\d+)", r"\1 ", re.sub(r"[\W_]+", "", unmarked(stem)[0]))

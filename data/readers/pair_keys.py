@@ -1,4 +1,4 @@
-"""What a label and its picture have in common: how they are called, and where they lie."""
+"""Keys that a label and its picture share: forms of their name, and of their folder."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,40 +6,40 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 
 from data.readers import derived, name_forms
-from data.readers.files import File
+from data.readers.files import DatasetFile
 
-FolderKey = tuple[str, ...] | None  # None: a file in this folder has no such counterpart
-Keyed = Callable[[File], FolderKey]
+FolderKey = tuple[str, ...] | None  # None: there is no such folder for the file
+FolderKeyOf = Callable[[DatasetFile], FolderKey]
 
 _PICTURES = ("images", "jpegimages")  # the formats' names for the folder of pictures, in lower case
 
 
-def spelled(file: File) -> str:
-    """The stem without what only spells it differently."""
+def spelled(file: DatasetFile) -> str:
+    """The stem without differences of spelling."""
     return name_forms.spelled(file.stem)
 
 
-# How a label and its picture are called: a and a.jpg; a.jpg.txt and a.jpg; A.txt and a.jpg.
+# (form of the label's name, form of the picture's name): a.txt and a.jpg; a.jpg.txt and a.jpg; A.txt and a.jpg.
 _STEM, _NAME = attrgetter("stem"), attrgetter("name")
-NAMES: tuple[tuple[Callable[[File], str], Callable[[File], str]], ...] = (
+NAMES: tuple[tuple[Callable[[DatasetFile], str], Callable[[DatasetFile], str]], ...] = (
     (_STEM, _STEM),
     (_STEM, _NAME),
     (spelled, spelled),
 )
 
 
-def folder(file: File) -> FolderKey:
-    """Where the file lies, in any case."""
+def folder(file: DatasetFile) -> FolderKey:
+    """The file's folder, in lower case."""
     return _lower(file.folder)
 
 
-def parallel(file: File) -> FolderKey:
-    """Where it lies but for the words for pictures and labels. It equals no other key."""
+def parallel(file: DatasetFile) -> FolderKey:
+    """The file's folder without the words for pictures and labels; never equal to a key of `folder`."""
     return _parallel(file.folder)
 
 
-def counterpart(home: str) -> Keyed:
-    """Of a picture, the folder where its format has the label: `home` in place of the last images, or JPEGImages."""
+def counterpart(home: str) -> FolderKeyOf:
+    """A key for pictures: the format's folder for the label, with `home` instead of the last images or JPEGImages."""
     return lambda picture: _counterpart(picture.folder, home)
 
 
@@ -56,5 +56,5 @@ def _parallel(folder: PurePosixPath) -> tuple[str, ...]:
 @cache
 def _counterpart(folder: PurePosixPath, home: str) -> FolderKey:
     parts = _lower(folder)
-    last = max((at for at, part in enumerate(parts) if part in _PICTURES), default=None)
+    last = max((index for index, part in enumerate(parts) if part in _PICTURES), default=None)
     return None if last is None else (*parts[:last], home, *parts[last + 1 :])

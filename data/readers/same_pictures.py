@@ -1,4 +1,4 @@
-"""What picture files of one name show: the same, as copies do, or a mask and what it was made from."""
+"""Compare what picture files of one name show: are they copies, or a mask and its picture?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,39 +9,41 @@ from numpy.typing import NDArray
 
 from data.pictures.picture_files import PictureError, read_picture
 
-LOOK_AT = 5  # groups: copies and masks are made of all pictures in a folder, or of none
+LOOK_AT = 5  # groups; a folder holds copies or masks of all its pictures, or of none
 
 _SIDE = 32  # of a thumbnail
-_FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows nothing to compare by
-_MIN_CORRELATION = 0.9  # of thumbnails; drawn boxes and another compression cost some of it
-_MASK_COLOURS = 32  # at most: a class has one, and a photograph of any size has more
+_FLAT = 2.0  # standard deviation in grey levels; below it a thumbnail shows nothing to compare
+_MIN_CORRELATION = 0.9  # of thumbnails; drawn boxes and another compression lower it
+_MASK_COLOURS = 32  # a mask has at most so many, one for each class; a photograph of any size has more
 
 Image = NDArray[np.uint8]
 
 
 def are_copies(groups: Sequence[Sequence[Path]]) -> bool:
-    """Whether the files of each group show the same. Of many groups a few are looked at, spread over all."""
-    read = _read(groups)
-    return bool(read) and all(_are_alike(images) for images in read)
+    """Whether the files of each group show the same; only LOOK_AT groups, spread over all, are compared."""
+    pictures = _read(groups)
+    return bool(pictures) and all(_are_alike(images) for images in pictures)
 
 
 def are_masks(groups: Sequence[Sequence[Path]]) -> list[bool]:
-    """Whether the first, the second ... of each group is a mask, by the number of its colours; none if unreadable."""
-    read = _read(groups)
-    return [all(_is_mask(images[column]) for images in read) for column in range(len(groups[0]))] if read else []
+    """For the first, second ... file of the groups, whether it is a mask (few colours); empty if one is unreadable."""
+    pictures = _read(groups)
+    return (
+        [all(_is_mask(images[column]) for images in pictures) for column in range(len(groups[0]))] if pictures else []
+    )
 
 
-def preferred(groups: Sequence[Sequence[Path]]) -> int | None:
-    """Which of each group to use: the first of equal copies, or what is no mask; None if nothing decides."""
-    read = _read(groups)
-    if read and all(_are_alike(images) and len({image.shape for image in images}) == 1 for images in read):
+def preferred_column(groups: Sequence[Sequence[Path]]) -> int | None:
+    """The index of the file to use in each group: the first of equal copies, or the only one that is no mask."""
+    pictures = _read(groups)
+    if pictures and all(_are_alike(images) and len({image.shape for image in images}) == 1 for images in pictures):
         return 0
     masks = are_masks(groups)
     return masks.index(False) if masks.count(False) == 1 else None
 
 
 def _read(groups: Sequence[Sequence[Path]]) -> list[list[Image]]:
-    """The pictures of some groups; none if one cannot be read."""
+    """The pictures of LOOK_AT groups; empty if one cannot be read."""
     step = max(1, len(groups) // LOOK_AT)
     try:
         return [[read_picture(path) for path in group] for group in groups[::step][:LOOK_AT]]
@@ -55,7 +57,7 @@ def _are_alike(images: Sequence[Image]) -> bool:
 
 
 def _thumbnail(image: Image) -> NDArray[np.float64]:
-    """In grey, [_SIDE, _SIDE]."""
+    """The picture in grey, [_SIDE, _SIDE]."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.float64)
 

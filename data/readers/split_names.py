@@ -1,4 +1,4 @@
-"""What splits are called in the names of folders, lists and settings: train, Validation, val2017, obj_Test_data."""
+"""Recognize splits in the names of folders, lists and settings: train, Validation, val2017, obj_Test_data."""
 
 import re
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 _SPLIT_OF = {name: split for split, names in NAMES.items() for name in names}
 
-_CVAT = re.compile(r"obj_(.+)_data")  # the folder of a subset, whatever it is called
+_CVAT = re.compile(r"obj_(.+)_data")  # the folder that CVAT makes for a subset
 _WORD = re.compile(rf"({'|'.join(_SPLIT_OF)})(?:set|list|images|imgs)?(?:(?:19|20)\d\d)?")
-# Words beside a split's name that say nothing of a split: train_images, labels_val, autosplit_test, 2007_train.
+# Words beside a split's name that are ignored: train_images, labels_val, autosplit_test, 2007_train.
 _BESIDE = re.compile(r"annotations|autosplit|images?|imgs?|labels?|lists?|pictures|set|split|xmls?|(?:19|20)\d\d")
 
 
 @cache
-def split_called(name: str) -> str | None:
-    """The split that a folder, or a list without its suffix, of this name holds; None if it names none, or more.
+def split_from_name(name: str) -> str | None:
+    """The split that a folder or list of this name (without suffix) holds; None if the name says no split, or more.
 
-    "training_data" is none: the whole data set may be called so.
+    "training_data" says none: the whole data set may have this name.
     """
     lowered = name.lower()
     if cvat := _CVAT.fullmatch(lowered):
@@ -32,27 +32,27 @@ def split_called(name: str) -> str | None:
     return _SPLIT_OF[named[1]] if named else None
 
 
-def split_of_key(key: object) -> str | None:
-    """The split that a key of the settings is the name of, in any case; None for other keys."""
+def split_from_key(key: object) -> str | None:
+    """The split that a key of the settings names, in any case; None for other keys."""
     return _SPLIT_OF.get(key.strip().lower()) if isinstance(key, str) else None
 
 
 @cache
-def split_of(folder: PurePosixPath) -> str | None:
-    """The split that a folder names, or else one on the way to it, the innermost first; None if none does.
+def split_of_folder(folder: PurePosixPath) -> str | None:
+    """The split that a folder or one of its parents names, the innermost first; None if none does.
 
-    In runs/train/exp a tool has its output of a training, and no split.
+    runs/train/exp names none: tools write the output of a training there.
     """
     parts = folder.parts
-    called = (split_called(part) for above, part in zip(("", *parts), parts, strict=False) if above.lower() != "runs")
-    return next((split for split in reversed(list(called)) if split), None)
+    named = [split_from_name(part) for above, part in zip(("", *parts), parts, strict=False) if above.lower() != "runs"]
+    return next((split for split in reversed(named) if split), None)
 
 
-def split_named(stem: str) -> str | None:
-    """The split that one word of a file's name is, as in instances_val2017; None if none is."""
-    return next((split for word in re.split(r"[\W_]+", stem) if (split := split_called(word))), None)
+def split_from_words(stem: str) -> str | None:
+    """The split that one word of a file's name names, as in instances_val2017; None if none does."""
+    return next((split for word in re.split(r"[\W_]+", stem) if (split := split_from_name(word))), None)
 
 
 def compatible(one: PurePosixPath, other: PurePosixPath) -> bool:
-    """Whether two folders do not speak of different splits."""
-    return len({split_of(one), split_of(other)} - {None}) < 2
+    """Whether two folders do not name different splits."""
+    return len({split_of_folder(one), split_of_folder(other)} - {None}) < 2

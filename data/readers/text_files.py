@@ -1,4 +1,4 @@
-"""Text files of unknown origin: byte order marks, UTF-16, and the code pages of Korean and western Windows."""
+"""Read text files of unknown encoding: with byte order marks, in UTF-16, or in Korean and western code pages."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ _HANGUL = range(0xAC00, 0xD7A4)
 
 
 class TextError(ValueError):
-    """A file that cannot be read as text; the message does not name it."""
+    """A file cannot be read as text; the message does not name the file."""
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The file's content; TextError when it cannot be read or is far too long for labels."""
+    """The file's content; TextError if it cannot be read or is longer than `limit` bytes."""
     try:
         size = path.stat().st_size
         if size > limit:
@@ -27,10 +27,10 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def decode(content: bytes) -> tuple[str, str]:
-    """(text, encoding): UTF-8 or UTF-16 by its mark; else cp949 where that gives Hangul alone, else Windows' latin.
+    """(text, encoding): by a byte order mark; else UTF-8; else cp949 if it gives Hangul alone; else cp1252 or latin-1.
 
-    Every byte means something in latin-1, and most pairs of bytes something in cp949: German read as cp949 gives rare
-    Chinese signs, which no Korean label is made of.
+    Every byte is valid in latin-1, and most pairs of bytes are in cp949: German read as cp949 gives rare Chinese signs,
+    which Korean labels do not contain. TextError for binary content.
     """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
@@ -48,20 +48,20 @@ def decode(content: bytes) -> tuple[str, str]:
 
 
 def read(path: Path, name: str, problems: list[Problem], limit: int = MAX_BYTES) -> str:
-    """The file's text; an encoding that had to be guessed joins the problems under this name."""
+    """The file's text; an encoding that had to be guessed is added to the problems under this name."""
     text, encoding = decode(read_bytes(path, limit))
     note_encoding(encoding, name, problems)
     return text
 
 
 def note_encoding(encoding: str, name: str, problems: list[Problem]) -> None:
-    """One of the problems, where the encoding is a guess."""
+    """Add a problem if the encoding is a guess."""
     if encoding in ("cp949", "cp1252", "latin-1"):
         problems.append(Problem("text_encoding", name, f"expected UTF-8, read as {encoding}"))
 
 
-def plain(name: str) -> str:
-    """A class name without what its spelling leaves open: case, spaces, dashes; for comparisons."""
+def normalized(name: str) -> str:
+    """A class name without case, spaces, dashes and underscores, for comparisons."""
     return "".join(sign for sign in name.casefold() if not sign.isspace() and sign not in "-_") or name
 
 

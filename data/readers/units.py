@@ -1,33 +1,35 @@
-"""Boxes in shares of the picture, from 0 to 1, where a format has pixels."""
+"""Recognize boxes in shares of the picture, from 0 to 1, where the format expects pixels."""
 
 from collections.abc import Sequence
 
 from data.dataset import Problem
-from data.pictures.picture_files import Frame
+from data.pictures.picture_files import PictureInfo
 from data.readers import dataset_builder
-from data.readers.dataset_builder import Labelled
+from data.readers.dataset_builder import LabelledBox
 
 
-def look_relative(found: Sequence[Labelled]) -> bool:
-    """Whether a tenth or more of a label file's boxes are shares of the picture, from 0 to 1, and no pixels.
+def look_like_shares(boxes: Sequence[LabelledBox]) -> bool:
+    """Whether a tenth or more of a label file's boxes look like shares of the picture, from 0 to 1, not pixels.
 
-    One alone among many is a sliver of an object in the picture's corner.
+    Fewer among many are slivers of objects in a corner of the picture.
     """
-    return 10 * sum(map(_is_relative, found)) >= max(1, len(found))
+    return 10 * sum(map(_looks_like_shares, boxes)) >= max(1, len(boxes))
 
 
-def in_pixels(found: Sequence[Labelled], frame: Frame, name: str, problems: list[Problem]) -> Sequence[Labelled]:
-    """The boxes but for those in shares of the picture, which join the problems."""
-    for labelled in filter(_is_relative, found):
+def only_pixel_boxes(
+    boxes: Sequence[LabelledBox], info: PictureInfo, name: str, problems: list[Problem]
+) -> Sequence[LabelledBox]:
+    """The boxes in pixels; those in shares of the picture are added to the problems."""
+    for labelled in filter(_looks_like_shares, boxes):
         edges = dataset_builder.spell(labelled.box)
         what = f"expected pixels, got the edges {edges}, which look like shares of the picture (0 to 1)"
-        do = f"multiply x by its width ({frame.width}), y by its height ({frame.height}), or export pixels"
-        problems.append(Problem("relative_box", name, f"{labelled.place}: {what}: {do}"))
-    return [labelled for labelled in found if not _is_relative(labelled)]
+        advice = f"multiply x by its width ({info.width}), y by its height ({info.height}), or export pixels"
+        problems.append(Problem("relative_box", name, f"{labelled.position}: {what}: {advice}"))
+    return [labelled for labelled in boxes if not _looks_like_shares(labelled)]
 
 
-def _is_relative(labelled: Labelled) -> bool:
-    """Within one pixel, or a hundredth more at each side, with an area, and no whole numbers."""
+def _looks_like_shares(labelled: LabelledBox) -> bool:
+    """Whether the box has an area within 0 to 1, a hundredth more at each side, and not only whole numbers."""
     left, top, right, bottom = labelled.box
     if not (-0.01 <= left < right <= 1.01 and -0.01 <= top < bottom <= 1.01):
         return False

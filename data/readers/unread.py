@@ -1,4 +1,4 @@
-"""Pictures of formats that are not read, such as telephones' HEIC: which ones were not converted, and what to do."""
+"""Report pictures of formats that are not read, such as telephones' HEIC, unless they were converted."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -6,37 +6,41 @@ from pathlib import PurePosixPath
 
 from data.dataset import Problem
 from data.readers import name_forms
-from data.readers.name_matching import Placed
+from data.readers.name_matching import AnyFile
 
 _WHAT_TO_DO = "convert them to JPEG or PNG"
 
 
-def unconverted(unread: Iterable[Placed], pictures: Iterable[Placed]) -> list[Placed]:
-    """The unread pictures without a picture of the same name beside them that is read; by place."""
-    left = sorted(unread, key=lambda file: file.place.parts)
-    converted = {_name(picture) for picture in pictures} if left else set()
-    return [file for file in left if _name(file) not in converted]
+def unconverted(unread: Iterable[AnyFile], pictures: Iterable[AnyFile]) -> list[AnyFile]:
+    """The unread pictures that have no readable picture of the same name beside them, sorted by path."""
+    candidates = sorted(unread, key=lambda file: file.relative_path.parts)
+    converted = {_name(picture) for picture in pictures} if candidates else set()
+    return [file for file in candidates if _name(file) not in converted]
 
 
-def _name(file: Placed) -> tuple[PurePosixPath, str]:
-    """Its folder and its stem, in any spelling: converters write img_1.jpg or IMG_1.HEIC.jpg for IMG_1.HEIC."""
-    return file.folder, name_forms.spelled(file.place.stem)
+def _name(file: AnyFile) -> tuple[PurePosixPath, str]:
+    """(folder, stem without differences of spelling): converters write img_1.jpg or IMG_1.HEIC.jpg for IMG_1.HEIC."""
+    return file.folder, name_forms.spelled(file.relative_path.stem)
 
 
-def problems(unread: Sequence[Placed]) -> list[Problem]:
-    """One problem for each picture, with the number of those of its format."""
-    counts = Counter(file.place.suffix for file in unread)
+def problems(unread: Sequence[AnyFile]) -> list[Problem]:
+    """One problem for each picture, which says how many have its format."""
+    counts = Counter(file.relative_path.suffix for file in unread)
     detail = "one of {} {} files, which are not read: " + _WHAT_TO_DO
     return [
-        Problem("unread_picture", str(file.place), detail.format(counts[file.place.suffix], file.place.suffix))
+        Problem(
+            "unread_picture",
+            str(file.relative_path),
+            detail.format(counts[file.relative_path.suffix], file.relative_path.suffix),
+        )
         for file in unread
     ]
 
 
-def in_words(unread: Sequence[Placed]) -> str:
-    """What a folder holds that has no picture that is read."""
+def describe_folder(unread: Sequence[AnyFile]) -> str:
+    """In words, what a folder holds that has no readable picture."""
     if not unread:
         return "a folder without pictures"
-    counts = Counter(file.place.suffix for file in unread)
-    found = ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
-    return f"{found} files alone, which are not read: {_WHAT_TO_DO}"
+    counts = Counter(file.relative_path.suffix for file in unread)
+    listed = ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
+    return f"{listed} files alone, which are not read: {_WHAT_TO_DO}"

@@ -1,9 +1,9 @@
-"""Pascal VOC: one XML a picture, wherever both lie, and ImageSets/Main/{train,val,test}.txt, or no lists at all.
+"""Read Pascal VOC data sets: an XML for each picture, in any folders, with or without lists in ImageSets/Main.
 
-Coordinates are taken as they stand: xmin, ymin, xmax, ymax as the box's edges in pixels, without the "+1" or "-1" of
-VOC's own development kit, since the tools that write this format today mean edges. The picture's real size decides,
-not the size tag, but for one thing: when the tag has the size of a picture before it is turned as its EXIF says, the
-boxes were drawn on that one, and are turned with it. Objects marked difficult are objects like the others.
+Coordinates are used as written: xmin, ymin, xmax, ymax are the box's edges in pixels, without the "+1" or "-1" of VOC's
+own development kit, since the tools that write this format today mean edges. The picture's real size is used, not the
+size tag, with one exception: if the tag has the size of the picture before it is turned as its EXIF says, the boxes
+were drawn on the unturned picture and are turned with it. Objects marked difficult are used like the others.
 """
 
 import re
@@ -11,55 +11,55 @@ from collections.abc import Collection, Mapping, Sequence
 from xml.sax.saxutils import unescape
 
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
-from data.pictures.picture_files import Frame
+from data.pictures.picture_files import PictureInfo
 from data.readers import (
-    aside,
     dataset_builder,
     leftovers,
     ownership,
     pairing,
     text_files,
     units,
+    unused_pictures,
     voc_lists,
     voc_objects,
 )
 from data.readers.claims import LabelFormat, Pairs
-from data.readers.dataset_builder import Labelled
-from data.readers.files import File
+from data.readers.dataset_builder import LabelledBox
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
-from data.readers.name_forms import Likeliest
-from data.readers.split_names import split_of
+from data.readers.name_forms import LikeliestName
+from data.readers.split_names import split_of_folder
 
-_HEAD = 4096  # bytes, in which an annotation shows its kind
+_HEAD = 4096  # bytes, in which an annotation's root and file name are looked for
 _ROOT = re.compile(rb"<([\w.-]+:)?annotation[\s/>]", re.IGNORECASE)  # and not CVAT's <annotations>
 _FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNORECASE)
 
 
-def joins(folder: Folder) -> bool:
-    """Whether one of the annotations belongs to one of the pictures, or may belong to several."""
+def recognizes(folder: Folder) -> bool:
+    """Whether one of the annotations belongs to a picture, or may belong to one of several."""
     annotations, pairs = _paired(folder)
     return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
 
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
-    """The data set in this folder with the splits that are needed; DatasetError when nothing of them can be used."""
+    """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
     problems = list(folder.problems)
     annotations, pairs = _paired(folder)
     leftovers.refuse_ties(folder, annotations, pairs)
-    leftovers.name_labels(folder, annotations, pairs, lambda _: True, problems)
+    leftovers.report_labels(folder, annotations, pairs, lambda _: True, problems)
     if not pairs.label_of:
         raise DatasetError(
             f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none",
             tuple(problems),
         )
-    unused = aside.aside(folder, pairs)
+    unused = unused_pictures.find(folder, pairs)
     listed = voc_lists.splits(folder, pairs, problems)
     usable = [picture for picture in folder.pictures if picture not in unused]
     by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of)
-    with_labels = ownership.without_bare_test(by_folder, pairs.is_labelled, problems)
-    splits = listed or ownership.each_once(with_labels, pairs.is_labelled, problems)
-    open_labels = leftovers.without_picture(annotations, pairs)
-    found = {
+    with_labels = ownership.without_unlabelled_test(by_folder, pairs.is_labelled, problems)
+    splits = listed or ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, problems)
+    open_labels = leftovers.unpaired_labels(annotations, pairs)
+    objects_of = {
         split: _read_split(pictures, pairs.label_of, unused, open_labels, problems)
         for split, pictures in splits.items()
         if split in needed
@@ -67,111 +67,122 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     used = {picture.original for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:
         if picture.original not in used:
-            what = "in no list of the splits" if listed else "in no folder of a split"
-            unlisted = Problem("unlisted_picture", str(picture.place), f"{what}; not used")
+            reason = "in no list of the splits" if listed else "in no folder of a split"
+            unlisted = Problem("unlisted_picture", str(picture.relative_path), f"{reason}; not used")
             problems.append(unused.get(picture, unlisted))
-    class_names = _class_names(folder, found, problems)
-    numbers = {name: number for number, name in enumerate(class_names)}
-    examples = {split: _examples(members, numbers) for split, members in found.items()}
-    unread = [split for split in splits if split not in found]
+    class_names = _class_names(folder, objects_of, problems)
+    class_ids = {name: index for index, name in enumerate(class_names)}
+    examples = {split: _examples(members, class_ids) for split, members in objects_of.items()}
+    unread = [split for split in splits if split not in objects_of]
     return dataset_builder.finish(folder.root, "voc", class_names, examples, problems, unread)
 
 
-def _paired(folder: Folder) -> tuple[list[File], Pairs]:
-    """(the annotations, the pairs of these and pictures)."""
+def _paired(folder: Folder) -> tuple[list[DatasetFile], Pairs]:
+    """(the annotations, their pairs with pictures)."""
 
-    def pair() -> tuple[list[File], Pairs]:
-        annotations = [file for file in folder.of_kind(".xml") if _is_annotation(file)]
+    def pair() -> tuple[list[DatasetFile], Pairs]:
+        annotations = [file for file in folder.with_suffixes(".xml") if _is_annotation(file)]
         return annotations, pairing.pair(folder, annotations, _FORMAT)
 
-    return folder.once("voc.paired", pair)
+    return folder.computed_once("voc.paired", pair)
 
 
-def _is_annotation(file: File) -> bool:
-    """Whether an XML is Pascal VOC's, by its first element, or by where it lies should it be broken."""
+def _is_annotation(file: DatasetFile) -> bool:
+    """Whether an XML is a Pascal VOC annotation, by its folder (it may be broken there), or by its root element."""
     if file.folder.name == voc_lists.ANNOTATIONS:
         return True
     try:
         with file.path.open("rb") as opened:
-            head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros in between
+            head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros between ASCII characters
             return _ROOT.search(head) is not None
     except OSError:
         return False
 
 
-def _picture_name(file: File) -> str | None:
+def _picture_name(file: DatasetFile) -> str | None:
     """The <filename> of an annotation."""
     try:
         with file.path.open("rb") as opened:
             head = text_files.decode(opened.read(_HEAD))[0]
     except (OSError, text_files.TextError):
         return None
-    found = _FILENAME.search(head)
-    return unescape(found[1]).strip() or None if found else None
+    match = _FILENAME.search(head)
+    return unescape(match[1]).strip() or None if match else None
 
 
 _FORMAT = LabelFormat("annotations", picture_name=_picture_name)
 
 
-def _splits_of_folders(pictures: Sequence[File], annotations: Mapping[File, File]) -> dict[str, list[File]]:
-    """Split -> pictures, where folders are called train, valid and so on; all of them are train where none is."""
-    found: dict[str | None, list[File]] = {}
+def _splits_of_folders(
+    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile]
+) -> dict[str, list[DatasetFile]]:
+    """Split -> pictures, by the names of their folders or of their annotations' folders; without any, all are train."""
+    splits: dict[str | None, list[DatasetFile]] = {}
     for picture in sorted(pictures, key=lambda file: (file.folder.parts, file.stem)):
-        split = split_of(picture.folder)
+        split = split_of_folder(picture.folder)
         if split is None and picture in annotations:
-            split = split_of(annotations[picture].folder)
-        found.setdefault(split, []).append(picture)
-    if "train" not in found:
-        found["train"] = found.pop(None, [])
-    return {split: found[split] for split in SPLITS if found.get(split)}
+            split = split_of_folder(annotations[picture].folder)
+        splits.setdefault(split, []).append(picture)
+    if "train" not in splits:
+        splits["train"] = splits.pop(None, [])
+    return {split: splits[split] for split in SPLITS if splits.get(split)}
 
 
 def _read_split(
-    pictures: Sequence[File],
-    annotations: Mapping[File, File],
-    unused: Mapping[File, Problem],
-    open_labels: Likeliest,
+    pictures: Sequence[DatasetFile],
+    annotations: Mapping[DatasetFile, DatasetFile],
+    unused: Mapping[DatasetFile, Problem],
+    open_labels: LikeliestName,
     problems: list[Problem],
-) -> list[tuple[File, Frame, list[Labelled]]]:
-    """(picture, its frame, its objects) of every picture that is usable."""
+) -> list[tuple[DatasetFile, PictureInfo, list[LabelledBox]]]:
+    """(picture, its header, its objects) of each usable picture."""
     usable = []
     for picture in pictures:
         file = annotations.get(picture)
         if file is None:
-            detail = f"no {picture.stem}.xml{leftovers.likeliest(open_labels.to(picture.stem))}; skipped"
-            missing = Problem("missing_annotation", str(picture.place), detail)
+            detail = f"no {picture.stem}.xml{leftovers.likeliest_in_words(open_labels.to(picture.stem))}; skipped"
+            missing = Problem("missing_annotation", str(picture.relative_path), detail)
             problems.append(unused.get(picture, missing))
             continue
-        frame = dataset_builder.frame_of(picture, problems)
-        annotation = voc_objects.parse(file, problems) if frame else None
-        if frame and annotation:
-            name = str(file.place)
+        info = dataset_builder.picture_info_of(picture, problems)
+        annotation = voc_objects.parse(file, problems) if info else None
+        if info and annotation:
+            name = str(file.relative_path)
             objects = annotation.objects
-            if units.look_relative(objects):
-                objects = units.in_pixels(objects, frame, name, problems)
-            objects = dataset_builder.in_frame(objects, annotation.size, frame, name, problems)
-            usable.append((picture, frame, dataset_builder.usable_boxes(objects, frame, name, problems)))
+            if units.look_like_shares(objects):
+                objects = units.only_pixel_boxes(objects, info, name, problems)
+            objects = dataset_builder.turned_boxes(objects, annotation.size, info, name, problems)
+            usable.append((picture, info, dataset_builder.usable_boxes(objects, info, name, problems)))
     return usable
 
 
 def _class_names(
-    folder: Folder, found: Mapping[str, list[tuple[File, Frame, list[Labelled]]]], problems: list[Problem]
+    folder: Folder,
+    objects_of: Mapping[str, list[tuple[DatasetFile, PictureInfo, list[LabelledBox]]]],
+    problems: list[Problem],
 ) -> list[str]:
-    """The classes in the order of a label map where there is one; otherwise those that occur, by name."""
-    used = {str(labelled.class_key) for members in found.values() for _, _, objects in members for labelled in objects}
+    """The classes in the order of a label map, if there is one, then those that only annotations have, by name."""
+    used = {
+        str(labelled.class_key) for members in objects_of.values() for _, _, objects in members for labelled in objects
+    }
     mapped: dict[str, None] = {}
-    for file in folder.of_kind(".txt"):
+    for file in folder.with_suffixes(".txt"):
         if file.name == voc_lists.LABEL_MAP:
             mapped.update(dict.fromkeys(voc_lists.label_map(file, problems)))
-    # CVAT lists a background, of which nothing is labelled.
+    # CVAT lists a class background, which no object has.
     ordered = [name for name in mapped if name in used or name != "background"]
     return ordered + sorted(used - mapped.keys())
 
 
-def _examples(found: Sequence[tuple[File, Frame, list[Labelled]]], numbers: Mapping[str, int]) -> list[Example]:
+def _examples(
+    pictures: Sequence[tuple[DatasetFile, PictureInfo, list[LabelledBox]]], class_ids: Mapping[str, int]
+) -> list[Example]:
     return [
         dataset_builder.make_example(
-            picture, frame, [each.box for each in objects], [numbers[str(each.class_key)] for each in objects]
+            picture,
+            info,
+            [labelled.box for labelled in objects],
+            [class_ids[str(labelled.class_key)] for labelled in objects],
         )
-        for picture, frame, objects in found
+        for picture, info, objects in pictures
     ]

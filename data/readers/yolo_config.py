@@ -1,7 +1,7 @@
-"""What a YOLO or Darknet data set says of itself: its class names, and where the pictures of its splits are named.
+"""Read the settings of a YOLO or Darknet data set: its class names, and the paths of its splits.
 
-Known: data.yaml of Ultralytics and its kin, Darknet's obj.data, and bare obj.names or classes.txt. Only the words are
-read here; which files they mean is decided in yolo_splits.py.
+They are in data.yaml (Ultralytics and others), in Darknet's obj.data, or just names in obj.names or classes.txt. Paths
+are only read here; yolo_paths.py finds the files that they mean.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,27 +11,28 @@ from typing import Any
 from data import safe_yaml
 from data.dataset import SPLITS, DatasetError, Problem
 from data.readers import name_matching, text_files, yolo_names
-from data.readers.files import File
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
-from data.readers.split_names import split_of_key
+from data.readers.split_names import split_from_key
 
 YAML_NAMES = ("data.yaml", "data.yml")
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
-# Names that other things have too: labelImg's defaults, Darknet's lists of public data sets (coco.names).
+# Names that other files have too: labelImg's defaults, Darknet's lists for public data sets (coco.names).
 VAGUE_NAME_FILES = ("labels.txt", "predefined_classes.txt")
 
 VAGUE = 4  # the last rank
 
 
 @dataclass(frozen=True)
-class Config:
-    """source: the file this was read from. paths: split -> what it names for it: folders, or lists of pictures.
+class YoloConfig:
+    """The settings of a data set.
 
-    class_names: empty where none are given. count: of the classes, where it is given. base: the `path` of a data.yaml.
-    pose: (keypoints, numbers of each) where it says that the labels have some.
+    source: the file with the settings. class_names: empty if none are given. paths: split -> folders, or lists of
+    pictures, as written. count: of classes, if given. base: the `path` of a data.yaml. pose: (number of keypoints,
+    numbers per keypoint), if the labels have keypoints.
     """
 
-    source: File
+    source: DatasetFile
     class_names: tuple[str, ...]
     paths: Mapping[str, tuple[str, ...]]
     count: int | None = None
@@ -39,40 +40,42 @@ class Config:
     pose: tuple[int, int] | None = None
 
 
-def find(folder: Folder) -> File | None:
-    """The file that describes the data set: the one nearest to its root; DatasetError when several data.yaml are."""
-    files = [file for file in folder.others if rank(file) is not None]
-    files.sort(key=lambda file: (len(file.place.parts), rank(file), file.place.parts))
-    first = [file for file in files if len(file.place.parts) == len(files[0].place.parts) and rank(file) == 0]
+def find(folder: Folder) -> DatasetFile | None:
+    """The settings file nearest to the root; None without one; DatasetError for data.yaml files in several folders."""
+    files = [file for file in folder.other_files if rank(file) is not None]
+    files.sort(key=lambda file: (len(file.relative_path.parts), rank(file), file.relative_path.parts))
+    first = [
+        file for file in files if len(file.relative_path.parts) == len(files[0].relative_path.parts) and rank(file) == 0
+    ]
     if len({file.folder for file in first}) > 1:
         raise DatasetError(
-            f"{folder.root}: expected one data set, got {', '.join(str(file.place) for file in first[:5])}: "
+            f"{folder.root}: expected one data set, got {', '.join(str(file.relative_path) for file in first[:5])}: "
             "point to a folder that holds one"
         )
     return files[0] if files else None
 
 
-def read(folder: Folder, source: File, problems: list[Problem]) -> Config:
-    """What this file says; DatasetError when it makes no sense."""
+def read(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
+    """The settings in this file; DatasetError if they are broken."""
     if source.suffix in (".yaml", ".yml"):
         return _from_yaml(folder, source, problems)
     if source.suffix == ".data":
         return _from_darknet(folder, source, problems)
-    return Config(source, yolo_names.from_file(source, problems), {})
+    return YoloConfig(source, yolo_names.from_file(source, problems), {})
 
 
-def is_config(file: File) -> bool:
-    """Whether this file describes a data set."""
+def is_config(file: DatasetFile) -> bool:
+    """Whether this is a settings file, by its name and, for other YAML files, by its keys."""
     return rank(file) is not None
 
 
-def is_settings(file: File) -> bool:
-    """Whether this file says more than the names of classes."""
+def is_settings(file: DatasetFile) -> bool:
+    """Whether this settings file can hold more than class names."""
     return rank(file) in (0, 1, 2)
 
 
-def rank(file: File) -> int | None:
-    """Which of the files in one folder describes it best; None for one that does not."""
+def rank(file: DatasetFile) -> int | None:
+    """The rank of a settings file among those in its folder, 0 first; None for other files."""
     if file.name in YAML_NAMES:
         return 0
     if file.suffix == ".data":
@@ -86,8 +89,8 @@ def rank(file: File) -> int | None:
     return None
 
 
-def _has_names(file: File) -> bool:
-    """Whether a YAML of another name (coco128.yaml) says what the classes are called."""
+def _has_names(file: DatasetFile) -> bool:
+    """Whether a YAML file of another name (coco128.yaml) names classes."""
     try:
         lines = text_files.decode(text_files.read_bytes(file.path))[0].splitlines()
     except text_files.TextError:
@@ -96,34 +99,34 @@ def _has_names(file: File) -> bool:
     return "names" in keys and bool(keys & {"train", "val", "nc", "path"})
 
 
-def _from_yaml(folder: Folder, source: File, problems: list[Problem]) -> Config:
+def _from_yaml(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
     config = _load(source, problems)
     names: Any = config.get("names")
     if isinstance(names, str | list | dict):
-        names = _load(source, [], str)["names"]  # as written: a class called 010 or 1e3 is called that
-    said = config.get("nc")
-    count = yolo_names.count(said)
-    if isinstance(names, str) and (named := folder.by_place.get(source.folder / names)):
+        names = _load(source, [], str)["names"]  # as written: a class may be named 010 or 1e3
+    stated = config.get("nc")
+    count = yolo_names.class_count(stated)
+    if isinstance(names, str) and (named := folder.by_path.get(source.folder / names)):
         class_names = yolo_names.from_file(named, problems)  # names: obj.names
-    elif names is None and (count or said is None):
-        class_names = ()  # a list beside it may have them
+    elif names is None and (count or stated is None):
+        class_names = ()  # a list beside the file may have them
     else:
         class_names = yolo_names.from_yaml(names, count, source)
-    if said is not None and count != (len(class_names) or count):
+    if stated is not None and count != (len(class_names) or count):
         raise DatasetError(
-            f"{source.path}: nc: expected {len(class_names)}, the number of names, got {yolo_names.spell(said)}"
+            f"{source.path}: nc: expected {len(class_names)}, the number of names, got {yolo_names.spell(stated)}"
         )
     paths = {split: _paths(config[key], key, source) for split in SPLITS if (key := _key(split, config, source))}
     base = config.get("path")
     base = base if isinstance(base, str) else None
-    return Config(source, class_names, paths, count, base, _pose(config, source))
+    return YoloConfig(source, class_names, paths, count, base, _pose(config, source))
 
 
-def _pose(config: Mapping[str, object], source: File) -> tuple[int, int] | None:
+def _pose(config: Mapping[str, object], source: DatasetFile) -> tuple[int, int] | None:
     shape = config.get("kpt_shape")
     if shape is None:
         return None
-    parts = [yolo_names.count(part) for part in shape] if isinstance(shape, list) else []
+    parts = [yolo_names.class_count(part) for part in shape] if isinstance(shape, list) else []
     if len(parts) != 2 or parts[0] is None or parts[1] is None:
         raise DatasetError(
             f"{source.path}: kpt_shape: expected two counts, such as [17, 3], got {yolo_names.spell(shape)}"
@@ -131,9 +134,11 @@ def _pose(config: Mapping[str, object], source: File) -> tuple[int, int] | None:
     return parts[0], parts[1]
 
 
-def _load(source: File, problems: list[Problem], scalar: Callable[[str], object] | None = None) -> Mapping[str, object]:
+def _load(
+    source: DatasetFile, problems: list[Problem], scalar: Callable[[str], object] | None = None
+) -> Mapping[str, object]:
     try:
-        config = safe_yaml.load(text_files.read(source.path, str(source.place), problems), scalar)
+        config = safe_yaml.load(text_files.read(source.path, str(source.relative_path), problems), scalar)
     except ValueError as error:
         raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {error}") from error
     if not isinstance(config, dict):
@@ -141,31 +146,31 @@ def _load(source: File, problems: list[Problem], scalar: Callable[[str], object]
     return {str(key): value for key, value in config.items()}
 
 
-def _from_darknet(folder: Folder, source: File, problems: list[Problem]) -> Config:
-    """`key = value` a line: classes, train, valid, names, backup."""
+def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
+    """The settings in Darknet's obj.data: lines `key = value` with classes, train, valid, names, backup."""
     try:
-        lines = text_files.read(source.path, str(source.place), problems).splitlines()
+        lines = text_files.read(source.path, str(source.relative_path), problems).splitlines()
     except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
     values = {key.strip(): value.strip() for key, value in pairs}
-    said = values.get("classes", "")
-    count = yolo_names.count(said)
+    stated = values.get("classes", "")
+    count = yolo_names.class_count(stated)
     named = name_matching.parts(values.get("names", ""))
-    candidates = [file for file in folder.others if [file.name] == named[-1:]]
-    candidates.sort(key=lambda file: (file.folder != source.folder, file.place.parts))
+    candidates = [file for file in folder.other_files if [file.name] == named[-1:]]
+    candidates.sort(key=lambda file: (file.folder != source.folder, file.relative_path.parts))
     class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
-    if said and count != (len(class_names) or count):
+    if stated and count != (len(class_names) or count):
         raise DatasetError(
-            f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(said)}"
+            f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(stated)}"
         )
     paths = {split: _paths(values[key], key, source) for split in SPLITS if (key := _key(split, values, source))}
-    return Config(source, class_names, paths, count)
+    return YoloConfig(source, class_names, paths, count)
 
 
-def _key(split: str, values: Mapping[str, object], source: File) -> str | None:
-    """The key that names the split's pictures, in any case: valid, Validation; None if it is not there, or empty."""
-    keys = sorted(key for key, value in values.items() if value and split_of_key(key) == split)
+def _key(split: str, values: Mapping[str, object], source: DatasetFile) -> str | None:
+    """The key that names the split's pictures, in any case (valid, Validation); None if it is missing or empty."""
+    keys = sorted(key for key, value in values.items() if value and split_from_key(key) == split)
     if any(values[key] != values[keys[0]] for key in keys[1:]):
         raise DatasetError(
             f"{source.path}: expected one key for the split '{split}', got "
@@ -174,9 +179,9 @@ def _key(split: str, values: Mapping[str, object], source: File) -> str | None:
     return keys[0] if keys else None
 
 
-def _paths(value: object, key: str, source: File) -> tuple[str, ...]:
+def _paths(value: object, key: str, source: DatasetFile) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    wrong = next((one for one in values if not _is_path(one)), value if not values else None)
+    wrong = next((path for path in values if not _is_path(path)), value if not values else None)
     if wrong is not None:
         raise DatasetError(
             f"{source.path}: {key}: expected the path of a folder or a list, got {yolo_names.spell(wrong)}"
@@ -185,5 +190,5 @@ def _paths(value: object, key: str, source: File) -> tuple[str, ...]:
 
 
 def _is_path(value: object) -> bool:
-    """Text that a file system can bear."""
+    """Whether this is text that a file system accepts as a path."""
     return isinstance(value, str) and len(value) < 1024 and max(map(len, value.split("/"))) < 256 and "\0" not in value

@@ -1,4 +1,4 @@
-"""The folders of a YOLO data set that are called after splits, in either order: SPLIT/images or images/SPLIT."""
+"""Folders of a YOLO data set that are named after splits, in either order: SPLIT/images or images/SPLIT."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -7,70 +7,79 @@ from types import MappingProxyType
 
 from data.dataset import DatasetError, Problem
 from data.readers import yolo_labels
-from data.readers.files import File
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
-from data.readers.split_names import split_called, split_of
-from data.readers.yolo_lists import Pictures
+from data.readers.split_names import split_from_name, split_of_folder
+from data.readers.yolo_lists import PicturesByPath
 
 
-def by_names(
-    pictures: Iterable[File], label_of: Mapping[File, File] = MappingProxyType({})
-) -> dict[str | None, Pictures]:
-    """Split -> the pictures whose folder, or else whose label's folder, is called so."""
-    grouped: dict[str | None, Pictures] = {}
+def group_by_split(
+    pictures: Iterable[DatasetFile], label_of: Mapping[DatasetFile, DatasetFile] = MappingProxyType({})
+) -> dict[str | None, PicturesByPath]:
+    """Split (None: no split) -> the pictures whose folder, or else whose label's folder, names it."""
+    grouped: dict[str | None, PicturesByPath] = {}
     for picture in pictures:
         label = label_of.get(picture)
-        split = split_of(picture.folder) or (split_of(label.folder) if label else None)
-        grouped.setdefault(split, {})[picture.place] = picture
+        split = split_of_folder(picture.folder) or (split_of_folder(label.folder) if label else None)
+        grouped.setdefault(split, {})[picture.relative_path] = picture
     return grouped
 
 
-def of_split(
+def pictures_of_split(
     folder: Folder,
     home: PurePosixPath,
     split: str,
-    by_name: Mapping[str | None, Pictures],
+    by_name: Mapping[str | None, PicturesByPath],
     problems: list[Problem],
-) -> Pictures:
-    """The pictures in folders of the split's name; such a folder without any is told, or refused for train."""
+) -> PicturesByPath:
+    """The pictures in folders that name the split. A folder without any is a problem, or for train a DatasetError."""
     if by_name.get(split):
         return by_name[split]
     for parent in (home, home / "images"):
         for name in _folders_in(folder.root / parent):
-            if split_called(name) == split:
+            if split_from_name(name) == split:
                 inside = parent / name / "images"
-                return empty(folder, inside if (folder.root / inside).is_dir() else parent / name, split, problems)
+                return report_empty_folder(
+                    folder, inside if (folder.root / inside).is_dir() else parent / name, split, problems
+                )
     return {}
 
 
 def _folders_in(path: Path) -> list[str]:
-    """The names of the folders in this one; not of links to a folder, which are named themselves."""
+    """The names of the folders in this one, without links to folders, which are reported elsewhere."""
     if not path.is_dir():
         return []
     with os.scandir(path) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
-def empty(folder: Folder, place: PurePosixPath, split: str, problems: list[Problem]) -> Pictures:
-    """Exporters make a folder for val and leave it empty. One whose labels are there has lost its pictures."""
-    labels = {place, place.parent / "labels", *_counterparts(place)}
-    waiting = [file for file in folder.of_kind(".txt") if file.folder in labels and yolo_labels.looks_like_labels(file)]
-    if split == "train" or waiting:
-        but = f", but {len(waiting)} label files for them" if waiting else ""
+def report_empty_folder(folder: Folder, path: PurePosixPath, split: str, problems: list[Problem]) -> PicturesByPath:
+    """Add an empty folder of a split to the problems; DatasetError for train, or if there are labels for it.
+
+    Exporters make a folder for val and leave it empty. If its labels are there, its pictures are missing.
+    """
+    label_folders = {path, path.parent / "labels", *_counterparts(path)}
+    labels = [
+        file
+        for file in folder.with_suffixes(".txt")
+        if file.folder in label_folders and yolo_labels.looks_like_labels(file)
+    ]
+    if split == "train" or labels:
+        but = f", but {len(labels)} label files for them" if labels else ""
         raise DatasetError(
-            f"{folder.root / place}: expected pictures (.jpg, .png ...) for split '{split}', found none{but}",
+            f"{folder.root / path}: expected pictures (.jpg, .png ...) for split '{split}', found none{but}",
             tuple(problems),
         )
-    problems.append(Problem("missing_split", str(place), f"{split}: an empty folder"))
+    problems.append(Problem("missing_split", str(path), f"{split}: an empty folder"))
     return {}
 
 
-def _counterparts(place: PurePosixPath) -> list[PurePosixPath]:
-    """labels/val for images/val."""
-    parts = place.parts
+def _counterparts(images: PurePosixPath) -> list[PurePosixPath]:
+    """The folders of labels for a folder of pictures: labels/val for images/val."""
+    parts = images.parts
     return [PurePosixPath(*parts[:n], "labels", *parts[n + 1 :]) for n, part in enumerate(parts) if part == "images"]
 
 
-def common_folder(pictures: Pictures) -> str:
-    """The innermost folder that all of them lie in."""
-    return Path(os.path.commonpath([place.parent for place in pictures])).as_posix()
+def common_folder(pictures: PicturesByPath) -> str:
+    """The innermost folder that contains all of the pictures."""
+    return Path(os.path.commonpath([path.parent for path in pictures])).as_posix()

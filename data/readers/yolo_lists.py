@@ -1,4 +1,4 @@
-"""Darknet's lists of pictures, train.txt and the like: a path a line, of whatever machine they were written on."""
+"""Read Darknet's lists of pictures, train.txt and the like: a path on each line, from the machine that wrote them."""
 
 import re
 from collections.abc import Sequence
@@ -6,74 +6,74 @@ from pathlib import PurePosixPath
 
 from data.dataset import DatasetError, Problem
 from data.readers import text_files, yolo_labels
-from data.readers.files import LIST_SUFFIXES, File
+from data.readers.files import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
-from data.readers.split_names import NAMES, split_called
+from data.readers.split_names import NAMES, split_from_name
 
-Pictures = dict[PurePosixPath, File]
+PicturesByPath = dict[PurePosixPath, DatasetFile]
 
-_NUMBERS = re.compile(r"(?:\s+[-+0-9.,]+)+$")  # columns behind a name: VOC's flags, classes, boxes
+_NUMBERS = re.compile(r"(?:\s+[-+0-9.,]+)+$")  # columns after a name: VOC's flags, classes, boxes
 
 
-def of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Problem]) -> Pictures:
-    """What train.txt and the like list, beside the settings or at the root, or in the one folder that has some.
+def pictures_of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Problem]) -> PicturesByPath:
+    """The pictures in lists such as train.txt, beside the settings, at the root, or in the only folder with such lists.
 
-    A list whose name is the split's alone comes before train_list.txt; of 2007_train.txt and 2012_train.txt both count.
+    train.txt is used rather than train_list.txt; 2007_train.txt and 2012_train.txt are used together.
     """
-    named = [file for file in folder.of_kind(*LIST_SUFFIXES) if split_called(file.stem) == split]
+    named = [file for file in folder.with_suffixes(*LIST_SUFFIXES) if split_from_name(file.stem) == split]
     lists = [file for file in named if lists_pictures(folder, file)]
-    for place in (home, PurePosixPath(), *nearest(lists)):
-        files = [file for file in lists if file.folder == place]
+    for list_folder in (home, PurePosixPath(), *nearest(lists)):
+        files = [file for file in lists if file.folder == list_folder]
         exact = [file for file in files if file.stem.lower() in NAMES[split]]
-        found: Pictures = {}
+        pictures: PicturesByPath = {}
         for file in exact[:1] or files:
-            found |= read(folder, file, split, problems)
+            pictures |= read(folder, file, split, problems)
         if files:
-            return found
+            return pictures
     return {}
 
 
-def nearest(lists: Sequence[File]) -> Sequence[PurePosixPath]:
-    """The folder nearest to the root that has some of these lists; none if there are several such folders."""
-    depth = min((len(file.place.parts) for file in lists), default=0)
-    folders = {file.folder for file in lists if len(file.place.parts) == depth}
+def nearest(lists: Sequence[DatasetFile]) -> Sequence[PurePosixPath]:
+    """The folder nearest to the root with some of these lists, alone; empty if there are several."""
+    depth = min((len(file.relative_path.parts) for file in lists), default=0)
+    folders = {file.folder for file in lists if len(file.relative_path.parts) == depth}
     return list(folders) if len(folders) == 1 else []
 
 
-def lists_pictures(folder: Folder, file: File) -> bool:
-    """Whether one of the first lines is a picture: the label file of a picture can have a list's name."""
+def lists_pictures(folder: Folder, file: DatasetFile) -> bool:
+    """Whether one of the first lines names a picture; a label file may have the name of a list."""
     if yolo_labels.looks_like_labels(file):
         return False
     try:
         content = text_files.decode(text_files.read_bytes(file.path, text_files.MAX_LIST_BYTES))[0]
     except text_files.TextError:
         return False
-    return any(folder.knows(name) for line in content.splitlines()[:100] for name in spellings(line))
+    return any(folder.has_picture(name) for line in content.splitlines()[:100] for name in spellings(line))
 
 
-def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pictures:
-    """The pictures of a split's list, joined by their names; a line without one joins the problems.
+def read(folder: Folder, file: DatasetFile, split: str, problems: list[Problem]) -> PicturesByPath:
+    """The pictures of a split's list, found by name; a line without a picture is added to the problems.
 
-    DatasetError for a list without any picture, unless it is an empty one for val or test.
+    DatasetError for a list without any picture, except an empty list for val or test.
     """
     try:
-        lines = text_files.read(file.path, str(file.place), problems, text_files.MAX_LIST_BYTES).splitlines()
+        lines = text_files.read(file.path, str(file.relative_path), problems, text_files.MAX_LIST_BYTES).splitlines()
     except text_files.TextError as error:
         raise DatasetError(f"{file.path}: expected a list of pictures: {error}", tuple(problems)) from error
-    pictures: Pictures = {}
+    pictures: PicturesByPath = {}
     lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     for line in lines:
-        found = (folder.listed(name, file.folder, split) for name in spellings(line))
-        picture = next(filter(None, found), None)
+        candidates = (folder.find_listed(name, file.folder, split) for name in spellings(line))
+        picture = next(filter(None, candidates), None)
         if picture is None and any(map(folder.means_unread, spellings(line))):
             continue
         if picture is None:
             detail = f"'{line[:80]}': no picture of this name, or several; skipped"
-            problems.append(Problem("missing_picture", str(file.place), detail))
+            problems.append(Problem("missing_picture", str(file.relative_path), detail))
         else:
-            pictures[picture.place] = picture
+            pictures[picture.relative_path] = picture
     if not lines and split != "train":
-        problems.append(Problem("missing_split", str(file.place), f"{split}: an empty list"))
+        problems.append(Problem("missing_split", str(file.relative_path), f"{split}: an empty list"))
     elif not pictures:
         raise DatasetError(
             f"{file.path}: expected a list of pictures for split '{split}', got {len(lines)} lines and none that names "
@@ -84,6 +84,6 @@ def read(folder: Folder, file: File, split: str, problems: list[Problem]) -> Pic
 
 
 def spellings(line: str) -> list[str]:
-    """What a line may name: itself, without quotes, and without the numbers behind it."""
+    """The names that a line may mean: without quotes, and without the numbers after the name."""
     bare = line.strip().strip("\"'")
     return list(dict.fromkeys((bare, _NUMBERS.sub("", bare))))

@@ -1,26 +1,27 @@
-"""Class names as YOLO and Darknet data sets give them: in a YAML, or a name a line."""
+"""Read class names of YOLO and Darknet data sets: in YAML, or one on each line."""
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
 
 from data.dataset import DatasetError, Problem
 from data.readers import text_files
-from data.readers.files import File
+from data.readers.files import DatasetFile
 
 _MAX_COUNT = 100_000
 _WHOLE = re.compile(r"\d{1,6}(\.0*)?")
 _NUMBERED = re.compile(r"\s*(\d+)(?:\s*[:,;=]\s*|\s+)(\S.*)")
 
 
-def from_yaml(names: object, count: int | None, source: File) -> tuple[str, ...]:
-    """A list of names, a mapping of number to name or name to number, or all names as one text; words as written.
+def from_yaml(names: object, count: int | None, source: DatasetFile) -> tuple[str, ...]:
+    """The names in a list, in a mapping of number to name or name to number, or in one text.
 
-    count: how many there are; None if the file does not say it.
+    names: YAML's value, with words as written. count: how many classes the file states, or None. DatasetError if the
+    names are wrong.
     """
     if isinstance(names, str):
         names = _in_text(names, count)
-    if isinstance(names, list) and names and all(isinstance(each, dict) and len(each) == 1 for each in names):
-        names = {key: value for each in names for key, value in each.items()}  # - 0: cat
+    if isinstance(names, list) and names and all(isinstance(item, dict) and len(item) == 1 for item in names):
+        names = {key: value for item in names for key, value in item.items()}  # - 0: cat
     if isinstance(names, dict):
         names = _in_order(names, source)
     if not isinstance(names, list) or not names:
@@ -32,21 +33,21 @@ def from_yaml(names: object, count: int | None, source: File) -> tuple[str, ...]
 
 
 def _in_text(names: str, count: int | None) -> object:
-    """The names that a text lists; the text itself if it is uncertain which they are."""
+    """The names that a text lists, separated by commas or spaces; the text itself if that is uncertain."""
     inside = names.strip().removeprefix("[").removesuffix("]")
     for parts in (inside.split(","), inside.split()):
-        found = [part.strip().strip("'\"") for part in parts]
-        if len(found) == count or (
-            count is None and (len(found) > 1 or len(inside.split()) == 1) and ":" not in inside
+        listed = [part.strip().strip("'\"") for part in parts]
+        if len(listed) == count or (
+            count is None and (len(listed) > 1 or len(inside.split()) == 1) and ":" not in inside
         ):
-            return found
+            return listed
         if count is None:
             break
     return names
 
 
-def _in_order(names: Mapping[object, object], source: File) -> list[object]:
-    """The names of the numbers 0, 1, 2 ..."""
+def _in_order(names: Mapping[object, object], source: DatasetFile) -> list[object]:
+    """The names in the order of their numbers 0, 1, 2 ...; DatasetError if a number is missing."""
     numbers = {_number(key): name for key, name in names.items()}
     if not any(isinstance(key, int | float) for key in numbers):  # cat: 0
         numbers = {_number(number): name for name, number in names.items()} if _are_hashable(names) else {}
@@ -63,25 +64,25 @@ def _are_hashable(names: Mapping[object, object]) -> bool:
 
 
 def _number(key: object) -> object:
-    """A class's number, as text has it: 0, or 0.0; anything else as it is."""
+    """The number of a class, written as 0 or 0.0; anything else unchanged."""
     return int(float(key)) if isinstance(key, str) and _WHOLE.fullmatch(key) else key
 
 
-def from_file(source: File, problems: list[Problem]) -> tuple[str, ...]:
-    """A name a line; empty lines at the end do not count."""
+def from_file(source: DatasetFile, problems: list[Problem]) -> tuple[str, ...]:
+    """The names in a text file, one on each line; empty lines at the end do not count."""
     try:
-        lines = text_files.read(source.path, str(source.place), problems).rstrip().splitlines()
+        lines = text_files.read(source.path, str(source.relative_path), problems).rstrip().splitlines()
     except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected class names: {error}") from error
     if not lines:
-        raise DatasetError(f"{source.path}: expected a class name a line, got an empty file")
+        raise DatasetError(f"{source.path}: expected a class name on each line, got an empty file")
     numbers = [_NUMBERED.fullmatch(line) for line in lines]
-    if all(found and found[1] == str(number) for number, found in enumerate(numbers)):
-        lines = [found[2] for found in numbers if found]  # 0 cat, 1 dog
+    if all(match and match[1] == str(number) for number, match in enumerate(numbers)):
+        lines = [match[2] for match in numbers if match]  # 0 cat, 1 dog
     return _each_once(lines, source)
 
 
-def _each_once(names: Sequence[str], source: File) -> tuple[str, ...]:
+def _each_once(names: Sequence[str], source: DatasetFile) -> tuple[str, ...]:
     texts: dict[str, None] = {}
     for name in names:
         if not name.strip():
@@ -92,15 +93,15 @@ def _each_once(names: Sequence[str], source: File) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def numbered(count: int, source: File, problems: list[Problem]) -> tuple[str, ...]:
-    """Numbers for names; one of the problems."""
-    detail = f"no names of the {count} classes: called by their numbers"
-    problems.append(Problem("missing_class_names", str(source.place), detail))
+def numbers_as_names(count: int, source: DatasetFile, problems: list[Problem]) -> tuple[str, ...]:
+    """Class numbers as names, which is added to the problems."""
+    detail = f"no names of the {count} classes: their numbers are used"
+    problems.append(Problem("missing_class_names", str(source.relative_path), detail))
     return tuple(str(number) for number in range(count))
 
 
-def count(value: object) -> int | None:
-    """How many there are: 2, 2.0 or "2"; None for anything else."""
+def class_count(value: object) -> int | None:
+    """A count of classes, given as 2, 2.0 or "2"; None for anything else."""
     if isinstance(value, str) and len(value) < 20:
         try:
             value = float(value)
@@ -112,7 +113,7 @@ def count(value: object) -> int | None:
 
 
 def spell(value: object) -> str:
-    """The value, cut to a readable length; of a list or mapping only its kind, as aliases can make it endless."""
+    """The value, cut to a readable length; for a list or mapping only its type, since aliases can make it endless."""
     if isinstance(value, dict | list | set | tuple):
         return f"a {type(value).__name__}"
     if isinstance(value, int) and abs(value) >= 10**18:

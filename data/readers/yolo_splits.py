@@ -1,7 +1,7 @@
-"""Which pictures belong to which split of a YOLO or Darknet data set.
+"""Assign the pictures of a YOLO or Darknet data set to its splits.
 
-Its own settings say it, else lists, else the names of folders. What the settings name for one split is no second one,
-whatever it is called: `valid = test.txt`.
+The settings decide, then lists, then the names of folders. What the settings name for one split is not used for another
+one, whatever its name: `valid = test.txt`.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,72 +9,72 @@ from pathlib import PurePosixPath
 
 from data.dataset import SPLITS, DatasetError, Problem
 from data.readers import ownership, yolo_folders, yolo_lists, yolo_paths
-from data.readers.files import File
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
-from data.readers.yolo_config import Config
-from data.readers.yolo_lists import Pictures
+from data.readers.yolo_config import YoloConfig
+from data.readers.yolo_lists import PicturesByPath
 
 
-def complete(
+def assign_pictures(
     folder: Folder,
-    config: Config | None,
-    named: Mapping[str, Pictures],
-    label_of: Mapping[File, File],
-    unused: Mapping[File, Problem],
+    config: YoloConfig | None,
+    named: Mapping[str, PicturesByPath],
+    label_of: Mapping[DatasetFile, DatasetFile],
+    unused: Mapping[DatasetFile, Problem],
     needed: Collection[str],
     problems: list[Problem],
-) -> dict[str, list[File]]:
-    """Split -> its pictures, each in one split; a picture in none joins the problems.
+) -> dict[str, list[DatasetFile]]:
+    """Split -> its pictures, each in one split; pictures without a split are added to the problems.
 
-    named: by the settings; other splits are found by lists and folders, those of labels too. unused: why a picture is
-    in no split.
+    named: the pictures that the settings name; other splits are found by lists and by folders of pictures or labels.
+    unused: picture that must not be used -> why.
     """
     home = config.source.folder if config else PurePosixPath()
-    found = {split: pictures for split, pictures in named.items() if pictures}
-    by_name = yolo_folders.by_names((picture for picture in folder.pictures if picture not in unused), label_of)
+    splits = {split: pictures for split, pictures in named.items() if pictures}
+    by_name = yolo_folders.group_by_split((picture for picture in folder.pictures if picture not in unused), label_of)
 
-    def is_labelled(picture: File) -> bool:
+    def is_labelled(picture: DatasetFile) -> bool:
         return picture in label_of
 
     for split in SPLITS:
         if split in named:
             continue
         try:
-            listed = yolo_lists.of_split(folder, home, split, problems)
-            pictures = listed or yolo_folders.of_split(folder, home, split, by_name, problems)
+            listed = yolo_lists.pictures_of_split(folder, home, split, problems)
+            pictures = listed or yolo_folders.pictures_of_split(folder, home, split, by_name, problems)
         except DatasetError as error:
             if split in needed:
                 raise
-            problems.append(yolo_paths.absent("", error, folder))
+            problems.append(yolo_paths.absent_split("", error, folder))
             continue
-        if left := _not_taken(pictures, named):
-            found[split] = left
-    if "train" not in found and "train" not in named:
-        rest = {place: file for place, file in by_name.get(None, {}).items() if not _is_in(place, found)}
-        found |= {"train": rest} if rest else {}
-    found = {
-        split: {place: file for place, file in pictures.items() if file not in unused}
-        for split, pictures in found.items()
+        if free := _not_taken(pictures, named):
+            splits[split] = free
+    if "train" not in splits and "train" not in named:
+        rest = {path: file for path, file in by_name.get(None, {}).items() if not _is_in(path, splits)}
+        splits |= {"train": rest} if rest else {}
+    splits = {
+        split: {path: file for path, file in pictures.items() if file not in unused}
+        for split, pictures in splits.items()
     }
-    pictures_of = ownership.without_bare_test(
-        {split: list(pictures.values()) for split, pictures in found.items()}, is_labelled, problems
+    pictures_of = ownership.without_unlabelled_test(
+        {split: list(pictures.values()) for split, pictures in splits.items()}, is_labelled, problems
     )
     used = {picture.original for pictures in pictures_of.values() for picture in pictures}
     for picture in folder.pictures:
         if picture.original not in used:
-            unlisted = Problem("unlisted_picture", str(picture.place), "in no split; not used")
+            unlisted = Problem("unlisted_picture", str(picture.relative_path), "in no split; not used")
             problems.append(unused.get(picture, unlisted))
-    source = str(config.source.place) if config and named else ""
-    return ownership.each_once(pictures_of, is_labelled, problems, source=source)
+    source = str(config.source.relative_path) if config and named else ""
+    return ownership.each_picture_in_one_split(pictures_of, is_labelled, problems, source=source)
 
 
-def _not_taken(pictures: Pictures, named: Mapping[str, Pictures]) -> Pictures:
-    """What was found by name and is not of a split that the settings name; nothing if it is all of their train."""
+def _not_taken(pictures: PicturesByPath, named: Mapping[str, PicturesByPath]) -> PicturesByPath:
+    """The pictures that the settings do not name for val or test; none if they include all of the settings' train."""
     scored = {p.original for split, taken in named.items() if split != "train" for p in taken.values()}
-    left = {place: picture for place, picture in pictures.items() if picture.original not in scored}
+    free = {path: picture for path, picture in pictures.items() if picture.original not in scored}
     train = {picture.original for picture in named.get("train", {}).values()}
-    return {} if train and train <= {picture.original for picture in left.values()} else left
+    return {} if train and train <= {picture.original for picture in free.values()} else free
 
 
-def _is_in(place: PurePosixPath, found: Mapping[str, Pictures]) -> bool:
-    return any(place in pictures for pictures in found.values())
+def _is_in(path: PurePosixPath, splits: Mapping[str, PicturesByPath]) -> bool:
+    return any(path in pictures for pictures in splits.values())

@@ -1,1 +1,1 @@
-"""A whole data set: read, split, checked, searched for duplicates, its anchors, other formats of it."""
+"""Work on a whole data set: read, split and check it, find duplicates and anchors, convert it to another format."""

@@ -1,6 +1,6 @@
 """Anchor sizes from the training boxes: k-means where the distance is 1 - IoU.
 
-Redmon and Farhadi, YOLO9000, arXiv 1612.08242, section 2: boxes are compared as if both stood at the same centre.
+Redmon and Farhadi, YOLO9000, arXiv 1612.08242, section 2: boxes are compared as if they had the same centre.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from data.config import Fit
 from data.dataset import Example
 
 NUM_ANCHORS = 9  # three heads with three each
-MOST_CELLS = 8  # sides of an anchor on a map that is not the coarsest
+MAX_CELLS = 8  # of an anchor's side, on every output map but the coarsest
 _ROUNDS = 100
 _STARTS = 5
 
@@ -27,17 +27,17 @@ def shape_iou(wh: NDArray[np.floating], anchors: NDArray[np.floating]) -> NDArra
 
 
 def mean_iou(wh: NDArray[np.floating], anchors: NDArray[np.floating]) -> float:
-    """How well the anchors fit: the mean over boxes of the IoU with the best anchor."""
+    """The mean over all boxes of the IoU with the best anchor: how well the anchors fit."""
     return float(shape_iou(wh, anchors).max(axis=1).mean())
 
 
 def kmeans(wh: NDArray[np.floating], k: int = NUM_ANCHORS, seed: int = 0) -> NDArray[np.float64]:
-    """k sizes [k, 2] (width, height) sorted by area, for box sizes wh [n, 2], all above 0; best of some starts."""
+    """k sizes [k, 2] (width, height) sorted by area, for box sizes wh [n, 2], all above 0; the best of 5 starts."""
     if len(wh) == 0:
         raise ValueError("anchors: expected at least one box, got none")
     sizes = _at_least(wh.astype(np.float64), k)
-    found = [_one_start(sizes, k, chance.generator(chance.Stream.ANCHORS, seed, place=i)) for i in range(_STARTS)]
-    best = max(found, key=lambda anchors: mean_iou(sizes, anchors))
+    clusterings = [_one_start(sizes, k, chance.generator(chance.Stream.ANCHORS, seed, index=i)) for i in range(_STARTS)]
+    best = max(clusterings, key=lambda anchors: mean_iou(sizes, anchors))
     return best[np.argsort(best[:, 0] * best[:, 1], kind="stable")]
 
 
@@ -46,7 +46,7 @@ def for_dataset(
 ) -> tuple[tuple[float, float], ...]:
     """k anchors (width, height) in network pixels, sorted by area, from the boxes of these examples."""
     wh = network_sizes(examples, size, fit)
-    # One decimal is finer than any anchor needs, and makes the numbers fit to be read and journalled.
+    # One decimal is finer than any anchor needs, and keeps the numbers readable in reports and journals.
     anchors = np.maximum(np.round(kmeans(wh, k, seed), 1), 1.0)
     return tuple((float(width), float(height)) for width, height in anchors)
 
@@ -55,16 +55,20 @@ def network_sizes(examples: Sequence[Example], size: int, fit: Fit) -> NDArray[n
     """Width and height of every box in network pixels: [n, 2], all above 0."""
     per_picture = []
     for example in examples:
-        how = letterbox.transform(example.width, example.height, size, fit)
+        transform = letterbox.transform(example.width, example.height, size, fit)
         sides = example.boxes[:, 2:] - example.boxes[:, :2]
-        per_picture.append(sides * np.array([how.scale_x, how.scale_y]))
+        per_picture.append(sides * np.array([transform.scale_x, transform.scale_y]))
     wh = np.concatenate(per_picture) if per_picture else np.zeros((0, 2))
     return np.asarray(wh[(wh > 0).all(axis=1)], dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class Mask:
-    """The anchors of one output map; share: of the boxes that fit one of them best; warning: why they do not fit it."""
+class AnchorMask:
+    """The anchors of one output map (Darknet's mask).
+
+    share: of all boxes, those that fit one of these anchors best. warning: why the anchors do not suit the map; None if
+    they do.
+    """
 
     stride: int
     anchors: tuple[tuple[float, float], ...]
@@ -72,32 +76,33 @@ class Mask:
     warning: str | None
 
 
-def masks(
+def anchor_masks(
     anchors: Sequence[tuple[float, float]], wh: NDArray[np.floating], strides: Sequence[int] = (8, 16, 32)
-) -> list[Mask]:
-    """The anchors, sorted by area, dealt out to the output maps as the detector does, and whether they fit them.
+) -> list[AnchorMask]:
+    """Assign the anchors, sorted by area, to the output maps as the detector does, and warn of unsuitable ones.
 
-    An anchor's side is the root of its area. Below one cell of its map, or, where a coarser map could have it, above
-    eight cells, it does not fit. (YOLOv4's own nine have 1.7 to 13 cells: 4.2 at most on stride 8, 6.4 on stride 16.)
+    An anchor's side is the root of its area. It does not suit its map if it is smaller than one cell, or larger than
+    eight cells while there is a coarser map. (YOLOv4's own nine have 1.7 to 13 cells: at most 4.2 on stride 8 and 6.4
+    on stride 16.)
     """
-    each = len(anchors) // len(strides)
+    per_map = len(anchors) // len(strides)
     nearest = shape_iou(wh, np.array(anchors)).argmax(axis=1)
-    found = []
-    for number, stride in enumerate(strides):
-        first = number * each
-        own = tuple(anchors[first : first + each])
-        share = float(((nearest >= first) & (nearest < first + each)).mean())
-        found.append(Mask(stride, own, share, _misfit(own, stride, coarsest=stride == max(strides))))
-    return found
+    masks = []
+    for index, stride in enumerate(strides):
+        first = index * per_map
+        own = tuple(anchors[first : first + per_map])
+        share = float(((nearest >= first) & (nearest < first + per_map)).mean())
+        masks.append(AnchorMask(stride, own, share, _misfit(own, stride, coarsest=stride == max(strides))))
+    return masks
 
 
 def _misfit(anchors: Sequence[tuple[float, float]], stride: int, *, coarsest: bool) -> str | None:
     small = [anchor for anchor in anchors if anchor[0] * anchor[1] < stride**2]
     if small:
         return f"stride {stride}: expected anchors of at least one cell ({stride} px), got {_spell(small)}"
-    large = [anchor for anchor in anchors if anchor[0] * anchor[1] > (MOST_CELLS * stride) ** 2]
+    large = [anchor for anchor in anchors if anchor[0] * anchor[1] > (MAX_CELLS * stride) ** 2]
     if large and not coarsest:
-        return f"stride {stride}: expected anchors of at most {MOST_CELLS} cells, got {_spell(large)}"
+        return f"stride {stride}: expected anchors of at most {MAX_CELLS} cells, got {_spell(large)}"
     return None
 
 
@@ -106,8 +111,8 @@ def _spell(anchors: Sequence[tuple[float, float]]) -> str:
 
 
 def _at_least(wh: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """The sizes, and, where fewer than k differ, scaled copies of them until k do."""
-    # Corners are float32: boxes of one size differ in the sixth digit, and must not count as different sizes.
+    """The sizes; if fewer than k differ, with scaled copies of them until k do."""
+    # Corners are float32, so equal boxes may differ in the sixth digit and must not count as different sizes.
     coarse = np.maximum(np.round(wh, 2), 0.01)
     if len(np.unique(coarse, axis=0)) >= k:
         return wh
@@ -120,18 +125,18 @@ def _at_least(wh: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 
 def _one_start(wh: NDArray[np.float64], k: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """k-means++ start (far sizes are likelier), then Lloyd's rounds until no box changes its anchor."""
+    """Start by k-means++ (far sizes are likelier), then iterate as Lloyd until no box changes its anchor."""
     anchors = wh[[int(rng.integers(len(wh)))]]
     while len(anchors) < k:
         far = (1 - shape_iou(wh, anchors).max(axis=1)) ** 2
-        far = np.where(far > 1e-12, far, 0)  # rounding must not choose a size twice
-        share = far / far.sum() if far.any() else None  # all sizes are taken: any of them again
+        far = np.where(far > 1e-12, far, 0)  # rounding errors must not let a size be chosen twice
+        share = far / far.sum() if far.any() else None  # None if all sizes are taken: any size again
         anchors = np.concatenate([anchors, wh[[int(rng.choice(len(wh), p=share))]]])
     nearest = np.full(len(wh), -1)
     for _ in range(_ROUNDS):
         before, nearest = nearest, shape_iou(wh, anchors).argmax(axis=1)
         if np.array_equal(before, nearest):
             break
-        # A centre that lost all its boxes stays where it is.
+        # A centre that lost all its boxes stays as it is.
         anchors = np.array([wh[nearest == i].mean(axis=0) if (nearest == i).any() else anchors[i] for i in range(k)])
     return anchors

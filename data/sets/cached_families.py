@@ -1,38 +1,41 @@
-"""Which training pictures are nearly the same, compared once per machine and kept in its cache.
+"""Groups of training pictures that are nearly the same, found once per machine and kept in its cache.
 
-The controller and each worker cut the same splits, so each of them asks.
+The controller and each worker cut the same splits, so each of them needs the groups.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 
 from data.dataset import Example
-from data.pictures import answers
+from data.pictures import cached_answers
 from data.sets import duplicates
 
 FOLDER = "families"  # in the cache's folder
 
-_VERSION = 2  # one more whenever thumbnails or their comparison change
+_VERSION = 2  # increase it whenever thumbnails or their comparison change
 
 
 def families(
-    examples: Sequence[Example], environment: Mapping[str, str] = os.environ, *, least: int = answers.LEAST
+    examples: Sequence[Example],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    min_pictures: int = cached_answers.MIN_PICTURES,
 ) -> tuple[list[list[int]], bool]:
-    """As duplicates.families, which see; from this machine's cache if it has them."""
-    file = answers.file_of(FOLDER, [_VERSION, *duplicates.SETTINGS], examples, environment, least)
+    """The same as duplicates.families, from this machine's cache if they are there."""
+    file = cached_answers.answer_file(FOLDER, [_VERSION, *duplicates.SETTINGS], examples, environment, min_pictures)
     if file is None:
         return duplicates.families(examples)
-    known = _checked(answers.read(file), len(examples))
+    known = _checked(cached_answers.read(file), len(examples))
     if known is not None:
         return known, True
-    found, compared = duplicates.families(examples)
+    computed, compared = duplicates.families(examples)
     if compared:
-        answers.write(file, found, "which pictures are nearly the same")
-    return found, compared
+        cached_answers.write(file, computed, "which pictures are nearly the same")
+    return computed, compared
 
 
 def _checked(answer: object, num_examples: int) -> list[list[int]] | None:
-    """The families, as duplicates.families orders them; None for anything else."""
+    """The answer, if it has the form of duplicates.families' result; else None."""
     if not isinstance(answer, list) or not all(isinstance(family, list) and len(family) > 1 for family in answer):
         return None
     members = [member for family in answer for member in family]

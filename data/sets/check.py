@@ -1,4 +1,4 @@
-"""What is in a data set and what is wrong with it: one plain value, and a table of it."""
+"""Check a data set: count what it holds and list what is wrong with it, as a value and as a table."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ _FIRST_FILES = 3
 
 @dataclass(frozen=True)
 class Findings:
-    """The answer of `data check`. error: the sentence that says why nothing can be used, or None."""
+    """The result of `data check`. error: one sentence on why the data set cannot be used; None if it can."""
 
     format: str | None
     images: int
@@ -42,14 +42,14 @@ class Findings:
         }
 
 
-def check(root: Path, format: str | None = None) -> Findings:
-    """Read everything that can be read; look for pictures that stand in two splits, and for those with many boxes."""
+def check_dataset(root: Path, format: str | None = None) -> Findings:
+    """Read all that can be read, and find near-duplicates in two splits and pictures with too many boxes."""
     try:
         dataset = read.load(root, format, strict=False)
     except DatasetError as error:
         return Findings(format, 0, 0, (), {}, None, error.problems, error=str(error))
     examples = [example for split in dataset.splits.values() for example in split]
-    twins = tuple(pair.problem(dataset) for pair in duplicates.across_splits(dataset.splits))
+    near_duplicates = tuple(pair.problem(dataset) for pair in duplicates.across_splits(dataset.splits))
     return Findings(
         format=dataset.format,
         images=len(examples),
@@ -57,23 +57,23 @@ def check(root: Path, format: str | None = None) -> Findings:
         classes=dataset.class_names,
         splits={split: len(members) for split, members in dataset.splits.items()},
         fingerprint=dataset.fingerprint,
-        problems=(*dataset.problems, *twins, *_crowded(dataset)),
+        problems=(*dataset.problems, *near_duplicates, *_crowded(dataset)),
     )
 
 
 def _crowded(dataset: Dataset) -> list[Problem]:
-    """Training pictures of which not all boxes are learned at once. (Of a mosaic the pipeline tells it in the log.)"""
-    most = InputConfig().max_boxes
-    told = "{} boxes, of which training takes {}"
+    """Training pictures with more boxes than training takes at once. (For mosaics, the pipeline logs it.)"""
+    max_boxes = InputConfig().max_boxes
+    detail = "{} boxes, of which training takes {}"
     return [
-        Problem("crowded_picture", relative(example.path, dataset.root), told.format(len(example.boxes), most))
+        Problem("crowded_picture", relative(example.path, dataset.root), detail.format(len(example.boxes), max_boxes))
         for example in dataset.splits.get("train", ())
-        if len(example.boxes) > most
+        if len(example.boxes) > max_boxes
     ]
 
 
-def show(findings: Findings, console: Console) -> None:
-    """Counts, then the problems by kind with their first files."""
+def show_findings(findings: Findings, console: Console) -> None:
+    """Print the counts, then the problems by kind with their first files."""
     if findings.error is None:
         splits = ", ".join(f"{split} {count}" for split, count in findings.splits.items())
         console.print(
@@ -95,7 +95,7 @@ def show(findings: Findings, console: Console) -> None:
     for kind in sorted(by_kind, key=rank):
         console.print(f"{kind}:", style="bold", highlight=False)
         for problem in by_kind[kind][:_FIRST_FILES]:
-            # Not in the table: a file's name must be there whole, to be copied.
+            # Not in the table, which would wrap file names: they must stay whole, to be copied.
             line = f"  {problem.file}: {problem.detail}" if problem.file else f"  {problem.detail}"
             console.print(escape(line), highlight=False, soft_wrap=True)
         if len(by_kind[kind]) > _FIRST_FILES:

@@ -1,4 +1,4 @@
-"""A data set in one format -> the same boxes, classes and splits in another; pictures are copied as they are."""
+"""Convert a data set to another format with the same boxes, classes and splits; pictures are copied unchanged."""
 
 import shutil
 import tempfile
@@ -12,19 +12,19 @@ from data.writers import coco, voc, yolo
 WRITERS: Mapping[str, Callable[[Dataset, Path], None]] = {"coco": coco.write, "voc": voc.write, "yolo": yolo.write}
 
 
-def convert(source: Path, target: Path, to: str, format: str | None = None) -> Dataset:
-    """Writes the data set in `source` into `target`, which must be empty or not there yet; returns what was written.
+def convert_dataset(source: Path, target: Path, to: str, format: str | None = None) -> Dataset:
+    """Write the data set in `source` into `target`, an empty or new folder; return the data set that was written.
 
-    Only what can be used is written: the problems say what was mended and left out. Splits are the source's own, none
-    is cut. The folder appears when it is complete.
+    Only what can be used is written; its problems say what was fixed or left out. Splits are those of the source; no
+    missing one is cut. The folder appears once it is complete.
     """
     if to not in WRITERS:
         raise ValueError(f"--to: expected one of {sorted(WRITERS)}, got '{to}'")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"{target}: expected a new or empty folder, got one with files (nothing is written over)")
+        raise ValueError(f"{target}: expected a new or empty folder, got one with files (nothing is overwritten)")
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target}: expected a folder outside {source}, got one inside it")
-    dataset = read.load_as_it_is(source, format, strict=False)
+    dataset = read.load_own_splits(source, format, strict=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     written = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

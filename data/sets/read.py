@@ -1,4 +1,4 @@
-"""A folder on disk -> a Dataset with all three splits: find the format, read, cut the splits that are missing."""
+"""Read a folder into a Dataset with all three splits: detect the format, read it, cut the missing splits."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -14,19 +14,20 @@ from data.sets import splits
 
 @dataclass(frozen=True)
 class Reader:
-    """joins: whether one of the format's labels belongs to one of the folder's pictures.
+    """How a format is read.
 
-    read: the data set with the splits that are needed of those that it has; the others are only named.
+    recognizes: whether the folder has labels of this format for its pictures. read: the data set with those of its
+    splits that are needed; the others are only named.
     """
 
-    joins: Callable[[Folder], bool]
+    recognizes: Callable[[Folder], bool]
     read: Callable[[Folder, Collection[str]], Dataset]
 
 
 READERS: Mapping[str, Reader] = {
-    "coco": Reader(coco.joins, coco.read),
-    "voc": Reader(voc.joins, voc.read),
-    "yolo": Reader(yolo.joins, yolo.read),
+    "coco": Reader(coco.recognizes, coco.read),
+    "voc": Reader(voc.recognizes, voc.read),
+    "yolo": Reader(yolo.recognizes, yolo.read),
 }
 
 
@@ -38,12 +39,12 @@ def detect(root: Path) -> str:
 def load(root: Path, format: str | None = None, *, split_seed: int = 0, strict: bool = True) -> Dataset:
     """The data set in this folder, with train, val and test.
 
-    A broken annotation is an error when strict, and otherwise one of the problems. So is a missing train split, of
-    which others could be cut. A cut split is a note among the problems.
+    A broken annotation is an error if strict, and otherwise a problem. So is a missing train split, from which others
+    could be cut. Each split that was cut is noted in the problems.
     """
-    dataset = load_as_it_is(root, format, strict=strict)
+    dataset = load_own_splits(root, format, strict=strict)
     if not strict and "train" not in dataset.splits:
-        detail = f"no train split, only {', '.join(dataset.splits)}: of use for evaluation alone"
+        detail = f"no train split, only {', '.join(dataset.splits)}: usable for evaluation alone"
         return replace(dataset, problems=(*dataset.problems, Problem("missing_split", "", detail)))
     dataset = splits.cut_missing(dataset, split_seed)
     if strict:
@@ -51,12 +52,12 @@ def load(root: Path, format: str | None = None, *, split_seed: int = 0, strict: 
     return dataset
 
 
-def load_as_it_is(
+def load_own_splits(
     root: Path, format: str | None = None, *, strict: bool = True, needed: Collection[str] = SPLITS
 ) -> Dataset:
-    """The data set in this folder with its own splits, which may be one alone.
+    """The data set in this folder with the splits that it has; none is cut.
 
-    needed: the splits whose pictures and labels are read. What is wrong with the others is no error.
+    needed: the splits whose pictures and labels are read. Problems of other splits are no errors.
     """
     if format is not None and format not in READERS:
         raise DatasetError(f"format: expected one of {sorted(READERS)}, got '{format}'")
@@ -73,23 +74,23 @@ def load_as_it_is(
 
 
 def _without_damaged(dataset: Dataset) -> Dataset:
-    """The data set without the pictures that cannot be decoded: found now, and not by every trial."""
-    sound, found = looks.sound(dataset)
-    problems = (*dataset.problems, *found, *dataset_builder.similar_names(dataset.class_names))
-    if all(len(sound[split]) == len(members) for split, members in dataset.splits.items()):
-        return replace(dataset, splits=sound, problems=problems)
+    """The data set without the pictures that cannot be decoded, so that no trial meets them."""
+    intact, findings = looks.without_damaged_pictures(dataset)
+    problems = (*dataset.problems, *findings, *dataset_builder.similar_names(dataset.class_names))
+    if all(len(intact[split]) == len(members) for split, members in dataset.splits.items()):
+        return replace(dataset, splits=intact, problems=problems)
     return dataset_builder.finish(
-        dataset.root, dataset.format, dataset.class_names, sound, problems, dataset.unread_splits
+        dataset.root, dataset.format, dataset.class_names, intact, problems, dataset.unread_splits
     )
 
 
 def load_split(root: Path, split: str, format: str | None = None, *, split_seed: int = 0) -> Dataset:
-    """The data set in this folder with this split, whatever becomes of its others; problems are told, not raised.
+    """The data set in this folder with at least this split; broken annotations are problems, not errors.
 
-    A val or test that the data set lacks is cut from train, as `load` cuts it. So is train what is left then, unless it
-    has too few pictures to be cut. DatasetError if there is neither the split nor a train to cut it from.
+    Missing splits are cut from train, as `load` does, if `split` is one of them or is train itself. A train split with
+    too few pictures stays whole. DatasetError if there is neither the split nor a train split to cut it from.
     """
-    dataset = load_as_it_is(root, format, strict=False, needed=(split,))
+    dataset = load_own_splits(root, format, strict=False, needed=(split,))
     own = (*dataset.splits, *dataset.unread_splits)
     if split != "train" and split in own:
         return dataset
@@ -97,28 +98,29 @@ def load_split(root: Path, split: str, format: str | None = None, *, split_seed:
         cut = "" if split == "train" else ", or 'train' to cut it from"
         raise DatasetError(f"{root}: expected a split '{split}'{cut}, found only {list(own)}", dataset.problems)
     if split != "train":
-        dataset = load_as_it_is(root, format, strict=False, needed=("train",))
+        dataset = load_own_splits(root, format, strict=False, needed=("train",))
     elif not splits.can_cut(dataset):
         return dataset
     return splits.cut_missing(dataset, split_seed)
 
 
 def _detect(folder: Folder) -> str:
-    found = [name for name, reader in READERS.items() if reader.joins(folder)]
-    if len(found) > 1:
+    formats = [name for name, reader in READERS.items() if reader.recognizes(folder)]
+    if len(formats) > 1:
         raise DatasetError(
-            f"{folder.root}: expected labels of one format, got {' and '.join(found)} labels for its pictures: choose "
-            "one with --format (`python -m data check DIR --format ...` tells what each would read)",
+            f"{folder.root}: expected labels of one format, got {' and '.join(formats)} labels for its pictures: "
+            "choose one with --format (`python -m data check DIR --format ...` shows what each would read)",
             folder.problems,
         )
-    if found:
-        return found[0]
-    counts = ", ".join(f"{len(folder.of_kind(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
-    known = coco.instead(folder) or foreign.in_words([*folder.others, *folder.strange])
+    if formats:
+        return formats[0]
+    counts = ", ".join(f"{len(folder.with_suffixes(suffix))} {suffix}" for suffix in (".xml", ".json", ".txt"))
+    known = coco.describe_file_without_boxes(folder) or foreign.describe_first(
+        [*folder.other_files, *folder.foreign_files]
+    )
     raise DatasetError(
-        f"{folder.root}: expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt "
-        f"(YOLO), got {len(folder.pictures)} pictures and none that does among {counts} files"
-        + (f"; there is {known}" if known else ""),
+        f"{folder.root}: expected labels of its pictures, as .xml (Pascal VOC), .json (COCO) or .txt (YOLO), got none "
+        f"for {len(folder.pictures)} pictures among {counts} files" + (f"; there is {known}" if known else ""),
         folder.problems,
     )
 
@@ -131,7 +133,7 @@ def _refuse_broken(root: Path, problems: tuple[Problem, ...]) -> None:
 
 
 def _refuse_without_boxes(dataset: Dataset) -> None:
-    """Nothing can be learned from a split without boxes, and nothing scored on one."""
+    """DatasetError for a split without boxes: it can neither be learned from nor scored on."""
     for split, examples in dataset.splits.items():
         if not any(len(example.boxes) for example in examples):
             raise DatasetError(

@@ -1,8 +1,8 @@
-"""Cutting the splits that a data set lacks out of its training pictures: by seed, with a fair share of every class.
+"""Cut missing splits from the training pictures of a data set: by seed, with a fair share of every class.
 
 Each picture counts for its rarest class, and the shares are cut class by class, the rarest first: a simple form of
-Sechidis et al., "On the stratification of multi-label data", 2011. Pictures that are the same, or nearly so, go to one
-split together: a score on copies of what was trained on is flattery.
+Sechidis et al., "On the stratification of multi-label data", 2011. Pictures that are the same, or nearly so, stay
+together in one split, since a score on copies of training pictures is too high.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _NO_BOXES = -1  # the stratum of pictures without boxes
 def cut_missing(dataset: Dataset, seed: int) -> Dataset:
     """The data set with all three splits; missing val and test are cut from train, and named in the problems.
 
-    The fingerprint then follows from what was cut too.
+    The new fingerprint depends on what was cut, too.
     """
     missing = _missing(dataset)
     if not missing:
@@ -32,7 +32,7 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
         raise DatasetError(
             f"{dataset.root}: expected a train split, found only {list(dataset.splits)}", dataset.problems
         )
-    # By name, whatever the order of a list or a JSON file: the same pictures and seed are the same cut.
+    # Sorted by name, so that the cut depends on pictures and seed, not on the order in a list or JSON file.
     train = tuple(sorted(dataset.splits["train"], key=lambda example: example.path.as_posix()))
     if not can_cut(dataset):
         raise DatasetError(
@@ -41,13 +41,13 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
             dataset.problems,
         )
     count = max(1, round(len(train) * CUT_SHARE)) if len(train) > 2 * len(missing) else 1
-    parts, copies = _cut(train, dict.fromkeys(missing, count), seed)
+    parts, note_on_copies = _cut(train, dict.fromkeys(missing, count), seed)
     splits = dict(dataset.splits) | {
         split: tuple(train[index] for index in sorted(chosen)) for split, chosen in parts.items()
     }
-    how = f"by seed {seed}{copies}"
+    method = f"by seed {seed}{note_on_copies}"
     notes = [
-        Problem("split_cut", "", f"no {split} split: {len(parts[split])} of {len(train)} training pictures, {how}")
+        Problem("split_cut", "", f"no {split} split: {len(parts[split])} of {len(train)} training pictures, {method}")
         for split in missing
     ]
     return replace(
@@ -59,7 +59,7 @@ def cut_missing(dataset: Dataset, seed: int) -> Dataset:
 
 
 def can_cut(dataset: Dataset) -> bool:
-    """Whether its training pictures are enough to cut the missing splits from."""
+    """Whether there are enough training pictures to cut the missing splits from."""
     return len(dataset.splits.get("train", ())) > len(_missing(dataset))
 
 
@@ -68,100 +68,102 @@ def _missing(dataset: Dataset) -> list[str]:
 
 
 def _cut(train: Sequence[Example], counts: dict[str, int], seed: int) -> tuple[dict[str, list[int]], str]:
-    """(split -> indices of its pictures, what became of the copies, in words)."""
+    """(split -> indices of its pictures, a note on pictures that are nearly the same, to be added to a sentence)."""
     with_boxes = {index for index, example in enumerate(train) if len(example.boxes)}
     families, compared = cached_families.families(train)
-    beyond = "" if compared else "; only equal files were kept together, the pictures are too many to compare"
+    limit_note = "" if compared else "; only equal files were kept together, since the pictures are too many to compare"
     equal = families if not compared else duplicates.equal_files(train)
-    for kept in (families, equal, []):
-        cut = stratified(train, list(counts.values()), seed, kept)
+    for groups in (families, equal, []):
+        cut = stratified(train, list(counts.values()), seed, groups)
         taken = {index for part in cut for index in part}
         rest = [index for index in range(len(train)) if index not in taken]
-        if not kept:
+        if not groups:
             _share_boxes([*cut, rest], with_boxes)
-        # Where one family is most of the data set, little is left for the others.
+        # If one family is most of the data set, little is left for the other splits; then try smaller groups.
         elif any(with_boxes.isdisjoint(part) for part in (*cut, rest)) or any(
             2 * len(part) < count for part, count in zip(cut, counts.values(), strict=True)
         ):
             continue
         break
     parts = dict(zip(counts, cut, strict=True)) | {"train": rest}
-    if kept != families:
+    if groups != families:
         return parts, "; pictures that are nearly the same are too many to be kept in one split"
     return (
         parts,
-        f"; {sum(map(len, kept))} (nearly) the same kept together in {len(kept)} groups{beyond}" if kept else "",
+        f"; {sum(map(len, groups))} (nearly) the same kept together in {len(groups)} groups{limit_note}"
+        if groups
+        else "",
     )
 
 
 def stratified(
     examples: Sequence[Example], counts: Sequence[int], seed: int, families: Iterable[Sequence[int]] = ()
 ) -> list[list[int]]:
-    """For each count that many indices into the examples, none twice, with the classes in their proportions.
+    """Parts of the examples: for each count that many indices, none twice, with the classes in proportion.
 
-    A class that a part would not get by its share gives it a picture all the same, where it has one more than parts.
-    families: indices that stay together; a part has fewer than its count where none is left that fits.
+    A part gets at least one picture of each class that has more pictures (or families) than there are parts.
+    families: groups of indices that stay together; a part is smaller than its count if no group fits any more.
     """
     alone = set(range(len(examples))).difference(*families)
     units = sorted([*([index] for index in alone), *map(list, families)])
     rng = chance.generator(chance.Stream.SPLIT, seed)
-    strata = [[units[at] for at in rng.permutation(members)] for members in _strata(examples, units)]
+    strata = [[units[position] for position in rng.permutation(members)] for members in _strata(examples, units)]
     parts: list[list[int]] = [[] for _ in counts]
-    owed = [0.0] * len(counts)
+    due = [0.0] * len(counts)
     for members in strata:
         total, enough = sum(map(len, members)), len(members) > len(counts)
-        for part, (number, count) in zip(parts, enumerate(counts), strict=True):
-            owed[number] += count * total / len(examples)
+        for part, (index, count) in zip(parts, enumerate(counts), strict=True):
+            due[index] += count * total / len(examples)
             room = count - len(part)
-            taken = _take(members, min(int(owed[number] + 0.5), room), least=1)
+            taken = _take(members, min(int(due[index] + 0.5), room), least=1)
             if not taken and enough and len(members) > 1:
                 taken = _take(members, min(room, min(map(len, members))), least=1)
-            owed[number] -= len(taken)
+            due[index] -= len(taken)
             part += taken
     for part, count in zip(parts, counts, strict=True):
-        for members in reversed(strata):  # the most frequent class fills what is open
+        for members in reversed(strata):  # the most frequent class fills the rest
             part += _take(members, count - len(part))
     return parts
 
 
 def _take(units: list[list[int]], room: int, *, least: int = 0) -> list[int]:
-    """The pictures of those units, from the last on, that fit; they leave the list, in which at least `least` stay."""
+    """Remove units that fit into `room` from the end of the list, keeping `least` of them; return their pictures."""
     taken: list[int] = []
-    for at in range(len(units) - 1, -1, -1):
+    for position in range(len(units) - 1, -1, -1):
         if len(taken) >= room or len(units) <= least:
             break
-        if len(units[at]) <= room - len(taken):
-            taken += units.pop(at)
+        if len(units[position]) <= room - len(taken):
+            taken += units.pop(position)
     return taken
 
 
 def _strata(examples: Sequence[Example], units: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The places of units by the rarest class of each, rarest class first; those without boxes come last."""
+    """The positions of units, grouped by their rarest class, rarest class first; those without boxes come last."""
     units_with: dict[int, int] = {}
-    classes = [sorted({number for index in unit for number in examples[index].classes.tolist()}) for unit in units]
-    for found in classes:
-        for number in found:
-            units_with[number] = units_with.get(number, 0) + 1
+    classes = [sorted({label for index in unit for label in examples[index].classes.tolist()}) for unit in units]
+    for of_unit in classes:
+        for label in of_unit:
+            units_with[label] = units_with.get(label, 0) + 1
     strata: dict[int, list[int]] = {}
-    for place, found in enumerate(classes):
-        rarest = min(found, key=lambda number: (units_with[number], number), default=_NO_BOXES)
-        strata.setdefault(rarest, []).append(place)
-    order = sorted(strata, key=lambda number: (number == _NO_BOXES, units_with.get(number, 0), number))
-    return [strata[number] for number in order]
+    for position, of_unit in enumerate(classes):
+        rarest = min(of_unit, key=lambda label: (units_with[label], label), default=_NO_BOXES)
+        strata.setdefault(rarest, []).append(position)
+    order = sorted(strata, key=lambda label: (label == _NO_BOXES, units_with.get(label, 0), label))
+    return [strata[label] for label in order]
 
 
 def _share_boxes(parts: list[list[int]], boxed: set[int]) -> None:
-    """Where a part has none of the boxed pictures, exchange one with the part that has the most."""
+    """If a part has no picture with boxes, exchange one with the part that has the most of them."""
     for part in parts:
         if boxed.isdisjoint(part):
             giver = max(parts, key=lambda other: len(boxed.intersection(other)))
             if len(boxed.intersection(giver)) > 1:
-                place = next(place for place, index in enumerate(giver) if index in boxed)
-                part[0], giver[place] = giver[place], part[0]
+                position = next(position for position, index in enumerate(giver) if index in boxed)
+                part[0], giver[position] = giver[position], part[0]
 
 
 def _fingerprint(dataset: Dataset, parts: dict[str, list[int]]) -> str:
-    """sha256 over the read data set's fingerprint and which of its training pictures went where."""
+    """sha256 over the fingerprint of the data set as read and the split of each of its training pictures."""
     total = sha256(dataset.fingerprint.encode())
     for split in sorted(parts):
         total.update(split.encode())

@@ -1,1 +1,1 @@
-"""Writers: a Dataset becomes a folder on disk, one file per format; the readers' counterpart."""
+"""Writers, one file per format: write a Dataset into a folder, which the readers can read."""

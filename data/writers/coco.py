@@ -6,11 +6,11 @@ from typing import Any
 
 from data.dataset import Dataset, Example
 from data.writers import files
-from data.writers.files import Named
+from data.writers.files import NamedExamples
 
 
 def write(dataset: Dataset, folder: Path) -> None:
-    """Writes the data set into this empty folder; categories are numbered from 1, in the order of the classes."""
+    """Write the data set into this empty folder; categories are numbered from 1, in the order of the classes."""
     files.require_printable(dataset)
     (folder / "annotations").mkdir()
     for split, examples in dataset.splits.items():
@@ -23,22 +23,22 @@ def write(dataset: Dataset, folder: Path) -> None:
         (folder / "annotations" / f"instances_{split}.json").write_text(text, encoding="utf-8")
 
 
-def _document(dataset: Dataset, named: Named) -> dict[str, Any]:
+def _document(dataset: Dataset, named: NamedExamples) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (name, example) in enumerate(named, start=1):
-        images.append({"id": number, "file_name": name, "width": example.width, "height": example.height})
+    for image_id, (name, example) in enumerate(named, start=1):
+        images.append({"id": image_id, "file_name": name, "width": example.width, "height": example.height})
         for annotation in _annotations(example):
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **annotation})
+            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
     categories = [{"id": number, "name": name} for number, name in enumerate(dataset.class_names, start=1)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _annotations(example: Example) -> list[dict[str, Any]]:
-    found = []
-    for (left, top, right, bottom), number in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
+    annotations = []
+    for (left, top, right, bottom), class_id in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
         width, height = right - left, bottom - top
-        found.append(
-            {"category_id": number + 1, "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0}
+        annotations.append(
+            {"category_id": class_id + 1, "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0}
         )
-    return found
+    return annotations

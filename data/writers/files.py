@@ -1,4 +1,4 @@
-"""What all writers share: names that every format can hold, copied pictures, checked class names."""
+"""What all writers share: file names that every format can hold, copies of pictures, the check of class names."""
 
 import shutil
 from collections.abc import Sequence
@@ -6,17 +6,18 @@ from pathlib import Path
 
 from data.dataset import Dataset, Example
 
-Named = list[tuple[str, Example]]
+NamedExamples = list[tuple[str, Example]]
 
 
-def unique_names(examples: Sequence[Example], taken: set[str] | None = None) -> Named:
-    """(file name, example): as it was, but with a stem of its own and nothing that a list or XML cannot hold.
+def unique_names(examples: Sequence[Example], taken: set[str] | None = None) -> NamedExamples:
+    """(file name, example) for each example: stems made unique, characters that a list or XML cannot hold replaced.
 
-    taken: stems in lower case that are in use; grows. Labels go by the stem, and some file systems by lower case.
+    taken: case-folded stems that are in use; the new ones are added. (Labels are named by the stem, and some file
+    systems ignore case.)
     """
     taken = set() if taken is None else taken
     named = []
-    numbers: dict[str, int] = {}  # the next one to try of a stem
+    numbers: dict[str, int] = {}  # stem -> the number to try next
     for example in examples:
         stem, suffix = _clean(example.path.stem) or "_", _clean(example.path.suffix)
         free = stem
@@ -29,18 +30,18 @@ def unique_names(examples: Sequence[Example], taken: set[str] | None = None) -> 
 
 
 def copy_picture(example: Example, folder: Path, name: str) -> None:
-    """The picture's bytes, unchanged, in this folder."""
+    """Copy the picture's file, unchanged, into this folder."""
     shutil.copyfile(example.path, folder / name)
 
 
 def require_printable(dataset: Dataset) -> None:
-    """ValueError for a class name of several lines or with control characters: labels could not hold it."""
+    """ValueError for a class name with line breaks or other control characters, which label files cannot hold."""
     for name in dataset.class_names:
         if not name.isprintable():
             raise ValueError(f"{dataset.root}: class {name!r}: expected a name without control characters")
 
 
 def _clean(text: str) -> str:
-    """Without control characters and what no encoding can spell (file names may hold any bytes)."""
+    """The text without control characters and bytes that are no text (file names may hold any bytes)."""
     printable = "".join(sign if sign.isprintable() and sign not in "\\:" else "_" for sign in text)
     return printable.strip()

@@ -1,4 +1,4 @@
-"""Pascal VOC: Annotations, JPEGImages, ImageSets/Main, and CVAT's labelmap.txt, which keeps the classes' order."""
+"""Pascal VOC: Annotations, JPEGImages, ImageSets/Main, and CVAT's labelmap.txt, which holds the classes' order."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,11 +9,11 @@ from data.writers import files
 
 
 def write(dataset: Dataset, folder: Path) -> None:
-    """Writes the data set into this empty folder. Coordinates are edges in pixels, with fractions where there are."""
+    """Write the data set into this empty folder. Coordinates are the box's edges in pixels, with their fractions."""
     files.require_printable(dataset)
     annotations, pictures, lists = folder / "Annotations", folder / "JPEGImages", folder / "ImageSets" / "Main"
-    for each in (annotations, pictures, lists):
-        each.mkdir(parents=True)
+    for subfolder in (annotations, pictures, lists):
+        subfolder.mkdir(parents=True)
     taken: set[str] = set()  # all splits share one folder
     for split, examples in dataset.splits.items():
         named = files.unique_names(examples, taken)
@@ -35,9 +35,9 @@ def _annotation(dataset: Dataset, name: str, example: Example) -> Element:
     size = SubElement(root, "size")
     for tag, value in (("width", example.width), ("height", example.height), ("depth", 3)):
         SubElement(size, tag).text = str(value)
-    for box, number in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
+    for box, class_id in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
         element = SubElement(root, "object")
-        SubElement(element, "name").text = dataset.class_names[number]
+        SubElement(element, "name").text = dataset.class_names[class_id]
         for tag in ("truncated", "difficult"):
             SubElement(element, tag).text = "0"
         bounds = SubElement(element, "bndbox")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from data.classification.class_mix import Source
+    from data.classification.class_mix import PictureSource
 
 REPORTS = 20  # lines while it trains
 MOST_HELD_OUT = 2000  # pictures of the accuracy
@@ -66,8 +66,8 @@ class Classified:
 class Material:
     """What is learned from, and what a checkpoint must say of it."""
 
-    train: "Source"
-    val: "Source"
+    train: "PictureSource"
+    val: "PictureSource"
     anchors: tuple[tuple[float, float], ...]
     fingerprint: str
     kind: str
@@ -142,8 +142,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def classify(
-    train: "Source",
-    val: "Source",
+    train: "PictureSource",
+    val: "PictureSource",
     detector: DetectorConfig,
     config: PretrainConfig,
     seed: int,

@@ -18,7 +18,7 @@ def write_picture(path: Path, width: int = 40, height: int = 30, value: int = 10
 
 
 def write_scene(path: Path, seed: int, *, width: int = 40, height: int = 30) -> None:
-    """A picture that is like that of no other seed: grey squares by chance."""
+    """A picture of random grey squares, unlike that of any other seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     squares = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     image = cv2.resize(squares, (width, height), interpolation=cv2.INTER_NEAREST)

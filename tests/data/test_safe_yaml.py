@@ -95,11 +95,11 @@ def test_an_alias_is_its_anchors_value_and_the_last_anchor_of_a_name_counts() ->
     ("text", "sentence"),
     [
         (BILLION, "line 6: expected at most 100,000 values, each alias counted as all that it stands for, got more"),
-        ("[" * 20_000, "line 1: expected at most 32 lists and mappings in each other, got more"),
-        ("- " * 20_000, "line 1: expected at most 32 lists and mappings in each other, got more"),
+        ("[" * 20_000, "line 1: expected at most 32 levels of lists and mappings, got more"),
+        ("- " * 20_000, "line 1: expected at most 32 levels of lists and mappings, got more"),
         (
             "- &a0 [1]\n" + "".join(f"- &a{i} [*a{i - 1}]\n" for i in range(1, 100)),
-            "line 32: expected at most 32 lists and mappings in each other, got more",  # the outer list and 32 inside
+            "line 32: expected at most 32 levels of lists and mappings, got more",  # the outer list and 32 inside
         ),
         ("- x\n" * 100_001, "line 100000: expected at most 100,000 values, each alias counted as all"),
         ("#" * (2**20 + 1), "expected YAML of at most 1,048,576 characters, got 1,048,577"),
@@ -109,11 +109,11 @@ def test_an_alias_is_its_anchors_value_and_the_last_anchor_of_a_name_counts() ->
         ("[a]: b", "line 1: expected a word or a number as a key, got a list or mapping"),
         ("a\n---\nb\n", "line 2: expected one YAML document, got a second one"),
         ("- *x", "line 1: expected an anchor &x before the alias *x, but there is none"),
-        ("&x [*x]", "line 1: expected an anchor &x before the alias *x, but it is around it"),
-        ("- &x 1\n- &x [*x]", "line 2: expected an anchor &x before the alias *x, but it is around it"),
-        ("!!python/name:os.system", "line 1: expected plain values, got one of the tag !!python/name:os.system"),
-        ("!!set {a}", "line 1: expected plain values, got one of the tag !!set"),
-        ("!!int 3.5", "line 1: expected plain values, got one of the tag !!int"),
+        ("&x [*x]", "line 1: expected an anchor &x before the alias *x, but the alias is inside it"),
+        ("- &x 1\n- &x [*x]", "line 2: expected an anchor &x before the alias *x, but the alias is inside it"),
+        ("!!python/name:os.system", "line 1: expected plain values, got a value with the tag !!python/name:os.system"),
+        ("!!set {a}", "line 1: expected plain values, got a value with the tag !!set"),
+        ("!!int 3.5", "line 1: expected plain values, got a value with the tag !!int"),
         ("9" * 101, "line 1: expected a whole number of at most 100 digits, got 101"),
         ("0x" + "f" * 5000, "line 1: expected a whole number of at most 100 digits, got 5002"),
         ("a: b: c", "line 1: expected YAML, got an error: mapping values are not allowed"),

@@ -51,7 +51,7 @@ changes = st.builds(
 @given(changes, st.sampled_from(["stretch", "letterbox"]))
 def test_a_kept_box_is_where_its_pixels_are(change: Change, fit) -> None:
     image = bright_rectangle(90, 70, (30, 25, 70, 60))
-    where = augment.place(augment.region(change, 90, 70, 128, fit), change.flip, 128)
+    where = augment.place_on_canvas(augment.region(change, 90, 70, 128, fit), change.flip, 128)
     where, painted = paint(image, where)
     boxes, keep = augment.apply_to_boxes(np.array([[30.0, 25, 70, 60]]), np.array([where]), 0.0)
     if keep[0]:
@@ -104,7 +104,7 @@ def test_mosaic_shifts_past_the_padding() -> None:
 
 
 def seen_edges(where: Placement, side: int) -> tuple[float, float]:
-    """Where the picture's edges next to the cross come to lie, for a square picture."""
+    """Where the picture's edges next to the cross end up, for a square picture."""
     x = sorted((where.offset_x, where.scale_x * side + where.offset_x))
     y = (where.offset_y, where.scale_y * side + where.offset_y)
     return x[1] if where.left == 0 else x[0], y[1] if where.top == 0 else y[0]
@@ -290,13 +290,13 @@ def test_snapping_moves_edges_by_less_than_a_pixel(
 def test_a_letterboxed_picture_keeps_its_aspect_ratio_in_an_input_of_any(size, region) -> None:
     found = augment.region(PLAIN, 90, 60, size, "letterbox")
     assert found == pytest.approx(region)
-    where = augment.place(found, False, size)
+    where = augment.place_on_canvas(found, False, size)
     assert where.scale_x == pytest.approx(where.scale_y)
 
 
 def test_without_a_change_the_picture_is_what_a_resize_makes_of_it() -> None:
     image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
-    where = augment.place(augment.region(PLAIN, 90, 70, (35, 60), "stretch"), False, (35, 60))
+    where = augment.place_on_canvas(augment.region(PLAIN, 90, 70, (35, 60), "stretch"), False, (35, 60))
     snapped, painted = paint(image, where)
     assert snapped == pytest.approx(where)
     np.testing.assert_array_equal(painted, cv2.resize(image, (60, 35)))

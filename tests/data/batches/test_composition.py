@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from data import chance
 from data.batches import composition, mixup
-from data.batches.pipeline import Batch, Pipeline
+from data.batches.pipeline import Pipeline, TrainingBatch
 from data.chance import Stream
 from data.config import AugmentConfig
 from data.dataset import Example
@@ -55,7 +55,7 @@ def red_and_blue(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return Pipeline([write(folder, 0, (1,)), write(folder, 1, (4,))], store_side=90)
 
 
-def batch(pipeline: Pipeline, config: AugmentConfig, **changed: Any) -> Batch:
+def batch(pipeline: Pipeline, config: AugmentConfig, **changed: Any) -> TrainingBatch:
     arguments: dict[str, Any] = {
         "seed": 3, "step": 5, "batch": 4, "size": (HEIGHT, WIDTH), "progress": 0.1, "max_boxes": 30, "fit": "stretch",
     }  # fmt: skip
@@ -67,7 +67,7 @@ def codes(image: np.ndarray) -> np.ndarray:
     return ((image > 127) * np.array([1, 2, 4])).sum(axis=-1)
 
 
-def pictures(made: Batch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def pictures(made: TrainingBatch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """(image, boxes, classes) without padding."""
     return [
         (image, boxes[classes >= 0], classes[classes >= 0])
@@ -83,7 +83,7 @@ def test_a_kept_box_ends_where_its_colour_does(coloured: Pipeline, technique: st
     for image, boxes, classes in pictures(batch(coloured, CONFIGS[technique], seed=seed, fit=fit)):
         seen = codes(image)
         for (left, top, right, bottom), label in zip(boxes, classes, strict=True):
-            # What lies outside the box (another object of its colour, or more of its own) is the next test's matter.
+            # What is outside the box (another object of its colour, or more of its own) is checked in the next test.
             within = seen[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] == label
             rows, columns = np.nonzero(within)
             found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -130,14 +130,14 @@ def test_mixup_shows_both_pictures_and_has_the_boxes_of_both(red_and_blue: Pipel
 
 
 def layouts(config: AugmentConfig, progress: float = 0.0) -> list[composition.Layout]:
-    """Of a hundred places."""
-    places = [composition.Place(1, step, place) for step in range(20) for place in range(5)]
+    """The layouts of a hundred slots."""
+    slots = [composition.BatchSlot(1, step, slot) for step in range(20) for slot in range(5)]
     return [
-        composition.draw(
-            chance.generator(Stream.PICTURE, place.seed, place.step, place.place),
-            place, 2, [(90, 70)] * 6, config, progress=progress, size=64, fit="stretch",
+        composition.draw_layout(
+            chance.generator(Stream.PICTURE, slot.seed, slot.step, slot.slot),
+            slot, 2, [(90, 70)] * 6, config, progress=progress, size=64, fit="stretch",
         )
-        for place in places
+        for slot in slots
     ]  # fmt: skip
 
 
@@ -214,8 +214,8 @@ def test_resize_changes_sizes_and_nothing_else() -> None:
 def test_cutmix_replaces_the_rectangle_and_no_other_pixel(coloured: Pipeline) -> None:
     config = AugmentConfig(mosaic_prob=0, cutmix_prob=1)
     mixed, plain = batch(coloured, config, batch=8), batch(coloured, replace(config, cutmix_prob=0), batch=8)
-    for place in range(8):
-        rows, columns = np.nonzero((mixed.images[place] != plain.images[place]).any(axis=-1))
+    for slot in range(8):
+        rows, columns = np.nonzero((mixed.images[slot] != plain.images[slot]).any(axis=-1))
         if len(rows):  # two black backgrounds may be all there is
             assert np.ptp(rows) < round(0.8 * HEIGHT)
             assert np.ptp(columns) < round(0.8 * WIDTH)
@@ -236,19 +236,19 @@ def test_mixup_is_the_weighted_sum(red_and_blue: Pipeline) -> None:
 @pytest.mark.parametrize("config", [AugmentConfig(mosaic_prob=0), SOME, AugmentConfig(mosaic_prob=0, mixup_prob=1)])
 def test_the_generator_of_the_place_moves_by_the_same_count(config: AugmentConfig) -> None:
     def after(one: AugmentConfig) -> float:
-        rng, place = np.random.default_rng(0), composition.Place(1, 2, 3)
-        composition.draw(rng, place, 0, [(90, 70)] * 3, one, progress=0.0, size=64, fit="stretch")
+        rng, slot = np.random.default_rng(0), composition.BatchSlot(1, 2, 3)
+        composition.draw_layout(rng, slot, 0, [(90, 70)] * 3, one, progress=0.0, size=64, fit="stretch")
         return float(rng.random())
 
     assert after(config) == after(AugmentConfig())
 
 
 def test_the_share_is_the_first_pictures() -> None:
-    place, config = composition.Place(1, 2, 3), AugmentConfig(mosaic_prob=0, mixup_prob=1)
-    drawn = composition.draw(
-        np.random.default_rng(0), place, 0, [(90, 70)] * 3, config, progress=0.0, size=64, fit="stretch"
+    slot, config = composition.BatchSlot(1, 2, 3), AugmentConfig(mosaic_prob=0, mixup_prob=1)
+    drawn = composition.draw_layout(
+        np.random.default_rng(0), slot, 0, [(90, 70)] * 3, config, progress=0.0, size=64, fit="stretch"
     )
-    expected = mixup.draw_mixup(place.generator(Stream.MIXUP), config, 3)
+    expected = mixup.draw_mixup(slot.generator(Stream.MIXUP), config, 3)
     assert expected is not None
     assert drawn.tiles[0].opacity == 1
     assert drawn.tiles[1].opacity == 1 - expected.share

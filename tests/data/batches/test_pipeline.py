@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.batches.pipeline import Batch, Pipeline, training_size
+from data.batches.pipeline import Pipeline, TrainingBatch, training_size
 from data.config import AugmentConfig
 from data.dataset import Example
 from data.pictures.memory_store import PictureStore
@@ -30,7 +30,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     return found
 
 
-def batch(pipeline: Pipeline, **changed: Any) -> Batch:
+def batch(pipeline: Pipeline, **changed: Any) -> TrainingBatch:
     arguments: dict[str, Any] = {
         "seed": 3, "step": 5, "batch": 4, "size": 96, "augment": COLOURFREE, "progress": 0.1, "max_boxes": 8,
         "fit": "stretch",
@@ -38,7 +38,7 @@ def batch(pipeline: Pipeline, **changed: Any) -> Batch:
     return pipeline.batch(**(arguments | changed))
 
 
-def same(a: Batch, b: Batch) -> bool:
+def same(a: TrainingBatch, b: TrainingBatch) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("images", "boxes", "classes", "dropped"))
 
 
@@ -147,7 +147,9 @@ def test_boxes_beyond_the_most_are_shuffled_cut_and_counted(examples: list[Examp
     np.testing.assert_allclose(made.boxes[0, :, 0], made.classes[0] * 2 * 96 / 90, rtol=1e-5)
 
 
-def test_the_first_batch_with_too_many_boxes_is_told(examples: list[Example], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_batch_with_too_many_boxes_is_reported(
+    examples: list[Example], caplog: pytest.LogCaptureFixture
+) -> None:
     row = np.array([[x, 10, x + 4, 20] for x in range(0, 40, 10)], dtype=np.float32)
     four = [Example(examples[0].path, 90, 70, row, np.zeros(4, dtype=np.int32))]
     pipeline = Pipeline(four, store_side=90)

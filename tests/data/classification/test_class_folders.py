@@ -84,7 +84,7 @@ def test_a_damaged_picture_whose_header_is_whole_is_named(folders):
 def test_a_class_that_only_val_has_is_named(tmp_path, make_picture):
     for place in ("train/a", "train/b", "val/a", "val/c"):
         make_picture(tmp_path / place / "0.png")
-    with pytest.raises(DatasetError, match=r"val/c: expected the classes of .*train"):
+    with pytest.raises(DatasetError, match=r"val/c: expected a class of .*train"):
         class_folders.read(tmp_path)
 
 

@@ -77,14 +77,14 @@ def test_the_share_that_cutmix_leaves_is_that_of_the_paper():
     # [0, 1], l - l^2 / 4 of the side for l <= 1; of both axes (l - l^2/4)^2 with l^2 = 1 - lambda = u uniform:
     # E[(sqrt(u) - u/4)^2] = E[u] - E[u^1.5]/2 + E[u^2]/16 = 1/2 - 1/5 + 1/48 = 0.3208
     rng = np.random.default_rng(0)
-    shares = [class_mix.draw_window(rng, 1.0, 200).pixels / 200**2 for _ in range(20000)]
+    shares = [class_mix.draw_rectangle(rng, 1.0, 200).pixels / 200**2 for _ in range(20000)]
     assert np.mean(shares) == pytest.approx(0.3208, abs=0.005)
 
 
 def test_a_quadrant_shows_the_middle_of_its_picture():
     onto = np.zeros((8, 8, 3), np.uint8)
     picture = Ramp().picture(0, 8, None)[0]
-    class_mix.paste_middle(onto, picture, class_mix.Window(4, 0, 8, 3))
+    class_mix.paste_middle(onto, picture, class_mix.Rectangle(4, 0, 8, 3))
     assert onto[0, 4:, 0].tolist() == [2, 3, 4, 5]
     assert onto[3:].max() == 0
     assert onto[:, :4].max() == 0
@@ -94,7 +94,7 @@ def test_a_quadrant_shows_the_middle_of_its_picture():
 @settings(max_examples=60)
 def test_windows_lie_on_the_picture(seed, side, offset, alpha):
     rng = np.random.default_rng(seed)
-    window = class_mix.draw_window(rng, alpha, side)
+    window = class_mix.draw_rectangle(rng, alpha, side)
     assert 0 <= window.left <= window.right <= side
     assert 0 <= window.top <= window.bottom <= side
     found = class_mix.quadrants(*class_mix.draw_cross(rng, offset, side), side)

@@ -54,7 +54,7 @@ def test_boxes_are_drawn_around_their_pixels(
         label = (grey - 10) // 5
         seen.add(label)
         colour = preview_grid.class_colour(label)
-        # the outline's corners lie in the box: 10..39 across, 30..59 down
+        # the outline's corners are inside the box: 10..39 across, 30..59 down
         for row, column in ((59, 10), (59, 39), (30, 39), (45, 10), (45, 39)):
             assert tuple(cell[row, column].tolist()) == colour
         for row, column in ((60, 10), (59, 40), (59, 9), (45, 20)):

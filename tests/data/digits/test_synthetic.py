@@ -14,7 +14,7 @@ FEW = {"train": 4, "val": 2, "test": 2}
 
 
 def test_digits_of_all_slices_and_splits_are_disjoint_and_all_used() -> None:
-    sets = [set(scenes.digit_numbers(part, split).tolist()) for part in scenes.SLICES for split in SPLITS]
+    sets = [set(scenes.digit_indices(part, split).tolist()) for part in scenes.SLICES for split in SPLITS]
     for one, other in itertools.combinations(sets, 2):
         assert not one & other
     assert set().union(*sets) == set(range(1797))
@@ -22,7 +22,7 @@ def test_digits_of_all_slices_and_splits_are_disjoint_and_all_used() -> None:
 
 def test_scenes_use_the_digits_of_their_split_only() -> None:
     for part, split in itertools.product(scenes.SLICES, SPLITS):
-        allowed = set(scenes.digit_numbers(part, split).tolist())
+        allowed = set(scenes.digit_indices(part, split).tolist())
         used = {number for i in range(5) for number in scenes.draw_scene(0, split, i, 96, part).sources.tolist()}
         assert used
         assert used <= allowed

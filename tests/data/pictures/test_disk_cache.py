@@ -17,7 +17,7 @@ from data.batches.pipeline import Pipeline
 from data.config import AugmentConfig
 from data.dataset import Example
 from data.pictures import memory_store
-from data.pictures.disk_cache import SharedCache, Wanted
+from data.pictures.disk_cache import PictureKey, SharedCache
 from data.pictures.memory_store import StoredPicture
 from data.sets import read
 
@@ -138,8 +138,8 @@ def test_a_damaged_file_is_made_again(examples: list[Example], tmp_path: Path, n
     assert same(plain, batches(Pipeline(examples, store_side=80, shared=shared)))
 
 
-def wanted(side: int) -> list[Wanted]:
-    return [Wanted("a", side, side)]
+def keys(side: int) -> list[PictureKey]:
+    return [PictureKey("a", side, side)]
 
 
 def num_bytes(side: int) -> int:
@@ -149,26 +149,26 @@ def num_bytes(side: int) -> int:
 def test_the_longest_unused_entries_go(tmp_path: Path) -> None:
     limit = 2 * num_bytes(10)
     for age, fingerprint in ((30, "a"), (20, "b")):
-        SharedCache(fingerprint, tmp_path, limit).open(wanted(10), 10)
+        SharedCache(fingerprint, tmp_path, limit).open(keys(10), 10)
         newest = max((path for path in tmp_path.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
         os.utime(newest, (time.time() - age, time.time() - age))
     first, second = sorted((tmp_path / name for name in entries(tmp_path)), key=lambda path: path.stat().st_mtime)
-    SharedCache("a", tmp_path, limit).open(wanted(10), 10)  # used again: b is the older one now
-    SharedCache("c", tmp_path, limit).open(wanted(10), 10)
+    SharedCache("a", tmp_path, limit).open(keys(10), 10)  # used again: b is the older one now
+    SharedCache("c", tmp_path, limit).open(keys(10), 10)
     assert first.exists()
     assert not second.exists()
     assert len(entries(tmp_path)) == 2
 
 
 def test_an_entry_in_use_stays_and_the_new_one_is_not_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    in_use = SharedCache("a", tmp_path, num_bytes(10)).open(wanted(10), 10)
+    in_use = SharedCache("a", tmp_path, num_bytes(10)).open(keys(10), 10)
     with caplog.at_level(logging.WARNING):
-        assert SharedCache("b", tmp_path, num_bytes(10)).open(wanted(10), 10) is None
+        assert SharedCache("b", tmp_path, num_bytes(10)).open(keys(10), 10) is None
     assert len(caplog.messages) == 1
     assert "got a limit of" in caplog.messages[0]
     assert len(entries(tmp_path)) == 1
     del in_use
-    assert SharedCache("b", tmp_path, num_bytes(10)).open(wanted(10), 10) is not None
+    assert SharedCache("b", tmp_path, num_bytes(10)).open(keys(10), 10) is not None
 
 
 def test_pictures_that_do_not_fit_are_kept_in_memory_within_their_share(
@@ -180,7 +180,7 @@ def test_pictures_that_do_not_fit_are_kept_in_memory_within_their_share(
     assert 0 < pipeline._store.kept_bytes <= 30_000
 
 
-def test_a_full_disk_is_said_once(
+def test_a_full_disk_is_reported_once(
     examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = Pipeline(examples, store_side=80, shared=SharedCache("data", tmp_path, AMPLE))
@@ -203,11 +203,11 @@ def test_a_full_disk_is_said_once(
 def test_a_disk_without_room_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type(shutil.disk_usage(tmp_path))(AMPLE, AMPLE, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    assert SharedCache("a", tmp_path, AMPLE).open(wanted(10), 10) is None
+    assert SharedCache("a", tmp_path, AMPLE).open(keys(10), 10) is None
     assert entries(tmp_path) == []
 
 
-def test_a_folder_that_is_a_file_is_said_once(
+def test_a_folder_that_is_a_file_is_reported_once(
     examples: list[Example], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -221,7 +221,7 @@ def test_a_folder_that_is_a_file_is_said_once(
 def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / ".new").mkdir()
     (tmp_path / ".new" / "pixels").write_bytes(b"half")
-    assert SharedCache("a", tmp_path, AMPLE).open(wanted(10), 10) is not None
+    assert SharedCache("a", tmp_path, AMPLE).open(keys(10), 10) is not None
     assert not (tmp_path / ".new").exists()
 
 
@@ -252,15 +252,15 @@ def test_the_place() -> None:
         ({"XDG_CACHE_HOME": "/x", "YOLOV4_EVOLVE_CACHE": "/y"}, Path("/y")),
         ({"YOLOV4_EVOLVE_CACHE": "off"}, None),
     ):
-        assert SharedCache.of("a", "val", environment).folder == folder
-    assert SharedCache.of("a", "val", {}).max_bytes == 20e9
-    assert SharedCache.of("a", "val", {"YOLOV4_EVOLVE_CACHE_GB": "0.5"}).max_bytes == 5e8
+        assert SharedCache.for_split("a", "val", environment).folder == folder
+    assert SharedCache.for_split("a", "val", {}).max_bytes == 20e9
+    assert SharedCache.for_split("a", "val", {"YOLOV4_EVOLVE_CACHE_GB": "0.5"}).max_bytes == 5e8
     with pytest.raises(ValueError, match="YOLOV4_EVOLVE_CACHE_GB: expected a number of gigabytes, got 'much'"):
-        SharedCache.of("a", "val", {"YOLOV4_EVOLVE_CACHE_GB": "much"})
+        SharedCache.for_split("a", "val", {"YOLOV4_EVOLVE_CACHE_GB": "much"})
 
 
 def test_no_cache_asked_for_is_none() -> None:
-    assert SharedCache("a", None, AMPLE).open(wanted(10), 10) is None
+    assert SharedCache("a", None, AMPLE).open(keys(10), 10) is None
 
 
 def test_splits_whose_files_have_the_same_names_and_sizes_do_not_share_pictures(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_splits_whose_files_have_the_same_names_and_sizes_do_not_share_pictures(
         for k in range(3):
             cv2.imwrite(str(folder / f"{k}.png"), np.full((20, 30, 3), level, np.uint8))
             examples.append(Example(folder / f"{k}.png", 30, 20, np.zeros((0, 4), np.float32), np.zeros(0, np.int32)))
-        shared = SharedCache.of("the data set", split, environment)
+        shared = SharedCache.for_split("the data set", split, environment)
         (seen,) = Pipeline(examples, store_side=32, shared=shared).evaluation(size=32, fit="stretch", batch=3)
         assert np.unique(seen.images).tolist() == [level]
 

@@ -71,7 +71,7 @@ def test_a_damaged_picture_is_named_and_left_out(
 ) -> None:
     suffix, content = DAMAGED[what]
     root = make(suffix, content)
-    picture_files.picture_frame(root / f"train/images/x{suffix}")  # its header is whole
+    picture_files.picture_info(root / f"train/images/x{suffix}")  # its header is whole
     dataset = read.load(root)
     assert [(p.kind, p.file) for p in dataset.problems] == [("broken_picture", f"train/images/x{suffix}")]
     assert [e.path.stem for e in dataset.splits["train"]] == ["a", "b", "c", "d"]
@@ -92,7 +92,7 @@ def test_a_damaged_picture_is_named_and_left_out(
         (bytes(500), "a file of zeros alone"),
     ],
 )
-def test_what_a_file_is_instead_of_a_picture_is_said(
+def test_what_a_file_is_instead_of_a_picture_is_reported(
     make: Callable[[str, bytes], Path], content: bytes, kind: str
 ) -> None:
     (problem,) = read.load(make(".jpg", content)).problems
@@ -118,7 +118,7 @@ def test_whole_pictures_stay(make: Callable[[str, bytes], Path], suffix: str, op
     assert all(example.thumbnail is not None for example in dataset.splits["train"])
 
 
-def test_the_decoders_words_are_said(make: Callable[[str, bytes], Path]) -> None:
+def test_the_decoders_words_are_reported(make: Callable[[str, bytes], Path]) -> None:
     for what, words in (
         ("a PNG of a wrong checksum", "cannot be decoded: IDAT: CRC error"),
         ("a JPEG without its second half", "a part cannot be decoded: premature end of data segment"),
@@ -128,7 +128,7 @@ def test_the_decoders_words_are_said(make: Callable[[str, bytes], Path]) -> None
         (root.rename(root.with_name(what)))
 
 
-def test_bytes_before_the_end_marker_are_only_told(make: Callable[[str, bytes], Path]) -> None:
+def test_bytes_before_the_end_marker_are_only_reported(make: Callable[[str, bytes], Path]) -> None:
     whole = encoded(".jpg")
     dataset = read.load(make(".jpg", whole[:-2] + bytes(30) + b"\xff\xd9"))
     assert [(p.kind, p.file) for p in dataset.problems] == [("decoder_warning", "train/images/x.jpg")]
@@ -139,9 +139,9 @@ def test_bytes_before_the_end_marker_are_only_told(make: Callable[[str, bytes], 
 def test_a_split_of_damaged_pictures_alone_is_refused(make: Callable[[str, bytes], Path]) -> None:
     root = make(*DAMAGED["a PNG of a wrong checksum"])
     (root / "val/images/e.png").write_bytes(DAMAGED["a PNG of a wrong checksum"][1])
-    with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
+    with pytest.raises(DatasetError, match="split 'val': expected at least one usable labelled picture, got none"):
         read.load(root)
-    assert check.check(root).error is not None
+    assert check.check_dataset(root).error is not None
 
 
 def test_another_size_than_that_of_the_header(make: Callable[[str, bytes], Path]) -> None:
@@ -156,7 +156,7 @@ def test_another_size_than_that_of_the_header(make: Callable[[str, bytes], Path]
 def test_they_are_decoded_once_per_machine(
     make: Callable[[str, bytes], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = read.load_as_it_is(make(*DAMAGED["a PNG of a wrong checksum"]), strict=False)
+    dataset = read.load_own_splits(make(*DAMAGED["a PNG of a wrong checksum"]), strict=False)
     damaged = replace(dataset.splits["train"][0], path=dataset.root / "train/images/x.png")
     damaged = replace(damaged, digest=picture_files.digest_of(damaged.path.read_bytes()), thumbnail=None)
     dataset = replace(dataset, splits={"train": (*dataset.splits["train"], damaged)})
@@ -169,7 +169,7 @@ def test_they_are_decoded_once_per_machine(
         return real(examples)
 
     monkeypatch.setattr(looks, "take", counted)
-    answers = [looks.sound(dataset, where, least=2) for _ in range(2)]
+    answers = [looks.without_damaged_pictures(dataset, where, min_pictures=2) for _ in range(2)]
     assert decoded == [5]
     for splits, problems in answers:
         assert [e.path.stem for e in splits["train"]] == ["a", "b", "c", "d"]
@@ -177,9 +177,9 @@ def test_they_are_decoded_once_per_machine(
     (file,) = (tmp_path / "cache" / "looks").iterdir()
     for broken in ("", "{}", "[[9, 'x']]", '[[99, "broken_picture", "x"]]', '[[true, "a", "b"]]', "[" * 100_000):
         file.write_text(broken)
-        assert len(looks.sound(dataset, where, least=2)[1]) == 1
+        assert len(looks.without_damaged_pictures(dataset, where, min_pictures=2)[1]) == 1
     assert decoded == [5] * 7
-    looks.sound(dataset, {"YOLOV4_EVOLVE_CACHE": "off"}, least=2)
+    looks.without_damaged_pictures(dataset, {"YOLOV4_EVOLVE_CACHE": "off"}, min_pictures=2)
     assert decoded == [5] * 8
 
 
@@ -214,7 +214,8 @@ def test_a_data_set_of_pointers_says_so(tmp_path: Path, make_yolo: Make) -> None
     for path in root.rglob("*.png"):
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     with pytest.raises(
-        DatasetError, match=r"nothing usable.*: 4 x broken_picture, .* pointer of Git LFS \(`git lfs pull"
+        DatasetError,
+        match=r"usable labelled picture, got none: 4 x broken_picture, .* pointer of Git LFS \(`git lfs pull",
     ):
         read.load(root)
 

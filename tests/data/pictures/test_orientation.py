@@ -35,7 +35,7 @@ def test_pictures_are_turned_as_opencv_turns_them(tmp_path: Path, value: int, or
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
     np.testing.assert_array_equal(picture_files.read_picture(path), expected)
-    frame = picture_files.picture_frame(path)
+    frame = picture_files.picture_info(path)
     assert (frame.height, frame.width) == expected.shape[:2]
     assert frame.stored_size == (48, 32)
     assert frame.orientation == value
@@ -45,7 +45,7 @@ def test_pictures_are_turned_as_opencv_turns_them(tmp_path: Path, value: int, or
 def test_an_invalid_orientation_is_upright(tmp_path: Path, value: int) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(with_exif(cv2.imencode(".jpg", patches())[1].tobytes(), value))
-    frame = picture_files.picture_frame(path)
+    frame = picture_files.picture_info(path)
     assert (frame.width, frame.height, frame.orientation) == (48, 32, 1)
     assert picture_files.read_picture(path).shape == (32, 48, 3)
 

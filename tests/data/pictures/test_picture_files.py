@@ -12,7 +12,7 @@ from data.pictures.picture_files import (
     PictureError,
     TruncatedPictureError,
     decode,
-    picture_frame,
+    picture_info,
     picture_size,
     pictures_in,
     read_picture,
@@ -82,7 +82,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
         (".jpg", [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]),
     ],
 )
-def test_a_picture_that_was_cut_short_is_told(tmp_path: Path, suffix: str, options: list[int]) -> None:
+def test_a_picture_that_was_cut_short_is_reported(tmp_path: Path, suffix: str, options: list[int]) -> None:
     _, encoded = cv2.imencode(suffix, NOISE, options)
     whole, path = encoded.tobytes(), tmp_path / f"x{suffix}"
     path.write_bytes(whole + b"something after the end")
@@ -220,9 +220,9 @@ def test_one_shade_and_a_wide_range_keep_their_high_bytes(tmp_path: Path, image:
 
 def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.png", NOISE)
-    digest = picture_frame(path).digest
+    digest = picture_info(path).digest
     np.testing.assert_array_equal(read_picture(path, digest), NOISE[:, :, ::-1])
     write(path, NOISE[::-1])  # as large, and in the same moment of a file system's clock
     with pytest.raises(PictureError, match=r"x\.png: expected the file that was read with its boxes, got one that"):
         read_picture(path, digest)
-    assert picture_frame(path).digest != digest
+    assert picture_info(path).digest != digest

@@ -55,7 +55,7 @@ def test_the_official_layout(tmp_path: Path, make_picture: Callable[..., None]) 
         (tmp_path / "annotations" / f"instances_{split}.json").write_text(json.dumps(document))
         captions = {"images": document["images"], "annotations": [{"image_id": 1, "caption": "a man"}]}
         (tmp_path / "annotations" / f"captions_{split}.json").write_text(json.dumps(captions))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert {split: found[0].path.parent.name for split, found in dataset.splits.items()} == {
         "train": "train2017",
         "val": "val2017",
@@ -80,7 +80,7 @@ def test_a_json_means_the_pictures_beside_it_and_not_a_converted_copy(
             "categories": [{"id": 1, "name": "person"}],
         }
         (tmp_path / "coco" / "annotations" / f"{split}.json").write_text(json.dumps(document))
-    dataset = read.load_as_it_is(tmp_path, "coco")
+    dataset = read.load_own_splits(tmp_path, "coco")
     assert {split: found[0].path.relative_to(tmp_path).parts[0] for split, found in dataset.splits.items()} == {
         "train": "coco",
         "val": "coco",
@@ -109,7 +109,7 @@ def test_ids_as_numbers_and_as_text_are_one(tmp_path: Path, make_coco: Make) -> 
     assert dataset.problems == ()
 
 
-def test_a_group_that_has_no_objects_is_left_out_and_told(tmp_path: Path, make_coco: Make) -> None:
+def test_a_group_that_has_no_objects_is_left_out_and_reported(tmp_path: Path, make_coco: Make) -> None:
     # As one exporter writes it: the data set's name is category 0 and the others' supercategory.
     categories = [
         {"id": 0, "name": "animals", "supercategory": "none"},

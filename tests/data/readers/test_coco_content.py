@@ -27,7 +27,7 @@ def change(root: Path, split: str, edit: Callable[[dict[str, Any]], object]) -> 
     path.write_text(json.dumps(document))
 
 
-def told(dataset: Dataset) -> list[tuple[str, str]]:
+def reported(dataset: Dataset) -> list[tuple[str, str]]:
     return [(p.kind, p.file) for p in dataset.problems]
 
 
@@ -76,9 +76,9 @@ def test_the_box_of_a_segmentation(tmp_path: Path, make_coco: Make, what: str, l
     change(root, "train", edit)
     dataset = read.load(root)
     assert dataset.splits["train"][0].boxes.tolist() == [EDGES]
-    assert told(dataset) == [("box_from_segmentation", "train/_annotations.coco.json")]
+    assert reported(dataset) == [("box_from_segmentation", "train/_annotations.coco.json")]
     assert dataset.problems[0].detail == (
-        "no bbox with an area: the box around the polygons or the mask is taken, 1 times; the first: a.png, "
+        "no bbox with an area: the box around the polygons or the mask is used, 1 times; the first: a.png, "
         "annotations[0]"
     )
 
@@ -115,7 +115,7 @@ def test_a_segmentation_without_a_box(tmp_path: Path, make_coco: Make, segmentat
     change(root, "train", lambda d: d["annotations"].append({**d["annotations"][0], "bbox": BOX[1:]}))
     dataset = read.load(root)
     assert dataset.splits["train"][0].boxes.tolist() == [EDGES]
-    assert told(dataset) == [("zero_area_box", "train/_annotations.coco.json")]
+    assert reported(dataset) == [("zero_area_box", "train/_annotations.coco.json")]
 
 
 @settings(max_examples=200)
@@ -146,7 +146,7 @@ def test_a_box_as_a_mapping(tmp_path: Path, make_coco: Make) -> None:
 def test_a_crowds_mask_is_no_object(tmp_path: Path, make_coco: Make) -> None:
     root = make_coco(tmp_path, SPLITS | {"train": {"a": [BOX, BOX]}})
     change(root, "train", lambda d: d["annotations"][1].update(bbox=None, segmentation=RLE, iscrowd=1))
-    assert told(read.load(root)) == [("crowd_box", "train/_annotations.coco.json")]
+    assert reported(read.load(root)) == [("crowd_box", "train/_annotations.coco.json")]
 
 
 def document(annotations: object, name: str = "a.png", **more: object) -> str:
@@ -168,14 +168,14 @@ OTHER_TASKS = {
 
 @pytest.mark.parametrize("what", OTHER_TASKS)
 @pytest.mark.parametrize("name", ["a.json", "z.json", "train/_a.json"])
-def test_json_of_another_task_is_told_and_left_alone(tmp_path: Path, make_coco: Make, what: str, name: str) -> None:
+def test_json_of_another_task_is_reported_and_left_alone(tmp_path: Path, make_coco: Make, what: str, name: str) -> None:
     root = make_coco(tmp_path, SPLITS)
     content, words = OTHER_TASKS[what]
     (root / name).write_text(content)
     dataset = read.load(root)
     assert dataset.class_names == ("cat", "dog")
     assert [len(e.boxes) for e in dataset.splits["train"]] == [1, 0]
-    assert told(dataset) == [("other_json", name)]
+    assert reported(dataset) == [("other_json", name)]
     assert words in dataset.problems[0].detail
 
 
@@ -205,16 +205,16 @@ def test_boxes_of_another_task_beside_the_instances_are_left_alone(
     ):
         written = {"images": images, "annotations": annotations, "categories": categories}
         (tmp_path / "annotations" / f"{name}.json").write_text(json.dumps(written))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.class_names == ("person",)
-    assert told(dataset) == [("other_json", f"annotations/{task}_default.json")]
+    assert reported(dataset) == [("other_json", f"annotations/{task}_default.json")]
     # Without instances, or where these have no boxes, they are what there is.
     (tmp_path / "annotations" / "instances_default.json").write_text(
         json.dumps({"images": images, "annotations": [], "categories": []})
     )
-    assert "grass" in read.load_as_it_is(tmp_path).class_names
+    assert "grass" in read.load_own_splits(tmp_path).class_names
     (tmp_path / "annotations" / "instances_default.json").unlink()
-    assert read.load_as_it_is(tmp_path).class_names == ("grass",)
+    assert read.load_own_splits(tmp_path).class_names == ("grass",)
 
 
 def test_a_file_of_other_pictures_adds_no_classes(tmp_path: Path, make_coco: Make) -> None:
@@ -236,19 +236,19 @@ def test_two_names_of_one_id_are_refused(tmp_path: Path, make_coco: Make, id: ob
         DatasetError, match=r"coco\.json: categories: expected each id once, got 90 for 'dog' and for 'bird': give"
     ):
         read.load(root)
-    assert check.check(root).error is not None
+    assert check.check_dataset(root).error is not None
 
 
-def test_one_name_of_two_ids_is_one_class_and_is_told(tmp_path: Path, make_coco: Make) -> None:
+def test_one_name_of_two_ids_is_one_class_and_is_reported(tmp_path: Path, make_coco: Make) -> None:
     root = make_coco(tmp_path, SPLITS)
     change(root, "train", lambda d: d["categories"].extend([{"id": 90, "name": "dog"}, {"id": 7, "name": "dog"}]))
     change(root, "train", lambda d: d["annotations"].append({"image_id": 7, "category_id": 7, "bbox": [1, 1, 9, 9]}))
     dataset = read.load(root)
     assert [dataset.class_names[number] for number in dataset.splits["train"][0].classes] == ["dog", "dog"]
-    assert told(dataset) == [("equal_class_names", "train/_annotations.coco.json")]
+    assert reported(dataset) == [("equal_class_names", "train/_annotations.coco.json")]
 
 
-def test_names_that_differ_in_spelling_alone_are_told(tmp_path: Path, make_coco: Make) -> None:
+def test_names_that_differ_in_spelling_alone_are_reported(tmp_path: Path, make_coco: Make) -> None:
     root = make_coco(tmp_path, SPLITS)
     change(root, "valid", lambda d: d.update(categories=[{"id": 90, "name": "Dog"}, {"id": 3, "name": "cat"}]))
     dataset = read.load(root)
@@ -272,10 +272,10 @@ def test_two_files_with_other_boxes_for_one_picture_are_named(tmp_path: Path, ma
     with pytest.raises(DatasetError) as caught:
         read.load(root)
     assert (
-        "train/_annotations.coco.json: has boxes for 1 pictures that train/v2.json has boxes for too, and other ones "
-        "for 1 of them, such as train/a.png: keep one of the two in the folder"
+        "train/_annotations.coco.json: has boxes for 1 pictures that train/v2.json has boxes for too; they differ "
+        "for 1 pictures, such as train/a.png: keep one of the two in the folder"
     ) in str(caught.value)
-    findings = check.check(root)
+    findings = check.check_dataset(root)
     assert [(p.kind, p.file) for p in findings.problems] == [("label_sets", "train/_annotations.coco.json")]
     assert findings.boxes == 3  # of one set
 
@@ -284,7 +284,7 @@ def test_two_files_with_the_same_boxes_are_one(tmp_path: Path, make_coco: Make) 
     root = make_coco(tmp_path, SPLITS)
     second(root, [[10, 12, 20, 6]])
     dataset = read.load(root)
-    assert told(dataset) == [("duplicate_annotation", "train/v2.json")]
+    assert reported(dataset) == [("duplicate_annotation", "train/v2.json")]
     assert dataset.splits["train"][0].boxes.tolist() == [EDGES]
 
 
@@ -303,7 +303,11 @@ def test_a_file_without_categories_takes_those_of_the_files_beside_it(tmp_path: 
     assert dataset.class_names == ("cat", "dog")
     assert dataset.class_names[dataset.splits["val"][0].classes[0]] == "dog"
     assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
-        ("missing_class_names", "valid/_annotations.coco.json", "no categories: named as in the files beside it")
+        (
+            "missing_class_names",
+            "valid/_annotations.coco.json",
+            "no categories: names are taken from the files beside it",
+        )
     ]
 
 
@@ -311,4 +315,4 @@ def test_but_not_where_these_call_an_id_by_two_names(tmp_path: Path, make_coco: 
     root = make_coco(tmp_path, SPLITS)
     change(root, "valid", lambda d: d.pop("categories"))
     change(root, "test", lambda d: d.update(categories=[{"id": 90, "name": "owl"}]))
-    assert "called by their numbers" in next(p for p in read.load(root).problems).detail
+    assert "ids are used as names" in next(p for p in read.load(root).problems).detail

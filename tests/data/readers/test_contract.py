@@ -24,7 +24,7 @@ def original(tmp_path: Path, make_yolo: Make) -> Dataset:
         "val": {"c": "0 0.5 0.5 0.25 0.5\n"},
         "test": {"d": "1 0.3 0.3 0.2 0.2\n"},
     }
-    return read.load_as_it_is(make_yolo(tmp_path / "original", labels, "names: [cat, dog, no one]\n"))
+    return read.load_own_splits(make_yolo(tmp_path / "original", labels, "names: [cat, dog, no one]\n"))
 
 
 def test_what_can_be_read_can_be_written_and_is_named_by_the_commands() -> None:
@@ -36,7 +36,7 @@ def test_what_is_written_is_read_back(name: str, original: Dataset, tmp_path: Pa
     folder = tmp_path / "written"
     folder.mkdir()
     WRITERS[name](original, folder)
-    found = read.load_as_it_is(folder, name)
+    found = read.load_own_splits(folder, name)
     assert (found.format, found.root) == (name, folder)
     assert read.detect(folder) == name
     assert found.class_names == original.class_names
@@ -58,7 +58,7 @@ def test_reading_is_repeatable_and_changes_nothing(name: str, original: Dataset,
     folder.mkdir()
     WRITERS[name](original, folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    first, second = read.load_as_it_is(folder, name), read.load_as_it_is(folder, name)
+    first, second = read.load_own_splits(folder, name), read.load_own_splits(folder, name)
     assert first.fingerprint == second.fingerprint
     assert first.problems == second.problems
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -68,5 +68,5 @@ def test_reading_is_repeatable_and_changes_nothing(name: str, original: Dataset,
 def test_a_folder_without_its_labels_is_refused_by_name(name: str, tmp_path: Path, make_picture: Make) -> None:
     make_picture(tmp_path / "pictures" / "a.png")
     with pytest.raises(DatasetError, match="pictures") as caught:
-        read.load_as_it_is(tmp_path / "pictures", name)
+        read.load_own_splits(tmp_path / "pictures", name)
     assert "\n" not in str(caught.value)

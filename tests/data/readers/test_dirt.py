@@ -1,4 +1,4 @@
-"""Picture files as people have them, through the readers: what is said of them, and that boxes lie on their pixels."""
+"""Picture files as people have them, through the readers: what is reported, and that boxes fit their pixels."""
 
 import json
 import struct
@@ -164,7 +164,7 @@ def test_pictures_of_all_kinds(tmp_path: Path, kind: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_thermal_picture_of_16_bits_is_stretched_and_told(tmp_path: Path, kind: str) -> None:
+def test_a_thermal_picture_of_16_bits_is_stretched_and_reported(tmp_path: Path, kind: str) -> None:
     warm = 7000 + stored()[:, :, 0].astype(np.uint16) * 8  # 7160 to 8840: as a camera of 14 bits writes a scene
     dataset = read.load(data_set(tmp_path, kind, encoded(".png", warm), BOX, (40, 30), "a.png"))
     assert_on_its_pixels(dataset.splits["train"][0])
@@ -183,7 +183,7 @@ def test_a_jpeg_that_was_cut_short(tmp_path: Path, kind: str) -> None:
     picture.write_bytes(picture.read_bytes()[:-200])
     with pytest.raises(DatasetError, match=r"val/a\.jpg: expected a whole picture"):
         read.load(root)
-    with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
+    with pytest.raises(DatasetError, match="split 'val': expected at least one usable labelled picture, got none"):
         read.load(root, strict=False)
 
 
@@ -222,6 +222,8 @@ def test_class_names_with_spaces(tmp_path: Path, kind: str) -> None:
 def test_a_file_that_is_no_picture_is_skipped(tmp_path: Path, kind: str) -> None:
     root = data_set(tmp_path, kind, encoded(), BOX, (40, 30), "a.jpg")
     (root / "train" / "a.jpg").write_bytes(b"<html>404</html>")
-    with pytest.raises(DatasetError, match="split 'train' is there but holds nothing usable") as caught:
+    with pytest.raises(
+        DatasetError, match="split 'train': expected at least one usable labelled picture, got none"
+    ) as caught:
         read.load(root)
     assert [(p.kind, p.file) for p in caught.value.problems] == [("broken_picture", "train/a.jpg")]

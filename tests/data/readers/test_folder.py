@@ -47,8 +47,8 @@ def made(root: Path, *places: str) -> Folder:
 )
 def test_which_picture_a_name_means(tmp_path: Path, name: str, expected: str | None) -> None:
     folder = made(tmp_path, "one/a.jpg", "one/b.jpg", "one/x.y #1.png", "two/b.jpg")
-    found = folder.picture(name)
-    assert (str(found.place) if found else None) == expected
+    found = folder.find_picture(name)
+    assert (str(found.relative_path) if found else None) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_which_picture_a_name_means(tmp_path: Path, name: str, expected: str | N
 )
 def test_the_nearest_of_several(tmp_path: Path, near: str, expected: str | None) -> None:
     folder = made(tmp_path, "images/train/1.jpg", "images/val/1.jpg")
-    found = folder.picture("1", PurePosixPath(near))
-    assert (str(found.place) if found else None) == expected
-    assert str(getattr(folder.picture("1.jpg", split="val"), "place", None)) == "images/val/1.jpg"
+    found = folder.find_picture("1", PurePosixPath(near))
+    assert (str(found.relative_path) if found else None) == expected
+    assert str(getattr(folder.find_picture("1.jpg", split="val"), "relative_path", None)) == "images/val/1.jpg"
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_the_split_decides_where_the_name_does_not(
     tmp_path: Path, name: str, split: str | None, expected: str | None
 ) -> None:
     folder = made(tmp_path, "train/images/1.jpg", "valid/images/1.jpg")
-    found = folder.picture(name, PurePosixPath("lists"), split)
-    assert (str(found.place) if found else None) == expected
+    found = folder.find_picture(name, PurePosixPath("lists"), split)
+    assert (str(found.relative_path) if found else None) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,20 +99,20 @@ def test_the_split_decides_where_the_name_does_not(
 def test_a_frame_of_many_films_is_found_by_its_film(tmp_path: Path, name: str, near: str, expected: str | None) -> None:
     films = [place for i in range(300) for place in (f"images/film{i}/001.jpg", f"film{i}/front/002.jpg")]
     folder = made(tmp_path, "001.jpg", *films)
-    found = folder.picture(name, PurePosixPath(near))
-    assert (str(found.place) if found else None) == expected
+    found = folder.find_picture(name, PurePosixPath(near))
+    assert (str(found.relative_path) if found else None) == expected
 
 
 def test_letters_of_two_signs_are_those_of_one(tmp_path: Path) -> None:
     apart, composed = unicodedata.normalize("NFD", "größe 강아지"), unicodedata.normalize("NFC", "größe 강아지")
     folder = made(tmp_path, f"{apart}.jpg")
-    assert folder.picture(f"{composed}.jpg") is not None
-    assert folder.picture(apart) is not None
+    assert folder.find_picture(f"{composed}.jpg") is not None
+    assert folder.find_picture(apart) is not None
 
 
 def test_hidden_files_are_none_of_a_data_sets(tmp_path: Path) -> None:
     folder = made(tmp_path, "a.jpg", "._a.jpg", ".git/b.jpg", "__MACOSX/c.jpg")
-    assert [str(file.place) for file in folder.pictures] == ["a.jpg"]
+    assert [str(file.relative_path) for file in folder.pictures] == ["a.jpg"]
 
 
 def test_links_that_hold_themselves_are_not_followed(tmp_path: Path, make_yolo: Make) -> None:
@@ -140,7 +140,7 @@ def test_a_linked_folder_elsewhere_is_read_once(tmp_path: Path, make_yolo: Make)
     for split in ("train", "val", "test"):
         (root / split).symlink_to(store / split, target_is_directory=True)
     (root / "valid again").symlink_to(store / "val", target_is_directory=True)
-    assert [str(file.place) for file in walking.walk(root).pictures] == [
+    assert [str(file.relative_path) for file in walking.walk(root).pictures] == [
         "test/images/c.png",
         "train/images/a.png",
         "val/images/b.png",
@@ -158,7 +158,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.jpg")  # reading it would wait for ever
     (tmp_path / "c.jpg").symlink_to("/dev/zero")
     (tmp_path / "d.jpg").symlink_to(tmp_path / "nothing")
-    assert [str(file.place) for file in walking.walk(tmp_path).pictures] == ["a.jpg"]
+    assert [str(file.relative_path) for file in walking.walk(tmp_path).pictures] == ["a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     ],
 )
 def test_the_split_of_a_place(place: str, split: str | None) -> None:
-    assert split_names.split_of(PurePosixPath(place)) == split
+    assert split_names.split_of_folder(PurePosixPath(place)) == split
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_the_split_of_a_place(place: str, split: str | None) -> None:
     ],
 )
 def test_the_split_in_a_name(stem: str, split: str | None) -> None:
-    assert split_names.split_named(stem) == split
+    assert split_names.split_from_words(stem) == split
 
 
 def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
 def calls(root: Path, expected: int) -> int:
     """How many function calls the reading of this folder takes: a measure of work that no busy machine changes."""
     profile = cProfile.Profile()
-    dataset = profile.runcall(read.load_as_it_is, root)
+    dataset = profile.runcall(read.load_own_splits, root)
     assert [len(examples) for examples in dataset.splits.values()] == [expected]
     assert dataset.problems == ()
     return pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
@@ -240,7 +240,7 @@ def test_pictures_and_labels_are_paired_once_though_the_format_is_detected_first
         return pair(folder, labels, *rest, **named)
 
     monkeypatch.setattr(pairing, "pair", counted)
-    assert len(read.load_as_it_is(tmp_path).splits["train"]) == 4
+    assert len(read.load_own_splits(tmp_path).splits["train"]) == 4
     assert len([labels for labels in paired if labels]) == 1
 
 
@@ -253,7 +253,7 @@ def test_so_does_the_work_with_pictures_that_nobody_lists(tmp_path: Path, make_v
             frame.parent.mkdir(parents=True, exist_ok=True)
             os.link(root / "JPEGImages" / "a.jpg", frame)
         profile = cProfile.Profile()
-        dataset = profile.runcall(read.load_as_it_is, root)
+        dataset = profile.runcall(read.load_own_splits, root)
         assert [p.kind for p in dataset.problems] == ["unlisted_picture"] * number**2
         counted[number] = pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
     assert counted[40] < 17 * counted[10]

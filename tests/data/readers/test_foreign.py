@@ -49,7 +49,7 @@ FORMS = {
     "DOTA": ("{}.txt", "184.0 350.0 944.0 185.0 981.0 355.0 221.0 521.0 ship 0\n", "DOTA's labels"),
     "lines of boxes": ("boxes.txt", "images/a.jpg 10,20,30,40,0 1,2,3,4,1\n", "lines of pictures with their boxes"),
     "commas": ("{}.txt", "0,0.5,0.5,0.2,0.2\n", "lines with commas between the numbers: put spaces there"),
-    "names for numbers": ("{}.txt", "cat 0.5 0.5 0.2 0.2\n", "lines with a class's name: write its number"),
+    "names for numbers": ("{}.txt", "cat 0.5 0.5 0.2 0.2\n", "lines with class names: write numbers instead"),
     "Git LFS": ("{}.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS: `git"),
     "Git LFS, JSON": ("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
     "a table": ("labels.csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", "a table of boxes: convert"),
@@ -61,13 +61,13 @@ FORMS = {
 
 
 @pytest.mark.parametrize("what", FORMS)
-def test_what_they_are_is_said(tmp_path: Path, make_picture: Callable[..., None], what: str) -> None:
+def test_what_they_are_is_reported(tmp_path: Path, make_picture: Callable[..., None], what: str) -> None:
     name, content, words = FORMS[what]
     for stem in "abc":
         make_picture(tmp_path / f"{stem}.jpg")
         (tmp_path / name.format(stem)).parent.mkdir(exist_ok=True)
         (tmp_path / name.format(stem)).write_text(content)
-    with pytest.raises(DatasetError, match="expected labels that belong to its pictures") as caught:
+    with pytest.raises(DatasetError, match="expected labels of its pictures") as caught:
         read.load(tmp_path)
     said = str(caught.value)
     assert words in said
@@ -80,14 +80,14 @@ def test_what_they_are_is_said(tmp_path: Path, make_picture: Callable[..., None]
 def test_json_of_no_known_form_is_not_named(tmp_path: Path, make_picture: Callable[..., None], content: str) -> None:
     make_picture(tmp_path / "a.jpg")
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(DatasetError, match=r"none that does among 0 \.xml, 1 \.json, 0 \.txt files$"):
+    with pytest.raises(DatasetError, match=r"got none for \d+ pictures among 0 \.xml, 1 \.json, 0 \.txt files$"):
         read.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.7z", "X.ZIP"])
 def test_an_archive_instead_of_a_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK\x03\x04")
-    with pytest.raises(DatasetError, match=r"got a file, an archive: unpack it, and name the folder that comes out$"):
+    with pytest.raises(DatasetError, match=r"got a file, an archive: unpack it, and name the resulting folder$"):
         read.load(tmp_path / name)
     with pytest.raises(DatasetError, match=r"got a folder without pictures, but .*: an archive: unpack it, and name"):
         read.load(tmp_path)
@@ -95,7 +95,7 @@ def test_an_archive_instead_of_a_folder(tmp_path: Path, name: str) -> None:
 
 def test_settings_instead_of_their_folder(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: [cat]\n")
-    with pytest.raises(DatasetError, match="got a file: name the folder that it lies in"):
+    with pytest.raises(DatasetError, match="got a file: name the folder that it is in"):
         read.load(tmp_path / "data.yaml")
 
 

@@ -1,4 +1,4 @@
-"""Two sets of labels for one set of pictures: the format's own place decides, or nobody does; both are named."""
+"""Two sets of labels for one set of pictures: the format's own folder decides, or nothing does; both are named."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +32,12 @@ def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Pat
 def test_the_known_place_is_read_and_the_other_set_is_named(make: Make, tmp_path: Path, second: str) -> None:
     (tmp_path / second).mkdir(parents=True)
     root = make(("labels", ONE), (second, OTHER))
-    dataset = read.load_as_it_is(root)
+    dataset = read.load_own_splits(root)
     assert {tuple(e.boxes[0].tolist()) for e in dataset.splits["train"]} == {(10, 12, 30, 18)}
     kind = "derived_file" if second.startswith("predictions") else "duplicate_annotation"
     assert [(p.kind, p.file) for p in dataset.problems] == [(kind, f"{second}/{stem}.txt") for stem in "abcdef"]
     if kind == "duplicate_annotation":
-        assert dataset.problems[0].detail == "of the picture images/a.jpg, which has labels/a.txt; not used"
+        assert dataset.problems[0].detail == "fits the picture images/a.jpg, which has the label labels/a.txt; not used"
 
 
 def test_two_known_places_that_differ_are_refused_by_both_names(make: Make) -> None:
@@ -46,15 +46,15 @@ def test_two_known_places_that_differ_are_refused_by_both_names(make: Make) -> N
         read.load(root)
     for said in ("labels/a.txt", "images/a.txt", "one label for a picture", "keep one set"):
         assert said in str(caught.value)
-    assert check.check(root).error is not None
+    assert check.check_dataset(root).error is not None
 
 
 def test_two_known_places_that_differ_for_some_pictures_stop_a_search(make: Make, tmp_path: Path) -> None:
     make(("labels", ONE), ("images", ONE))
     (tmp_path / "images/c.txt").write_text(OTHER)
     with pytest.raises(DatasetError, match=r"labels/c\.txt"):
-        read.load_as_it_is(tmp_path)
-    dataset = read.load_as_it_is(tmp_path, strict=False)
+        read.load_own_splits(tmp_path)
+    dataset = read.load_own_splits(tmp_path, strict=False)
     assert [e.path.stem for e in dataset.splits["train"]] == list("abdef")  # c is no picture without objects
     assert sorted({(p.kind, p.file) for p in dataset.problems if "c." in p.file}) == [
         ("ambiguous_label", "images/c.jpg"),
@@ -64,7 +64,7 @@ def test_two_known_places_that_differ_for_some_pictures_stop_a_search(make: Make
 
 
 def test_two_known_places_that_say_the_same_are_one_set(make: Make) -> None:
-    dataset = read.load_as_it_is(make(("labels", ONE), ("images", ONE)))
+    dataset = read.load_own_splits(make(("labels", ONE), ("images", ONE)))
     assert {p.kind for p in dataset.problems} == {"duplicate_annotation"}
 
 
@@ -78,7 +78,7 @@ def test_two_unknown_places(make: Make) -> None:
 
 
 def test_two_unknown_places_that_say_the_same_are_one_set(make: Make) -> None:
-    dataset = read.load_as_it_is(make(("one", ONE), ("two", ONE)))
+    dataset = read.load_own_splits(make(("one", ONE), ("two", ONE)))
     assert [len(e.boxes) for e in dataset.splits["train"]] == [1] * 6
     assert [(p.kind, p.file) for p in dataset.problems] == [
         ("duplicate_annotation", f"two/{stem}.txt") for stem in "abcdef"
@@ -87,8 +87,8 @@ def test_two_unknown_places_that_say_the_same_are_one_set(make: Make) -> None:
 
 def test_a_file_without_boxes_is_another_set_and_captions_are_none(make: Make) -> None:
     with pytest.raises(DatasetError, match="one label for a picture"):
-        read.load_as_it_is(make(("one", ONE), ("two", "")))
-    dataset = read.load_as_it_is(make(("one", ONE), ("two", "a cat on a mat\n")))
+        read.load_own_splits(make(("one", ONE), ("two", "")))
+    dataset = read.load_own_splits(make(("one", ONE), ("two", "a cat on a mat\n")))
     assert dataset.problems == ()
 
 
@@ -132,7 +132,7 @@ def test_voc_annotations_beside_pictures_of_any_folder(
         for folder, left in (("Annotations", 2), ("xmls", 5)):
             (tmp_path / folder).mkdir(exist_ok=True)
             (tmp_path / folder / f"{stem}.xml").write_text(xml(("dog", left, 1, 30, 9)))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.splits["train"][0].boxes.tolist() == [[2, 1, 30, 9]]
     assert {(p.kind, p.file[:4]) for p in dataset.problems} == {("duplicate_annotation", "xmls")}
 

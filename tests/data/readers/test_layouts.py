@@ -1,4 +1,4 @@
-"""Folders as people bring them that are read as they are meant; each is the layout that a report describes."""
+"""Folders as people have them, read as they are meant; each has the layout that a bug report describes."""
 
 import json
 from collections.abc import Callable
@@ -30,8 +30,8 @@ def yolo(tmp_path: Path, make_scene: Scene) -> Callable[..., None]:
 
 
 def assert_read(root: Path, format: str, kinds: list[str] | None = None) -> Dataset:
-    """Twelve pictures with a box each are read, and nothing but these kinds is told."""
-    dataset = read.load_as_it_is(root)
+    """Twelve pictures with a box each are read, and nothing but these kinds is reported."""
+    dataset = read.load_own_splits(root)
     assert dataset.format == format
     assert dataset.class_names == ("cat", "dog")
     examples = [example for found in dataset.splits.values() for example in found]

@@ -67,12 +67,12 @@ def test_splits_that_are_links_to_a_store(tmp_path: Path, make_picture, label, k
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_second_name_of_a_folder_is_told(tmp_path: Path, make_picture, label, kind: str) -> None:
+def test_a_second_name_of_a_folder_is_reported(tmp_path: Path, make_picture, label, kind: str) -> None:
     for number in range(4):
         make_picture(tmp_path / "train" / f"{number}.png", value=60 * number)
         label(kind, tmp_path / "train", f"{number}")
     (tmp_path / "val").symlink_to("train", target_is_directory=True)
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert stems(dataset) == {"train": ["0", "1", "2", "3"]}
     assert [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"] == [("repeated_link", "val")]
 
@@ -84,7 +84,7 @@ def test_two_names_for_one_file_in_a_split_are_one_picture(tmp_path: Path, make_
         label(kind, tmp_path / "train", stem)
     (tmp_path / "train" / "again.png").symlink_to("a.png")
     label(kind, tmp_path / "train", "again")
-    dataset = read.load_as_it_is(tmp_path, kind)
+    dataset = read.load_own_splits(tmp_path, kind)
     assert stems(dataset) == {"train": ["a", "b", "c"]}
     problems = [p for p in dataset.problems if p.kind != "missing_class_names"]
     assert [(p.kind, p.file) for p in problems] == [("repeated_link", "train/again.png")]
@@ -97,13 +97,13 @@ def test_of_two_names_the_one_with_labels_is_used(tmp_path: Path, make_picture, 
         make_picture(tmp_path / "camera" / f"{stem}.png", value=60 * number)
         label(kind, tmp_path / "links", f"film_{stem}")
         (tmp_path / "links" / f"film_{stem}.png").symlink_to(tmp_path / "camera" / f"{stem}.png")
-    dataset = read.load_as_it_is(tmp_path, kind)
+    dataset = read.load_own_splits(tmp_path, kind)
     assert stems(dataset) == {"train": ["film_a", "film_b"]}
     assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1]
     problems = [(p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names"]
     # COCO takes what its JSON lists, and that names the links alone
-    told = [("repeated_link", f"camera/{stem}.png") for stem in "ab"] if kind != "coco" else []
-    assert problems == told
+    reported = [("repeated_link", f"camera/{stem}.png") for stem in "ab"] if kind != "coco" else []
+    assert problems == reported
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -115,7 +115,7 @@ def test_a_link_into_a_folder_that_another_link_leads_to(tmp_path: Path, make_pi
         label(kind, (store / place).parent, (store / place).name)
     (root / "a").symlink_to(store, target_is_directory=True)
     (root / "b").symlink_to(store / "sub", target_is_directory=True)
-    dataset = read.load_as_it_is(root, kind)
+    dataset = read.load_own_splits(root, kind)
     assert sorted(stems(dataset)["train"]) == ["1", "2", "3"]
     assert [len(example.boxes) for example in dataset.splits["train"]] == [1, 1, 1]
     problems = sorted((p.kind, p.file) for p in dataset.problems if p.kind != "missing_class_names")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from data.dataset import Dataset, DatasetError
 from data.readers import pairing
 from data.readers.claims import LabelFormat, Pairs
-from data.readers.files import File
+from data.readers.files import DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import compatible
 from data.sets import check, read
@@ -31,7 +31,7 @@ N = 6
 
 @pytest.fixture
 def picture(tmp_path: Path, make_scene: Scene) -> Callable[..., None]:
-    """A picture of this number at a place in the folder."""
+    """A picture of this number at a path in the folder."""
 
     def write(place: str, number: int) -> None:
         make_scene(tmp_path / place, number)
@@ -67,7 +67,7 @@ def annotation(tmp_path: Path, xml) -> Callable[..., None]:
 
 @pytest.fixture
 def mask(tmp_path: Path) -> Callable[[str, int], None]:
-    """Black but for a white rectangle."""
+    """A white rectangle on black."""
 
     def write(place: str, number: int) -> None:
         image = np.zeros((30, 40), np.uint8)
@@ -82,11 +82,11 @@ def mask(tmp_path: Path) -> Callable[[str, int], None]:
 def loaded(root: Path, format: str | None = None) -> Dataset:
     if not list(root.rglob("*.xml")):
         (root / "classes.txt").write_text("cat\ndog\n")
-    return read.load_as_it_is(root, format)
+    return read.load_own_splits(root, format)
 
 
 def joined(root: Path, dataset: Dataset) -> dict[str, list[int]]:
-    """Place of a picture -> the numbers of its boxes."""
+    """Path of a picture -> the numbers of its boxes."""
     return {
         e.path.relative_to(root).as_posix(): [round(float(h) / 3) - 1 for h in e.boxes[:, 3] - e.boxes[:, 1]]
         for examples in dataset.splits.values()
@@ -205,7 +205,7 @@ def test_predicted_labels_are_not_truth_beside_labels(
     assert kinds(dataset) == {"derived_file": 2 + N * drawn, "missing_label_file": 2}
 
 
-def test_predicted_labels_alone_are_read_and_told(tmp_path: Path, picture, label: Label) -> None:
+def test_predicted_labels_alone_are_read_and_reported(tmp_path: Path, picture, label: Label) -> None:
     for number in range(N):
         picture(f"images/im{number}.jpg", number)
         label(f"runs/detect/predict/labels/im{number}.txt", number)
@@ -404,7 +404,7 @@ def test_two_pictures_of_one_name_that_nothing_tells_apart_have_no_label(tmp_pat
         ("missing_picture", "labels/im0.txt"),
         ("missing_picture", "labels/im1.txt"),
     ]
-    assert any("fits images/im0.jpg and images/im0.png alike" in p.detail for p in dataset.problems)
+    assert any("fits images/im0.jpg and images/im0.png equally well" in p.detail for p in dataset.problems)
 
 
 def test_a_label_that_names_the_suffix_belongs_to_that_picture(tmp_path: Path, picture, label: Label) -> None:
@@ -444,10 +444,10 @@ def test_a_label_for_two_sets_of_pictures_is_refused_and_both_are_named(
         picture(one.format(number), number)
         picture(other.format(number), number + 50)
         (annotation if labels.endswith("xml") else label)(labels.format(number), number)
-    with pytest.raises(DatasetError, match=r"fits .* alike") as caught:
+    with pytest.raises(DatasetError, match=r"fits .* equally well") as caught:
         loaded(tmp_path)
     assert {one.format(0), other.format(0)} <= set(str(caught.value).split())
-    assert check.check(tmp_path).error is not None
+    assert check.check_dataset(tmp_path).error is not None
 
 
 def test_a_list_decides_between_two_sets_of_pictures(tmp_path: Path, picture, label: Label) -> None:
@@ -475,14 +475,14 @@ def test_a_second_set_of_labels_is_named(tmp_path: Path, picture, label: Label) 
         (
             "duplicate_annotation",
             f"labels_v2/im{number}.txt",
-            f"of the picture images/im{number}.jpg, which has labels/im{number}.txt; not used",
+            f"fits the picture images/im{number}.jpg, which has the label labels/im{number}.txt; not used",
         )
         for number in range(N)
     ]
 
 
 @pytest.mark.parametrize("both", [N, 2])
-def test_two_sets_of_labels_that_fit_alike_stop_a_search(tmp_path: Path, picture, label: Label, both: int) -> None:
+def test_two_sets_of_labels_that_fit_equally_stop_a_search(tmp_path: Path, picture, label: Label, both: int) -> None:
     for number in range(N):
         picture(f"photos/im{number}.jpg", number)
         label(f"alice/im{number}.txt", number)
@@ -491,7 +491,7 @@ def test_two_sets_of_labels_that_fit_alike_stop_a_search(tmp_path: Path, picture
     with pytest.raises(DatasetError, match=r"alice/im0\.txt .*bob/im0\.txt"):
         loaded(tmp_path)
     if both < N:
-        dataset = read.load_as_it_is(tmp_path, strict=False)
+        dataset = read.load_own_splits(tmp_path, strict=False)
         assert joined(tmp_path, dataset) == expected("photos/im{}.jpg", range(both, N))  # no true negatives
         assert kinds(dataset) == {"ambiguous_label": 3 * both}
 
@@ -593,10 +593,10 @@ def test_a_name_that_may_be_another_is_not_joined_and_both_are_named(
         picture(f"images/{name}", number + 60)
     for name in labels:
         label(f"labels/{name}", 8)
-    dataset = read.load_as_it_is(tmp_path, strict=False)
+    dataset = read.load_own_splits(tmp_path, strict=False)
     assert not any(8 in numbers for numbers in joined(tmp_path, dataset).values())
-    told = " ".join(f"{problem.file} {problem.detail}" for problem in dataset.problems)
-    assert all(name.removesuffix(".jpg") in told for name in (*pictures, *labels))
+    reported = " ".join(f"{problem.file} {problem.detail}" for problem in dataset.problems)
+    assert all(name.removesuffix(".jpg") in reported for name in (*pictures, *labels))
 
 
 def test_an_annotation_of_another_name_is_joined_by_its_filename(tmp_path: Path, picture, annotation) -> None:
@@ -604,7 +604,7 @@ def test_an_annotation_of_another_name_is_joined_by_its_filename(tmp_path: Path,
     for number in range(N):
         picture(f"images/DSC_{number:04}.jpg", number)
         annotation(f"anns/{number}.xml", number, f"C:\\me\\DSC_{number:04}.jpg" if number % 2 else f"DSC_{number:04}")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.format == "voc"
     assert joined(tmp_path, dataset) == {f"images/DSC_{number:04}.jpg": [number] for number in range(N)}
     assert dataset.problems == ()
@@ -617,12 +617,12 @@ def test_lists_name_such_an_annotation_or_its_picture(tmp_path: Path, picture, a
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/train.txt").write_text("x0\nx1\nDSC_2\nx3\n")
     (tmp_path / "ImageSets/Main/val.txt").write_text("x4\nx5\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert [e.path.stem for e in dataset.splits["train"]] == ["DSC_0", "DSC_1", "DSC_2", "DSC_3"]
     assert dataset.problems == ()
 
 
-def test_a_stem_comes_before_a_filename_that_nobody_changed(tmp_path: Path, picture, annotation) -> None:
+def test_a_stem_comes_before_a_filename_that_was_not_changed(tmp_path: Path, picture, annotation) -> None:
     for number in range(N):  # frames that were numbered anew
         picture(f"images/{number}.jpg", number)
         annotation(f"anns/{number}.xml", number, f"{number - 1}.jpg")
@@ -689,7 +689,7 @@ def test_a_label_does_not_go_to_a_picture_in_another_films_folder(tmp_path: Path
 
 
 def coco(root: Path, *names: str) -> None:
-    """An entry a name, with one box as high as its number says."""
+    """An entry for each name, with one box whose height is the number in the name."""
     heights = [3 * (number % 9 + 1) for number in range(len(names))]
     document = {
         "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
@@ -760,18 +760,21 @@ PLACES = st.lists(
 def test_whatever_lies_where_a_label_has_one_picture_and_a_picture_one_label(
     places: list[tuple[str, str, str]], chance: random.Random
 ) -> None:
-    files = [File(Path(folder, name + suffix), PurePosixPath(folder, name + suffix), Path("/x", folder, name + suffix))
-             for folder, name, suffix in places]  # fmt: skip
+    files = [
+        DatasetFile(Path(folder, file), PurePosixPath(folder, file), Path("/x", folder, file))
+        for folder, name, suffix in places
+        for file in (name + suffix,)
+    ]
 
     def paired() -> Pairs:
-        ordered = sorted(files, key=lambda file: file.place.parts)
+        ordered = sorted(files, key=lambda file: file.relative_path.parts)
         pictures = tuple(file for file in ordered if file.suffix != ".txt")
         labels = tuple(file for file in ordered if file.suffix == ".txt")
         return pairing.pair(Folder(Path("/x"), pictures, labels), labels, LabelFormat("labels"))
 
     pairs = paired()
     assert {label: picture for picture, label in pairs.label_of.items()} == pairs.picture_of
-    for outcome in (pairs.ties, pairs.second):
+    for outcome in (pairs.ties, pairs.surplus):
         assert not pairs.picture_of.keys() & outcome.keys()
     for picture, label in pairs.label_of.items():
         assert compatible(picture.folder, label.folder)

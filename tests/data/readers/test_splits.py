@@ -43,7 +43,7 @@ def counts(dataset: Dataset) -> dict[str, int]:
     return {split: len(found) for split, found in dataset.splits.items()}
 
 
-def told(dataset: Dataset, *kinds: str) -> list[Problem]:
+def reported(dataset: Dataset, *kinds: str) -> list[Problem]:
     """The problems of these kinds; all but the cut without any."""
     return [p for p in dataset.problems if p.kind in kinds or (not kinds and p.kind != "split_cut")]
 
@@ -61,9 +61,9 @@ def test_darknets_readme_names_test_txt_for_valid(tmp_path: Path, pairs) -> None
     # AlexeyAB/darknet, README, and its issues 2220 and 1685
     settings = "train  = data/train.txt\nvalid  = data/test.txt\n"
     darknet(tmp_path, pairs, settings, train=lines(range(8)), test=lines(range(8, 12)))
-    own = read.load_as_it_is(tmp_path)
+    own = read.load_own_splits(tmp_path)
     assert splits(own) == {"train": list(range(8)), "val": [8, 9, 10, 11]}
-    assert told(own) == []
+    assert reported(own) == []
     assert counts(read.load(tmp_path)) == {"train": 7, "val": 4, "test": 1}
 
 
@@ -78,12 +78,12 @@ def test_one_list_for_train_and_valid_is_train(tmp_path: Path, pairs, valid: str
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
     assert sum(len(e.boxes) for found in dataset.splits.values() for e in found) == 12
-    (same,) = told(dataset, "same_pictures")
+    (same,) = reported(dataset, "same_pictures")
     assert (same.file, same.detail) == (
         "data/obj.data",
         "train and val are the same 12 pictures: read as train; val is cut from train",
     )
-    assert told(dataset, "in_two_splits") == []
+    assert reported(dataset, "in_two_splits") == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_coco128_names_one_folder_for_both(tmp_path: Path, pairs, settings: str)
     (tmp_path / "coco128.yaml").write_text(settings + NAMES)
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
-    assert [p.kind for p in told(dataset, "same_pictures", "in_two_splits")] == ["same_pictures"]
+    assert [p.kind for p in reported(dataset, "same_pictures", "in_two_splits")] == ["same_pictures"]
 
 
 A, B, ALL = list(range(8)), [8, 9, 10, 11], list(range(12))
@@ -139,9 +139,9 @@ def test_all_combinations(
     (tmp_path / "nearly.txt").write_text(lines(A, "images/a") + "images/a/im0.jpg\n")
     settings = {"train": train, "val": val} | ({"test": test} if test else {})
     (tmp_path / "data.yaml").write_text(NAMES + "".join(f"{key}: {path}\n" for key, path in settings.items()))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == expected
-    assert {p.kind for p in told(dataset)} - {"unlisted_picture"} == kinds
+    assert {p.kind for p in reported(dataset)} - {"unlisted_picture"} == kinds
     everyone = [number for found in splits(dataset).values() for number in found]
     assert len(everyone) == len(set(everyone))
 
@@ -150,9 +150,9 @@ def test_lists_that_differ_in_a_picture_are_one_list(tmp_path: Path, pairs) -> N
     darknet(
         tmp_path, pairs, "train = train.txt\nvalid = valid.txt\n", train=lines(range(12)), valid=lines(range(1, 12))
     )
-    dataset = read.load_as_it_is(tmp_path)  # else train would be one picture
+    dataset = read.load_own_splits(tmp_path)  # else train would be one picture
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["same_pictures"]
 
 
 @pytest.mark.parametrize("test", ["", "test: ../test/images\n"])
@@ -161,14 +161,14 @@ def test_val_is_the_folder_called_test(tmp_path: Path, pairs, test: str) -> None
         pairs(tmp_path / split / "images", tmp_path / split / "labels", numbers)
     (tmp_path / "data.yaml").write_text(f"train: ../train/images\nval: ../test/images\n{test}{NAMES}")
     held_out = "test" if test else "val"  # named for both it is test: what is scored last
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, held_out: B}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, held_out: B}
 
 
 def test_settings_that_name_another_folder_than_the_one_of_the_name_mean_it(tmp_path: Path, pairs) -> None:
     for split, numbers in (("train", A), ("valid", [8, 9]), ("test", [10, 11])):
         pairs(tmp_path / split / "images", tmp_path / split / "labels", numbers)
     (tmp_path / "data.yaml").write_text(f"train: ../train/images\nval: ../test/images\ntest: ../valid/images\n{NAMES}")
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": [10, 11], "test": [8, 9]}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "val": [10, 11], "test": [8, 9]}
 
 
 def test_lists_found_by_name_that_are_copies(tmp_path: Path, pairs) -> None:
@@ -176,9 +176,9 @@ def test_lists_found_by_name_that_are_copies(tmp_path: Path, pairs) -> None:
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     for name in ("train", "val", "test"):
         (tmp_path / f"{name}.txt").write_text(lines(range(12), "images"))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["same_pictures", "same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["same_pictures", "same_pictures"]
 
 
 def test_coco_jsons_of_the_same_pictures(tmp_path: Path, make_coco: Make) -> None:
@@ -186,9 +186,9 @@ def test_coco_jsons_of_the_same_pictures(tmp_path: Path, make_coco: Make) -> Non
     root = make_coco(tmp_path, {"train": {f"im{i}": [box] for i in range(12)}})
     for split in ("val", "test"):
         (tmp_path / f"instances_{split}.json").write_bytes((root / "train/_annotations.coco.json").read_bytes())
-    dataset = read.load_as_it_is(root)
+    dataset = read.load_own_splits(root)
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["same_pictures", "same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["same_pictures", "same_pictures"]
 
 
 VOC_ALL = "".join(f"im{i}\n" for i in range(12))
@@ -213,9 +213,9 @@ def test_voc_lists(
     tmp_path: Path, make_voc: Make, xml, lists: dict[str, str], expected: dict[str, list[int]], kinds: list[str]
 ) -> None:
     root = make_voc(tmp_path, {f"im{i}": xml(("dog", 1, 1, 9, 9)) for i in range(12)}, lists)
-    dataset = read.load_as_it_is(root)
+    dataset = read.load_own_splits(root)
     assert splits(dataset) == expected
-    assert [p.kind for p in told(dataset)] == kinds
+    assert [p.kind for p in reported(dataset)] == kinds
 
 
 def test_voc_lists_beside_the_annotations_with_columns(tmp_path: Path, make_scene: Scene, xml) -> None:
@@ -226,7 +226,7 @@ def test_voc_lists_beside_the_annotations_with_columns(tmp_path: Path, make_scen
         (tmp_path / f"annotations/xmls/im{number}.xml").write_text(xml(("cat", 1, 1, 9, 9)))
     (tmp_path / "annotations/trainval.txt").write_text("".join(f"im{i} 1 1 1\n" for i in A))
     (tmp_path / "annotations/test.txt").write_text("".join(f"im{i} 1 1 1\n" for i in B))
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "test": B}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "test": B}
 
 
 def test_cvats_subsets(tmp_path: Path, pairs) -> None:
@@ -238,10 +238,10 @@ def test_cvats_subsets(tmp_path: Path, pairs) -> None:
     (tmp_path / "obj.names").write_text("cat\ndog\n")
     for settings in (f"classes = 2\n{named}names = data/obj.names\n", "classes = 2\nnames = data/obj.names\n"):
         (tmp_path / "obj.data").write_text(settings)
-        assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": [8, 9], "test": [10, 11]}
+        assert splits(read.load_own_splits(tmp_path)) == {"train": A, "val": [8, 9], "test": [10, 11]}
     (tmp_path / "obj.data").unlink()
     (tmp_path / "data.yaml").write_text(f"{NAMES}path: .\nTrain: Train.txt\nValidation: Validation.txt\n")
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": [8, 9], "test": [10, 11]}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "val": [8, 9], "test": [10, 11]}
 
 
 @pytest.mark.parametrize(
@@ -260,16 +260,16 @@ def test_names_of_lists(tmp_path: Path, pairs, train: str, val: str) -> None:
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     (tmp_path / train).write_text(lines(A, "/home/me/images"))
     (tmp_path / val).write_text(lines(B, "'images").replace(".jpg", ".jpg'"))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": A, "val": B}
-    assert told(dataset) == []
+    assert reported(dataset) == []
 
 
 def test_darknets_own_lists_end_in_list(tmp_path: Path, pairs) -> None:
     darknet(tmp_path, pairs, "train = /home/me/darknet/data/t.list\nvalid = data/coco_val_5k.list\n")
     (tmp_path / "data/t.list").write_text(lines(A))
     (tmp_path / "data/coco_val_5k.list").write_text(lines(B))
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": B}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "val": B}
 
 
 def test_of_lists_for_several_years_all_count(tmp_path: Path, pairs) -> None:
@@ -277,7 +277,7 @@ def test_of_lists_for_several_years_all_count(tmp_path: Path, pairs) -> None:
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     for name, numbers in (("2007_train", A[:4]), ("2012_train", A[4:]), ("2007_test", B)):
         (tmp_path / f"{name}.txt").write_text(lines(numbers, "images"))
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "test": B}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "test": B}
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_names_of_folders(tmp_path: Path, pairs, train: str, val: str, labels: s
         (tmp_path / "testset").mkdir(exist_ok=True)
         pairs(own, own if labels == "{}" else tmp_path / labels.format(split), numbers)
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": A, "val": B}
     assert sum(len(e.boxes) for found in dataset.splits.values() for e in found) == 12
 
@@ -305,7 +305,7 @@ def test_the_folders_of_the_labels_tell_the_split_too(tmp_path: Path, pairs) -> 
     pairs(tmp_path / "images", tmp_path / "labels/train", A)
     pairs(tmp_path / "images", tmp_path / "labels/val", B)
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": B}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "val": B}
 
 
 @pytest.mark.parametrize("settings", [f"path: .\ntrain: images/train\nval: images/val\nnc: 2\n{NAMES}", NAMES])
@@ -318,7 +318,7 @@ def test_an_empty_val_is_cut_from_train(tmp_path: Path, pairs, settings: str, em
     (tmp_path / "data.yaml").write_text(settings.replace("images/val", empty))
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
-    assert [(p.kind, p.file) for p in told(dataset)] == [("missing_split", empty)]
+    assert [(p.kind, p.file) for p in reported(dataset)] == [("missing_split", empty)]
 
 
 def test_an_empty_list_for_valid_is_cut_from_train(tmp_path: Path, pairs) -> None:
@@ -326,7 +326,7 @@ def test_an_empty_list_for_valid_is_cut_from_train(tmp_path: Path, pairs) -> Non
     darknet(tmp_path, pairs, "train = train.txt\nvalid = valid.txt\n", train=lines(range(12)), valid="\n")
     dataset = read.load(tmp_path)
     assert counts(dataset) == {"train": 8, "val": 2, "test": 2}
-    assert [(p.kind, p.file) for p in told(dataset)] == [("missing_split", "data/valid.txt")]
+    assert [(p.kind, p.file) for p in reported(dataset)] == [("missing_split", "data/valid.txt")]
 
 
 def test_an_empty_val_whose_labels_are_there_has_lost_its_pictures(tmp_path: Path, pairs) -> None:
@@ -354,9 +354,9 @@ def test_a_test_set_without_any_label_is_none(tmp_path: Path, pairs, make_scene:
     for number in range(20, 24):
         make_scene(tmp_path / f"images/test/im{number}.jpg", number)
     (tmp_path / "data.yaml").write_text(settings + NAMES)
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": A, "val": B}
-    assert [p.kind for p in told(dataset)] == ["missing_split"] + ["unlisted_picture"] * 4
+    assert [p.kind for p in reported(dataset)] == ["missing_split"] + ["unlisted_picture"] * 4
 
 
 def test_lists_in_a_folder_of_their_own(tmp_path: Path, pairs) -> None:
@@ -365,17 +365,17 @@ def test_lists_in_a_folder_of_their_own(tmp_path: Path, pairs) -> None:
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits/train.txt").write_text(lines(A, "images"))
     (tmp_path / "splits/val.txt").write_text(lines(B, "images"))
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": A, "val": B}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": A, "val": B}
 
 
 def test_settings_beside_the_folder_that_their_path_means(tmp_path: Path, pairs) -> None:
-    # As ultralytics' coco128.yaml and coco128.zip lie in one folder
+    # As ultralytics' coco128.yaml and coco128.zip are in one folder
     pairs(tmp_path / "coco128/images/train2017", tmp_path / "coco128/labels/train2017", range(12))
     settings = "path: ../datasets/coco128\ntrain: images/train2017\nval: images/train2017\n"
     (tmp_path / "coco128.yaml").write_text(settings + NAMES)
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits(dataset) == {"train": ALL}
-    assert [p.kind for p in told(dataset)] == ["mended_path", "same_pictures"]
+    assert [p.kind for p in reported(dataset)] == ["mended_path", "same_pictures"]
 
 
 def test_a_folder_that_is_missing_is_not_that_of_another_split(tmp_path: Path, pairs) -> None:
@@ -389,7 +389,7 @@ def test_a_tools_training_is_no_train_split(tmp_path: Path, pairs) -> None:
     pairs(tmp_path / "images", tmp_path / "labels", range(12))
     pairs(tmp_path / "runs/train/exp", tmp_path / "runs/val/exp/labels", range(12, 14))
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
-    assert splits(read.load_as_it_is(tmp_path)) == {"train": ALL}
+    assert splits(read.load_own_splits(tmp_path)) == {"train": ALL}
 
 
 def test_the_labels_of_a_picture_called_test_are_no_list(tmp_path: Path, pairs) -> None:
@@ -398,6 +398,6 @@ def test_the_labels_of_a_picture_called_test_are_no_list(tmp_path: Path, pairs) 
         (tmp_path / f"images/im{number}.jpg").rename(tmp_path / f"images/{number if number else 'test'}.jpg")
         (tmp_path / f"labels/im{number}.txt").rename(tmp_path / f"labels/{number if number else 'test'}.txt")
     (tmp_path / "labels/classes.txt").write_text("cat\ndog\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert counts(dataset) == {"train": 12}
-    assert told(dataset) == []
+    assert reported(dataset) == []

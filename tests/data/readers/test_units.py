@@ -1,4 +1,4 @@
-"""Boxes in another unit than the format's: told as what they look like, with what to do, before a search starts."""
+"""Boxes in another unit than the format's: reported as what they look like, with what to do, before a search starts."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def test_yolo_lines_in_pixels(tmp_path: Path, make_yolo: Make, line: str, all_of
     said = refused(root)
     assert f"expected shares of the picture (0 to 1), got '{line}', which looks like pixels: divide x" in said
     assert "width (40), y by its height (30)" in said
-    findings = check.check(root)
+    findings = check.check_dataset(root)
     assert {p.kind for p in findings.problems} == {"pixel_box"}
     if all_of_them:
         assert findings.error is not None
@@ -71,7 +71,7 @@ def test_coco_boxes_in_shares(tmp_path: Path, make_coco: Make, all_of_them: bool
         "expected pixels, got the edges [0.25, 0.4, 0.75, 0.6], which look like shares of the picture (0 to 1)" in said
     )
     assert "multiply x by its width (40), y by its height (30), or export pixels" in said
-    findings = check.check(root)
+    findings = check.check_dataset(root)
     assert {p.kind for p in findings.problems} == {"relative_box"}
     assert (findings.error is not None) == all_of_them
 
@@ -82,7 +82,7 @@ def test_voc_boxes_in_shares(tmp_path: Path, make_voc: Make, xml: Callable[..., 
     said = refused(root)
     assert "Annotations/" in said
     assert "object 1 (dog): expected pixels, got the edges [0.25, 0.4, 0.75, 0.6], which look like shares" in said
-    assert {p.kind for p in check.check(root).problems} == {"relative_box"}
+    assert {p.kind for p in check.check_dataset(root).problems} == {"relative_box"}
 
 
 @pytest.mark.parametrize("kind", ["voc", "coco"])
@@ -96,7 +96,7 @@ def test_whole_pictures_in_shares(
     else:
         whole = [(90, 0, 0, 1, 1)]
         root = make_coco(tmp_path, {"train": {"a": whole}, "val": {"c": whole}, "test": {"d": whole}})
-    assert "that all lie within one pixel and look like shares of the picture (0 to 1): multiply x" in refused(root)
+    assert "that are all within one pixel and look like shares of the picture (0 to 1): multiply x" in refused(root)
 
 
 def test_a_box_of_one_pixel_in_the_corner_is_a_box(tmp_path: Path, make_coco: Make) -> None:
@@ -123,7 +123,7 @@ def drawn(seed: int = 0, count: int = 24) -> list[tuple[int, int, int, int]]:
 
 
 def write(root: Path, kind: str, boxes: Sequence[tuple[float, ...]], make_picture: Callable[..., None]) -> Path:
-    """Two boxes a picture, their four numbers written as they are, where the format has its own."""
+    """Two boxes per picture, whose four numbers are written where the format has its own."""
     for stem in range(len(boxes) // 2):
         make_picture(root / f"{stem}.jpg", value=5 * stem)
         pair = boxes[2 * stem : 2 * stem + 2]
@@ -176,7 +176,7 @@ def test_boxes_of_another_layout(
     said = refused(root)
     assert words in said
     assert said.startswith(f"{root}: ")
-    assert "other_layout" in [p.kind for p in check.check(root).problems]
+    assert "other_layout" in [p.kind for p in check.check_dataset(root).problems]
 
 
 @pytest.mark.parametrize("kind", ["coco", "yolo", "voc"])

@@ -17,7 +17,7 @@ SPLITS = {"train": {"a": GOOD, "b": GOOD}, "val": {"c": GOOD}, "test": {"d": GOO
 HEIC = b"\0\0\0\x18ftypheic" + bytes(100)
 
 
-def told(dataset: Dataset) -> list[tuple[str, str]]:
+def reported(dataset: Dataset) -> list[tuple[str, str]]:
     return [(p.kind, p.file) for p in dataset.problems]
 
 
@@ -28,7 +28,7 @@ def test_yolo(tmp_path: Path, make_yolo: Make, suffix: str) -> None:
         (root / f"train/images/{stem}{suffix}").write_bytes(HEIC)
     (root / "train/labels/x.txt").write_text(GOOD)  # y is without a label
     dataset = read.load(root)
-    assert told(dataset) == [("unread_picture", f"train/images/{stem}{suffix}") for stem in "xy"]
+    assert reported(dataset) == [("unread_picture", f"train/images/{stem}{suffix}") for stem in "xy"]
     assert dataset.problems[0].detail == f"one of 2 {suffix} files, which are not read: convert them to JPEG or PNG"
 
 
@@ -36,7 +36,7 @@ def test_a_list_that_names_them(tmp_path: Path, make_yolo: Make) -> None:
     root = make_yolo(tmp_path, SPLITS, "names: [cat, dog]\ntrain: train.txt\n")
     (root / "train/images/x.HEIC").write_bytes(HEIC)
     (root / "train.txt").write_text("train/images/a.png\ntrain/images/b.png\ntrain/images/x.HEIC\n")
-    assert told(read.load(root)) == [("unread_picture", "train/images/x.HEIC")]
+    assert reported(read.load(root)) == [("unread_picture", "train/images/x.HEIC")]
 
 
 def test_voc(tmp_path: Path, make_voc: Make, xml: Callable[..., str]) -> None:
@@ -44,7 +44,10 @@ def test_voc(tmp_path: Path, make_voc: Make, xml: Callable[..., str]) -> None:
     root = make_voc(tmp_path, dict.fromkeys("abcdx", xml(("dog", 1, 1, 9, 9))), lists)
     (root / "JPEGImages/x.jpg").rename(root / "JPEGImages/x.HEIC")
     (root / "JPEGImages/y.HEIC").write_bytes(HEIC)
-    assert told(read.load(root)) == [("unread_picture", "JPEGImages/x.HEIC"), ("unread_picture", "JPEGImages/y.HEIC")]
+    assert reported(read.load(root)) == [
+        ("unread_picture", "JPEGImages/x.HEIC"),
+        ("unread_picture", "JPEGImages/y.HEIC"),
+    ]
 
 
 def test_coco(tmp_path: Path, make_coco: Make) -> None:
@@ -53,7 +56,7 @@ def test_coco(tmp_path: Path, make_coco: Make) -> None:
     (root / "train/x.png").rename(root / "train/x.HEIC")
     file = root / "train/_annotations.coco.json"
     file.write_text(file.read_text().replace("x.png", "x.HEIC"))
-    assert told(read.load(root)) == [("unread_picture", "train/x.HEIC")]
+    assert reported(read.load(root)) == [("unread_picture", "train/x.HEIC")]
 
 
 def test_originals_of_converted_pictures_are_passed_over_and_their_names_mean_these(

@@ -103,7 +103,7 @@ def test_the_broken_file_is_named_even_when_its_split_is_empty_without_it(tmp_pa
     root = make_voc(tmp_path, annotations(xml, c="<broken"), LISTS)
     with pytest.raises(DatasetError, match=r"Annotations/c\.xml"):
         read.load(root)
-    with pytest.raises(DatasetError, match="split 'val' is there but holds nothing usable"):
+    with pytest.raises(DatasetError, match="split 'val': expected at least one usable labelled picture, got none"):
         read.load(root, strict=False)
 
 
@@ -201,7 +201,7 @@ def test_an_annotation_without_picture_and_one_too_many(tmp_path: Path, make_voc
     (root / "Annotations" / "ghost.xml").write_text(xml())
     (root / "backup").mkdir()
     (root / "backup" / "a.xml").write_text(xml())
-    kinds = [(p.kind, p.file) for p in read.load_as_it_is(root).problems]
+    kinds = [(p.kind, p.file) for p in read.load_own_splits(root).problems]
     assert kinds == [("missing_picture", "Annotations/ghost.xml"), ("duplicate_annotation", "backup/a.xml")]
 
 

@@ -102,8 +102,8 @@ def test_a_polygon_beside_a_box_is_passed_over(tmp_path: Path, make_voc: Make) -
 @pytest.mark.parametrize(
     ("text", "detail"),
     [
-        (f"<annotation><objects><item><name>dog</name>{BOX}</item></objects></annotation>", "got some outside of any"),
-        (f"<annotation>{BOX}</annotation>", "expected boxes in <object>, got some outside of any"),
+        (f"<annotation><objects><item><name>dog</name>{BOX}</item></objects></annotation>", "got some outside of one"),
+        (f"<annotation>{BOX}</annotation>", "expected boxes in <object>, got some outside of one"),
         ("<annotation><object><name>dog</name><polygon/></object></annotation>", "three corners or more"),
         (
             "<annotation><object><name>dog</name><polygon><x1>1</x1><y1>x</y1></polygon></object></annotation>",

@@ -47,8 +47,8 @@ def test_names_of_the_validation_folder(tmp_path: Path, make_yolo: Callable[...,
     assert list(dataset.splits) == ["train", "val"]
 
 
-def test_a_path_that_leaves_the_folder_is_mended_once(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
-    # A neighbour lies where the literal path leads: it must not be read.
+def test_a_path_that_leaves_the_folder_is_corrected_once(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+    # There is another data set where the literal path leads: it must not be read.
     make_yolo(tmp_path, {"train": {"foreign": GOOD}})
     root = make_yolo(
         tmp_path / "mine", SPLITS, "names: [cat, dog]\ntrain: ../train/images\nval: ../valid/images\ntest: nowhere\n"
@@ -66,7 +66,7 @@ def test_a_folder_outside_is_not_followed(tmp_path: Path, make_picture: Callable
     make_picture(tmp_path / "mine" / "pictures" / "y.png")
     text = named.replace("OTHER", str(tmp_path / "other"))
     (tmp_path / "mine" / "data.yaml").write_text(f"names: [cat, dog]\n{text}\n")
-    with pytest.raises(DatasetError, match=r"train: expected a folder, got '.*', which lies outside the data set"):
+    with pytest.raises(DatasetError, match=r"train: expected a folder, got '.*', which is outside the data set"):
         read_folder(tmp_path / "mine")
 
 
@@ -154,10 +154,10 @@ def test_a_wrong_line_is_skipped_and_named(
         read.load(root)
 
 
-def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
+def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_reported(
     tmp_path: Path, make_yolo: Callable[..., Path]
 ) -> None:
-    # 40 px wide: 0.9 +- 0.15 ends at 42 px (told), 0.9 +- 0.11 at 40.4 px (rounding)
+    # 40 px wide: 0.9 +- 0.15 ends at 42 px (reported), 0.9 +- 0.11 at 40.4 px (rounding)
     root = make_yolo(tmp_path, SPLITS | {"train": {"a": "0 0.9 0.5 0.3 0.2\n", "b": "0 0.9 0.5 0.22 0.2\n"}})
     dataset = read_folder(root)
     assert [float(example.boxes[0, 2]) for example in dataset.splits["train"]] == [40, 40]
@@ -184,7 +184,7 @@ def test_a_box_over_the_edge_is_cut_and_only_a_real_excess_is_told(
         ("names: [cat, dog]\ntrain: [[x]]\n", "path of a folder or a list, got a list"),
         ("names: [cat, dog]\nnames: [dog, cat]\n", "line 2: expected each key once, got 'names' twice"),
         ("x: &x {a: b}\n<<: *x\nnames: [cat, dog]\n", "line 2: expected keys, got a merge"),
-        ("names: [cat, dog]\nnc: " + "[" * 20_000, "line 2: expected at most 32 lists and mappings in each other"),
+        ("names: [cat, dog]\nnc: " + "[" * 20_000, "line 2: expected at most 32 levels of lists and mappings"),
         (ALIASES + "names: [cat, dog]\n", "line 5: expected at most 100,000 values"),
         (f"names: [cat, dog]\nnc: 0x{'f' * 9000}\n", "expected a whole number of at most 100 digits, got 9002"),
     ],
@@ -226,7 +226,7 @@ def test_darknet_with_lists_of_another_machine(tmp_path: Path, make_picture: Cal
     (tmp_path / "obj.names").write_text("cat\r\nblack dog\r\n\r\n")
     for name, stems in (("train", "ba"), ("valid", "c")):
         (tmp_path / f"{name}.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(line.format(s) for s in stems).encode())
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.class_names == ("cat", "black dog")
     assert splits_of(dataset) == {"train": ["a", "b"], "val": ["c"]}
     assert boxed(dataset) == 3
@@ -266,7 +266,7 @@ def test_a_list_of_ghosts_and_of_pictures_that_one_name_cannot_tell_apart(
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     (tmp_path / "train.txt").write_text("ghost.jpg\na.jpg\n/x/two/b.jpg\n")
     (tmp_path / "val.txt").write_text("/x/two/a.jpg\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits_of(dataset) == {"train": ["b"], "val": ["a"]}
     assert dataset.splits["val"][0].path.parent.name == "two"
     assert [(p.kind, p.file) for p in dataset.problems] == [
@@ -293,7 +293,7 @@ def test_variants_of_data_yaml(tmp_path: Path, make_picture: Callable[..., None]
     (tmp_path / "train.txt").write_text("images/one/a.jpg\nimages/two/b.jpg\n")
     (tmp_path / "val.txt").write_text("images/three/c.jpg\n")
     (tmp_path / "data.yaml").write_text(yaml)
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.class_names == ("cat", "dog")
     assert splits_of(dataset)["val"] == ["c"]
     assert "a" in splits_of(dataset)["train"]
@@ -317,11 +317,11 @@ def test_an_exported_folder_inside_the_folder(tmp_path: Path, make_yolo: Callabl
         read.load(tmp_path)
 
 
-def test_without_any_class_names_they_are_numbers_and_it_is_told(
+def test_without_any_class_names_they_are_numbers_and_it_is_reported(
     tmp_path: Path, make_picture: Callable[..., None]
 ) -> None:
     flat(tmp_path, "abc", make_picture)
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.class_names == ("0", "1")
     assert [p.kind for p in dataset.problems] == ["missing_class_names"]
 
@@ -366,7 +366,7 @@ def test_labels_in_a_folder_of_another_name(tmp_path: Path, make_picture: Callab
         (tmp_path / "yolo_labels").mkdir(exist_ok=True)
         (tmp_path / "yolo_labels" / f"{stem}.txt").write_text(GOOD)
     (tmp_path / "yolo_labels" / "classes.txt").write_text("cat\ndog\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert splits_of(dataset) == {"train": ["a.b", "c"]}
     assert boxed(dataset) == 2
     assert dataset.problems == ()
@@ -387,12 +387,12 @@ def test_marks_and_line_ends(tmp_path: Path, make_yolo: Callable[..., Path], con
 def test_names_in_a_code_page(tmp_path: Path, make_picture: Callable[..., None], encoding: str, name: str) -> None:
     flat(tmp_path, "ab", make_picture)
     (tmp_path / "obj.names").write_bytes(f"cat\n{name}\n".encode(encoding))
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert dataset.class_names == ("cat", name)
     assert [p.kind for p in dataset.problems] == ([] if encoding == "utf-16" else ["text_encoding"])
 
 
-def test_an_inverted_box_is_mended(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
+def test_an_inverted_box_is_fixed(tmp_path: Path, make_yolo: Callable[..., Path]) -> None:
     dataset = read.load(make_yolo(tmp_path, SPLITS | {"train": {"a": "1 0.5 0.5 -0.5 0.2\n"}}))
     assert dataset.splits["train"][0].boxes.tolist() == [[10, 12, 30, 18]]
     assert [p.kind for p in dataset.problems] == ["inverted_box"]
@@ -408,7 +408,7 @@ def test_a_list_means_the_pictures_beside_it_and_not_a_copy_in_its_splits_folder
     for split, name, stem in (("train", "train", "a"), ("val", "valid", "b")):
         make_picture(tmp_path / "copy" / "images" / split / f"{stem}.jpg", value=10)
         (home / f"{name}.txt").write_text(f"/elsewhere/{stem}.jpg\n")
-    dataset = read.load_as_it_is(tmp_path, "yolo")
+    dataset = read.load_own_splits(tmp_path, "yolo")
     assert {split: [e.path.parent.name for e in found] for split, found in dataset.splits.items()} == {
         "train": ["pictures"],
         "val": ["pictures"],
@@ -427,7 +427,7 @@ def test_a_list_does_not_mean_a_nearer_picture_of_another_split(
     (home / "obj.names").write_text("cat\ndog\n")
     for name in ("train", "valid"):
         (home / f"{name}.txt").write_text("/elsewhere/1.jpg\n")
-    dataset = read.load_as_it_is(tmp_path, "yolo")
+    dataset = read.load_own_splits(tmp_path, "yolo")
     assert {split: [e.path.parent.name for e in found] for split, found in dataset.splits.items()} == {
         "train": ["train"],
         "val": ["val"],
@@ -440,7 +440,7 @@ def test_a_list_in_another_splits_folder_means_its_own_split(tmp_path: Path, mak
         (tmp_path / split / "1.txt").write_text(GOOD)
         (tmp_path / "train" / f"{split}.txt").write_text("1.jpg\n")
     (tmp_path / "data.yaml").write_text("names: [cat, dog]\ntrain: train/train.txt\nval: train/val.txt\n")
-    dataset = read.load_as_it_is(tmp_path)
+    dataset = read.load_own_splits(tmp_path)
     assert {split: [e.path.parent.name for e in found] for split, found in dataset.splits.items()} == {
         "train": ["train"],
         "val": ["val"],

@@ -1,4 +1,4 @@
-"""Class names of YOLO data sets that stand in several files, and in the forms that people give them."""
+"""Class names of YOLO data sets in several files, and in the forms that people write."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def classes_of(dataset: Dataset) -> dict[str, list[str]]:
 
 @pytest.fixture
 def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Path]:
-    """Pictures in train and valid with their labels beside them, as labelImg leaves them; files: place -> text."""
+    """Pictures in train and valid with their labels beside them, as labelImg leaves them; files: path -> text."""
 
     def make(files: dict[str, str], labels: str = BOTH) -> Path:
         for number, (split, stems) in enumerate((("train", "abc"), ("valid", "de"))):
@@ -57,12 +57,12 @@ def test_lists_of_another_order_are_refused_by_both_names(
 ) -> None:
     root = make(files | {"train.txt": "train/a.jpg\ntrain/b.jpg\ntrain/c.jpg\n"})
     with pytest.raises(DatasetError, match="expected one list of classes, got two that disagree") as caught:
-        read.load_as_it_is(root)
+        read.load_own_splits(root)
     assert one in str(caught.value)
     assert other in str(caught.value)
     assert "class " in str(caught.value)
     with pytest.raises(DatasetError, match="two that disagree"):
-        read.load_as_it_is(root, strict=False)
+        read.load_own_splits(root, strict=False)
 
 
 @pytest.mark.parametrize(
@@ -79,21 +79,21 @@ def test_lists_of_another_order_are_refused_by_both_names(
     ],
 )
 def test_lists_that_do_not_contradict(make: Callable[..., Path], files: dict[str, str]) -> None:
-    dataset = read.load_as_it_is(make(files | {"train.txt": "train/a.jpg\ntrain/b.jpg\ntrain/c.jpg\n"}))
+    dataset = read.load_own_splits(make(files | {"train.txt": "train/a.jpg\ntrain/b.jpg\ntrain/c.jpg\n"}))
     assert [name.lower()[:3] for name in dataset.class_names] in (["cat", "dog"], ["cat", "bla"])
     assert {p.kind for p in dataset.problems} <= {"unlisted_picture"}
 
 
 def test_a_list_that_ends_earlier_agrees_and_the_longer_one_names_what_is_used(make: Callable[..., Path]) -> None:
     files = {"train/classes.txt": "cat\ndog\n", "valid/classes.txt": "cat\ndog\ncow\nowl\n"}
-    dataset = read.load_as_it_is(make(files, BOTH + COW))
+    dataset = read.load_own_splits(make(files, BOTH + COW))
     assert dataset.class_names == ("cat", "dog", "cow")  # owl is only in the second list, and nobody drew one
     assert classes_of(dataset)["train"] == ["cat", "dog", "cow"] * 3
     assert dataset.problems == ()
 
 
 def test_settings_without_names_take_those_of_a_list(make: Callable[..., Path]) -> None:
-    dataset = read.load_as_it_is(make({"data.yaml": "nc: 2\n", "classes.txt": "cat\ndog\n"}))
+    dataset = read.load_own_splits(make({"data.yaml": "nc: 2\n", "classes.txt": "cat\ndog\n"}))
     assert dataset.class_names == ("cat", "dog")
     assert dataset.problems == ()
 
@@ -124,7 +124,7 @@ def test_settings_without_names_and_a_list_of_another_length(make: Callable[...,
     ],
 )
 def test_forms_of_names_and_counts(make: Callable[..., Path], yaml: str) -> None:
-    dataset = read.load_as_it_is(make({"data.yaml": yaml}))
+    dataset = read.load_own_splits(make({"data.yaml": yaml}))
     assert dataset.class_names == ("cat", "dog")
     assert dataset.problems == ()
 
@@ -133,7 +133,7 @@ def test_forms_of_names_and_counts(make: Callable[..., Path], yaml: str) -> None
     "yaml", ["names: traffic light\nnc: 1\n", "names: ['traffic light']\n", 'names: "traffic light"\nnc: "1"\n']
 )
 def test_one_name_of_two_words(make: Callable[..., Path], yaml: str) -> None:
-    assert read.load_as_it_is(make({"data.yaml": yaml}, CAT)).class_names == ("traffic light",)
+    assert read.load_own_splits(make({"data.yaml": yaml}, CAT)).class_names == ("traffic light",)
 
 
 @pytest.mark.parametrize(
@@ -156,32 +156,32 @@ def test_one_name_of_two_words(make: Callable[..., Path], yaml: str) -> None:
         ("train: train\n", "names: expected the class names, or how many classes there are, got neither"),
     ],
 )
-def test_what_cannot_be_told_is_one_sentence(make: Callable[..., Path], yaml: str, message: str) -> None:
+def test_what_cannot_be_read_is_one_sentence(make: Callable[..., Path], yaml: str, message: str) -> None:
     with pytest.raises(DatasetError) as caught:
-        read.load_as_it_is(make({"data.yaml": yaml}))
+        read.load_own_splits(make({"data.yaml": yaml}))
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("settings", ["train: train\nval: valid\n", "names:\n"])
 def test_settings_that_say_nothing_of_classes_take_the_list(make: Callable[..., Path], settings: str) -> None:
-    dataset = read.load_as_it_is(make({"data.yaml": settings, "classes.txt": "cat\ndog\n"}))
+    dataset = read.load_own_splits(make({"data.yaml": settings, "classes.txt": "cat\ndog\n"}))
     assert dataset.class_names == ("cat", "dog")
     assert dataset.problems == ()
 
 
 def test_darknets_settings_whose_names_are_elsewhere(make: Callable[..., Path]) -> None:
     files = {"obj.data": DARKNET.replace("obj.names", "/home/x/gone.names"), "train.txt": "train/a.jpg\n"}
-    assert read.load_as_it_is(make(files | {"classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
+    assert read.load_own_splits(make(files | {"classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
 
 
 @pytest.mark.parametrize("text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n"])
 def test_a_list_with_numbers_before_the_names(make: Callable[..., Path], text: str) -> None:
-    assert read.load_as_it_is(make({"classes.txt": text})).class_names == ("cat", "dog")
+    assert read.load_own_splits(make({"classes.txt": text})).class_names == ("cat", "dog")
 
 
 @pytest.mark.parametrize("text", ["1 cat\n2 dog\n", "0 cat\ndog\n"])
 def test_other_numbers_are_part_of_the_names(make: Callable[..., Path], text: str) -> None:
-    assert read.load_as_it_is(make({"classes.txt": text})).class_names == tuple(text.splitlines())
+    assert read.load_own_splits(make({"classes.txt": text})).class_names == tuple(text.splitlines())
 
 
 @pytest.mark.parametrize("classes", ["2", "2.0", '"2"', "two"])
@@ -192,7 +192,7 @@ def test_the_count_of_darknets_settings(make: Callable[..., Path], classes: str)
         "train.txt": "train/a.jpg\n",
     }
     if classes in ("2", "2.0"):
-        assert read.load_as_it_is(make(files)).class_names == ("cat", "dog")
+        assert read.load_own_splits(make(files)).class_names == ("cat", "dog")
     else:
         with pytest.raises(DatasetError, match="classes: expected 2, as many as names, got"):
-            read.load_as_it_is(make(files))
+            read.load_own_splits(make(files))

@@ -37,7 +37,7 @@ def test_the_box_around_a_polygon(tmp_path: Path, make_yolo: Make, line: str, bo
     dataset = read.load(root)
     np.testing.assert_allclose(dataset.splits["train"][0].boxes, [(10, 12, 30, 18), box], atol=1e-4)
     assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
-        ("box_from_segmentation", "train/labels/a.txt", "1 of 2 lines are polygons: the box around each is taken")
+        ("box_from_segmentation", "train/labels/a.txt", "1 of 2 lines are polygons: the box around each is used")
     ]
 
 
@@ -84,10 +84,10 @@ def test_the_box_of_a_pose(tmp_path: Path, make_yolo: Make, what: str, said: boo
     dataset = read.load(make_yolo(tmp_path, labels, yaml))
     np.testing.assert_allclose(dataset.splits["train"][0].boxes, [(10, 9, 30, 15)], atol=1e-4)
     assert {p.kind for p in dataset.problems} == {"keypoints_left_out", "duplicate_box", "empty_label_file"}
-    (told,) = (p for p in dataset.problems if p.kind == "keypoints_left_out")
-    assert told.file == ("data.yaml" if said else "train/labels/a.txt")
+    (reported,) = (p for p in dataset.problems if p.kind == "keypoints_left_out")
+    assert reported.file == ("data.yaml" if said else "train/labels/a.txt")
     numbers = SHAPES[what].strip("[]").split(", ")
-    assert told.detail == f"{numbers[0]} keypoints of {numbers[1]} numbers after each box: only the boxes are read"
+    assert reported.detail == f"{numbers[0]} keypoints of {numbers[1]} numbers after each box: only the boxes are read"
 
 
 def test_a_line_of_a_pose_set_may_have_no_keypoints_and_none_has_others(tmp_path: Path, make_yolo: Make) -> None:
@@ -117,6 +117,6 @@ def test_a_shape_that_is_none_is_one_sentence(tmp_path: Path, make_yolo: Make, s
         boxes_of(tmp_path, make_yolo, BOX + "\n", f"names: [cat]\nkpt_shape: {shape}\n")
 
 
-def test_six_numbers_are_told_as_what_they_may_be(tmp_path: Path, make_yolo: Make) -> None:
-    with pytest.raises(DatasetError, match=r"a sixth number, as of a prediction's confidence or an angle"):
+def test_six_numbers_are_reported_as_what_they_may_be(tmp_path: Path, make_yolo: Make) -> None:
+    with pytest.raises(DatasetError, match=r"the sixth number may be a prediction's confidence, or an angle"):
         boxes_of(tmp_path, make_yolo, BOX + " 0.9\n")

@@ -44,7 +44,7 @@ def test_fewer_sizes_than_anchors() -> None:
 
 
 def test_one_size_at_many_places_is_one_size() -> None:
-    # 33.3 px wide wherever it stands; its float32 corners make that 33.299999 or 33.300003
+    # 33.3 px wide at any position; its float32 corners make that 33.299999 or 33.300003
     corners = np.array([[x, x / 2, x + 33.3, x / 2 + 21.1] for x in np.linspace(0, 300, 50)], dtype=np.float32)
     assert len(np.unique(corners[:, 2:] - corners[:, :2], axis=0)) > 9
     example = Example(Path("x"), 416, 416, corners, np.zeros(50, dtype=np.int32))
@@ -70,7 +70,7 @@ YOLOV4 = [(12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110
 
 def test_masks_deal_out_anchors_and_boxes() -> None:
     wh = np.array([[12, 16], [40, 28], [70, 140], [450, 400.0]])
-    found = anchors.masks(YOLOV4, wh)
+    found = anchors.anchor_masks(YOLOV4, wh)
     assert [mask.stride for mask in found] == [8, 16, 32]
     assert [mask.anchors for mask in found] == [tuple(YOLOV4[i : i + 3]) for i in (0, 3, 6)]
     assert [mask.share for mask in found] == [0.5, 0.25, 0.25]
@@ -100,9 +100,9 @@ def test_masks_deal_out_anchors_and_boxes() -> None:
         ),
     ],
 )
-def test_masks_that_do_not_fit_their_map_are_told(scale: float, warned: list[str]) -> None:
+def test_masks_that_do_not_fit_their_map_are_reported(scale: float, warned: list[str]) -> None:
     scaled = [(width * scale, height * scale) for width, height in YOLOV4]
-    found = [mask.warning for mask in anchors.masks(scaled, np.array(scaled)) if mask.warning]
+    found = [mask.warning for mask in anchors.anchor_masks(scaled, np.array(scaled)) if mask.warning]
     assert len(found) == len(warned)
     assert all(sentence.startswith(start) for sentence, start in zip(found, warned, strict=True))
 

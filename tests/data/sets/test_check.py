@@ -62,11 +62,11 @@ def test_only_the_first_files_of_many_are_shown(
     assert "  ... and 2 more (--json lists all)" in shown
 
 
-def test_more_boxes_than_training_takes_are_told(tmp_path: Path, make_yolo: Make) -> None:
+def test_more_boxes_than_training_takes_are_reported(tmp_path: Path, make_yolo: Make) -> None:
     lines = [f"1 {(i % 20 + 0.5) / 20} {(i // 20 + 0.5) / 20} .04 .04\n" for i in range(201)]
     few, many = "".join(lines[:200]), "".join(lines)
     root = make_yolo(tmp_path, {"train": {"a": few, "b": many}, "val": {"c": many}, "test": {"d": few}})
-    (found,) = [p for p in check.check(root).problems if p.kind == "crowded_picture"]
+    (found,) = [p for p in check.check_dataset(root).problems if p.kind == "crowded_picture"]
     assert (found.file, found.detail) == ("train/images/b.png", "201 boxes, of which training takes 200")
 
 
@@ -115,7 +115,7 @@ def test_an_unforeseen_error_is_one_sentence_too(
     def refused(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "train/images")
 
-    monkeypatch.setattr(check, "check", refused)
+    monkeypatch.setattr(check, "check_dataset", refused)
     assert commands.main(["check", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said == "PermissionError: [Errno 13] Permission denied: 'train/images'\n"

@@ -92,7 +92,7 @@ def test_the_same_boxes_in_three_formats_are_the_same_examples(in_three_formats:
 @pytest.mark.parametrize("source", ["coco", "voc", "yolo"])
 @pytest.mark.parametrize("to", ["coco", "voc", "yolo"])
 def test_every_writer_keeps_what_every_reader_read(in_three_formats: Path, source: str, to: str) -> None:
-    convert.convert(in_three_formats / source, in_three_formats / "new" / "place", to)
+    convert.convert_dataset(in_three_formats / source, in_three_formats / "new" / "place", to)
     written, original = read.load(in_three_formats / "new" / "place"), read.load(in_three_formats / source)
     assert written.format == to
     assert written.class_names == original.class_names
@@ -104,8 +104,8 @@ def test_every_writer_keeps_what_every_reader_read(in_three_formats: Path, sourc
 def test_classes_without_boxes_and_their_order_stay(tmp_path: Path, make_yolo: Make, to: str) -> None:
     names = ["zebra", "a: b", "no", "größe µ", "강아지", "a <b> & 'c'", "# 1"]
     source = make_yolo(tmp_path / "x", {"train": {"a": "1 .5 .5 .2 .2\n2 .2 .2 .2 .2\n"}}, f"names: {names!r}\n")
-    convert.convert(source, tmp_path / "y", to)
-    assert read.load_as_it_is(tmp_path / "y").class_names == tuple(names)
+    convert.convert_dataset(source, tmp_path / "y", to)
+    assert read.load_own_splits(tmp_path / "y").class_names == tuple(names)
 
 
 @pytest.mark.parametrize("to", ["coco", "voc", "yolo"])
@@ -120,7 +120,7 @@ def test_pictures_of_one_name_are_all_kept(
     source = make_yolo(tmp_path / "x", splits)
     make_picture(source / "train" / "images" / "1.jpg")  # the same stem, with a label of its own
     (source / "train" / "labels" / "1.jpg.txt").write_text(GOOD)
-    convert.convert(source, tmp_path / "y", to)
+    convert.convert_dataset(source, tmp_path / "y", to)
     written = read.load(tmp_path / "y")
     assert {split: len(examples) for split, examples in written.splits.items()} == {"train": 4, "val": 1, "test": 2}
     assert all(len(e.boxes) == 1 for examples in written.splits.values() for e in examples)
@@ -130,8 +130,8 @@ def test_pictures_of_one_name_are_all_kept(
 def test_file_names_that_lists_cannot_hold_are_changed(tmp_path: Path, make_yolo: Make) -> None:
     source = make_yolo(tmp_path / "x", {"train": {"a\nb": GOOD, "c\udcff": GOOD}})
     for to in ("coco", "voc", "yolo"):
-        convert.convert(source, tmp_path / to, to)
-        found = read.load_as_it_is(tmp_path / to).splits["train"]
+        convert.convert_dataset(source, tmp_path / to, to)
+        found = read.load_own_splits(tmp_path / to).splits["train"]
         assert sorted(e.path.stem for e in found) == ["a_b", "c_"]
         assert all(len(e.boxes) == 1 for e in found)
 
@@ -144,11 +144,11 @@ def test_a_folder_with_files_is_refused(tmp_path: Path, make_yolo: Make, capsys:
     assert "expected a new or empty folder, got one with files" in capsys.readouterr().err
     assert [p.name for p in (tmp_path / "y").iterdir()] == ["thesis.txt"]
     with pytest.raises(ValueError, match="outside"):
-        convert.convert(source, source / "coco", "coco")
+        convert.convert_dataset(source, source / "coco", "coco")
     assert sorted(p.name for p in source.iterdir()) == ["data.yaml", "train"]
 
 
-def test_an_empty_folder_is_filled_and_what_is_left_out_is_told(
+def test_an_empty_folder_is_filled_and_what_is_left_out_is_reported(
     tmp_path: Path, make_yolo: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_yolo(tmp_path / "x", {"train": {"a": GOOD + "9 .5 .5 .1 .1\n"}, "val": {"b": GOOD}})
@@ -168,14 +168,14 @@ def test_a_failed_conversion_leaves_nothing(tmp_path: Path, make_yolo: Make, mon
 
     monkeypatch.setattr("data.writers.files.shutil.copyfile", full)
     with pytest.raises(OSError, match="No space"):
-        convert.convert(source, tmp_path / "y", "voc")
+        convert.convert_dataset(source, tmp_path / "y", "voc")
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_class_name_of_two_lines_is_refused(tmp_path: Path, make_yolo: Make) -> None:
     source = make_yolo(tmp_path / "x", {"train": {"a": GOOD}}, 'names: ["a\\nb", c]\n')
     with pytest.raises(ValueError, match="without control characters"):
-        convert.convert(source, tmp_path / "y", "voc")
+        convert.convert_dataset(source, tmp_path / "y", "voc")
 
 
 EDGES = st.tuples(*[st.floats(0, 1, width=32)] * 4).map(lambda f: (min(f[:2]), min(f[2:]), max(f[:2]), max(f[2:])))
@@ -204,7 +204,7 @@ def test_any_box_survives_a_round_trip(
     example = Example(root / "a.png", *size, placed, np.zeros(len(placed), np.int32))
     (root / "out").mkdir()
     convert.WRITERS[to](Dataset(root, "made", ("cat",), {"train": (example,)}, (), ""), root / "out")
-    (back,) = read.load_as_it_is(root / "out").splits["train"]
+    (back,) = read.load_own_splits(root / "out").splits["train"]
     np.testing.assert_allclose(back.boxes, placed, atol=1e-3)
 
 
@@ -212,7 +212,7 @@ def test_any_box_survives_a_round_trip(
 @pytest.mark.parametrize("to", ["coco", "voc", "yolo"])
 @pytest.mark.parametrize("name", ["bccd", "thermal-cheetah"])
 def test_real_data_sets_survive(tmp_path: Path, name: str, to: str) -> None:
-    original = convert.convert(SHARED / name, tmp_path / "new", to)
+    original = convert.convert_dataset(SHARED / name, tmp_path / "new", to)
     written = read.load(tmp_path / "new")
     assert written.class_names == original.class_names
     if to == "voc":  # pictures of three folders now share one

@@ -95,7 +95,7 @@ def test_neighbouring_frames_of_thermal_cheetah() -> None:
 
 @needs_shared
 def test_bccd_has_its_two_boxes_and_nothing_else() -> None:
-    findings = check.check(SHARED / "bccd")
+    findings = check.check_dataset(SHARED / "bccd")
     assert [(p.kind, p.file) for p in findings.problems] == [
         ("zero_area_box", "Annotations/BloodImage_00343.xml"),
         ("zero_area_box", "Annotations/BloodImage_00338.xml"),
@@ -116,7 +116,7 @@ def test_check_lists_them(tmp_path: Path, make_yolo: Make) -> None:
     root = make_yolo(tmp_path, {"train": {"a": good}, "val": {"b": good}, "test": {"c": good}})
     for name in ("train/images/a.png", "val/images/b.png"):
         example(root / name, blobs(0))
-    (problem,) = check.check(root).problems
+    (problem,) = check.check_dataset(root).problems
     assert (problem.kind, problem.file) == ("near_duplicate", "train/images/a.png")
     assert problem.detail == "in train, nearly the same as val/images/b.png in val (1.000)"
 

@@ -39,7 +39,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
 def test_pictures_without_labels(tmp_path: Path, make_picture: Callable[..., None]) -> None:
     make_picture(tmp_path / "a" / "b.jpg")
     assert (
-        "expected labels that belong to its pictures, as .xml (Pascal VOC), .json (COCO) or .txt (YOLO), got 1 pictures"
+        "expected labels of its pictures, as .xml (Pascal VOC), .json (COCO) or .txt (YOLO), got none for 1 pictures"
         in sentence(tmp_path)
     )
 
@@ -71,7 +71,7 @@ def test_an_empty_training_split(tmp_path: Path, make_yolo: Make) -> None:
 def test_a_split_of_unreadable_pictures(tmp_path: Path, make_yolo: Make) -> None:
     root = make_yolo(tmp_path, SPLITS)
     (root / "val" / "images" / "c.png").write_bytes(b"no picture")
-    assert "split 'val' is there but holds nothing usable" in sentence(root)
+    assert "split 'val': expected at least one usable labelled picture, got none" in sentence(root)
 
 
 def test_a_picture_that_was_cut_short_is_skipped_and_fatal_for_a_search(tmp_path: Path, make_yolo: Make) -> None:
@@ -96,7 +96,9 @@ def test_no_training_split(tmp_path: Path, make_yolo: Make) -> None:
     assert "expected a train split" in sentence(make_yolo(tmp_path, {"val": {"a": GOOD}}))
 
 
-def test_a_missing_test_split_is_cut_from_train_and_told(tmp_path: Path, make_yolo: Make, make_picture: Make) -> None:
+def test_a_missing_test_split_is_cut_from_train_and_reported(
+    tmp_path: Path, make_yolo: Make, make_picture: Make
+) -> None:
     train = {f"t{i}": GOOD for i in range(10)}
     root = make_yolo(tmp_path, {"train": train, "val": {"v": GOOD}})
     for number, name in enumerate(train):

@@ -91,7 +91,7 @@ def test_a_rare_class_reaches_every_part() -> None:
 def test_the_seed_decides_and_the_fingerprint_follows(tmp_path: Path, make_yolo: Make) -> None:
     root = make_yolo(tmp_path, {"train": {f"{i:02d}": f"{i % 2} .5 .5 .2 .2\n" for i in range(20)}})
     one, same, other = read.load(root), read.load(root), read.load(root, split_seed=1)
-    uncut = read.load_as_it_is(root)
+    uncut = read.load_own_splits(root)
     assert list(uncut.splits) == ["train"]
     assert [e.path for e in one.splits["val"]] == [e.path for e in same.splits["val"]]
     assert [e.path for e in one.splits["val"]] != [e.path for e in other.splits["val"]]
@@ -104,7 +104,7 @@ def test_the_seed_decides_and_the_fingerprint_follows(tmp_path: Path, make_yolo:
 def test_a_set_with_all_splits_is_left_as_it_is(tmp_path: Path, make_yolo: Make) -> None:
     good = {"x": "0 .5 .5 .2 .2\n"}
     root = make_yolo(tmp_path, {"train": good, "val": good, "test": good})
-    assert read.load(root).fingerprint == read.load_as_it_is(root).fingerprint
+    assert read.load(root).fingerprint == read.load_own_splits(root).fingerprint
     assert read.load(root, split_seed=5).fingerprint == read.load(root).fingerprint
 
 
@@ -119,7 +119,7 @@ def test_many_classes_of_one_picture_each_still_leave_boxes_everywhere(
 
 
 def scene(seed: int) -> np.ndarray:
-    """Circles on grey, as no other seed has them."""
+    """Circles on grey, unlike those of any other seed."""
     rng = np.random.default_rng(seed)
     image = np.full((120, 160, 3), 120, np.uint8)
     for _ in range(20):

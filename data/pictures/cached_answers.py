@@ -1,7 +1,7 @@
 """Answers about the pictures of a data set that take long to compute, kept as JSON in this machine's cache.
 
-An answer depends on the bytes of the pictures alone, so their digests are its name: a changed picture is another
-question. A file that cannot be read counts as no answer. A disk that refuses to be written is reported in the log.
+An answer depends on the bytes of the pictures alone, so its file is named by their digests: a changed picture gets
+another file. A file that cannot be read counts as no answer. If the disk cannot be written, the log says so.
 """
 
 import hashlib
@@ -17,22 +17,26 @@ import cv2
 from data.dataset import Example
 from data.pictures import disk_cache
 
-LEAST = 100  # pictures; for fewer of them an answer is computed each time
+MIN_PICTURES = 100  # for fewer, an answer is computed each time
 
 logger = logging.getLogger(__name__)
 
 
-def file_of(
-    folder: str, settings: Sequence[object], examples: Sequence[Example], environment: Mapping[str, str], least: int
+def answer_file(
+    folder: str,
+    settings: Sequence[object],
+    examples: Sequence[Example],
+    environment: Mapping[str, str],
+    min_pictures: int,
 ) -> Path | None:
     """The file of the answer about these pictures, in this folder of the cache.
 
-    settings: what else the answer depends on. None for fewer pictures than `least`, if one of them has no digest, or
-    if the machine has no cache.
+    settings: what else the answer depends on. None if there are fewer pictures than `min_pictures`, if one has no
+    digest, or if the machine has no cache.
     """
-    root = disk_cache.folder_of(environment)
+    root = disk_cache.cache_folder(environment)
     digests = [example.digest for example in examples if example.digest is not None]
-    if root is None or len(examples) < least or len(digests) < len(examples):
+    if root is None or len(examples) < min_pictures or len(digests) < len(examples):
         return None
     total = hashlib.sha256(json.dumps([cv2.__version__, len(digests), *settings]).encode())
     for digest in digests:
@@ -41,16 +45,20 @@ def file_of(
 
 
 def read(file: Path) -> object:
-    """The answer in this file; None if there is none, or none that can be read."""
+    """The answer in this file; None if the file does not exist or cannot be read."""
     try:
         answer: object = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):  # not there yet, cut by a crash of the machine, or not ours
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ):  # missing, cut short by a crash of the machine, or written by another program
         return None
     return answer
 
 
 def write(file: Path, answer: object, what: str) -> None:
-    """Writes the answer whole or not at all; two processes at once write the same. what: its name in the log."""
+    """Write the answer, whole or not at all; two processes at once write the same. what: its name in the log."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(dir=file.parent, prefix=".new-")
