@@ -241,7 +241,7 @@ def _go_on(
     """
     directory, recorder = session.directory, session.recorder
     trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
-    confirmations = confirm.Plan(task, directory, recorder)
+    confirm_stage = confirm.ConfirmStage(task, directory, recorder)
     with _tracked(tracker), ExitStack() as stack:
 
         def tick() -> None:
@@ -252,14 +252,14 @@ def _go_on(
             stack.callback(executor.close)  # before the tracker, which may take its time
         try:
             trials.replay()
-            if trials.pending or (trials.best is not None and confirmations.pending):
+            if trials.pending or (trials.best is not None and confirm_stage.pending):
                 if executor is None:
                     executor = stack.enter_context(_executor(task, means, recorder.state.search_id))
                 watched = Watched(executor, means.patience, means.display.note)
                 trials.train(watched, means.clock, tick)
                 if trials.best is not None:
-                    confirmations.run(watched, tick)
-            chosen = None if trials.best is None else confirmations.settle()
+                    confirm_stage.run(watched, tick)
+            chosen = None if trials.best is None else confirm_stage.journal_winner()
             _conclude(chosen, trials.reason, task, directory, recorder)
         except (KeyboardInterrupt, Exception) as error:
             session.cut_short(error)  # before workers and tracker are closed: that may take seconds

@@ -21,7 +21,7 @@ from evolve.genetics.strategy import (
     Stopped,
     Strategy,
 )
-from evolve.records.journal import Entry
+from evolve.records.journal import NewEvent
 from evolve.records.recorder import Recorder
 from evolve.task import Task
 from evolve.trial import TrialSpec
@@ -132,17 +132,17 @@ class Trials:
             self._failed(uid, _failure("crashed", str(error)))
             return
         share = assigned.stop_step / self._recorder.state.steps
-        entries = [Entry("rung_reached", uid, {"step": assigned.stop_step, "score": score, "share": share})]
+        entries = [NewEvent("rung_reached", uid, {"step": assigned.stop_step, "score": score, "share": share})]
         if assigned.last:
             seconds = self._recorder.state.individuals[uid].seconds
-            entries.append(Entry("trial_finished", uid, {"fitness": score, "seconds": seconds}))
+            entries.append(NewEvent("trial_finished", uid, {"fitness": score, "seconds": seconds}))
         self._recorder.ensure(*entries)
         self._tell(uid, score)
         if assigned.last:
             storage.drop(self._directory, uid)
 
     def _failed(self, uid: str, payload: Mapping[str, object]) -> None:
-        self._recorder.ensure(Entry("trial_failed", uid, payload))
+        self._recorder.ensure(NewEvent("trial_failed", uid, payload))
         self._tell(uid, None)
         storage.drop(self._directory, uid)
 
@@ -178,21 +178,21 @@ class Trials:
         return Lease(spec, self._recorder.state.individuals[assigned.uid].attempts + 1)
 
 
-def entries_of(decision: Decision) -> list[Entry]:
+def entries_of(decision: Decision) -> list[NewEvent]:
     """The journal's words for a decision; assignments follow from the others and need none."""
     if isinstance(decision, GenerationOpened):
         count = len(decision.individuals)
-        opened = Entry("generation_opened", None, {"generation": decision.generation, "population": count})
+        opened = NewEvent("generation_opened", None, {"generation": decision.generation, "population": count})
         return [opened, *[_proposed(individual) for individual in decision.individuals]]
     if isinstance(decision, Stopped):
-        return [Entry("trial_stopped", decision.uid, {"step": decision.step})]
+        return [NewEvent("trial_stopped", decision.uid, {"step": decision.step})]
     if isinstance(decision, GenerationClosed):
         payload = {"generation": decision.generation, "elites": list(decision.elites)}
-        return [Entry("generation_closed", None, payload)]
+        return [NewEvent("generation_closed", None, payload)]
     return []
 
 
-def _proposed(individual: Individual) -> Entry:
+def _proposed(individual: Individual) -> NewEvent:
     payload = {
         "generation": individual.generation,
         "slot": individual.slot,
@@ -201,7 +201,7 @@ def _proposed(individual: Individual) -> Entry:
         "genome": dict(individual.genome),
         "seed": individual.seed,
     }
-    return Entry("trial_proposed", individual.uid, payload)
+    return NewEvent("trial_proposed", individual.uid, payload)
 
 
 def _failure(kind: str, reason: str, traceback: str = "", seconds: float = 0.0) -> dict[str, object]:

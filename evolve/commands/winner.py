@@ -19,7 +19,7 @@ def winner(arguments: Namespace) -> int:
             f"evolve: {arguments.directory}: expected a search with a winner, it has none yet (it is {state.phase})"
         )
         return 1
-    winners.check_is_of(state, winners.read(path), path)
+    winners.check_belongs_to(state, winners.read(path), path)
     darknet = arguments.format == "darknet"
     text = _winner_text(path, darknet=darknet)
     out: Path | None = arguments.out

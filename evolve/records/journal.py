@@ -46,7 +46,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Entry:
+class NewEvent:
     """An event before it is written."""
 
     kind: str
@@ -131,7 +131,7 @@ class Journal:
             self._lock.close()
             raise JournalError(f"{self.path}: expected a writable journal, got: {error}") from error
 
-    def append(self, entries: Sequence[Entry]) -> list[Event]:
+    def append(self, entries: Sequence[NewEvent]) -> list[Event]:
         """Write the entries in one transaction; they are on the disk when this returns."""
         if not entries:
             return []

@@ -13,7 +13,7 @@ import numpy as np
 from evolve.records.board import Board, Number, RunWrite
 from evolve.records.board import milliseconds as _ms
 from evolve.records.journal import Event
-from evolve.records.state import CANDIDATE, IndividualRecord, SearchState, begin
+from evolve.records.state import CANDIDATE_ROLE, IndividualRecord, SearchState, begin
 from evolve.trial import TrialStatus
 
 TRACEBACK_CHARACTERS = 6000  # MLflow cuts tags at 8,000 without a word; the end of a traceback says most
@@ -174,7 +174,7 @@ def _generation_closed(board: Board, state: SearchState, event: Event) -> None:
 def _confirm_measured(board: Board, state: SearchState, event: Event) -> None:
     plain, now = event.payload, _ms(event.time)
     last = str(event.uid).rpartition("-")[2]  # "g001-042/test-seed-2": the third of its seeds
-    who = f"candidates/{plain['individual']}" if plain["role"] == CANDIDATE else str(plain["role"])
+    who = f"candidates/{plain['individual']}" if plain["role"] == CANDIDATE_ROLE else str(plain["role"])
     scores = {f"confirm/{who}/{name}": value for name, value in _floats(plain["scores"]).items()}
     _add(board.search(state), scores, int(last) if last.isdigit() else 0, now)
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from evolve.records.journal import Entry, Event, Journal, JournalError
+from evolve.records.journal import Event, Journal, JournalError, NewEvent
 from evolve.records.state import SearchState, begin, fold
 
 # What identifies an event of these kinds among its kind, beside its uid.
@@ -30,7 +30,7 @@ UNREPEATABLE = frozenset({"seconds", "reason", "traceback"})
 class Writer(Protocol):
     """What a recorder needs of a journal."""
 
-    def append(self, entries: Sequence[Entry]) -> list[Event]:
+    def append(self, entries: Sequence[NewEvent]) -> list[Event]:
         """Write the entries."""
         ...
 
@@ -45,7 +45,7 @@ class Rehearsal:
     def __init__(self, journal: Journal) -> None:
         self._events = journal.events()
 
-    def append(self, entries: Sequence[Entry]) -> list[Event]:
+    def append(self, entries: Sequence[NewEvent]) -> list[Event]:
         """Remember the entries."""
         last = self._events[-1]
         written = [
@@ -89,9 +89,9 @@ class Recorder:
 
     def append(self, kind: str, uid: str | None = None, **payload: object) -> None:
         """Write an event that happens now."""
-        self._write([Entry(kind, uid, payload)])
+        self._write([NewEvent(kind, uid, payload)])
 
-    def ensure(self, *entries: Entry) -> None:
+    def ensure(self, *entries: NewEvent) -> None:
         """Write those of the entries that the journal lacks, in one transaction; JournalError when one differs."""
         missing = []
         for entry in entries:
@@ -102,7 +102,7 @@ class Recorder:
                 _check_equal(entry, known)
         self._write(missing)
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[NewEvent]) -> None:
         for event in self._journal.append(entries):
             self._remember(event)
             if self._state is None:
@@ -121,7 +121,7 @@ def _key(kind: str, uid: str | None, payload: Mapping[str, object]) -> Key:
     return (kind, uid, *(payload[name] for name in IDENTITY[kind]))
 
 
-def _check_equal(entry: Entry, known: Mapping[str, object]) -> None:
+def _check_equal(entry: NewEvent, known: Mapping[str, object]) -> None:
     for name in sorted({*entry.payload, *known} - UNREPEATABLE):
         now, then = _plain(entry.payload.get(name)), _plain(known.get(name))
         if now != then:

@@ -8,7 +8,7 @@ from evolve.records.journal import Event, JournalError
 from evolve.trial import TrialStatus, TunedPost, Value
 
 Plain = dict[str, object]
-CANDIDATE = "candidate"  # role of a confirmation that only chooses
+CANDIDATE_ROLE = "candidate"  # role of a confirmation that only chooses
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Confirmation:
 
 
 @dataclass
-class Choice:
+class WinnerChoice:
     """Which candidate was chosen, and from what."""
 
     uid: str
@@ -107,7 +107,7 @@ class SearchState:
     confirmations: dict[str, Confirmation] = field(default_factory=dict)
     confirmed_before: int = 0  # confirmations there were when a finished search was extended
     lost: dict[tuple[str, int, str], int] = field(default_factory=dict)  # uid, stop_step, cause -> attempts made again
-    choice: Choice | None = None  # None also where there was one candidate: it needs no choice
+    choice: WinnerChoice | None = None  # None also where there was one candidate: it needs no choice
     outcome: Outcome | None = None
     started_at: float = 0.0
     last_at: float = 0.0
@@ -318,7 +318,7 @@ def _confirm_measured(state: SearchState, event: Event) -> None:
 
 def _candidate_chosen(state: SearchState, event: Event) -> None:
     plain = event.payload
-    state.choice = Choice(
+    state.choice = WinnerChoice(
         uid=str(event.uid),
         candidates=[dict(_mapping(one)) for one in cast(list[object], plain["candidates"])],
         noise=cast(float | None, plain["noise"]),

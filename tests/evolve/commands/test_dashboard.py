@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from evolve.commands import dashboard
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 
 CREATED = {
     "search_id": "20260101T000000-s0",
@@ -35,7 +35,7 @@ CREATED = {
 def runs(tmp_path: Path) -> Path:
     """runs/latest points to a search that has just begun."""
     with Journal(tmp_path / "first") as journal:
-        journal.append([Entry("search_created", None, CREATED)])
+        journal.append([NewEvent("search_created", None, CREATED)])
     (tmp_path / "latest").symlink_to("first")
     return tmp_path
 

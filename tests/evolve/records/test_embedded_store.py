@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evolve.records import embedded_store
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 
 NOON = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
@@ -157,7 +157,7 @@ def test_a_locked_one_is_not_broken(tmp_path: Path) -> None:
 
 def begin(directory: Path, request: dict[str, object]) -> None:
     with Journal(directory) as journal:
-        journal.append([Entry("search_created", None, {"search_id": directory.name, "request": request})])
+        journal.append([NewEvent("search_created", None, {"search_id": directory.name, "request": request})])
 
 
 def test_which_journals_belong_to_a_database(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from evolve.records import feed as feeds
 from evolve.records import projection
 from evolve.records.board import SEARCH_KEY, RunWrite
 from evolve.records.feed import Feed
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 
 CREATED: dict[str, object] = {
     "search_id": "s1",
@@ -32,26 +32,26 @@ CREATED: dict[str, object] = {
 PLACE = {"parents": [], "operator": "random", "seed": 11, "generation": 0}
 
 
-def trial(slot: int, fitness: float) -> list[Entry]:
+def trial(slot: int, fitness: float) -> list[NewEvent]:
     uid = f"g000-{slot:03d}"
     measured = {"losses": {}, "scores": {"val/map50_95": fitness}, "seconds": {"train": 2.0}, "traces": 0}
     return [
-        Entry("attempt_started", uid, {"attempt": 1, "start_step": 0, "stop_step": 90, "worker": "w", "node": "n"}),
-        Entry("measured", uid, {"attempt": 1, "step": 90, **measured}),
-        Entry("rung_reached", uid, {"step": 90, "score": fitness, "share": 1.0}),
-        Entry("trial_finished", uid, {"fitness": fitness, "seconds": 2.0}),
+        NewEvent("attempt_started", uid, {"attempt": 1, "start_step": 0, "stop_step": 90, "worker": "w", "node": "n"}),
+        NewEvent("measured", uid, {"attempt": 1, "step": 90, **measured}),
+        NewEvent("rung_reached", uid, {"step": 90, "score": fitness, "share": 1.0}),
+        NewEvent("trial_finished", uid, {"fitness": fitness, "seconds": 2.0}),
     ]
 
 
 ENTRIES = [
-    Entry("search_created", None, CREATED),
-    Entry("generation_opened", None, {"generation": 0, "population": 2}),
-    Entry("trial_proposed", "g000-000", {**PLACE, "slot": 0, "genome": {"a": 1}}),
-    Entry("trial_proposed", "g000-001", {**PLACE, "slot": 1, "genome": {"a": 2}}),
+    NewEvent("search_created", None, CREATED),
+    NewEvent("generation_opened", None, {"generation": 0, "population": 2}),
+    NewEvent("trial_proposed", "g000-000", {**PLACE, "slot": 0, "genome": {"a": 1}}),
+    NewEvent("trial_proposed", "g000-001", {**PLACE, "slot": 1, "genome": {"a": 2}}),
     *trial(0, 0.3),
     *trial(1, 0.4),
-    Entry("generation_closed", None, {"generation": 0, "elites": ["g000-001"]}),
-    Entry("search_failed", None, {"reason": "for a test"}),
+    NewEvent("generation_closed", None, {"generation": 0, "elites": ["g000-001"]}),
+    NewEvent("search_failed", None, {"reason": "for a test"}),
 ]
 
 
@@ -89,7 +89,7 @@ class Memory:
         self.runs[key].setdefault("files", set()).add(path.name)
 
 
-def append(directory: Path, entries: list[Entry]) -> Path:
+def append(directory: Path, entries: list[NewEvent]) -> Path:
     """Events at the times of their ids."""
     with Journal(directory) as journal:
         count = itertools.count(len(journal.events()) + 1)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from evolve.records import journal
-from evolve.records.journal import Entry, Journal, JournalError
+from evolve.records.journal import Journal, JournalError, NewEvent
 
 
 def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
     with Journal(tmp_path, clock=lambda: 12.5) as writer:
-        written = writer.append([Entry("a", None, {"x": (1, 2), "f": 0.1}), Entry("b", "g000-001", {})])
+        written = writer.append([NewEvent("a", None, {"x": (1, 2), "f": 0.1}), NewEvent("b", "g000-001", {})])
         read_meanwhile = journal.events(tmp_path / "journal.db")
     assert written == read_meanwhile == journal.events(tmp_path / "journal.db")
     assert [(one.id, one.time, one.kind, one.uid) for one in written] == [
@@ -27,9 +27,9 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_an_append_is_whole_or_not_at_all(tmp_path: Path) -> None:
     with Journal(tmp_path) as writer:
         with pytest.raises(ValueError, match="JSON"):
-            writer.append([Entry("good", None, {}), Entry("bad", None, {"x": float("nan")})])
+            writer.append([NewEvent("good", None, {}), NewEvent("bad", None, {"x": float("nan")})])
         assert writer.events() == []
-        writer.append([Entry("good", None, {})])
+        writer.append([NewEvent("good", None, {})])
         assert [one.id for one in writer.events()] == [1]
 
 

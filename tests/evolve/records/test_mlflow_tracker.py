@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 from evolve.records.mlflow_tracker import EXPERIMENT, SENT_TAG, MlflowTracker
 from evolve.records.projection import Projection
 
@@ -38,38 +38,38 @@ CREATED = {
 }
 
 
-def proposed(uid: str, parents: list[str], rate: float) -> Entry:
+def proposed(uid: str, parents: list[str], rate: float) -> NewEvent:
     generation, slot = int(uid[1:4]), int(uid[5:])
     operator = "gaussian" if parents else "random"
     place = {"generation": generation, "slot": slot, "parents": parents, "operator": operator, "seed": 11}
-    return Entry("trial_proposed", uid, {**place, "genome": {"optimizer.learning_rate": rate, "augment.flip": True}})
+    return NewEvent("trial_proposed", uid, {**place, "genome": {"optimizer.learning_rate": rate, "augment.flip": True}})
 
 
-def attempt(uid: str, number: int = 1) -> Entry:
+def attempt(uid: str, number: int = 1) -> NewEvent:
     where = {"worker": "slot-0", "node": "here"}
-    return Entry("attempt_started", uid, {"attempt": number, "start_step": 0, "stop_step": 90, **where})
+    return NewEvent("attempt_started", uid, {"attempt": number, "start_step": 0, "stop_step": 90, **where})
 
 
-def measured(uid: str, step: int, score: float) -> Entry:
+def measured(uid: str, step: int, score: float) -> NewEvent:
     scores = {"val/map50_95": score}
     losses = {"box": 1.5, "total": 4.0}
-    return Entry(
+    return NewEvent(
         "measured",
         uid,
         {"attempt": 1, "step": step, "losses": losses, "scores": scores, "seconds": {"train": 2.0}, "traces": 0},
     )
 
 
-def rung(uid: str, step: int, score: float) -> Entry:
-    return Entry("rung_reached", uid, {"step": step, "score": score, "share": step / 90})
+def rung(uid: str, step: int, score: float) -> NewEvent:
+    return NewEvent("rung_reached", uid, {"step": step, "score": score, "share": step / 90})
 
 
-def finished(uid: str, fitness: float) -> list[Entry]:
+def finished(uid: str, fitness: float) -> list[NewEvent]:
     return [
         attempt(uid),
         measured(uid, 90, fitness),
         rung(uid, 90, fitness),
-        Entry("trial_finished", uid, finish(fitness)),
+        NewEvent("trial_finished", uid, finish(fitness)),
     ]
 
 
@@ -77,16 +77,16 @@ def finish(fitness: float) -> dict[str, object]:
     return {"fitness": fitness, "seconds": 2.0}
 
 
-def confirmation(role: str, individual: str, number: int, score: float) -> Entry:
+def confirmation(role: str, individual: str, number: int, score: float) -> NewEvent:
     payload = {"role": role, "individual": individual, "seed": number, "seconds": {"train": 2.0}, "reason": None}
-    return Entry(
+    return NewEvent(
         "confirm_measured", f"{individual}/test-seed-{number}", {**payload, "scores": {"test/map50_95": score}}
     )
 
 
 FIRST_HALF = [
-    Entry("search_created", None, CREATED),
-    Entry("generation_opened", None, {"generation": 0, "population": 3}),
+    NewEvent("search_created", None, CREATED),
+    NewEvent("generation_opened", None, {"generation": 0, "population": 3}),
     proposed("g000-000", [], 0.01),
     proposed("g000-001", [], 0.02),
     proposed("g000-002", [], 0.9),
@@ -94,24 +94,24 @@ FIRST_HALF = [
     attempt("g000-001"),
     measured("g000-001", 30, 0.10),
     rung("g000-001", 30, 0.10),
-    Entry("trial_stopped", "g000-001", {"step": 30}),
+    NewEvent("trial_stopped", "g000-001", {"step": 30}),
     attempt("g000-002"),
 ]
 SECOND_HALF = [
-    Entry(
+    NewEvent(
         "trial_failed", "g000-002", {"kind": "diverged", "reason": "box is NaN", "traceback": "at x", "seconds": 1.0}
     ),
-    Entry("generation_closed", None, {"generation": 0, "elites": ["g000-000"]}),
-    Entry("generation_opened", None, {"generation": 1, "population": 2}),
+    NewEvent("generation_closed", None, {"generation": 0, "elites": ["g000-000"]}),
+    NewEvent("generation_opened", None, {"generation": 1, "population": 2}),
     proposed("g001-000", ["g000-000"], 0.011),
     proposed("g001-001", ["g000-000"], 0.012),
     *finished("g001-000", 0.25),
     *finished("g001-001", 0.50),
-    Entry("generation_closed", None, {"generation": 1, "elites": ["g001-001"]}),
+    NewEvent("generation_closed", None, {"generation": 1, "elites": ["g001-001"]}),
     confirmation("winner", "g001-001", 0, 0.4),
     confirmation("winner", "g001-001", 1, 0.5),
     confirmation("defaults", "g000-000", 0, 0.3),
-    Entry(
+    NewEvent(
         "winner_chosen",
         "g001-001",
         {
@@ -122,11 +122,11 @@ SECOND_HALF = [
             "verdict": "better than the defaults",
         },
     ),
-    Entry("search_finished", None, {"verdict": "better than the defaults"}),
+    NewEvent("search_finished", None, {"verdict": "better than the defaults"}),
 ]
 
 
-def write(directory: Path, entries: list[Entry], start: float = 1_800_000_000.0) -> Path:
+def write(directory: Path, entries: list[NewEvent], start: float = 1_800_000_000.0) -> Path:
     """A journal with one event a second."""
     ticks = itertools.count(start)
     with Journal(directory, clock=lambda: float(next(ticks))) as journal:
@@ -287,15 +287,15 @@ def test_the_same_journal_again_changes_nothing(shown: Shown, uri: str, director
 def test_a_second_session_sends_only_the_rest(
     shown: Shown, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = Entry("search_created", None, {**CREATED, "search_id": "s2"})
-    interrupted = [Entry("search_interrupted", None, {"reason": "Ctrl-C"})]
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s2"})
+    interrupted = [NewEvent("search_interrupted", None, {"reason": "Ctrl-C"})]
     path = write(tmp_path, [created, *FIRST_HALF[1:], *interrupted])
     project(path, uri)
     half = Shown(uri, "s2")
     assert half.runs["search s2"].info.status == half.runs["g000-002"].info.status == "KILLED"
     assert half.runs["g000-002"].data.tags["evolve.status_reason"] == "search interrupted: Ctrl-C"
 
-    resumed = [Entry("search_resumed", None, {"workers": 2, "generations": 1}), attempt("g000-002", 2)]
+    resumed = [NewEvent("search_resumed", None, {"workers": 2, "generations": 1}), attempt("g000-002", 2)]
     write(tmp_path, resumed + SECOND_HALF, start=1_800_001_000.0)
     written = watch_writes(monkeypatch)
     assert project(path, uri).problem is None
@@ -329,7 +329,7 @@ def test_an_emptied_tracking_store_gets_everything_again(shown: Shown, uri: str,
 
 
 def test_a_run_that_was_deleted_by_hand_stops_nothing_and_is_said(shown: Shown, uri: str, tmp_path: Path) -> None:
-    created = Entry("search_created", None, {**CREATED, "search_id": "s3"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s3"})
     path = write(tmp_path, [created, *FIRST_HALF[1:]])
     project(path, uri)
     client = shown.client
@@ -400,7 +400,7 @@ def wait_until(condition: Callable[[], object], tracker: MlflowTracker) -> None:
 def test_an_experiment_that_was_deleted_and_restored_lacks_nothing(
     shown: Shown, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = Entry("search_created", None, {**CREATED, "search_id": "s4"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s4"})
     path = write(tmp_path, [created, *FIRST_HALF[1:]])
     tracker = run_tracker(path, uri, monkeypatch)
     wait_until(lambda: "g000-002" in Shown(uri, "s4").runs, tracker)
@@ -444,7 +444,7 @@ def test_what_a_server_refuses_with_5xx_or_a_lock_is_sent_later(
         original(self, *words, **named)
 
     monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
-    created = Entry("search_created", None, {**CREATED, "search_id": "s5"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s5"})
     tracker = run_tracker(write(tmp_path, [created, *FIRST_HALF[1:], *SECOND_HALF]), uri, monkeypatch)
     wait_until(lambda: not failures and tracker.problem is None, tracker)
     tracker.close(PATIENCE_SECONDS)
@@ -466,7 +466,7 @@ def test_more_tries_than_a_number_can_count_end_nothing(
             raise ValueError("a bug, with secret in it")
 
     monkeypatch.setattr(mlflow_tracker.embedded_store, "ensure", fail)
-    created = Entry("search_created", None, {**CREATED, "search_id": "s6"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s6"})
     tracker = run_tracker(write(tmp_path, [created, *FIRST_HALF[1:]]), uri, monkeypatch)
     wait_until(lambda: "search s6" in Shown(uri, "s6").runs, tracker)
     tracker.close(PATIENCE_SECONDS)
@@ -495,7 +495,7 @@ def test_several_first_searches_together_in_a_fresh_folder(tmp_path: Path) -> No
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     names = ["a", "b", "c"]
     paths = [
-        write(tmp_path / name, [Entry("search_created", None, {**CREATED, "search_id": name}), *FIRST_HALF[1:]])
+        write(tmp_path / name, [NewEvent("search_created", None, {**CREATED, "search_id": name}), *FIRST_HALF[1:]])
         for name in names
     ]
     for process in [start(path, store) for path in paths]:
@@ -528,11 +528,11 @@ def test_a_broken_database_is_made_again_from_the_journals_beside_it(
 ) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     for name in ("a", "b"):
-        created = Entry("search_created", None, {**CREATED, "search_id": name})
+        created = NewEvent("search_created", None, {**CREATED, "search_id": name})
         assert project(write(tmp_path / name, [created, *FIRST_HALF[1:], *SECOND_HALF]), store).problem is None
     before = {name: Shown(store, name).everything() for name in ("a", "b")}
     broken = half_made_by_mlflow(tmp_path / "mlflow.db")
-    created = Entry("search_created", None, {**CREATED, "search_id": "c"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "c"})
     assert project(write(tmp_path / "c", [created, *FIRST_HALF[1:]]), store).problem is None
     [kept] = tmp_path.glob("mlflow.db.broken-*")
     assert kept.read_bytes() == broken

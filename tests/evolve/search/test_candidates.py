@@ -17,12 +17,12 @@ from evolve.commands import outcome, status, tracking
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records import forecast, lineage, progress
 from evolve.records.board import SEARCH_KEY
-from evolve.records.journal import Entry, Journal, events
+from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
-from evolve.records.state import CANDIDATE, Confirmation, IndividualRecord, SearchState, fold
+from evolve.records.state import CANDIDATE_ROLE, Confirmation, IndividualRecord, SearchState, fold
 from evolve.simulated import simulated_objective
 from evolve.verdict import confirm, leaders
-from evolve.verdict.leaders import choose
+from evolve.verdict.leaders import choose_winner
 
 House = Undisturbed = Any
 
@@ -30,7 +30,7 @@ FITNESS = {"g000-000": 0.9, "g000-001": 0.4, "g000-002": 0.5, "g001-000": 0.45} 
 
 
 def state_of(wanted: int, runs: dict[str, list[float | None]], fitness: dict[str, float] = FITNESS) -> SearchState:
-    """A search that is over, and the runs that choose: uid -> scores by seed, None for a failed one."""
+    """A search that is over, and its confirmations for the choice: uid -> scores by seed, None for a failed one."""
     recipe = {"name": "fast", "candidates": wanted, "generations": 2, "confirm_seeds": 3}
     space = {"fitness": {"val/map50_95": 1.0}}
     state = SearchState("s", 0, 90, "fast", recipe, space, {}, {}, {}, 1, {}, 1)
@@ -41,7 +41,7 @@ def state_of(wanted: int, runs: dict[str, list[float | None]], fitness: dict[str
             uid = f"{individual}/choice-seed-{place}"
             measured = {} if score is None else {"val/map50_95": score}
             failed = "the box loss is nan" if score is None else None
-            state.confirmations[uid] = Confirmation(uid, CANDIDATE, individual, place, measured, failed, {})
+            state.confirmations[uid] = Confirmation(uid, CANDIDATE_ROLE, individual, place, measured, failed, {})
     return state
 
 
@@ -54,17 +54,17 @@ def test_candidates_are_the_best_by_fitness_without_the_defaults() -> None:
 
 
 def test_one_candidate_needs_no_choice() -> None:
-    assert choose(state_of(1, {})) is None
-    assert leaders.winner(state_of(1, {})) == "g000-002"
-    assert leaders.winner(state_of(3, {}, {"g000-000": 0.1})) == "g000-000"
+    assert choose_winner(state_of(1, {})) is None
+    assert leaders.winning_uid(state_of(1, {})) == "g000-002"
+    assert leaders.winning_uid(state_of(3, {}, {"g000-000": 0.1})) == "g000-000"
 
 
 def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
     # means 0.2 and 0.4: the second by fitness wins; the fitness of 0.5 would have turned it round
     state = state_of(2, {"g000-002": [0.1, 0.2, 0.3], "g001-000": [0.3, 0.4, 0.5]})
-    found = choose(state)
+    found = choose_winner(state)
     assert found is not None
-    assert found.uid == leaders.winner(state) == "g001-000"
+    assert found.uid == leaders.winning_uid(state) == "g001-000"
     assert [one["uid"] for one in found.candidates] == ["g001-000", "g000-002"]
     assert [one["mean"] for one in found.candidates] == pytest.approx([0.4, 0.2])
     # within 0.01, between 3 x 0.02 = 0.06, true (0.06 - 0.01)/3 = 1/60, share (1/60)/(1/60 + 1/300) = 5/6
@@ -73,7 +73,9 @@ def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
 
 
 def test_a_candidate_that_does_not_always_end_comes_after_those_that_do() -> None:
-    found = choose(state_of(3, {"g000-002": [0.9, None, 0.9], "g001-000": [0.2, 0.3, 0.1], "g000-001": [None] * 3}))
+    found = choose_winner(
+        state_of(3, {"g000-002": [0.9, None, 0.9], "g001-000": [0.2, 0.3, 0.1], "g000-001": [None] * 3})
+    )
     assert found is not None
     assert [(one["uid"], one["seeds"], one["failed"]) for one in found.candidates] == [
         ("g001-000", 3, 0),
@@ -81,13 +83,13 @@ def test_a_candidate_that_does_not_always_end_comes_after_those_that_do() -> Non
         ("g000-001", 0, 3),
     ]
     assert found.candidates[2]["mean"] is found.candidates[2]["shrunk"] is None
-    nobody = choose(state_of(2, {"g000-002": [None] * 3, "g001-000": [None] * 3}))
+    nobody = choose_winner(state_of(2, {"g000-002": [None] * 3, "g001-000": [None] * 3}))
     assert nobody is not None
     assert nobody.uid == "g000-002"  # the better one in the search
 
 
 def test_candidates_that_differ_less_than_their_noise_go_by_their_means() -> None:
-    found = choose(state_of(2, {"g000-002": [0.1, 0.3, 0.5], "g001-000": [0.2, 0.4, 0.6]}))
+    found = choose_winner(state_of(2, {"g000-002": [0.1, 0.3, 0.5], "g001-000": [0.2, 0.4, 0.6]}))
     assert found is not None
     assert found.uid == "g001-000"
     assert [one["shrunk"] for one in found.candidates] == pytest.approx([0.35, 0.35])
@@ -96,19 +98,19 @@ def test_candidates_that_differ_less_than_their_noise_go_by_their_means() -> Non
 def test_the_spaces_own_fitness_chooses_and_a_run_without_its_scores_has_failed() -> None:
     state = state_of(2, {"g000-002": [0.1, 0.1, 0.1], "g001-000": [0.3, 0.3, 0.3]})
     state.space["fitness"] = {"val/map75": 1.0}
-    assert [one["failed"] for one in (choose(state) or pytest.fail("no choice")).candidates] == [3, 3]
+    assert [one["failed"] for one in (choose_winner(state) or pytest.fail("no choice")).candidates] == [3, 3]
     for one in state.confirmations.values():
         one.scores["val/map75"] = 0.5 - one.scores["val/map50_95"]
-    assert leaders.winner(state) == "g000-002"
+    assert leaders.winning_uid(state) == "g000-002"
 
 
 @given(st.lists(st.lists(st.none() | st.floats(0, 1), min_size=3, max_size=3), min_size=3, max_size=3), st.randoms())
 def test_the_order_in_which_runs_end_chooses_nothing(scores: list[list[float | None]], chance: Any) -> None:
     state = state_of(3, dict(zip(("g000-001", "g000-002", "g001-000"), scores, strict=True)))
-    found = choose(state)
+    found = choose_winner(state)
     mixed = list(state.confirmations.items())
     chance.shuffle(mixed)
-    assert choose(replace(state, confirmations=dict(mixed))) == found
+    assert choose_winner(replace(state, confirmations=dict(mixed))) == found
 
 
 def test_only_the_winner_and_the_defaults_see_the_test_split(house: House) -> None:
@@ -141,7 +143,7 @@ def test_a_lucky_best_does_not_win(house: House) -> None:
         watched = house.watched(simulated_objective(noise=0.1))
         path = house.path / str(seed)
         state = search.run(house.task(), path, recipe=recipe, seed=seed, means=watched.means())
-        chosen = [one for one in state.confirmations.values() if one.role == CANDIDATE]
+        chosen = [one for one in state.confirmations.values() if one.role == CANDIDATE_ROLE]
         means = {
             uid: math.fsum(one.scores["val/map50_95"] for one in chosen if one.individual == uid) / 3
             for uid in {one.individual for one in chosen}
@@ -172,8 +174,8 @@ def test_a_journal_that_says_nothing_of_candidates_has_one(house: House, tmp_pat
     created = old[0].payload
     kept = {name: value for name, value in created["recipe"].items() if name != "candidates"}
     with Journal(tmp_path / "o") as writer:
-        writer.append([Entry("search_created", None, {**created, "recipe": kept})])
-        writer.append([Entry(one.kind, one.uid, one.payload) for one in old[1:last]])
+        writer.append([NewEvent("search_created", None, {**created, "recipe": kept})])
+        writer.append([NewEvent(one.kind, one.uid, one.payload) for one in old[1:last]])
     watched = house.watched()
     state = search.resume(house.task(), tmp_path / "o", means=watched.means())
     assert [uid for uid, _, _ in watched.started] == [str(old[last].uid)]
@@ -191,7 +193,7 @@ def test_killed_after_any_event_of_the_confirm_stage_it_comes_to_the_same_end(
     for count in range(begun, len(whole) + 1):
         directory = tmp_path / str(count)
         with Journal(directory) as writer:
-            writer.append([Entry(one.kind, one.uid, one.payload) for one in whole[:count]])
+            writer.append([NewEvent(one.kind, one.uid, one.payload) for one in whole[:count]])
         watched = house.watched(house.failing())
         state = search.resume(house.task(), directory, means=watched.means())
         assert house.essence(state) == house.essence(undisturbed.state)
@@ -276,7 +278,10 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
 def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
     state = state_of(5, {}, {"g000-000": 0.9})  # nothing else came to an end: the defaults are the winner
     state.closed = dict.fromkeys(range(state.generations + 1), ("g000-000",))
-    assert len(confirm.choosing(state)) + len(confirm.judging(state, leaders.winner(state))) == 3
+    assert (
+        len(confirm.planned_for_choice(state)) + len(confirm.planned_for_verdict(state, leaders.winning_uid(state)))
+        == 3
+    )
     assert forecast.confirmations(state) == 3
     nobody = replace(state, individuals={})
     assert forecast.confirmations(nobody) == 0

@@ -142,11 +142,11 @@ def test_a_first_generation_that_cannot_be_made_is_refused_before_anything_is_wr
 
 
 def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFixture[str], undisturbed: Any) -> None:
-    from evolve.records.journal import Entry, Journal, events
+    from evolve.records.journal import Journal, NewEvent, events
 
     Path("runs").mkdir()
     with Journal(Path("runs/old")) as journal:
-        journal.append([Entry(one.kind, one.uid, one.payload) for one in events(undisturbed.journal)[:12]])
+        journal.append([NewEvent(one.kind, one.uid, one.payload) for one in events(undisturbed.journal)[:12]])
     Path("runs/latest").symlink_to("old")
     assert main(["search", "--dry-run", *SHAPE]) == 0
     assert "evolve resume runs/old" in capsys.readouterr().out

@@ -40,14 +40,14 @@ def runs(*failed: str) -> list[Confirmation]:
 
 def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
     trials = frozenset(trial_seed(5, generation, slot) for generation in range(3) for slot in range(100))
-    chosen = confirm.seeds(5, 3, trials)
-    assert chosen == confirm.seeds(5, 3, trials)
+    chosen = confirm.fresh_seeds(5, 3, trials)
+    assert chosen == confirm.fresh_seeds(5, 3, trials)
     assert len({*chosen}) == 3
     assert not trials & {*chosen}
     assert all(0 <= seed < 2**31 for seed in chosen)
-    assert chosen != confirm.seeds(6, 3, trials)
+    assert chosen != confirm.fresh_seeds(6, 3, trials)
     taken = frozenset(chosen[:1])
-    assert confirm.seeds(5, 2, taken) == chosen[1:]  # a seed that a trial has is passed over
+    assert confirm.fresh_seeds(5, 2, taken) == chosen[1:]  # a seed that a trial has is passed over
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_verdicts_of_their_own() -> None:
 
 
 def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> None:
-    failed = "; 1 of 6 runs failed: g001-003/test-seed-1: the box loss is nan at step 4"
+    failed = "; 1 of 6 confirmations failed: g001-003/test-seed-1: the box loss is nan at step 4"
     for found in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
         sentence = verdict.sentence("g001-003", found, "test", runs("g001-003/test-seed-1"))
         assert sentence.endswith(failed)
@@ -85,11 +85,11 @@ def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> No
     theirs = verdict.sentence("g001-003", gain(0.01, 0.05), "test", runs("g000-000/test-seed-0"))
     assert theirs.startswith("beats the defaults by +0.030")
     assert "3 seeds of the winner and 2 of the defaults" in theirs
-    assert "; 1 of 6 runs failed: g000-000/test-seed-0" in theirs
+    assert "; 1 of 6 confirmations failed: g000-000/test-seed-0" in theirs
     own = verdict.sentence("g000-000", None, "test", runs("g000-000/test-seed-0")[:3])
-    assert own.endswith("; 1 of 3 runs failed: g000-000/test-seed-0: the box loss is nan at step 4")
+    assert own.endswith("; 1 of 3 confirmations failed: g000-000/test-seed-0: the box loss is nan at step 4")
     # a run that ended without the score that is compared has failed too
-    assert "6 of 6 runs failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
+    assert "6 of 6 confirmations failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
         "g001-003", None, "val", [replace(one, scores={"test/map50_95": 0.5}) for one in runs()]
     )
 

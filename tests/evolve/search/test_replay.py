@@ -12,7 +12,7 @@ from evolve import replay, search
 from evolve.__main__ import main
 from evolve.execution.executor import Ended, Event
 from evolve.execution.local_executor import LocalExecutor
-from evolve.records.journal import Entry, Journal, events
+from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.state import fold
 from evolve.trial import Failure, Measurement, TrialDiverged, TrialSpec
 
@@ -123,7 +123,7 @@ def test_a_confirmation_of_an_earlier_version_has_no_kind(house: House) -> None:
     with Journal(house.path / "old") as journal:
         for one in events(house.path / "s" / "journal.db"):
             payload = {name: value for name, value in one.payload.items() if name != "kind" or "/" not in str(one.uid)}
-            journal.append([Entry(one.kind, one.uid, payload)])
+            journal.append([NewEvent(one.kind, one.uid, payload)])
     old = fold(events(house.path / "old" / "journal.db"))
     uid = "g000-000/test-seed-1"
     assert (old.confirmations[uid].kind, state.confirmations[uid].kind) == (None, "crashed")

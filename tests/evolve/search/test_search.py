@@ -17,7 +17,7 @@ from evolve.execution.executor import Ended, Event, Lease, Measured
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience
 from evolve.process.signals import StopAsked
-from evolve.records.journal import Entry, Journal, JournalError, events
+from evolve.records.journal import Journal, JournalError, NewEvent, events
 from evolve.records.state import fold
 from evolve.trial import Failure, TrialSpec, TrialStatus
 
@@ -27,7 +27,7 @@ House = Undisturbed = Any  # the fixtures' classes live in conftest.py
 def copy_of(journal: Path, directory: Path, count: int) -> Path:
     """A search directory whose journal was cut after so many events."""
     with Journal(directory) as writer:
-        writer.append([Entry(one.kind, one.uid, one.payload) for one in events(journal)[:count]])
+        writer.append([NewEvent(one.kind, one.uid, one.payload) for one in events(journal)[:count]])
     return directory
 
 

@@ -15,7 +15,7 @@ from evolve.commands.outcome import outcome_tables
 from evolve.genetics import space as spaces
 from evolve.records import lineage, progress
 from evolve.records.board import SEARCH_KEY
-from evolve.records.journal import Entry, Journal, events
+from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
 from evolve.records.state import Confirmation, SearchState, fold
 from evolve.simulated import SPACE, simulated_objective
@@ -98,7 +98,7 @@ def test_scores_of_ones_own_need_no_ap() -> None:
     assert "AP50:95" not in found["verdict"]
     lacking = [{"precision": 0.5}, *ours]
     found = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
-    assert "1 of 5 runs failed: g001-003/test-seed-0: it has no score test/recall" in found["verdict"]
+    assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in found["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def searched(house: House) -> tuple[SearchState, Path, list[str]]:
 def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     state, directory, lines = searched
     outcome = state.outcome
-    runs = verdict.runs_of(state, outcome.uid)
+    runs = verdict.verdict_confirmations(state, outcome.uid)
     assert outcome.confirmed["mean"] == pytest.approx(math.fsum(one.scores["test/map50"] for one in runs) / 3)
     assert outcome.gain["mean"] > 0 > outcome.map50_95["gain"]["mean"]
     assert outcome.map50_95["gain"]["mean"] == pytest.approx(-outcome.gain["mean"])
@@ -182,7 +182,7 @@ def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, ho
             payload = dict(one.payload)
             if one.kind == "winner_chosen":
                 payload = {"split": "test", **old, "verdict": sentence}
-            journal.append([Entry(one.kind, one.uid, payload)])
+            journal.append([NewEvent(one.kind, one.uid, payload)])
     read = fold(events(house.path / "old" / "journal.db"))
     assert (read.outcome.metric, read.outcome.map50_95) == ("AP50:95", None)
     assert "test AP50:95, 3 fresh seeds" in outcome_tables(read)[0]

@@ -41,7 +41,7 @@ def test_where_the_noise_cannot_be_told_nothing_is_shrunk() -> None:
     assert (alone.means, alone.spread) == (pytest.approx((0.3,)), None)
     assert alone.noise == pytest.approx(statistics.stdev([0.2, 0.4]))
     for wrong in ([], [[0.1], []]):
-        with pytest.raises(ValueError, match="expected sets with a run each"):
+        with pytest.raises(ValueError, match="expected at least one score in every group"):
             shrink(wrong)
 
 
