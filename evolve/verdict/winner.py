@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from evolve.genetics.genome import DEFAULTS, Genome
-from evolve.genetics.plain import named, read_file, to_yaml
+from evolve.genetics.plain import error_prefix, read_file, to_yaml
 from evolve.process.durable_file import write_durably
 from evolve.process.terminal import command
 from evolve.records.state import Confirmation, SearchState
@@ -95,7 +95,7 @@ def read(path: Path) -> Winner:
         make = command("evolve", "winner", "DIR", "--out", path)
         raise WinnerError(f"{path}: expected a winner file, found no such file; write one with: {make}")
     plain = read_file(path)
-    with named(str(path)):
+    with error_prefix(str(path)):
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:
             came = plain.get("format") if isinstance(plain, dict) else plain
             raise WinnerError(f"expected a winner file of format {FORMAT}, got {str(came)[:80]!r}")
@@ -134,7 +134,7 @@ def _missing(lines: Mapping[str, object], num_lines: object) -> tuple[str, ...]:
 
 def _check_genome(genome: Mapping[str, object], lines: Mapping[str, object], config: Mapping[str, Setting]) -> None:
     """WinnerError if a gene has different values under genome and under config, which is what would be trained."""
-    with named("genome"):
+    with error_prefix("genome"):
         with_genome = TrialConfig.from_settings({**config, **cast(Mapping[str, Setting], genome)}).settings()
     for address in genome:
         if address not in lines:
@@ -201,7 +201,7 @@ def _post_settings(section: object) -> dict[str, Value]:
     if not isinstance(section, dict):
         raise WinnerError(f"post: expected NMS settings by name, got {section!r}")
     settings = {name: value for name, value in section.items() if name != "validation"}
-    with named("post"):
+    with error_prefix("post"):
         post_config(settings)
     return settings
 

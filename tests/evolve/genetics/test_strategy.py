@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evolve.genetics import recipe as recipes
-from evolve.genetics.genome import generator, trial_seed
+from evolve.genetics.genome import random_generator, trial_seed
 from evolve.genetics.operators import MUTATIONS
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import Choice, Integer, Linear, Log, SearchSpace
@@ -216,7 +216,7 @@ def test_a_child_depends_on_its_parent_and_its_place_alone() -> None:
     assert len(children) == 12
     for child in children:
         parent = strategy.individuals[child.parents[0]].genome
-        rng = generator(11, child.generation, child.slot)
+        rng = random_generator(11, child.generation, child.slot)
         rate, strength = recipe.mutation_rate, recipe.mutation_strength
         assert child.genome == MUTATIONS[child.operator](parent, SPACE, rng, rate=rate, strength=strength)
         assert child.seed == trial_seed(11, child.generation, child.slot)

@@ -122,7 +122,10 @@ def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[s
     ("words", "complaint"),
     [
         # an integer of 64 values, a step of 0.05 of them: 50 mutants of the one in the middle are not found
-        (["--seeding", "defaults"], "in 1000 draws, got only genomes that have been there; expected a smaller --popul"),
+        (
+            ["--seeding", "defaults"],
+            "in 1000 draws, got only genomes that the search has already; expected a smaller --popul",
+        ),
         (["--population", "65"], "expected at least as many different genomes as the population of 65, got 64"),
     ],
 )

@@ -148,7 +148,7 @@ WRONG_ARGUMENTS: list[tuple[dict[str, object], str]] = [
             "task": task_of(train__size_period=narrow),
             "recipe": replace(small, seeding="defaults", population=50, mutation_strength=0.05),
         },
-        "in 1000 draws, got only genomes that have been there; expected a smaller --population",
+        "in 1000 draws, got only genomes that the search has already; expected a smaller --population",
     ),
 ]
 
