@@ -30,8 +30,8 @@ from evolve.process import signals
 from evolve.process.durable_file import write_durably
 from evolve.records import lineage
 from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
-from evolve.records.progress import Display, Silent
-from evolve.records.recorder import Recorder, Rehearsal
+from evolve.records.progress import Display, SilentDisplay
+from evolve.records.recorder import InMemoryJournal, Recorder
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import Task
@@ -51,7 +51,7 @@ class Means:
     # Both are made before anything of a new search is written: what cannot start leaves nothing behind.
     make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
-    display: Display = field(default_factory=Silent)
+    display: Display = field(default_factory=SilentDisplay)
     workers: int = 1
     clock: Callable[[], float] = time.time
     begun: Callable[[], None] = lambda: None  # called when a new search is in the journal
@@ -168,7 +168,7 @@ def write_space(directory: Path, state: SearchState) -> Path:
 def _rehearse(task: Task, journal: Journal, recipe: Recipe) -> None:
     """JournalError when this program decides otherwise than the journal says; nothing is written or taken away."""
     nowhere = journal.path.parent / ".rehearsal"  # never made: there is nothing in it to keep or to take away
-    Trials(task, nowhere, Recorder(Rehearsal(journal)), recipe).replay()
+    Trials(task, nowhere, Recorder(InMemoryJournal(journal)), recipe).replay()
 
 
 def _tracker(directory: Path, means: Means) -> Tracker:

@@ -124,7 +124,7 @@ def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
 
 def _confirming(recipe: Recipe, steps: int) -> str:
     """What is trained again at the end, and what it costs."""
-    count, seeds = forecast.trainings(recipe), recipe.confirm_seeds
+    count, seeds = forecast.planned_confirmations(recipe), recipe.confirm_seeds
     who = f"winner and defaults with {seeds} fresh seeds for the verdict"
     if recipe.candidates > 1:
         choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"

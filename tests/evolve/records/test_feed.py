@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from evolve.records import feed as feeds
 from evolve.records import projection
-from evolve.records.board import SEARCH_KEY, RunWrite
 from evolve.records.feed import Feed
 from evolve.records.journal import Journal, NewEvent
+from evolve.records.run_updates import SEARCH_KEY, RunUpdate
 
 CREATED: dict[str, object] = {
     "search_id": "s1",
@@ -70,7 +70,7 @@ class Memory:
     def remember(self, event: int) -> None:
         self.number = event
 
-    def write(self, write: RunWrite) -> str | None:
+    def write(self, write: RunUpdate) -> str | None:
         self.writes += 1
         said = self.refuses(write.key)
         if said is None and write.parent is not None and write.parent not in self.runs:
@@ -80,7 +80,7 @@ class Memory:
         run = self.runs.setdefault(write.key, {"tags": dict(write.identity), "params": {}, "numbers": set()})
         run["tags"] |= write.tags
         run["params"] |= write.params
-        run["numbers"] |= set(write.numbers)
+        run["numbers"] |= set(write.metrics)
         if write.status is not None:
             run["status"], run["ended"] = write.status, write.ended
         return None

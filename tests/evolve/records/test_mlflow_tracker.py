@@ -311,13 +311,13 @@ def watch_writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from evolve.records import mlflow_tracker
 
     written: list[str] = []
-    original = mlflow_tracker._Store.write
+    original = mlflow_tracker._MlflowStore.write
 
     def write_and_note(store: Any, write: Any) -> str | None:
         written.append(write.key)
         return original(store, write)
 
-    monkeypatch.setattr(mlflow_tracker._Store, "write", write_and_note)
+    monkeypatch.setattr(mlflow_tracker._MlflowStore, "write", write_and_note)
     return written
 
 

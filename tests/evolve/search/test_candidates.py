@@ -16,9 +16,9 @@ from evolve import search
 from evolve.commands import outcome, status, tracking
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records import forecast, lineage, progress
-from evolve.records.board import SEARCH_KEY
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
+from evolve.records.run_updates import SEARCH_KEY
 from evolve.records.state import CANDIDATE_ROLE, Confirmation, IndividualRecord, SearchState, fold
 from evolve.simulated import simulated_objective
 from evolve.verdict import confirm, leaders
@@ -340,7 +340,7 @@ def test_a_winner_below_the_defaults_is_called_what_it_is(
 
 def test_progress_says_who_was_chosen_of_whom(house: House) -> None:
     lines: list[str] = []
-    state = house.run(display=progress.Plain(lines.append))
+    state = house.run(display=progress.PlainDisplay(lines.append))
     count = len(state.choice.candidates)
     [line] = [one for one in lines if " chosen of " in one]
     assert line.startswith(
@@ -359,7 +359,7 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
     run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
     state = undisturbed.state
     curves: dict[str, list[tuple[int, float]]] = {}
-    for number in run.numbers:
+    for number in run.metrics:
         curves.setdefault(number.name, []).append((number.step, number.value))
     for one in state.choice.candidates:
         scores = {

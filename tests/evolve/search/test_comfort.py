@@ -299,11 +299,11 @@ def test_a_resume_needs_no_temporary_folder(
 def test_a_display_that_fails_is_said_once_and_the_search_goes_on(
     house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Broken(progress.Silent):
+    class Broken(progress.SilentDisplay):
         def show(self, event: object, state: object) -> None:
             raise KeyError("a bug")
 
-    display = progress.Careful(Broken())
+    display = progress.FailsafeDisplay(Broken())
     state = house.run(display=display)
     assert state.phase == "finished"
     said = capsys.readouterr().err

@@ -158,7 +158,7 @@ def test_a_missing_winner_file_and_no_winner_yet(undisturbed: Undisturbed, tmp_p
 
 def test_plain_progress_has_a_line_for_each_event_that_matters(house: House) -> None:
     lines: list[str] = []
-    state = house.run(display=progress.Plain(lines.append))
+    state = house.run(display=progress.PlainDisplay(lines.append))
     text = "\n".join(lines)
     assert "\x1b" not in text
     assert "\r" not in text
@@ -191,7 +191,7 @@ def test_worker_use_is_the_share_of_the_workers_time_that_trials_took(undisturbe
 def test_the_live_display_leaves_the_terminal_as_it_was(
     undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = progress.Terminal()
+    display = progress.LiveDisplay()
     state = fold(events(undisturbed.journal)[:1])
     for event in events(undisturbed.journal)[1:]:
         state.apply(event)

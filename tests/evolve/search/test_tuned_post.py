@@ -14,9 +14,9 @@ from evolve.commands import outcome, tracking
 from evolve.commands import winner as winners
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records import lineage
-from evolve.records.board import SEARCH_KEY
 from evolve.records.journal import events
 from evolve.records.projection import Projection
+from evolve.records.run_updates import SEARCH_KEY
 from evolve.records.state import fold
 from evolve.simulated import simulated_objective
 from evolve.trial import Measurement, Objective, TrialSpec, TunedPost
@@ -150,6 +150,6 @@ def test_mlflow_is_told(searched: Any) -> None:
     for event in events(searched[2] / "journal.db"):
         projection.apply(event)
     run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
-    numbers = {number.name: number.value for number in run.numbers}
+    numbers = {number.name: number.value for number in run.metrics}
     assert (numbers["post/fixed/fitness"], numbers["post/tuned/val/map50_95"]) == (0.25, 0.26)
     assert run.tags["evolve.post"] == '{"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8}'

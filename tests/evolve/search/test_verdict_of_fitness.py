@@ -14,9 +14,9 @@ from evolve import fitness, search
 from evolve.commands.outcome import outcome_tables
 from evolve.genetics import space as spaces
 from evolve.records import lineage, progress
-from evolve.records.board import SEARCH_KEY
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
+from evolve.records.run_updates import SEARCH_KEY
 from evolve.records.state import Confirmation, SearchState, fold
 from evolve.simulated import SPACE, simulated_objective
 from evolve.trial import Measurement, TrialSpec
@@ -126,7 +126,7 @@ def opposed(spec: TrialSpec) -> Iterator[Measurement]:
 def searched(house: House) -> tuple[SearchState, Path, list[str]]:
     lines: list[str] = []
     task = replace(house.task(), space=spaces.parse({**SPACE, "fitness": AP50}, "simulated"))
-    means = house.watched(opposed).means(display=progress.Plain(lines.append))
+    means = house.watched(opposed).means(display=progress.PlainDisplay(lines.append))
     return search.run(task, house.path / "s", recipe=house.recipe(), seed=5, means=means), house.path / "s", lines
 
 
@@ -165,7 +165,7 @@ def test_mlflow_gets_both(searched: Any) -> None:
     for event in events(searched[1] / "journal.db"):
         projection.apply(event)
     run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
-    numbers = {number.name: number.value for number in run.numbers}
+    numbers = {number.name: number.value for number in run.metrics}
     outcome = searched[0].outcome
     assert numbers["confirm/gain/mean"] == outcome.gain["mean"]
     assert numbers["confirm/winner/map50_95/mean"] == outcome.map50_95["confirmed"]["mean"]
