@@ -22,7 +22,7 @@ from pathlib import Path
 from evolve.checks import launch, resumable, versions
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
-from evolve.execution.watch import Patience, Watched
+from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.genetics import recipe as recipes
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
@@ -255,7 +255,7 @@ def _go_on(
             if trials.pending or (trials.best is not None and confirm_stage.pending):
                 if executor is None:
                     executor = stack.enter_context(_executor(task, means, recorder.state.search_id))
-                watched = Watched(executor, means.patience, means.display.note)
+                watched = WatchedExecutor(executor, means.patience, means.display.note)
                 trials.train(watched, means.clock, tick)
                 if trials.best is not None:
                     confirm_stage.run(watched, tick)

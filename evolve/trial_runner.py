@@ -8,8 +8,8 @@ from evolve import fitness
 from evolve.checks import resumable
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
 from evolve.genetics.genome import Individual
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.strategy import (
@@ -52,7 +52,7 @@ class Trials:
             elif event.kind == "trial_failed" and uid in self._assigned:
                 self._failed(uid, dict(event.payload))
         self._waiting = deque(self._lease(assigned) for assigned in self._assigned.values())
-        storage.keep_only(self._directory, self._assigned, self._recorder.state.confirmations)
+        storage.remove_states_except(self._directory, self._assigned, self._recorder.state.confirmations)
 
     @property
     def pending(self) -> bool:
@@ -66,7 +66,7 @@ class Trials:
                 self._handle(event, clock())
             tick()
 
-    def _handle(self, event: Event, now: float) -> None:
+    def _handle(self, event: LeaseEvent, now: float) -> None:
         lease = event.lease
         spec = lease.spec
         if isinstance(event, Started):
@@ -98,7 +98,7 @@ class Trials:
             return
         state = self._recorder.state
         if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step, event.failure.kind), 0)):
-            self._recorder.append("attempt_lost", uid, **lost_attempt(event.lease, event.failure))
+            self._recorder.append("attempt_lost", uid, **lost_attempt_payload(event.lease, event.failure))
             self._waiting.appendleft(self._lease(self._assigned[uid]))
             return
         seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)
@@ -139,12 +139,12 @@ class Trials:
         self._recorder.ensure(*entries)
         self._tell(uid, score)
         if assigned.last:
-            storage.drop(self._directory, uid)
+            storage.remove_state(self._directory, uid)
 
     def _failed(self, uid: str, payload: Mapping[str, object]) -> None:
         self._recorder.ensure(NewEvent("trial_failed", uid, payload))
         self._tell(uid, None)
-        storage.drop(self._directory, uid)
+        storage.remove_state(self._directory, uid)
 
     def _tell(self, uid: str, score: float | None) -> None:
         assigned = self._assigned.pop(uid)
@@ -160,7 +160,7 @@ class Trials:
                 self._assigned[decision.uid] = decision
                 self._waiting.append(self._lease(decision))
             elif isinstance(decision, Stopped):
-                storage.drop(self._directory, decision.uid)
+                storage.remove_state(self._directory, decision.uid)
             elif isinstance(decision, SearchEnded):
                 self.best, self.reason = decision.winner, decision.reason
 

@@ -19,7 +19,7 @@ import numpy as np
 from evolve.checks import resumable
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry, next_attempt
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics.genome import DEFAULTS, Genome
 from evolve.records.journal import NewEvent
@@ -163,7 +163,7 @@ class ConfirmStage:
         if not may_retry(failure, self._state.lost.get((uid, self._task.steps, failure.kind), 0)):
             self._record(confirmation, failure, seconds)
             return
-        self._recorder.append("attempt_lost", uid, **lost_attempt(event.lease, failure))
+        self._recorder.append("attempt_lost", uid, **lost_attempt_payload(event.lease, failure))
         waiting.appendleft(next_attempt(event.lease))
 
     def _lost(self, uid: str) -> int:
@@ -196,7 +196,7 @@ class ConfirmStage:
             payload |= {"scores": measurement_to_plain(result)["scores"], "reason": None}
             payload |= {} if result.post is None else {"post": result.post}
         self._recorder.ensure(NewEvent("confirm_measured", confirmation.uid, payload))
-        storage.drop(self._directory, confirmation.uid)
+        storage.remove_state(self._directory, confirmation.uid)
 
 
 def _total(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:

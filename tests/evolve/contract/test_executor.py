@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Progressed, Started
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Progressed, Started
 from evolve.execution.local_executor import LocalExecutor
-from evolve.execution.watch import Watched
+from evolve.execution.watch import WatchedExecutor
 from evolve.trial import Failure, ObjectiveFactory, TrialSpec
 
 FACTORY = ObjectiveFactory("executor_objectives:scripted_objective")
@@ -29,7 +29,7 @@ def _local(request: pytest.FixtureRequest) -> Executor:
 
 
 def _watched(request: pytest.FixtureRequest) -> Executor:
-    return Watched(_local(request))
+    return WatchedExecutor(_local(request))
 
 
 EXECUTORS: dict[str, Callable[[pytest.FixtureRequest], Executor]] = {
@@ -65,12 +65,12 @@ def slots_of(executor: Executor) -> int:
     return WORKERS if type(executor).__name__ == "RayExecutor" else 1  # by name: its module loads Ray
 
 
-def events_of(executor: Executor, *leases: Lease) -> list[Event]:
+def events_of(executor: Executor, *leases: Lease) -> list[LeaseEvent]:
     """Every event until all the leases, no more than there are slots, have ended."""
     wait_for_slots(executor, len(leases))
     for one in leases:
         executor.submit(one)
-    events: list[Event] = []
+    events: list[LeaseEvent] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Ended) for event in events) < len(leases):
         assert time.monotonic() < deadline, f"no end of {leases} in {events}"
@@ -78,7 +78,7 @@ def events_of(executor: Executor, *leases: Lease) -> list[Event]:
     return events
 
 
-def warm_state(events: list[Event]) -> tuple[float, float]:
+def warm_state(events: list[LeaseEvent]) -> tuple[float, float]:
     """Process id and number of trials trained so far of the worker that ended a piece."""
     [scores] = [
         event.measurement.scores for event in events if isinstance(event, Measured) and event.measurement.scores
@@ -121,7 +121,7 @@ def test_a_lease_can_be_ended_from_outside_and_its_slot_starts_anew(executor: Ex
     before, _ = warm_state(events_of(executor, lease("g000-000")))
     piece, why = lease("g000-001", do="hang"), Failure("hung", "no sign of life")
     executor.submit(piece)
-    events: list[Event] = []
+    events: list[LeaseEvent] = []
     while not any(isinstance(event, Started) for event in events):
         events.extend(executor.poll(0.2))
     executor.end(piece, why)
@@ -143,7 +143,7 @@ def test_more_leases_than_slots_are_refused_by_name(executor: Executor) -> None:
         executor.submit(piece)
     with pytest.raises(ValueError, match="free slot for g009-009, but g000-000"):
         executor.submit(lease("g009-009"))
-    ended: list[Event] = []
+    ended: list[LeaseEvent] = []
     while len(ended) < len(pieces):
         ended.extend(event for event in executor.poll(0.2) if isinstance(event, Ended))
     assert {event.lease.spec.uid for event in ended} == {piece.spec.uid for piece in pieces}

@@ -105,7 +105,7 @@ def test_a_living_search_is_left_alone(root: Path, start: Any) -> None:
 def test_who_reads_a_log_is_no_process_of_the_folder(root: Path, start: Any) -> None:
     folder = root / f"{private_folder.PREFIX}dead"
     folder.mkdir()
-    (folder / private_folder.LOCK).touch()
+    (folder / private_folder.LOCK_FILE).touch()
     (folder / "log").write_text("last words\n")
     reader = start(sys.executable, "-c", WAITS, stdin=(folder / "log").open(), stdout=subprocess.PIPE)
     reader.stdout.read(1)

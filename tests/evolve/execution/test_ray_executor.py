@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
 from evolve.trial import Failure, GpuNotUsable, ObjectiveFactory, TrialSpec
 
 pytestmark = pytest.mark.medium
@@ -32,11 +32,11 @@ def lease(uid: str, **config: Any) -> Lease:
     return Lease(TrialSpec(uid, config, seed=0, stop_step=4), attempt=1)
 
 
-def timed_events(executor: Executor, *leases: Lease) -> list[tuple[float, Event]]:
+def timed_events(executor: Executor, *leases: Lease) -> list[tuple[float, LeaseEvent]]:
     """Every event with the second at which it was seen, until all leases have ended."""
     for one in leases:
         executor.submit(one)
-    seen: list[tuple[float, Event]] = []
+    seen: list[tuple[float, LeaseEvent]] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Ended) for _, event in seen) < len(leases):
         assert time.monotonic() < deadline, f"no end of {leases} in {seen}"

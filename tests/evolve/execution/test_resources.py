@@ -149,9 +149,9 @@ def test_what_a_cluster_lacks(
 
 
 def test_what_a_cluster_offers_and_a_worker_needs() -> None:
-    assert resources.offer([NODE, {"CPU": 2.0}], {"CPU": 5.0}) == (
+    assert resources.cluster_in_words([NODE, {"CPU": 2.0}], {"CPU": 5.0}) == (
         "the cluster has 6 CPU (5 free) and 1 GPU (0 free) on 2 nodes"
     )
-    assert resources.offer([NODE], {}) == "the cluster has 4 CPU (0 free) and 1 GPU (0 free) on 1 node"
-    assert resources.in_words({"CPU": 4.0, "GPU": 0.5}) == "4 CPU and 0.5 GPU"
-    assert resources.in_words({"CPU": 1.0, "GPU": 0.0}) == "1 CPU"
+    assert resources.cluster_in_words([NODE], {}) == "the cluster has 4 CPU (0 free) and 1 GPU (0 free) on 1 node"
+    assert resources.needs_in_words({"CPU": 4.0, "GPU": 0.5}) == "4 CPU and 0.5 GPU"
+    assert resources.needs_in_words({"CPU": 1.0, "GPU": 0.0}) == "1 CPU"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from evolve.execution.dispatch import dispatch, next_attempt
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Progressed, Started
-from evolve.execution.watch import Patience, Watched
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Progressed, Started
+from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.trial import Failure, Measurement, TrialSpec
 
 PATIENCE = Patience(factor=10.0, least_seconds=60.0, unknown_seconds=1000.0)
@@ -28,13 +28,13 @@ class Scripted:
     slots = 2
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[LeaseEvent] = []
         self.ended: list[tuple[Lease, Failure]] = []
 
     def submit(self, lease: Lease) -> None:
         self.events.append(Started(lease, "slot-0", "node"))
 
-    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
         events, self.events = self.events, []
         return events
 
@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, patience: Patience = PATIENCE) -> None:
         self.clock, self.inner, self.notes = Clock(), Scripted(), list[str]()
-        self.watched = Watched(self.inner, patience, self.notes.append, self.clock)
+        self.watched = WatchedExecutor(self.inner, patience, self.notes.append, self.clock)
 
     def start(self, uid: str) -> Lease:
         one = lease(uid)
@@ -69,8 +69,8 @@ class Bench:
         self.watched.poll(0.0)
         return one
 
-    def pass_time(self, seconds: float, look_every: float = 1.0) -> list[Event]:
-        events: list[Event] = []
+    def pass_time(self, seconds: float, look_every: float = 1.0) -> list[LeaseEvent]:
+        events: list[LeaseEvent] = []
         for _ in range(round(seconds / look_every)):
             self.clock.now += look_every
             events.extend(self.watched.poll(look_every))
@@ -128,7 +128,7 @@ def test_before_anything_moved_the_bound_is_another_and_is_said() -> None:
 
 
 @pytest.mark.parametrize("report", [lambda one: Measured(one, Measurement(30, {})), lambda one: Progressed(one, 30)])
-def test_every_report_is_a_sign_of_life(report: Callable[[Lease], Event]) -> None:
+def test_every_report_is_a_sign_of_life(report: Callable[[Lease], LeaseEvent]) -> None:
     bench = Bench()
     one = bench.start("g000-000")
     bench.pass_time(5)

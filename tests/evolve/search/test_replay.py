@@ -10,7 +10,7 @@ import pytest
 
 from evolve import replay, search
 from evolve.__main__ import main
-from evolve.execution.executor import Ended, Event
+from evolve.execution.executor import Ended, LeaseEvent
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.state import fold
@@ -82,7 +82,7 @@ def test_a_failure_that_was_a_score_is_not_equal(house: House) -> None:
 
 def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
     class Losing(LocalExecutor):
-        def poll(self, timeout_seconds: float) -> list[Event]:
+        def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
             lease = self._lease
             self._release()
             return (

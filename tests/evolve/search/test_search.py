@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evolve import search
 from evolve.checks import resumable, versions
-from evolve.execution.executor import Ended, Event, Lease, Measured
+from evolve.execution.executor import Ended, Lease, LeaseEvent, Measured
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience
 from evolve.process.signals import StopAsked
@@ -262,7 +262,7 @@ class Losing(LocalExecutor):
         super().__init__(factory)  # type: ignore[arg-type]
         self.uid, self.times = uid, times
 
-    def poll(self, timeout_seconds: float) -> list[Event]:
+    def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
         lease: Lease | None = self._lease
         if lease is not None and lease.spec.uid == self.uid and self.times:
             self.times -= 1
@@ -291,7 +291,7 @@ class LosingEachPiece(LocalExecutor):
         self.uid, self.times = uid, times
         self.lost: Counter[tuple[str, int, str]] = Counter()
 
-    def poll(self, timeout_seconds: float) -> list[Event]:
+    def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
         lease: Lease | None = self._lease
         if lease is not None and lease.spec.uid == self.uid:
             piece = (lease.spec.uid, lease.spec.stop_step, "worker_lost")
@@ -326,7 +326,7 @@ class Hanging(LocalExecutor):
         self.uid, self.times = uid, times
         self.moved = False
 
-    def poll(self, timeout_seconds: float) -> list[Event]:
+    def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
         lease: Lease | None = self._lease
         if lease is None or lease.spec.uid != self.uid or not self.times:
             return list(super().poll(timeout_seconds))
@@ -376,7 +376,7 @@ def test_each_way_of_losing_an_attempt_has_its_own_budget(house: House) -> None:
     class Both(Hanging):
         deaths = 3
 
-        def poll(self, timeout_seconds: float) -> list[Event]:
+        def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
             lease: Lease | None = self._lease
             if lease is not None and lease.spec.uid == self.uid and self.deaths:
                 self.deaths -= 1

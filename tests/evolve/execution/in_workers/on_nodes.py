@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 from evolve.execution import ray_executor
 from evolve.execution.dispatch import dispatch
 from evolve.execution.executor import Ended, Lease, Measured, Started
-from evolve.execution.watch import Patience, Watched
+from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.trial import Failure, ObjectiveFactory, TrialSpec
 
 FACTORY = ObjectiveFactory("executor_objectives:scripted_objective")
@@ -84,7 +84,7 @@ def a_stopped_process(cluster: Cluster) -> dict[str, Any]:
     marker = Path(tempfile.mkdtemp(dir=sys.argv[1])) / "marker"
     stuck = lease("g000-000", do="stop once", marker=str(marker))
     with executor(cluster, notes, workers=1) as made:
-        watched = Watched(made, Patience(least_seconds=3.0, unknown_seconds=30.0), notes.append)
+        watched = WatchedExecutor(made, Patience(least_seconds=3.0, unknown_seconds=30.0), notes.append)
         seen, waiting = [], deque([stuck])
         for event in dispatch(watched, waiting):
             seen.append(event)
