@@ -38,17 +38,17 @@ def main(words: Sequence[str] | None = None) -> int:
         try:
             code = _body(arguments.body)(arguments)
         except KeyboardInterrupt as asked:
-            if not signals.is_said():
+            if not signals.is_explained():
                 _say_stopped(str(asked))
             if words is None:
-                signals.leave()
+                signals.end_process()
             return signals.STOPPED
         except Exception as error:
             if arguments.debug:
                 raise
             terminal.complain(f"evolve: {_sentence(error)}")
             return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
-    unsaid = terminal.unsaid()
+    unsaid = terminal.write_error()
     if code == DONE and arguments.body in ANSWERS and unsaid is not None:
         terminal.complain(f"evolve: stdout: expected it to take the whole answer, got: {unsaid}")
         return FAILED

@@ -82,7 +82,7 @@ def run(
 
         def begin() -> Recorder:
             recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
-            launch.check_free(directory)  # again, now that nobody else can write there
+            launch.check_holds_no_search(directory)  # again, now that nobody else can write there
             recorder.append(
                 "search_created",
                 search_id=search_id,
@@ -111,7 +111,7 @@ def run(
 
         stopping = threading.Lock()
         try:
-            with signals.at_last(lambda: stop(KeyboardInterrupt(signals.asked()))):
+            with signals.before_cutoff(lambda: stop(KeyboardInterrupt(signals.stop_signal()))):
                 executor = stack.enter_context(_executor(task, means, search_id))
         except KeyboardInterrupt as stopped:
             stop(stopped)
@@ -128,9 +128,9 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     JournalError when the task, the frameworks or the number of generations do not fit the search.
     """
     means, directory = means or Means(), Path(directory)
-    launch.check_whole("workers", means.workers, least=1)
+    launch.check_whole_number("workers", means.workers, least=1)
     if generations is not None:
-        launch.check_whole("generations", generations, least=0)
+        launch.check_whole_number("generations", generations, least=0)
     if not holds_search(directory):
         raise JournalError(f"{directory}: expected the directory of a search, found none there")
     with closing(means.display), Journal(directory, means.clock) as journal:
@@ -219,10 +219,10 @@ class _Session:
         if not self._said:
             self._said = True
             self._display.interrupted(self.directory)
-            signals.said()
+            signals.mark_explained()
 
     def __enter__(self) -> "_Session":
-        self._stack.enter_context(signals.at_last(self._say))
+        self._stack.enter_context(signals.before_cutoff(self._say))
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:

@@ -37,7 +37,7 @@ def private_folder(note: Callable[[str], None]) -> Iterator[Path]:
     for gone in sweep(root):
         note(f"{gone}: removed, a search that was killed had left it")
     folder, lock = _make_folder(root)
-    with lock, signals.at_last(lambda: remove(folder)):
+    with lock, signals.before_cutoff(lambda: remove(folder)):
         try:
             yield folder / RAY_FOLDER
         finally:

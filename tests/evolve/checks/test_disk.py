@@ -37,7 +37,15 @@ def test_so_many_states_lie_there_at_once(recipe: Recipe, steps: int, schedule: 
 
 def test_sizes_in_words() -> None:
     sizes = (51_400_000_000, 526_000_000, 8_300_000, 99_000_000, 1_000_000_000, 3_200_000_000_000, 0)
-    assert [disk.shown(size) for size in sizes] == ["51 GB", "0.53 GB", "8.3 MB", "99.0 MB", "1 GB", "3.2 TB", "0.0 MB"]
+    assert [disk.bytes_in_words(size) for size in sizes] == [
+        "51 GB",
+        "0.53 GB",
+        "8.3 MB",
+        "99.0 MB",
+        "1 GB",
+        "3.2 TB",
+        "0.0 MB",
+    ]
 
 
 def test_the_released_networks_states() -> None:
@@ -55,7 +63,7 @@ def test_the_released_networks_states() -> None:
 
 
 def test_the_page_says_what_the_full_model_needs() -> None:
-    need = disk.shown(100 * space_checks.largest_state(spaces.load(task.FULL_SPACE), 10))
+    need = disk.bytes_in_words(100 * space_checks.largest_state(spaces.load(task.FULL_SPACE), 10))
     page = Path(__file__).parents[3] / "docs" / "search-spaces.md"
     assert f"wait at the first rung of `fast` together: {need} in the search directory" in page.read_text(
         encoding="utf-8"

@@ -133,7 +133,7 @@ def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
 WAITING = """
 import sys
 from evolve.commands import dashboard
-dashboard.command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
+dashboard.server_command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
 dashboard.latest_search = lambda _runs: "a-search"
 sys.exit(dashboard.main(["--runs", sys.argv[1], "--port", "5300"]))
 """

@@ -126,7 +126,7 @@ def test_a_look_that_cannot_be_taken_is_not_well_and_the_others_are_taken(monkey
     found = {check.name: check for check in doctor.checks()}
     assert len(found) == 11
     assert not found["disk"].ok
-    assert found["disk"].detail == "cannot be looked at: PermissionError: Permission denied: 'runs'"
+    assert found["disk"].detail == "cannot be checked: PermissionError: Permission denied: 'runs'"
     assert found["disk"].mend
     assert found["python"].ok
 

@@ -46,9 +46,9 @@ HANGING = """
 import time
 from evolve.process import signals
 def fail(): raise OSError("no")
-signals.LAST_SECONDS = 0.5
-with signals.caught(), signals.at_last(lambda: print("done")), signals.at_last(fail):
-    with signals.at_last(lambda: print("over")):
+signals.CUTOFF_SECONDS = 0.5
+with signals.caught(), signals.before_cutoff(lambda: print("done")), signals.before_cutoff(fail):
+    with signals.before_cutoff(lambda: print("over")):
         pass
     try:
         print("READY", flush=True)
@@ -118,7 +118,7 @@ def test_an_end_that_hangs_is_cut_off_when_what_must_be_done_is_done() -> None:
 def test_an_end_that_is_cut_off_has_a_last_word_unless_all_is_said(heard: bool) -> None:
     """Also where a library that is not to be cut has kept the signal to itself until then."""
     program = HANGING.replace("signals.caught()", "signals.caught(lambda name: print('by', name))")
-    program = program.replace('print("READY"', f"{'signals.said()' if heard else 'pass'}; print('READY'")
+    program = program.replace('print("READY"', f"{'signals.mark_explained()' if heard else 'pass'}; print('READY'")
     program = program.replace('READY"', "READY'")
     held = program.replace("    try:\n", "    with signals.held():\n").replace(
         "    finally:\n        time.sleep(60)", ""
@@ -149,11 +149,11 @@ def test_under_nohup_a_library_hears_nothing_of_the_terminal() -> None:
 
 
 def test_handlers_are_given_back() -> None:
-    before = [signal.getsignal(number) for number in signals.ASKING]
+    before = [signal.getsignal(number) for number in signals.STOP_SIGNALS]
     installed = signal.signal
     with signals.caught(), signals.held():
-        assert [signal.getsignal(number) for number in signals.ASKING] != before
-    assert [signal.getsignal(number) for number in signals.ASKING] == before
+        assert [signal.getsignal(number) for number in signals.STOP_SIGNALS] != before
+    assert [signal.getsignal(number) for number in signals.STOP_SIGNALS] == before
     assert signal.signal is installed
 
 

@@ -585,4 +585,4 @@ def test_projecting_is_pure(tmp_path: Path) -> None:
         for event in journal.events():
             first.apply(event)
             second.apply(event)
-    assert first.board.pending == second.board.pending
+    assert first.updates.pending == second.updates.pending

@@ -312,11 +312,11 @@ def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.Captur
     assert len(file["winner"]["runs"]) == len(file["defaults"]["runs"]) == 3
     assert all("test/map50_95" in run["scores"] for run in file["winner"]["runs"])
 
-    assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
+    assert outcome.say_outcome(state, directory, tracking.SearchTracking(None)) == 0  # type: ignore[arg-type]
     said = capsys.readouterr().out
     assert "candidate" in said
     assert "with fresh seeds" in said
-    assert "val AP50:95, the same runs" in said
+    assert "val AP50:95, the same confirmations" in said
     assert status.status(type("Options", (), {"directory": directory, "json": False})) == 0  # type: ignore[arg-type]
     said = capsys.readouterr().out
     assert f"winner: {state.outcome.uid}" in said
@@ -334,7 +334,7 @@ def test_a_winner_below_the_defaults_is_called_what_it_is(
     ):
         gain = {**undisturbed.state.outcome.gain, "mean": mean}
         state = replace(undisturbed.state, outcome=replace(undisturbed.state.outcome, gain=gain))
-        assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
+        assert outcome.say_outcome(state, directory, tracking.SearchTracking(None)) == 0  # type: ignore[arg-type]
         assert f"winner: {directory / 'winner.yaml'}{words}\n" in capsys.readouterr().out
 
 
@@ -356,7 +356,7 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
     projection = Projection()
     for event in events(undisturbed.journal):
         projection.apply(event)
-    run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
+    run = next(one for one in projection.updates.pending if one.key == SEARCH_KEY)
     state = undisturbed.state
     curves: dict[str, list[tuple[int, float]]] = {}
     for number in run.metrics:

@@ -240,7 +240,7 @@ def test_a_wrong_tracking_store_is_refused_by_both_entrances(
 def test_a_tracking_store_that_is_down_is_said_and_stops_nothing(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tracking.Tracked, "make", lambda *_: search.NullTracker())
+    monkeypatch.setattr(tracking.SearchTracking, "make", lambda *_: search.NullTracker())
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert main(["search", "--dry-run", "--tracking-uri", f"http://127.0.0.1:{port}", *SHAPE]) == 0
@@ -258,7 +258,7 @@ def test_a_search_that_began_with_a_wrong_tracking_store_goes_on_without_it(
 ) -> None:
     with monkeypatch.context() as patch:  # as earlier versions began it
         patch.setattr(tracking_uri, "check", lambda _uri: None)
-        patch.setattr(tracking.Tracked, "make", lambda *_: search.NullTracker())
+        patch.setattr(tracking.SearchTracking, "make", lambda *_: search.NullTracker())
         assert main(["search", "--out", "c", "--tracking-uri", "mlruns", *SHAPE]) == 0
     capsys.readouterr()
     assert main(["resume", "c", "--generations", "2"]) == 0

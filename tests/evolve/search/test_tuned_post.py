@@ -133,7 +133,7 @@ def test_it_is_said_in_one_line_and_shown_outside(
 ) -> None:
     state, _, directory = searched
     line = "NMS: diou at 0.55, beta 0.8, tuned on validation: 0.2600 there instead of 0.2500"
-    assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
+    assert outcome.say_outcome(state, directory, tracking.SearchTracking(None)) == 0  # type: ignore[arg-type]
     assert len([one for one in capsys.readouterr().out.splitlines() if one.startswith(line)]) == 1
     options = type("Options", (), {"directory": directory, "out": house.path / "w.yaml", "format": "yaml"})
     assert winners.winner(options) == 0  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ def test_mlflow_is_told(searched: Any) -> None:
     projection = Projection()
     for event in events(searched[2] / "journal.db"):
         projection.apply(event)
-    run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
+    run = next(one for one in projection.updates.pending if one.key == SEARCH_KEY)
     numbers = {number.name: number.value for number in run.metrics}
     assert (numbers["post/fixed/fitness"], numbers["post/tuned/val/map50_95"]) == (0.25, 0.26)
     assert run.tags["evolve.post"] == '{"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8}'

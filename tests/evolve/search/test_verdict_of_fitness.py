@@ -153,9 +153,9 @@ def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     table = outcome_tables(state)[0]
     for row in (
         "test AP50, 3 fresh seeds",
-        "val AP50, the same runs",
-        "test AP50:95, the same runs",
-        "val AP50:95, the same runs",
+        "val AP50, the same confirmations",
+        "test AP50:95, the same confirmations",
+        "val AP50:95, the same confirmations",
     ):
         assert row in table
 
@@ -164,7 +164,7 @@ def test_mlflow_gets_both(searched: Any) -> None:
     projection = Projection()
     for event in events(searched[1] / "journal.db"):
         projection.apply(event)
-    run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
+    run = next(one for one in projection.updates.pending if one.key == SEARCH_KEY)
     numbers = {number.name: number.value for number in run.metrics}
     outcome = searched[0].outcome
     assert numbers["confirm/gain/mean"] == outcome.gain["mean"]
