@@ -30,7 +30,7 @@ def test_every_individual_of_a_shipped_space_has_every_technique_on(path: Path) 
     rng = np.random.default_rng(0)
     children = [mutate(individual.genome, space, rng, rate=1.0, strength=1.0) for individual in first]
     for genome in [*(individual.genome for individual in first), *children]:
-        assert techniques.off(settings_of(space, genome)) == ()
+        assert techniques.switched_off(settings_of(space, genome)) == ()
 
 
 def test_each_switch_is_seen() -> None:
@@ -55,7 +55,7 @@ def test_each_switch_is_seen() -> None:
     }
     assert set(off_values) == set(techniques.TECHNIQUES)
     for name, values in off_values.items():
-        assert techniques.off({**on, **values}) == (name,)
+        assert techniques.switched_off({**on, **values}) == (name,)
 
 
 def test_the_released_network_is_the_variant() -> None:
@@ -77,7 +77,7 @@ def test_a_preset_gives_genes_their_defaults_or_is_fixed(name: str) -> None:
     assert {address: effective[address] for address in values} == values
     assert "optimizer.learning_rate" in space.genes
     if name == "paper":
-        assert techniques.off(effective) == ()
+        assert techniques.switched_off(effective) == ()
     else:  # no smoothing in the cfg: outside the gene's range, so it is searched no more
         assert "loss.label_smoothing" in space.trial
 
@@ -91,9 +91,9 @@ def test_an_unknown_preset_is_refused_by_name() -> None:
 def test_weights_of_another_network_are_seen_setting_by_setting() -> None:
     space = spaces.load(task.EMBEDDED_SPACE)
     detector = TrialConfig.from_settings(settings_of(space, space.defaults())).detector
-    assert task.unlike_weights(task.EMBEDDED_BASE, detector) == ()
+    assert task.differing_settings(task.EMBEDDED_BASE, detector) == ()
     other = replace(detector, sam=False, width=0.5)
-    assert task.unlike_weights(task.EMBEDDED_BASE, other) == ("detector.width", "detector.sam")
+    assert task.differing_settings(task.EMBEDDED_BASE, other) == ("detector.width", "detector.sam")
 
 
 def with_settings(**wanted: object) -> spaces.SearchSpace:
@@ -154,11 +154,11 @@ def test_weights_of_plain_sums_get_the_gain_that_keeps_them(monkeypatch: pytest.
     file = tmp_path / "plain.keras"
     file.touch()
     for detector, expected in ((DetectorConfig(), 2.0), (DetectorConfig(shortcut="per_feature"), 1.0)):
-        start = starting_weights.Start(detector, ("a",), ())
-        monkeypatch.setattr(task, "look", lambda *_, start=start: start)
+        start = starting_weights.WeightsFile(detector, ("a",), ())
+        monkeypatch.setattr(task, "inspect_weights", lambda *_, start=start: start)
         space = with_settings(weights=str(file))
         config = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
         assert config.detector.shortcut_gain == expected
-    monkeypatch.setattr(task, "look", lambda *_: starting_weights.Start(DetectorConfig(), ("a",), ()))
+    monkeypatch.setattr(task, "inspect_weights", lambda *_: starting_weights.WeightsFile(DetectorConfig(), ("a",), ()))
     said = with_settings(weights=str(file), settings={"detector.shortcut_gain": "1.5"})
     assert said.trial["detector.shortcut_gain"] == 1.5
