@@ -28,7 +28,7 @@ from evolve.trial import TrialSpec
 
 
 class TrialRunner:
-    """Connects the strategy with the journal and the executor: leases its assignments, tells it the results."""
+    """Connects the strategy with the journal and the executor: leases what it assigns, tells it the results."""
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder, recipe: Recipe) -> None:
         state = recorder.state

@@ -211,11 +211,12 @@ def _ray_address() -> Check:
 def _ray_authentication() -> Check:
     """Ray 2.59 and later ask for a token; a cluster's head, workers and driver must agree."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
-    place = "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else _token_file()
-    detail = f"RAY_AUTH_MODE {'is ' + mode if mode else 'is not set'}, {'a token in ' + place if place else 'no token'}"
+    source = "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else _token_file()
+    token = f"a token in {source}" if source else "no token"
+    detail = f"RAY_AUTH_MODE {'is ' + mode if mode else 'is not set'}, {token}"
     if mode not in ("", "token", "disabled"):
         return Check("ray auth", False, detail, "set RAY_AUTH_MODE to token or disabled, or unset it")
-    if mode == "token" and not place and os.environ.get("RAY_ADDRESS"):
+    if mode == "token" and not source and os.environ.get("RAY_ADDRESS"):
         return Check("ray auth", False, detail, "put the token of the cluster's head in RAY_AUTH_TOKEN")
     return Check(
         "ray auth", True, f"{detail}: fine on this machine; with --address set it as the cluster's head has it"

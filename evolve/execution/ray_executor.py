@@ -190,7 +190,7 @@ class RayExecutor:
             raise ValueError(
                 f"expected a free slot for {lease.spec.uid}, but {running} runs in all {self.slots} of them"
             )
-        with signals.held(says=False):
+        with signals.held(announce=False):
             slot.running = _RunningLease(lease, slot.actor.run.options(num_returns="streaming").remote(lease))
 
     def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
@@ -206,7 +206,7 @@ class RayExecutor:
         slot = next((slot for slot in self._slots if slot.running is not None and slot.running.lease == lease), None)
         if slot is None:
             raise ValueError(f"{lease.spec.uid}: expected a lease that runs, attempt {lease.attempt} does not")
-        with signals.held(says=False):
+        with signals.held(announce=False):
             _kill_process(slot)
             self._over(slot, failure)
 
@@ -245,7 +245,7 @@ class RayExecutor:
         deadline = time.monotonic() + timeout_seconds
         while True:
             left = deadline - time.monotonic()
-            with signals.held(says=False):
+            with signals.held(announce=False):
                 happened = self._short_turn(max(0.0, min(left, SHORT_SECONDS)))
             if happened or left <= SHORT_SECONDS or not self._is_anything_expected():
                 return happened

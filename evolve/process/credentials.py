@@ -31,8 +31,8 @@ def public(uri: str) -> str:
     if user is None and not any(map(_is_secret, _pairs(rest))):
         return uri
     name = (user or "").partition(":")[0]
-    kept = "" if scheme in WEB or not name else f"{name}@"
-    return f"{scheme}://{kept}{_without_query_secrets(rest)}"
+    public_user = "" if scheme in WEB or not name else f"{name}@"
+    return f"{scheme}://{public_user}{_without_query_secrets(rest)}"
 
 
 def has_secret(uri: str) -> bool:
@@ -96,8 +96,8 @@ def _parts(uri: str) -> tuple[str, str | None, str]:
         return scheme, None, rest
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if scheme in WEB and ("@" in host or _is_host(host)):
-        user, found, _ = host.rpartition("@")
-        return scheme, user if found else None, rest[len(user) + len(found) :]
+        user, at, _ = host.rpartition("@")
+        return scheme, user if at else None, rest[len(user) + len(at) :]
     match = _DATABASE_USER.match(rest)
     return (scheme, match[1], rest[match.end() :]) if match else (scheme, None, rest)
 
@@ -118,5 +118,5 @@ def _is_secret(pair: str) -> bool:
 
 
 def _without_query_secrets(rest: str) -> str:
-    kept = "&".join(pair for pair in _pairs(rest) if not _is_secret(pair))
-    return rest.partition("?")[0] + (f"?{kept}" if kept else "")
+    public_pairs = "&".join(pair for pair in _pairs(rest) if not _is_secret(pair))
+    return rest.partition("?")[0] + (f"?{public_pairs}" if public_pairs else "")

@@ -24,25 +24,25 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopAsked(KeyboardInterrupt):
-    """A signal asked this process to stop; its text says which."""
+    """A signal asked this process to stop; its text names the signal."""
 
 
 class _Ending:
     """Bounds the time that a command takes to end after the first signal.
 
-    explained: whether the user was told how to go on. word: tells it, given the signal's name, if nobody has.
+    explained: whether the user was told how to go on. explain: tells it at the cutoff, given the signal's name.
     """
 
-    def __init__(self, word: Callable[[str], None]) -> None:
+    def __init__(self, explain: Callable[[str], None]) -> None:
         self.explained = False
-        self._word = word
+        self._explain = explain
         self._over = threading.Event()
         self.name = ""  # of the first signal, once it has come
 
-    def begin(self, number: int) -> None:
+    def begin(self, signum: int) -> None:
         """Start the time at the first signal; later calls change nothing."""
         if not self.name:
-            self.name = _name(number)
+            self.name = _name(signum)
             threading.Thread(target=self._wait, name="last-resort", daemon=True).start()
 
     def over(self) -> None:
@@ -52,7 +52,7 @@ class _Ending:
     def _wait(self) -> None:
         if self._over.wait(CUTOFF_SECONDS):
             return
-        end_process(lambda: None if self.explained else self._word(self.name))
+        end_process(lambda: None if self.explained else self._explain(self.name))
 
 
 _before_cutoff: list[Callable[[], None]] = []  # actions to run before the process is cut off
@@ -60,73 +60,73 @@ _open_endings: list[_Ending] = []  # of the command that catches signals now: on
 
 
 @contextmanager
-def caught(word: Callable[[str], None] = lambda _name: None) -> Iterator[None]:
+def caught(explain: Callable[[str], None] = lambda _name: None) -> Iterator[None]:
     """Inside, the first stop signal raises StopAsked; afterwards the earlier handlers are restored.
 
-    word: tells the user how to go on, given the signal's name, if the end is cut off before mark_explained.
+    explain: tells the user how to go on, given the signal's name, if the end is cut off before mark_explained.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = _handlers()
-    ending = _Ending(word)
+    earlier_handlers = _handlers()
+    ending = _Ending(explain)
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        ending.begin(number)
-        for other in before:
-            signal.signal(other, _say_stopping)
-        raise StopAsked(_name(number))
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        ending.begin(signum)
+        for caught_signum in earlier_handlers:
+            signal.signal(caught_signum, _say_stopping)
+        raise StopAsked(_name(signum))
 
-    for number in before:
-        signal.signal(number, stop)
+    for signum in earlier_handlers:
+        signal.signal(signum, stop)
     _open_endings.append(ending)
     try:
         yield
     finally:
         ending.over()
         _open_endings.remove(ending)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for signum, handler in earlier_handlers.items():
+            signal.signal(signum, handler)
 
 
 @contextmanager
-def held(*, says: bool = True) -> Iterator[None]:
+def held(*, announce: bool = True) -> Iterator[None]:
     """Hold stop signals back until the block ends: a library that is interrupted in the middle leaves things behind.
 
-    says: write "stopping" at the first one, for blocks that take seconds. Handlers that a library installs for these
-    signals are ignored, and processes that it starts do not get SIGHUP.
+    announce: write "stopping" at the first one, for blocks that take seconds. Handlers that a library installs for
+    these signals are ignored, and processes that it starts do not get SIGHUP.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    before = _handlers()
+    arrived: list[int] = []
+    earlier_handlers = _handlers()
     install = signal.signal
 
-    def note(number: int, frame: FrameType | None = None) -> None:
-        if says or came:
-            _say_stopping(number, frame)
-        came.append(number)
+    def note(signum: int, frame: FrameType | None = None) -> None:
+        if announce or arrived:
+            _say_stopping(signum, frame)
+        arrived.append(signum)
         for ending in _open_endings:
-            ending.begin(number)
+            ending.begin(signum)
 
-    def install_others(number: int, handler: Handler) -> Handler:
-        return before[number] if number in before else install(number, handler)
+    def install_others(signum: int, handler: Handler) -> Handler:
+        return earlier_handlers[signum] if signum in earlier_handlers else install(signum, handler)
 
-    for number in before:
-        install(number, note)
+    for signum in earlier_handlers:
+        install(signum, note)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     signal.signal = install_others  # type: ignore[assignment]
     try:
-        with _noting_hangups(note) if says and signal.SIGHUP in before else nullcontext():
+        with _noting_hangups(note) if announce and signal.SIGHUP in earlier_handlers else nullcontext():
             yield
     finally:
         signal.signal = install
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)  # a SIGHUP that arrived meanwhile is noted now
-        for number, handler in before.items():
-            install(number, handler)
-        if came and before[came[0]] is not _say_stopping:
-            signal.raise_signal(came[0])
+        for signum, handler in earlier_handlers.items():
+            install(signum, handler)
+        if arrived and earlier_handlers[arrived[0]] is not _say_stopping:
+            signal.raise_signal(arrived[0])
 
 
 @contextmanager
@@ -177,12 +177,12 @@ def before_cutoff(action: Callable[[], None]) -> Iterator[None]:
         _before_cutoff.remove(action)
 
 
-def end_process(word: Callable[[], None] = lambda: None) -> None:
+def end_process(explain: Callable[[], None] = lambda: None) -> None:
     """End the process after a stop, without waiting for what hangs at the interpreter's end (a tracker's threads).
 
-    First runs the actions of open before_cutoff blocks, then `word`.
+    First runs the actions of open before_cutoff blocks, then `explain`.
     """
-    for action in (*reversed(_before_cutoff), word):
+    for action in (*reversed(_before_cutoff), explain):
         with suppress(Exception):  # the error could not be reported, and the next action must run
             action()
     for stream in (sys.stdout, sys.stderr):
@@ -191,19 +191,19 @@ def end_process(word: Callable[[], None] = lambda: None) -> None:
     os._exit(STOPPED)
 
 
-def _name(number: int) -> str:
+def _name(signum: int) -> str:
     """The name that users know a signal by."""
-    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    return "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
 
 
 def _handlers() -> dict[int, Handler]:
     """The present handlers of the stop signals, without an ignored SIGHUP and without handlers set outside Python."""
-    handlers: dict[int, Handler] = {int(number): signal.getsignal(number) for number in STOP_SIGNALS}
+    handlers: dict[int, Handler] = {int(signum): signal.getsignal(signum) for signum in STOP_SIGNALS}
     if handlers[signal.SIGHUP] == signal.SIG_IGN:
         del handlers[signal.SIGHUP]
-    return {number: handler for number, handler in handlers.items() if handler is not None}
+    return {signum: handler for signum, handler in handlers.items() if handler is not None}
 
 
-def _say_stopping(_number: int, _frame: FrameType | None) -> None:
+def _say_stopping(_signum: int, _frame: FrameType | None) -> None:
     with suppress(OSError):  # not through sys.stderr: it may be in the middle of a line
         os.write(2, b"evolve: stopping\n")
