@@ -1,4 +1,4 @@
-"""The shipped spaces train with every technique on, in every trial; presets and variants mean what they say."""
+"""The shipped spaces train every trial with every technique on; presets and variants have the published settings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_preset_gives_genes_their_defaults_or_is_fixed(name: str) -> None:
     assert "optimizer.learning_rate" in space.genes
     if name == "paper":
         assert techniques.switched_off(effective) == ()
-    else:  # no smoothing in the cfg: outside the gene's range, so it is searched no more
+    else:  # the cfg has no smoothing, which is outside the gene's range: it is fixed, not searched
         assert "loss.label_smoothing" in space.trial
 
 
@@ -106,7 +106,7 @@ def test_yolov4_tiny_is_a_network_of_the_same_spaces() -> None:
     detector = TrialConfig.from_settings(settings_of(space, space.defaults())).detector
     assert detector == replace(YOLOV4_TINY, width=0.25)
     assert not {"regularization.dropblock_rate", "detector.scale_xy_8"} & set(space.genes)
-    assert "augment.mosaic_prob" in space.genes  # what has nothing to do with the network is searched as ever
+    assert "augment.mosaic_prob" in space.genes  # genes outside the network are searched as before
     assert with_settings(variant="yolov4-tiny", preset="darknet").trial["detector.backbone_activation"] == "leaky"
     own = spaces.load(task.EMBEDDED_SPACE)
     choices = {"detector.sam": Choice((True, False), False), "detector.dropblock_size": Choice((3, 7), 7)}
@@ -134,7 +134,7 @@ def test_no_gene_is_searched_whose_technique_is_off() -> None:
 
 
 def test_a_preset_leaves_what_the_space_fixes_of_its_task() -> None:
-    """A mirrored digit is another sign, and the embedded batch is 16, whatever was published."""
+    """What the embedded space fixes stays: digits are not mirrored, and the batch is 16, whatever was published."""
     paper = with_settings(preset="paper")
     assert paper.trial["augment.flip_prob"] == 0.0
     assert (paper.trial["train.batch"], paper.trial["train.subdivisions"]) == (16, 4)

@@ -24,12 +24,12 @@ from evolve.trial import Measurement, ObjectiveFactory, Setting, TrialSpec
 pytestmark = pytest.mark.medium  # draws the digits
 
 SHAPE = ["--population", "6", "--elites", "2", "--children", "4", "--generations", "2", "--tracking-uri", "none"]
-INDIVIDUALS = 6 + 2 * 2 * 4  # children are of each elite
+INDIVIDUALS = 6 + 2 * 2 * 4  # `children` is per elite
 
 
 @dataclass
 class Searched:
-    """A finished search: its folder, what its journal says, and the configurations that trials were given."""
+    """A finished search: its folder, its journalled state, and the configurations that its trials got."""
 
     directory: Path
     state: SearchState

@@ -1,4 +1,4 @@
-"""The dashboard: its link, its port, what it says when there is nothing to show, and one real start."""
+"""The dashboard: its link, its port, its errors if there is nothing to show, and one real start."""
 
 import os
 import signal
@@ -47,7 +47,11 @@ def test_the_link_lists_the_runs_of_one_search_generations_first() -> None:
     assert place == "http://127.0.0.1:5000/#/experiments/3/runs"
     assert asked["searchFilter"] == ["tags.`evolve.search` = 'a-s0'"]
     assert asked["orderByKey"] == ["tags.`evolve.kind`"]
-    assert sorted(["trial", "search", "generation"]) == ["generation", "search", "trial"]  # why that order helps
+    assert sorted(["trial", "search", "generation"]) == [
+        "generation",
+        "search",
+        "trial",
+    ]  # so ordering by kind puts the trials last
 
 
 def test_a_taken_port_is_passed_over() -> None:
@@ -129,7 +133,7 @@ def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
         assert probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) != 0, "the server is gone too"
 
 
-# A server that serves nothing: what counts is that it ends.
+# A server that serves nothing: the test checks that it ends.
 WAITING = """
 import sys
 from evolve.commands import dashboard

@@ -1,4 +1,4 @@
-"""Each check of `evolve doctor` on a machine that is well, and on one where its thing is amiss."""
+"""Each check of `evolve doctor` on a machine where it passes and on one where it fails."""
 
 import importlib
 import importlib.metadata
@@ -16,7 +16,7 @@ from evolve.commands.doctor import Check
 
 @pytest.fixture(autouse=True)
 def _plain_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No GPU, no Ray settings, an empty home and working directory: what a check says follows from the test alone."""
+    """No GPU, no Ray settings, an empty home and working directory, so that only the test decides a check's result."""
     monkeypatch.setattr(doctor.resources, "gpus_in_sight", lambda: [])
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""What every executor promises; a new one joins by its name in EXECUTORS."""
+"""The contract of every executor; a new one joins by its name in EXECUTORS."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def lease(uid: str, *, do: str = "", steps: int = 4, attempt: int = 1, state_dir
 
 
 def wait_for_slots(executor: Executor, count: int) -> None:
-    """Until so many leases can run at once: the worker of a crashed trial is replaced, which takes a moment."""
+    """Wait until `count` leases can run at once: replacing the worker of a crashed trial takes a moment."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while executor.slots < count:
         assert time.monotonic() < deadline, f"{executor.slots} of {count} slots"
@@ -61,12 +61,12 @@ def wait_for_slots(executor: Executor, count: int) -> None:
 
 
 def slots_of(executor: Executor) -> int:
-    """How many there are when every worker is up."""
+    """The number of slots when every worker is up."""
     return WORKERS if type(executor).__name__ == "RayExecutor" else 1  # by name: its module loads Ray
 
 
 def events_of(executor: Executor, *leases: Lease) -> list[LeaseEvent]:
-    """Every event until all the leases, no more than there are slots, have ended."""
+    """All events until the leases, at most one per slot, have ended."""
     wait_for_slots(executor, len(leases))
     for one in leases:
         executor.submit(one)
@@ -79,7 +79,7 @@ def events_of(executor: Executor, *leases: Lease) -> list[LeaseEvent]:
 
 
 def warm_state(events: list[LeaseEvent]) -> tuple[float, float]:
-    """Process id and number of trials trained so far of the worker that ended a piece."""
+    """Process id, and number of trials trained so far, of the worker that ended a piece."""
     [scores] = [
         event.measurement.scores for event in events if isinstance(event, Measured) and event.measurement.scores
     ]
@@ -110,7 +110,7 @@ def test_every_slot_runs_a_lease_and_each_ends_once(executor: Executor) -> None:
 def test_a_sign_of_life_is_an_event_of_its_own(executor: Executor) -> None:
     events = events_of(executor, lease("g000-000", do="breathe", steps=2))
     kinds = [type(event) for event in events]
-    # the watch keeps signs of life to itself, and a worker keeps back those that come soon after another report
+    # the watch passes on no signs of life, and a worker drops those that come soon after another report
     assert [kind for kind in kinds if kind is not Progressed] == [Started, Measured, Measured, Ended]
     assert all(event.step == 2 for event in events if isinstance(event, Progressed))
     assert kinds.count(Progressed) == isinstance(executor, LocalExecutor)
@@ -133,7 +133,7 @@ def test_a_lease_can_be_ended_from_outside_and_its_slot_starts_anew(executor: Ex
     wait_for_slots(executor, slots_of(executor))
     after, trained = warm_state(events_of(executor, lease("g000-001", attempt=2)))  # the first free slot is that one
     assert trained == 1  # its objective is new
-    assert (after != before) == (slots_of(executor) == WORKERS)  # and where it has one of its own, its process
+    assert (after != before) == (slots_of(executor) == WORKERS)  # and its process is new if workers have their own
 
 
 def test_more_leases_than_slots_are_refused_by_name(executor: Executor) -> None:
@@ -176,7 +176,7 @@ def test_a_piece_that_was_finished_is_handed_out_again_and_not_trained_again(
     first = [event.measurement for event in events_of(executor, piece) if isinstance(event, Measured)]
     again = [event.measurement for event in events_of(executor, piece) if isinstance(event, Measured)]
     assert again == first
-    assert "trained" in first[-1].scores  # the count of trials would differ, had it been trained again
+    assert "trained" in first[-1].scores  # the count of trials would differ if it had been trained again
 
 
 def test_an_idle_executor_has_no_events(executor: Executor) -> None:

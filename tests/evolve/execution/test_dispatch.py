@@ -11,7 +11,7 @@ from evolve.trial import Failure, TrialSpec
 
 
 class TwoSlots:
-    """Starts what it is given at one poll and ends it at the next."""
+    """Starts its leases at one poll and ends them at the next."""
 
     slots = 2
 

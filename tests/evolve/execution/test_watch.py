@@ -1,4 +1,4 @@
-"""A trial that hangs is told from one that is slow; time is a list of numbers here."""
+"""Trials that hang are distinguished from slow ones; the clock is simulated."""
 
 import re
 from collections import deque
@@ -23,7 +23,7 @@ class Clock:
 
 
 class Scripted:
-    """Hands out the events that the test gives it, and remembers what it was told to end."""
+    """Hands out the events that the test gives it, and records which leases it must end."""
 
     slots = 2
 
@@ -57,7 +57,7 @@ def lease(uid: str, attempt: int = 1) -> Lease:
 
 
 class Bench:
-    """A watched executor, its clock, and what was said."""
+    """A watched executor, its clock, and its notes."""
 
     def __init__(self, patience: Patience = PATIENCE) -> None:
         self.clock, self.inner, self.notes = Clock(), Scripted(), list[str]()
@@ -112,7 +112,9 @@ def test_fast_trials_have_a_floor_and_others_teach() -> None:
         bench.moves(quick, 1)
     assert bench.inner.ended == []  # 59 s; ten times 1 s would be over long ago
     bench.pass_time(1)
-    assert [one for one, _ in bench.inner.ended] == [stuck]  # it never moved: the pace is that of the other
+    assert [one for one, _ in bench.inner.ended] == [
+        stuck
+    ]  # it has not reported at all: the bound comes from the other trial
 
 
 def test_before_anything_moved_the_bound_is_another_and_is_said() -> None:
@@ -139,7 +141,7 @@ def test_every_report_is_a_sign_of_life(report: Callable[[Lease], LeaseEvent]) -
 
 
 def test_time_that_was_not_watched_does_not_count() -> None:
-    """The machine slept, or the search was stopped and continued: its workers as well."""
+    """The machine slept, or the search and its workers were suspended and continued."""
     bench = Bench()
     one = bench.start("g000-000")
     bench.pass_time(1)

@@ -1,4 +1,4 @@
-"""Genomes: one canonical form; seeds by place alone."""
+"""Genomes have one canonical form; seeds depend on generation and slot alone."""
 
 import json
 import pickle
@@ -73,7 +73,7 @@ def test_chance_is_keyed_by_seed_generation_and_slot() -> None:
     assert len(set(seeds.values())) == len(places)
     assert all(0 <= seed < 2**31 for seed in seeds.values())
     assert draws == {place: tuple(random_generator(*place).random(2)) for place in reversed(places)}
-    # Another stream than the generator's: breeding and training share no draw.
+    # The trial's seed is of another stream than the generator: breeding and training share no draw.
     key = np.random.SeedSequence(0, spawn_key=(1, 2)).generate_state(1, np.uint32)[0]
     assert trial_seed(0, 1, 2) != int(key) >> 1
 

@@ -13,7 +13,7 @@ from evolve.genetics import plain
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-4", 0.0001),  # YAML 1.1 reads a word here
+        ("1e-4", 0.0001),  # YAML 1.1 would read a string here
         ("1E5", 100000.0),
         ("-2.5e3", -2500.0),
         (".5e1", 5.0),

@@ -1,4 +1,4 @@
-"""What of a tracking store's address is kept and shown, and where its password comes from again."""
+"""Passwords in a tracking store's address: never kept or shown, and found again on a resume."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from evolve.process import credentials
 
-# address, what is kept of it, what must be nowhere
+# address, the form that is kept, the secrets that must appear nowhere
 ADDRESSES = [
     ("http://me:hunter2@mlflow.example:5000", "http://mlflow.example:5000", ["hunter2"]),
     ("https://a-token@mlflow.example/ml", "https://mlflow.example/ml", ["a-token"]),

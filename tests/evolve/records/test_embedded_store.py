@@ -1,4 +1,4 @@
-"""A database that is made by one process, whole or not at all, and set aside where it is broken."""
+"""A database that only one process creates, whole or not at all, and that is renamed if it is broken."""
 
 import sqlite3
 import subprocess
@@ -16,7 +16,7 @@ NOON = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
 
 def make(path: Path) -> None:
-    """As MLflow does it in the end: a table, and a first row."""
+    """Like MLflow's last steps: a table and its first row."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE experiments (name TEXT)")
         database.execute("INSERT INTO experiments VALUES ('Default')")

@@ -1,4 +1,4 @@
-"""From a journal to a store: nothing is lost that the store refuses for a time, and a bug of ours costs one event."""
+"""From a journal to a store: what the store refuses is sent again, and a bug of ours costs only one event."""
 
 import itertools
 from collections.abc import Callable
@@ -56,7 +56,7 @@ ENTRIES = [
 
 
 class Memory:
-    """A store in memory. refuses: asked with a run's key before each write; a text refuses it."""
+    """A store in memory. refuses: called with a run's key before each write; returns a text to refuse it."""
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
@@ -106,7 +106,7 @@ def feed(path: Path, store: Memory, clock: Callable[[], float] = lambda: 0.0) ->
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Memory:
-    """What a store holds that took everything at once."""
+    """The content of a store that accepts everything at once."""
     store = Memory()
     feed(append(tmp_path / "undisturbed", ENTRIES), store)[0].send()
     assert store.number == len(ENTRIES)
@@ -203,7 +203,7 @@ def test_a_bug_in_the_projection_costs_one_event(
     assert one.unshown == "event 6 (measured): KeyError: 'a bug'"
     assert [str(error) for error in reported] == ["'a bug'"] * 2
     assert store.runs["trial/g000-001"]["status"] == "FINISHED", "what comes after it is shown"
-    feed(path, store)[0].send()  # of a program without the bug
+    feed(path, store)[0].send()  # by a program without the bug
     assert store.runs == whole.runs
 
 

@@ -52,9 +52,9 @@ def test_looking_whether_it_is_held_refuses_nobody(tmp_path: Path) -> None:
     import threading
 
     Journal(tmp_path).close()
-    with (tmp_path / "lock").open("rb") as looking:  # as is_held does, but for longer
-        fcntl.flock(looking, fcntl.LOCK_SH)
-        threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+    with (tmp_path / "lock").open("rb") as reader:  # as is_held does, but for longer
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (reader, fcntl.LOCK_UN)).start()
         Journal(tmp_path).close()
 
 
@@ -62,9 +62,9 @@ def test_a_folder_without_a_search(tmp_path: Path) -> None:
     assert not journal.holds_search(tmp_path)
     with pytest.raises(JournalError, match="no such file"):
         journal.events(tmp_path / "journal.db")
-    sqlite3.connect(tmp_path / "journal.db").close()  # killed before the table was made
+    sqlite3.connect(tmp_path / "journal.db").close()  # as if the writer was killed before it created the table
     assert not journal.holds_search(tmp_path)
-    Journal(tmp_path).close()  # killed before the first event
+    Journal(tmp_path).close()  # as if the writer was killed before the first event
     assert not journal.holds_search(tmp_path)
 
 

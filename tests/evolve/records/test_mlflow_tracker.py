@@ -239,7 +239,7 @@ def test_curves_stand_at_their_steps(shown: Shown) -> None:
     assert shown.curve("g000-000", "loss/box") == [(90, 1.5)]
     assert shown.curve("g000-000", "rung_score") == [(90, 0.30)]
     assert shown.curve("g001-001", "fitness") == [(0, 0.50)]
-    assert "fitness" not in shown.runs["g000-001"].data.metrics  # it never saw its full budget
+    assert "fitness" not in shown.runs["g000-001"].data.metrics  # it did not reach the full budget
 
 
 def test_generations_can_be_compared_on_the_search_run(shown: Shown) -> None:
@@ -273,13 +273,15 @@ def test_the_verdict_and_its_files_are_on_the_search_run(shown: Shown) -> None:
 
 
 def test_times_are_those_of_the_events(shown: Shown) -> None:
-    run = shown.runs["g000-000"]  # its attempt is the 6th event, its end the 9th, one a second
+    run = shown.runs["g000-000"]  # its attempt is the 6th event, its end the 9th; one event per second
     assert (run.info.start_time, run.info.end_time) == (1_800_000_005_000, 1_800_000_008_000)
 
 
 def test_the_same_journal_again_changes_nothing(shown: Shown, uri: str, directory: Path) -> None:
     before = shown.everything()
-    shown.client.set_tag(shown.runs["search s1"].info.run_id, SENT_TAG, "?")  # as if nobody knew that it was sent
+    shown.client.set_tag(
+        shown.runs["search s1"].info.run_id, SENT_TAG, "?"
+    )  # as if the store did not know that it has the events
     assert project(directory / "journal.db", uri).problem is None
     assert Shown(uri, "s1").everything() == before
 
@@ -323,7 +325,7 @@ def watch_writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_an_emptied_tracking_store_gets_everything_again(shown: Shown, uri: str, directory: Path) -> None:
     for run in shown.runs.values():
-        shown.client.set_tag(run.info.run_id, "evolve.search", "somebody else's")  # as good as gone
+        shown.client.set_tag(run.info.run_id, "evolve.search", "somebody else's")  # the tracker no longer finds it
     project(directory / "journal.db", uri)
     assert set(Shown(uri, "s1").runs) == set(shown.runs)
 
@@ -379,7 +381,7 @@ def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypat
 
 
 def run_tracker(path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> MlflowTracker:
-    """A tracker that is running, and does not wait long between two tries."""
+    """A running tracker with short pauses between its tries."""
     from evolve.records import feed
 
     monkeypatch.setattr(feed, "PERIOD_SECONDS", 0.01)
@@ -462,7 +464,7 @@ def test_more_tries_than_a_number_can_count_end_nothing(
     tries = itertools.count(1)
 
     def fail(*_: object) -> None:
-        if next(tries) <= 1100:  # 2.0 ** 1024 is no number any more
+        if next(tries) <= 1100:  # 2.0 ** 1024 would overflow
             raise ValueError("a bug, with secret in it")
 
     monkeypatch.setattr(mlflow_tracker.embedded_store, "ensure", fail)
@@ -547,7 +549,7 @@ def test_a_broken_database_is_made_again_from_the_journals_beside_it(
 
 
 def half_made_by_mlflow(path: Path) -> bytes:
-    """The database as a kill in MLflow's migrations leaves it: all later ones trip over a column that is there."""
+    """The database after a kill in MLflow's migrations: all later ones fail at a column that exists already."""
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY, name VARCHAR(256))")
@@ -557,7 +559,7 @@ def half_made_by_mlflow(path: Path) -> bytes:
 
 
 def without_ids(everything: dict[str, Any]) -> dict[str, Any]:
-    """All but what MLflow draws anew for each run."""
+    """Everything except the ids that MLflow draws for each run."""
     links = {"evolve.parent_run_id", "mlflow.parentRunId"}
     return {
         name: (*rest, {tag: value for tag, value in tags.items() if tag not in links}, params, curves)

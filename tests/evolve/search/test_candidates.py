@@ -137,7 +137,7 @@ def test_only_the_winner_and_the_defaults_see_the_test_split(house: House) -> No
 
 
 def test_a_lucky_best_does_not_win(house: House) -> None:
-    """Much noise: often the winner is not the best by fitness, and always the best by the runs that chose it."""
+    """With much noise the winner is often not the best by fitness, but always the best by its choice confirmations."""
     overturned, recipe = 0, house.recipe("seed", generations=0)
     for seed in range(6):
         watched = house.watched(simulated_objective(noise=0.1))
@@ -166,7 +166,7 @@ def test_with_one_candidate_only_the_verdicts_runs_are_made(house: House) -> Non
 
 
 def test_a_journal_that_says_nothing_of_candidates_has_one(house: House, tmp_path: Path) -> None:
-    """Searches of earlier versions go on as they were."""
+    """Searches of earlier versions, without candidates, can be resumed and have no choice."""
     recipe = house.recipe(candidates=1)
     whole = search.run(house.task(), house.path / "s", recipe=recipe, seed=5, means=house.watched().means())
     old = events(house.path / "s" / "journal.db")
@@ -231,7 +231,7 @@ def test_a_search_that_goes_on_chooses_again_and_trains_no_confirmation_twice(ho
 
 
 class Backwards(LocalExecutor):
-    """Four slots; what was leased last ends first."""
+    """Four slots; the last lease ends first."""
 
     def __init__(self, factory: Any) -> None:
         super().__init__(factory)
@@ -276,7 +276,7 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
 
 
 def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
-    state = state_of(5, {}, {"g000-000": 0.9})  # nothing else came to an end: the defaults are the winner
+    state = state_of(5, {}, {"g000-000": 0.9})  # nothing else finished: the defaults are the winner
     state.closed = dict.fromkeys(range(state.generations + 1), ("g000-000",))
     assert (
         len(confirm.planned_for_choice(state)) + len(confirm.planned_for_verdict(state, leaders.winning_uid(state)))

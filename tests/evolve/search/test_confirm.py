@@ -1,4 +1,4 @@
-"""Confirmations: their seeds, their sentences, and that they run side by side and once."""
+"""Confirmations: their seeds, their verdict sentences, and that each is trained once, in parallel."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,7 +47,7 @@ def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
     assert all(0 <= seed < 2**31 for seed in chosen)
     assert chosen != confirm.fresh_seeds(6, 3, trials)
     taken = frozenset(chosen[:1])
-    assert confirm.fresh_seeds(5, 2, taken) == chosen[1:]  # a seed that a trial has is passed over
+    assert confirm.fresh_seeds(5, 2, taken) == chosen[1:]  # a seed of a trial is skipped
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> No
     assert "; 1 of 6 confirmations failed: g000-000/test-seed-0" in theirs
     own = verdict.sentence("g000-000", None, "test", runs("g000-000/test-seed-0")[:3])
     assert own.endswith("; 1 of 3 confirmations failed: g000-000/test-seed-0: the box loss is nan at step 4")
-    # a run that ended without the score that is compared has failed too
+    # a confirmation that lacks the compared score has failed too
     assert "6 of 6 confirmations failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
         "g001-003", None, "val", [replace(one, scores={"test/map50_95": 0.5}) for one in runs()]
     )
@@ -151,7 +151,9 @@ def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats
     sentence = verdict.sentence("g001-003", found, "test", lower)
     assert sentence.endswith("; the defaults' validation mean is higher: 0.5000 against 0.4000")
     assert sentence.startswith("worse than the defaults" if found.interval[1] < 0 else "no better than the defaults")
-    assert "validation mean" not in verdict.sentence("g001-003", found, "val", lower)  # there it is the verdict itself
+    assert "validation mean" not in verdict.sentence(
+        "g001-003", found, "val", lower
+    )  # there validation is the split of the verdict
 
 
 def test_a_validation_mean_that_is_higher_by_less_than_is_printed_is_no_disagreement() -> None:

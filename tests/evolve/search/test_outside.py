@@ -1,4 +1,4 @@
-"""What a search looks like from outside: status, lineage, tables, the winner's file, progress lines."""
+"""The outputs of a search: status, lineage, tables, the winner file, progress lines."""
 
 import csv
 import json
@@ -184,7 +184,7 @@ def test_worker_use_is_the_share_of_the_workers_time_that_trials_took(undisturbe
     record.failed_seconds = 4.0
     assert progress.worker_use(state, 110.0) == pytest.approx(0.6)  # 7 + 1 + 4 of 2 x 10 seconds
     assert progress.worker_use(state, 106.0) == 1.0  # 12 of 2 x 6
-    state.earlier_capacity = 20.0  # of a session before
+    state.earlier_capacity = 20.0  # worker seconds of an earlier session
     assert progress.worker_use(state, 110.0) == pytest.approx(0.3)
 
 

@@ -1,4 +1,4 @@
-"""A tracking store's password is in no file and in no sentence, and the store is reached all the same."""
+"""A tracking store's password appears in no file and no message, and the store is still reached."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ BASIC = "Basic " + base64.b64encode(b"me:hunter2").decode()
 
 @pytest.fixture
 def server() -> Iterator[tuple[int, list[str | None]]]:
-    """A server that refuses everybody, and writes down how they introduced themselves."""
+    """A server that refuses every request and records its authorization."""
     heard: list[str | None] = []
 
     class Refuse(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A repetition is equal if it gave the same number, or failed for the same reason; both reasons are said."""
+"""A replay is equal if it gives the same score or fails for the same reason; both reasons are printed."""
 
 import json
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ NAN = TrialDiverged("the box loss is nan at step 3 of 90")
     ("then", "now", "equal"),
     [
         (THEN, RuntimeError("layer 7 has no weights"), True),
-        (THEN, RuntimeError("layer 12 has no weights"), True),  # for the same reason, elsewhere
+        (THEN, RuntimeError("layer 12 has no weights"), True),  # the same reason at another place
         (THEN, RuntimeError("no room left on the device"), False),
         (THEN, KeyError("layer 7 has no weights"), False),
         (THEN, NAN, False),
@@ -96,7 +96,7 @@ def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
 
 
 def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
-    """As in a search: a score that is NaN is no score, and the trial failed."""
+    """As in a search, NaN is no score, and the trial has failed."""
 
     def nothing(spec: TrialSpec) -> Iterator[Measurement]:
         yield Measurement(spec.stop_step, {}, {f"{split}/map50_95": score for split in spec.evaluate_splits})

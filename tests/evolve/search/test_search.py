@@ -1,4 +1,4 @@
-"""The loop on simulated trials: whatever happens on the way, the search ends as one that was left alone."""
+"""The loop on simulated trials: whatever happens on the way, the search ends like an undisturbed one."""
 
 import sqlite3
 import time
@@ -25,7 +25,7 @@ House = Undisturbed = Any  # the fixtures' classes live in conftest.py
 
 
 def copy_of(journal: Path, directory: Path, count: int) -> Path:
-    """A search directory whose journal was cut after so many events."""
+    """A search directory whose journal ends after `count` events."""
     with Journal(directory) as writer:
         writer.append([NewEvent(one.kind, one.uid, one.payload) for one in events(journal)[:count]])
     return directory
@@ -78,7 +78,7 @@ def test_state_that_a_kill_left_behind_goes_with_the_next_session(undisturbed: U
 
 
 def test_state_stays_while_a_trial_can_go_on(house: House) -> None:
-    """At each start the folders on disk are those of individuals that are still in the race."""
+    """At each start the state folders on disk are those of trials that can still go on."""
     directory = house.path / "search"
 
     def look(_spec: TrialSpec) -> None:
@@ -105,7 +105,7 @@ def test_a_journal_cut_anywhere_goes_on_to_the_same_end(
     watched = house.watched(house.failing())
     state = search.resume(house.task(), directory, means=watched.means())
     assert house.essence(state) == house.essence(undisturbed.state)
-    # nothing that had its result is trained again, and everything else once
+    # no piece with a result is trained again, and every other piece is trained once
     measured = {
         (one.uid, one.payload["step"]) for one in whole[:count] if one.kind == "measured" and one.payload["scores"]
     }
@@ -256,7 +256,7 @@ def test_a_crashed_trial_fails_once_and_is_no_parent(house: House) -> None:
 
 
 class Losing(LocalExecutor):
-    """Loses the worker of one individual so many times."""
+    """Loses the worker of one individual a number of times."""
 
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
@@ -284,7 +284,7 @@ def test_a_lost_worker_is_replaced_three_times(house: House, times: int, status:
 
 
 class LosingEachPiece(LocalExecutor):
-    """Loses the worker of every piece of one individual, or of one confirmation, so many times."""
+    """Loses the worker of every piece of one individual, or of one confirmation, a number of times."""
 
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
@@ -319,7 +319,7 @@ def test_lost_workers_are_counted_by_piece_and_those_of_confirmations_are_journa
 
 
 class Hanging(LocalExecutor):
-    """The trial of one individual or confirmation comes to its first measurement and no further, so many times."""
+    """Lets the trial of one individual or confirmation hang after its first measurement, a number of times."""
 
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
@@ -371,7 +371,7 @@ def test_a_trial_that_hangs_twice_has_failed_and_the_search_goes_on(house: House
 
 
 def test_each_way_of_losing_an_attempt_has_its_own_budget(house: House) -> None:
-    """Three dead workers, then a hang: the trial still has the retry of a hang."""
+    """After three dead workers, a hang is still retried once: each kind of failure has its own number of retries."""
 
     class Both(Hanging):
         deaths = 3
@@ -430,7 +430,7 @@ def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturb
     means = watched.means(display=Display())
     with pytest.raises(KeyboardInterrupt):
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
-    assert sentences == ["running"]  # the sentence comes before anything else
+    assert sentences == ["running"]  # the sentence is shown before anything else happens
     interrupted = fold(events(tmp_path / "s" / "journal.db"))
     assert (interrupted.phase, interrupted.reason) == ("interrupted", "Ctrl-C")
     go_on = house.watched(house.failing())
@@ -447,7 +447,7 @@ def test_a_broken_executor_ends_the_session_and_not_the_search(undisturbed: Undi
     means = search.Means(make_executor=broken)
     with pytest.raises(ConnectionError):
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
-    assert not (tmp_path / "s").exists()  # it never began
+    assert not (tmp_path / "s").exists()  # the search has not begun
     directory = copy_of(undisturbed.journal, tmp_path / "t", 40)
     with pytest.raises(ConnectionError):
         search.resume(house.task(), directory, means=means)
@@ -496,7 +496,7 @@ def test_the_workers_end_before_the_tracker_takes_its_time(house: House) -> None
 
 
 def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
-    """Its journal was removed, its pieces lie in the directory still."""
+    """The results of another search, whose journal was removed, are still in the directory."""
     directory, task = house.path / "s", house.task()
 
     def stop(spec: TrialSpec) -> None:
@@ -504,7 +504,7 @@ def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
             raise KeyboardInterrupt
 
     def again(task: object) -> list[str]:
-        """Who is trained to the first rung by a search that begins in the directory and is stopped there."""
+        """The uids that a search trains in the directory until it is stopped at the first rung."""
         for path in directory.glob("journal.db*"):
             path.unlink()
         watched = house.watched(before=stop)
@@ -515,7 +515,7 @@ def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
     every = [f"g000-00{slot}" for slot in range(5)]
     directory.mkdir()
     assert again(task) == every
-    assert again(task) == every[4:]  # the same search: what was finished is finished
+    assert again(task) == every[4:]  # the same search: its finished pieces are used
     moved = replace(task, description={**task.description, "path": "elsewhere"})
     assert again(moved) == every[4:]
     description, factory = task.description, task.factory
@@ -559,7 +559,7 @@ def test_a_tracker_is_told_and_closed(house: House) -> None:
     assert (calls[0], calls[-2:]) == ("start", ["notify", "close"])
     calls.clear()
     search.resume(house.task(), house.path / "s", means=means)
-    assert calls == ["start", "notify", "close"]  # of a finished search: what is missing is sent
+    assert calls == ["start", "notify", "close"]  # for a finished search: only to send what is missing
     untracked = search.run(house.task(), house.path / "t", recipe=house.recipe(), seed=5, means=house.watched().means())
     tracked = fold(events(house.path / "s" / "journal.db"))
     assert house.essence(tracked) == house.essence(untracked)

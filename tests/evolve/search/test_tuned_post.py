@@ -1,4 +1,4 @@
-"""NMS tuned on validation at the winner's confirmation: asked for once, journalled, resumed, kept in every file."""
+"""NMS tuned on validation in a confirmation of the winner: done once, journalled, resumed, written to every file."""
 
 import re
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
 
 
 def test_files_without_it_load_and_wrong_ones_are_refused(undisturbed: Undisturbed, tmp_path: Path) -> None:
-    path = undisturbed.journal.parent / "winner.yaml"  # of a simulated search: there is nothing to tune
+    path = undisturbed.journal.parent / "winner.yaml"  # of a simulated search, which has no NMS to tune
     plain = yaml.safe_load(path.read_text())
     assert "post" not in plain
     assert winner.read(path).post == {}

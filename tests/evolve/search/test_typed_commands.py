@@ -1,4 +1,4 @@
-"""Every command that the program prints can be typed as it stands, whatever the folders are called."""
+"""Every command that the program prints can be copied into a shell, whatever the folders are called."""
 
 import ast
 import json
@@ -41,7 +41,7 @@ def commands_in(said: str) -> list[list[str]]:
 
 
 def parsed(words: list[str]) -> dict[str, Any]:
-    """What our own parsers make of a command; Darknet's has none here."""
+    """The arguments that our own parsers read from a command; of Darknet's command its words."""
     if words[0] == "darknet":
         return {"words": words}
     if "-m" in words:
@@ -138,7 +138,7 @@ def test_a_python_in_an_odd_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_sentence_puts_a_path_into_a_command_by_hand() -> None:
-    """In the product's own texts, what follows `evolve resume ` and the like is never a value without its quotes."""
+    """In our source, no text such as `evolve resume ` is followed by a value that is not quoted for a shell."""
     by_hand = re.compile(
         r"(^| )(resume|replay|lineage|predict|(evolve|make|-m \w+|darknet|chmod) [a-z+-]+)( --?[a-z-]+)* $"
     )
@@ -152,7 +152,7 @@ def test_no_sentence_puts_a_path_into_a_command_by_hand() -> None:
 
 
 def parts(node: ast.AST) -> list[str]:
-    """Of an f-string: each text with a value after it, then "value"; of other nodes nothing."""
+    """The texts of an f-string that a value follows, each with "value" after it; empty for other nodes."""
     if not isinstance(node, ast.JoinedStr):
         return []
     found = []

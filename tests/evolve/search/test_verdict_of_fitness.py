@@ -1,4 +1,4 @@
-"""The verdict is on what was searched, the space's fitness, with AP50:95 beside it."""
+"""The verdict is in the space's fitness, which was searched, with AP50:95 beside it."""
 
 import json
 import math
@@ -173,7 +173,7 @@ def test_mlflow_gets_both(searched: Any) -> None:
 
 
 def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, house: House) -> None:
-    """On AP50:95, whatever was searched: its numbers are called so, and the search goes on."""
+    """An earlier version's verdict, in AP50:95 whatever was searched: it is named so, and the search can go on."""
     state, directory, _ = searched
     old = dict(state.outcome.map50_95)
     sentence = "worse than the defaults: -0.2 AP50:95"
@@ -192,4 +192,4 @@ def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, ho
     assert finished.outcome == read.outcome
     longer = search.resume(task, house.path / "old", generations=2, means=house.watched(opposed).means())
     assert longer.outcome is not None
-    assert longer.outcome.metric == "AP50"  # a new verdict is on what was searched
+    assert longer.outcome.metric == "AP50"  # a new verdict is in the fitness

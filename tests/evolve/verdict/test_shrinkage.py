@@ -14,7 +14,7 @@ scores = st.floats(0.0, 1.0)
 
 
 def test_two_sets_of_three_by_hand() -> None:
-    # means 2 and 5, middle 3.5; within: (2 + 2) / (6 - 2) = 1; between sets: 3 (1.5^2 + 1.5^2) / 1 = 13.5;
+    # means 2 and 5, common mean 3.5; within: (2 + 2) / (6 - 2) = 1; between groups: 3 (1.5^2 + 1.5^2) / 1 = 13.5;
     # true variance (13.5 - 1) / 3 = 25/6; share (25/6) / (25/6 + 1/3) = 25/27; 3.5 -+ 1.5 x 25/27 = 2 1/9 and 4 8/9
     found = shrink([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     assert found.means == pytest.approx((19 / 9, 44 / 9))
@@ -22,8 +22,8 @@ def test_two_sets_of_three_by_hand() -> None:
 
 
 def test_fewer_runs_are_drawn_further_by_hand() -> None:
-    # means 4 (of 2, 6) and 10 (of one run), middle (2 + 6 + 10) / 3 = 6; within: (4 + 4) / (3 - 2) = 8;
-    # between: 2 x 2^2 + 1 x 4^2 = 24; runs of a set: 3 - 5/3 = 4/3; true variance (24 - 8) / (4/3) = 12;
+    # means 4 (of 2, 6) and 10 (of one score), common mean (2 + 6 + 10) / 3 = 6; within: (4 + 4) / (3 - 2) = 8;
+    # between: 2 x 2^2 + 1 x 4^2 = 24; effective n: 3 - 5/3 = 4/3; true variance (24 - 8) / (4/3) = 12;
     # shares 12 / (12 + 4) = 3/4 and 12 / (12 + 8) = 3/5: 6 - 2 x 3/4 = 4.5 and 6 + 4 x 3/5 = 8.4
     assert shrink([[2.0, 6.0], [10.0]]).means == pytest.approx((4.5, 8.4))
 
@@ -67,7 +67,7 @@ def test_the_order_of_sets_and_runs_changes_nothing(groups: list[list[float]], c
 
 
 def test_the_best_of_five_is_overestimated_less() -> None:
-    """4,000 draws with deviations of the embedded task: true means 0.008 apart, seeds 0.011, three runs each."""
+    """4,000 draws with the deviations of the embedded task: true means 0.008, seeds 0.011; three scores each."""
     rng = np.random.default_rng(0)
     plain, shrunk = [], []
     for _ in range(4000):

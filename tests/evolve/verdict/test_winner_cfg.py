@@ -1,4 +1,4 @@
-"""A winner as Darknet's cfg: its numbers stand under Darknet's keys, and our reader knows the network again."""
+"""A winner as Darknet's cfg: its values are under Darknet's keys, and our reader reads the same network."""
 
 from dataclasses import replace
 
