@@ -44,7 +44,7 @@ class Check:
 
 def checks() -> list[Check]:
     """Run all checks, in the order of the table; none of them raises."""
-    looks: tuple[Callable[[], Check], ...] = (
+    all_checks: tuple[Callable[[], Check], ...] = (
         _python,
         _packages,
         _opencv,
@@ -57,7 +57,7 @@ def checks() -> list[Check]:
         _disk,
         _tracking,
     )
-    return [_answer(look) for look in looks]
+    return [_run_check(check) for check in all_checks]
 
 
 def run(json: bool) -> int:
@@ -90,12 +90,12 @@ def _print_table(results: list[Check]) -> None:
     say(text.getvalue().rstrip("\n"))
 
 
-def _answer(look: Callable[[], Check]) -> Check:
+def _run_check(check: Callable[[], Check]) -> Check:
     """The result of one check; an exception in it is a failed check, and the others still run."""
     try:
-        return look()
+        return check()
     except Exception as error:
-        name = look.__name__.strip("_").replace("_", " ")
+        name = check.__name__.strip("_").replace("_", " ")
         return Check(name, False, f"cannot be checked: {type(error).__name__}: {error}", "fix what the error names")
 
 

@@ -26,7 +26,7 @@ def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -
     embedded = state.data.get("embedded")
     data = [] if embedded else ["--data", state.data.get("path"), *search_folders.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
-    if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
+    if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
     say(f"winner: {path}{_in_words(state.outcome)}")
     say("dashboard: make dashboard")

@@ -75,7 +75,7 @@ def tracking_as_before(state: SearchState, given: str | None) -> SearchTracking:
     """The tracking of an existing search: to the given store, else to its earlier one; notes a missing password."""
     uri = given or task_request.optional_text(state.request.get("tracking_uri"))
     if uri is not None and state.request.get("tracking_password"):
-        variables = credentials.lacking(credentials.with_password(uri, os.environ), os.environ)
+        variables = credentials.missing_password_variables(credentials.with_password(uri, os.environ), os.environ)
         if variables and uri != NO_TRACKING:
             store, names = credentials.public(uri), " or ".join(variables)
             complain(f"note: no password of {store} is in the journal; give --tracking-uri again, or set {names}")

@@ -30,7 +30,7 @@ def winner(arguments: Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
-    if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
+    if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winners.nms_line(tuning.post)}")
     use = command("evolve", "train", out, "--data", "DIR", "--out", "DIR")
     if darknet:

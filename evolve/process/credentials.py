@@ -68,14 +68,14 @@ def with_password(uri: str, environment: Mapping[str, str]) -> str:
     return named if named and not has_secret(uri) and _store(named) == _store(uri) else uri
 
 
-def lacking(uri: str, environment: Mapping[str, str]) -> list[str]:
+def missing_password_variables(uri: str, environment: Mapping[str, str]) -> list[str]:
     """Environment variables that could supply the missing password; empty if there is one. MLflow has more sources."""
     names = [URI_VARIABLE, *(SERVER_VARIABLES if _parts(uri)[0] in WEB else ())]
     has_password = has_secret(uri) or any(environment.get(name) for name in names[1:])
     return [] if has_password else names
 
 
-def database(uri: str) -> Path | None:
+def database_file(uri: str) -> Path | None:
     """The file of an embedded database; None for a server or any other store."""
     if not uri.startswith(SQLITE):
         return None

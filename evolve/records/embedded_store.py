@@ -23,7 +23,7 @@ POLL_SECONDS = 0.1
 COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside a database
 
 
-def ensure(database: Path, make: Callable[[Path], None]) -> None:
+def ensure_database(database: Path, make: Callable[[Path], None]) -> None:
     """Create the database if it is missing: `make` gets the path of a new file. Only one process creates it.
 
     TimeoutError if another process holds the lock for too long.
@@ -36,7 +36,7 @@ def ensure(database: Path, make: Callable[[Path], None]) -> None:
             _make(database, make)
 
 
-def what_is_broken(database: Path) -> str | None:
+def why_broken(database: Path) -> str | None:
     """Why MLflow cannot use this file; None if it can, or if that is unknown now (the file is locked, for instance)."""
     if not _has_content(database):
         return None
@@ -55,12 +55,12 @@ def what_is_broken(database: Path) -> str | None:
     return None
 
 
-def set_aside(database: Path, now: float) -> tuple[str, Path] | None:
+def rename_broken(database: Path, now: float) -> tuple[str, Path] | None:
     """Rename a broken database; returns the reason and the new path. None if it is not broken (any more)."""
-    if what_is_broken(database) is None:
+    if why_broken(database) is None:
         return None
     with locked(database):
-        reason = what_is_broken(database)
+        reason = why_broken(database)
         if reason is None:
             return None
         stamp = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(now))
@@ -134,5 +134,5 @@ def _belongs(journal: Path, database: Path) -> bool:
     uri = request.get("tracking_uri")
     if uri is None:
         return True  # the default: the database in the folder of the searches
-    tracked_to = credentials.database(str(uri))
+    tracked_to = credentials.database_file(str(uri))
     return tracked_to is not None and tracked_to.resolve() == database.resolve()

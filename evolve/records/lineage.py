@@ -128,7 +128,7 @@ def _winner(state: SearchState) -> dict[str, object] | None:
     outcome = state.outcome
     if outcome is None:
         return None
-    record, tuning = state.individuals[outcome.uid], state.tuned(outcome.uid)
+    record, tuning = state.individuals[outcome.uid], state.nms_confirmation(outcome.uid)
     return {
         "uid": record.uid,
         "genome": record.genome,

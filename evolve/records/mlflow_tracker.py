@@ -54,7 +54,7 @@ class MlflowTracker:
         check(uri)
         self._path = journal_path
         self._uri = uri
-        self._database = credentials.database(uri)
+        self._database = credentials.database_file(uri)
         self._outage: str | None = None
         self._feed: Feed | None = None
         self._others: list[Path] | None = None  # other journals that a new database still lacks; None: not listed yet
@@ -169,7 +169,7 @@ class MlflowTracker:
         if self._database is None or not _is_outage(error):
             return False
         try:
-            set_aside = embedded_store.set_aside(self._database, time.time())
+            set_aside = embedded_store.rename_broken(self._database, time.time())
         except Exception:  # the repair is tried again later, as after any other outage
             return False
         if set_aside is None:
@@ -208,11 +208,11 @@ class _MlflowStore:
 
     def __init__(self, uri: str, search_id: str | None, *, restore: bool = False) -> None:
         self._uri = uri
-        database = credentials.database(uri)
+        database = credentials.database_file(uri)
         for name, value in {**SETTINGS, **({} if database is None else EMBEDDED_SETTINGS)}.items():
             os.environ.setdefault(name, value)
         if database is not None:
-            embedded_store.ensure(database, _make_database)
+            embedded_store.ensure_database(database, _make_database)
         from mlflow import MlflowClient  # seconds: only here, in the thread
 
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries would tear the display
@@ -348,7 +348,7 @@ def _make_database(path: Path) -> None:
 
 def _artifact_location(uri: str) -> str | None:
     """The artifact folder beside an embedded database; None for a server, which has its own."""
-    database = credentials.database(uri)
+    database = credentials.database_file(uri)
     return None if database is None else (database.resolve().parent / "mlartifacts").as_uri()
 
 

@@ -196,7 +196,7 @@ def _winner_chosen(updates: RunUpdates, state: SearchState, event: Event) -> Non
     run = updates.search(state)
     _add_comparison(run, plain, "", now)
     _add_comparison(run, cast(Mapping[str, object], plain.get("map50_95") or {}), "map50_95/", now)
-    tuning = state.tuned(str(event.uid))
+    tuning = state.nms_confirmation(str(event.uid))
     post = None if tuning is None else tuning.post
     if post is not None:
         run.tags["evolve.post"] = _text(post["settings"])

@@ -142,7 +142,7 @@ class SearchState:
             counts[str(record.status)] += 1
         return counts
 
-    def tuned(self, individual: str) -> Confirmation | None:
+    def nms_confirmation(self, individual: str) -> Confirmation | None:
         """The individual's confirmation that tuned NMS; None if there is none."""
         tuned = [
             confirmation

@@ -131,7 +131,9 @@ def _validation_disagreement(winner: str, confirmations: Iterable[Confirmation],
     """Says that the defaults' validation mean, as printed, is above the winner's; empty if it is not."""
     listed = list(confirmations)
     of_winner, of_defaults = (
-        interval.summarize(_scores([one for one in listed if one.individual == individual], "val", weights))
+        interval.summarize(
+            _scores([confirmation for confirmation in listed if confirmation.individual == individual], "val", weights)
+        )
         for individual in (winner, DEFAULTS)
     )
     if of_winner is None or of_defaults is None or round(of_defaults.mean, DIGITS) <= round(of_winner.mean, DIGITS):

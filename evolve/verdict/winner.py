@@ -187,7 +187,7 @@ def nms_line(post: TunedPost) -> str:
 
 def _post(state: SearchState, uid: str) -> dict[str, object]:
     """The section with the tuned NMS settings; empty if the search has none."""
-    confirmation = state.tuned(uid)
+    confirmation = state.nms_confirmation(uid)
     if confirmation is None or confirmation.post is None:
         return {}
     scores = {name: confirmation.post[name] for name in ("fixed", "tuned")}

@@ -289,7 +289,7 @@ def test_steps_between_reports_and_batches_of_an_evaluation_are_signs_of_life(wa
     # 40 steps, 18 reports: one at every second step. Six pictures of val in batches of 4: two batches. At step 4 the
     # piece ends: its report comes as the last measurement, after the evaluation.
     reports = list(warm(_spec(stop=4, train__steps=40)))
-    assert [(type(one), one.step) for one in reports] == [
+    assert [(type(report), report.step) for report in reports] == [
         (Progress, 1),
         (Measurement, 2),
         (Progress, 3),

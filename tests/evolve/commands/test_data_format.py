@@ -79,7 +79,7 @@ def test_every_command_that_is_printed_reads_the_named_format(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([*search_of(two_formats), "--format", "yolo", "--out", "s"]) == 0
-    [line] = [one for one in capsys.readouterr().out.splitlines() if one.startswith("final training: ")]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("final training: ")]
     assert f"--data {two_formats} --format yolo --out " in line
     assert main(["resume", "s", "--generations", "1"]) == 0
     assert main(["replay", "s", "g000-001"]) == 0

@@ -68,8 +68,8 @@ def slots_of(executor: Executor) -> int:
 def events_of(executor: Executor, *leases: Lease) -> list[LeaseEvent]:
     """All events until the leases, at most one per slot, have ended."""
     wait_for_slots(executor, len(leases))
-    for one in leases:
-        executor.submit(one)
+    for lease in leases:
+        executor.submit(lease)
     events: list[LeaseEvent] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Ended) for event in events) < len(leases):

@@ -44,8 +44,8 @@ def test_signs_of_life_are_passed_on_and_not_kept(spec: TrialSpec) -> None:
         yield Measurement(10, {"total": 1.0}, {"val/map50_95": 0.5})
 
     reports = list(attempt.run_attempt(lively, Lease(spec, 1)))
-    assert [type(one) for one in reports] == [Progress, Measurement, Progress, Measurement]
-    assert attempt.read_result(spec) == [one for one in reports if isinstance(one, Measurement)]
+    assert [type(report) for report in reports] == [Progress, Measurement, Progress, Measurement]
+    assert attempt.read_result(spec) == [report for report in reports if isinstance(report, Measurement)]
 
 
 def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None:

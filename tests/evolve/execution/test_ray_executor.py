@@ -34,8 +34,8 @@ def lease(uid: str, **config: Any) -> Lease:
 
 def timed_events(executor: Executor, *leases: Lease) -> list[tuple[float, LeaseEvent]]:
     """Every event with the second at which it was seen, until all leases have ended."""
-    for one in leases:
-        executor.submit(one)
+    for lease in leases:
+        executor.submit(lease)
     seen: list[tuple[float, LeaseEvent]] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Ended) for _, event in seen) < len(leases):

@@ -55,7 +55,11 @@ def test_signs_of_life_are_handed_out_at_most_every_five_seconds_and_measurement
     factory: Any = SimpleNamespace(target="test:made", make=lambda: lively)
     begun, *reports, over = TrialWorker(factory, lambda: now[0]).run(lease(12))
     assert isinstance(begun, LeaseBegun)
-    assert [(type(one), one.step) for one in reports if not isinstance(one, LeaseOver | LeaseBegun | CannotTrain)] == [
+    assert [
+        (type(report), report.step)
+        for report in reports
+        if not isinstance(report, LeaseOver | LeaseBegun | CannotTrain)
+    ] == [
         (Progress, 5),
         (Measurement, 7),
         (Measurement, 12),

@@ -57,7 +57,7 @@ def test_mutants_of_the_defaults_are_as_near_as_the_recipe_says() -> None:
     space = SearchSpace("s", {"a": Linear(0, 10, 3), "b": Linear(0, 1, 0.5)})
     recipe = Recipe("r", population=1001, elites=1, seeding="defaults", mutation_rate=0.4, mutation_strength=0.05)
     mutants = seeding.first_generation(space, recipe, 0)[1:]
-    moves = [(float(one.genome["a"]) - 3.0) / 10.0 for one in mutants if one.genome["a"] != 3]
+    moves = [(float(mutant.genome["a"]) - 3.0) / 10.0 for mutant in mutants if mutant.genome["a"] != 3]
     # 0.4, and half of those for whom neither gene was drawn: 0.6 x 0.6 / 2 = 0.18; error sqrt(0.58 x 0.42 / 1000)
     assert len(moves) / 1000 == pytest.approx(0.58, abs=0.05)
     assert statistics.mean(moves) == pytest.approx(0.0, abs=0.01)

@@ -16,7 +16,7 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
         written = writer.append([NewEvent("a", None, {"x": (1, 2), "f": 0.1}), NewEvent("b", "g000-001", {})])
         read_meanwhile = journal.events(tmp_path / "journal.db")
     assert written == read_meanwhile == journal.events(tmp_path / "journal.db")
-    assert [(one.id, one.time, one.kind, one.uid) for one in written] == [
+    assert [(event.id, event.time, event.kind, event.uid) for event in written] == [
         (1, 12.5, "a", None),
         (2, 12.5, "b", "g000-001"),
     ]
@@ -30,7 +30,7 @@ def test_an_append_is_whole_or_not_at_all(tmp_path: Path) -> None:
             writer.append([NewEvent("good", None, {}), NewEvent("bad", None, {"x": float("nan")})])
         assert writer.events() == []
         writer.append([NewEvent("good", None, {})])
-        assert [one.id for one in writer.events()] == [1]
+        assert [event.id for event in writer.events()] == [1]
 
 
 def test_it_is_written_through_to_the_disk(tmp_path: Path) -> None:

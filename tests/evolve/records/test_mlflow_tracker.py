@@ -522,7 +522,7 @@ def test_a_kill_while_the_database_is_made(size: int, tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert project(path, store).problem is None
     assert "search s1" in Shown(store, "s1").runs
-    assert sorted(one.name for one in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db", "s"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db", "s"]
 
 
 def test_a_broken_database_is_made_again_from_the_journals_beside_it(

@@ -65,10 +65,12 @@ def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
     found = choose_winner(state)
     assert found is not None
     assert found.uid == leaders.winning_uid(state) == "g001-000"
-    assert [one["uid"] for one in found.candidates] == ["g001-000", "g000-002"]
-    assert [one["mean"] for one in found.candidates] == pytest.approx([0.4, 0.2])
+    assert [standing["uid"] for standing in found.candidates] == ["g001-000", "g000-002"]
+    assert [standing["mean"] for standing in found.candidates] == pytest.approx([0.4, 0.2])
     # within 0.01, between 3 x 0.02 = 0.06, true (0.06 - 0.01)/3 = 1/60, share (1/60)/(1/60 + 1/300) = 5/6
-    assert [one["shrunk"] for one in found.candidates] == pytest.approx([0.3 + 0.1 * 5 / 6, 0.3 - 0.1 * 5 / 6])
+    assert [standing["shrunk"] for standing in found.candidates] == pytest.approx(
+        [0.3 + 0.1 * 5 / 6, 0.3 - 0.1 * 5 / 6]
+    )
     assert (found.noise, found.spread) == pytest.approx((0.1, math.sqrt(1 / 60)))
 
 
@@ -77,7 +79,7 @@ def test_a_candidate_that_does_not_always_end_comes_after_those_that_do() -> Non
         state_of(3, {"g000-002": [0.9, None, 0.9], "g001-000": [0.2, 0.3, 0.1], "g000-001": [None] * 3})
     )
     assert found is not None
-    assert [(one["uid"], one["seeds"], one["failed"]) for one in found.candidates] == [
+    assert [(standing["uid"], standing["seeds"], standing["failed"]) for standing in found.candidates] == [
         ("g001-000", 3, 0),
         ("g000-002", 2, 1),
         ("g000-001", 0, 3),
@@ -92,15 +94,15 @@ def test_candidates_that_differ_less_than_their_noise_go_by_their_means() -> Non
     found = choose_winner(state_of(2, {"g000-002": [0.1, 0.3, 0.5], "g001-000": [0.2, 0.4, 0.6]}))
     assert found is not None
     assert found.uid == "g001-000"
-    assert [one["shrunk"] for one in found.candidates] == pytest.approx([0.35, 0.35])
+    assert [standing["shrunk"] for standing in found.candidates] == pytest.approx([0.35, 0.35])
 
 
 def test_the_spaces_own_fitness_chooses_and_a_run_without_its_scores_has_failed() -> None:
     state = state_of(2, {"g000-002": [0.1, 0.1, 0.1], "g001-000": [0.3, 0.3, 0.3]})
     state.space["fitness"] = {"val/map75": 1.0}
-    assert [one["failed"] for one in (choose_winner(state) or pytest.fail("no choice")).candidates] == [3, 3]
-    for one in state.confirmations.values():
-        one.scores["val/map75"] = 0.5 - one.scores["val/map50_95"]
+    assert [standing["failed"] for standing in (choose_winner(state) or pytest.fail("no choice")).candidates] == [3, 3]
+    for confirmation in state.confirmations.values():
+        confirmation.scores["val/map75"] = 0.5 - confirmation.scores["val/map50_95"]
     assert leaders.winning_uid(state) == "g000-002"
 
 
@@ -129,9 +131,9 @@ def test_only_the_winner_and_the_defaults_see_the_test_split(house: House) -> No
     assert sorted(seeds.values()) == [3, 3, 3]  # each of three seeds for each of three candidates
     assert not set(seeds) & {spec.seed for spec in specs if spec not in choosing}
     whose = {spec.uid.partition("/")[0] for spec in choosing}
-    assert whose == {record.uid for record in [one for one in state.ranking if one.uid != "g000-000"][:3]}
+    assert whose == {record.uid for record in [other for other in state.ranking if other.uid != "g000-000"][:3]}
     names = [spec.uid for spec in specs]
-    assert max(names.index(one.uid) for one in choosing) < min(
+    assert max(names.index(spec.uid) for spec in choosing) < min(
         place for place, name in enumerate(names) if "/test-seed-" in name
     )
 
@@ -143,10 +145,13 @@ def test_a_lucky_best_does_not_win(house: House) -> None:
         watched = house.watched(simulated_objective(noise=0.1))
         path = house.path / str(seed)
         state = search.run(house.task(), path, recipe=recipe, seed=seed, means=watched.means())
-        chosen = [one for one in state.confirmations.values() if one.role == CANDIDATE_ROLE]
+        chosen = [confirmation for confirmation in state.confirmations.values() if confirmation.role == CANDIDATE_ROLE]
         means = {
-            uid: math.fsum(one.scores["val/map50_95"] for one in chosen if one.individual == uid) / 3
-            for uid in {one.individual for one in chosen}
+            uid: math.fsum(
+                confirmation.scores["val/map50_95"] for confirmation in chosen if confirmation.individual == uid
+            )
+            / 3
+            for uid in {confirmation.individual for confirmation in chosen}
         }
         assert state.outcome is not None
         assert len(means) == 5
@@ -160,9 +165,9 @@ def test_with_one_candidate_only_the_verdicts_runs_are_made(house: House) -> Non
     state = search.run(house.task(), house.path / "s", recipe=recipe, seed=5, means=house.watched().means())
     assert len(state.confirmations) == 6
     assert state.choice is None
-    assert "candidate_chosen" not in {one.kind for one in events(house.path / "s" / "journal.db")}
+    assert "candidate_chosen" not in {event.kind for event in events(house.path / "s" / "journal.db")}
     assert state.outcome is not None
-    assert state.outcome.uid == next(one.uid for one in state.ranking if one.uid != "g000-000")
+    assert state.outcome.uid == next(record.uid for record in state.ranking if record.uid != "g000-000")
 
 
 def test_a_journal_that_says_nothing_of_candidates_has_one(house: House, tmp_path: Path) -> None:
@@ -175,7 +180,7 @@ def test_a_journal_that_says_nothing_of_candidates_has_one(house: House, tmp_pat
     kept = {name: value for name, value in created["recipe"].items() if name != "candidates"}
     with Journal(tmp_path / "o") as writer:
         writer.append([NewEvent("search_created", None, {**created, "recipe": kept})])
-        writer.append([NewEvent(one.kind, one.uid, one.payload) for one in old[1:last]])
+        writer.append([NewEvent(event.kind, event.uid, event.payload) for event in old[1:last]])
     watched = house.watched()
     state = search.resume(house.task(), tmp_path / "o", means=watched.means())
     assert [uid for uid, _, _ in watched.started] == [str(old[last].uid)]
@@ -187,22 +192,22 @@ def test_killed_after_any_event_of_the_confirm_stage_it_comes_to_the_same_end(
 ) -> None:
     house, whole = undisturbed.house, events(undisturbed.journal)
     begun = max(place for place, one in enumerate(whole) if one.kind == "generation_closed")
-    kinds = Counter(one.kind for one in whole[begun:])
+    kinds = Counter(event.kind for event in whole[begun:])
     assert kinds["confirm_measured"] >= 12
     assert kinds["candidate_chosen"] == 1
     for count in range(begun, len(whole) + 1):
         directory = tmp_path / str(count)
         with Journal(directory) as writer:
-            writer.append([NewEvent(one.kind, one.uid, one.payload) for one in whole[:count]])
+            writer.append([NewEvent(event.kind, event.uid, event.payload) for event in whole[:count]])
         watched = house.watched(house.failing())
         state = search.resume(house.task(), directory, means=watched.means())
         assert house.essence(state) == house.essence(undisturbed.state)
         assert state.choice == undisturbed.state.choice
-        done = {one.uid for one in whole[:count] if one.kind == "confirm_measured"}
+        done = {event.uid for event in whole[:count] if event.kind == "confirm_measured"}
         trained = [uid for uid, _, _ in watched.started if "/" in uid]
         assert len(trained) == len({*trained}) == kinds["confirm_measured"] - len(done)
         assert not done & {*trained}
-        after = Counter(one.kind for one in events(directory / "journal.db"))
+        after = Counter(event.kind for event in events(directory / "journal.db"))
         assert (after["candidate_chosen"], after["winner_chosen"]) == (1, 1)
 
 
@@ -217,9 +222,9 @@ def test_a_search_that_goes_on_chooses_again_and_trains_no_confirmation_twice(ho
     assert not again & {*first.confirmations}
     assert again | {*first.confirmations} == {*longer.confirmations}
     assert longer.choice is not None
-    assert [one.kind for one in events(house.path / "s" / "journal.db")].count("candidate_chosen") == 2
-    stood = {one["uid"] for one in longer.choice.candidates}
-    assert stood == {one.uid for one in [one for one in longer.ranking if one.uid != "g000-000"][:5]}
+    assert [event.kind for event in events(house.path / "s" / "journal.db")].count("candidate_chosen") == 2
+    stood = {standing["uid"] for standing in longer.choice.candidates}
+    assert stood == {record.uid for record in [other for other in longer.ranking if other.uid != "g000-000"][:5]}
     again_from_start = search.run(
         house.task(),
         house.path / "t",
@@ -265,7 +270,7 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
     whole = events(undisturbed.journal)
     begun = max(place for place, one in enumerate(whole) if one.kind == "generation_closed")
     state = fold(whole[: begun + 1])
-    found = min(5, sum(one.uid != "g000-000" for one in state.ranking))
+    found = min(5, sum(record.uid != "g000-000" for record in state.ranking))
     assert forecast.confirmations(state) == (found + 2) * 3
     assert forecast.remaining_steps(state) == (found + 2) * 3 * 90
     assert forecast.confirmations(undisturbed.state) == len(undisturbed.state.confirmations) == (found + 2) * 3
@@ -304,7 +309,7 @@ def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.Captur
     assert shown["candidates"] == choice.candidates
     assert set(shown["validation"]) == {"winner", "defaults"}
     file = yaml.safe_load((directory / "winner.yaml").read_text())["scores"]
-    assert [one["uid"] for one in file["candidates"]] == [one["uid"] for one in choice.candidates]
+    assert [standing["uid"] for standing in file["candidates"]] == [standing["uid"] for standing in choice.candidates]
     for one in file["candidates"]:
         mean = math.fsum(run["scores"]["val/map50_95"] for run in one["runs"]) / 3
         assert one["mean"] == pytest.approx(mean)
@@ -342,12 +347,12 @@ def test_progress_says_who_was_chosen_of_whom(house: House) -> None:
     lines: list[str] = []
     state = house.run(display=progress.PlainDisplay(lines.append))
     count = len(state.choice.candidates)
-    [line] = [one for one in lines if " chosen of " in one]
+    [line] = [line for line in lines if " chosen of " in line]
     assert line.startswith(
         f"{state.outcome.uid} chosen of {count} candidates; validation means with fresh seeds: {state.outcome.uid} 0."
     )
-    assert len([one for one in lines if "(candidate)" in one]) == 3 * count
-    begun = next(one for one in lines if "(candidate)" in one)
+    assert len([line for line in lines if "(candidate)" in line]) == 3 * count
+    begun = next(line for line in lines if "(candidate)" in line)
     assert "val/map50_95" in begun
     assert "test/map50_95" not in begun
 
@@ -356,18 +361,19 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
     projection = Projection()
     for event in events(undisturbed.journal):
         projection.apply(event)
-    run = next(one for one in projection.updates.pending if one.key == SEARCH_KEY)
+    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
     state = undisturbed.state
     curves: dict[str, list[tuple[int, float]]] = {}
     for number in run.metrics:
         curves.setdefault(number.name, []).append((number.step, number.value))
-    for one in state.choice.candidates:
+    for standing in state.choice.candidates:
         scores = {
-            place: state.confirmations[f"{one['uid']}/choice-seed-{place}"].scores["val/map50_95"] for place in range(3)
+            place: state.confirmations[f"{standing['uid']}/choice-seed-{place}"].scores["val/map50_95"]
+            for place in range(3)
         }
-        assert dict(curves[f"confirm/candidates/{one['uid']}/val/map50_95"]) == scores
-        assert curves[f"confirm/candidates/{one['uid']}/mean"] == [(0, one["mean"])]
-        assert f"confirm/candidates/{one['uid']}/test/map50_95" not in curves
+        assert dict(curves[f"confirm/candidates/{standing['uid']}/val/map50_95"]) == scores
+        assert curves[f"confirm/candidates/{standing['uid']}/mean"] == [(0, standing["mean"])]
+        assert f"confirm/candidates/{standing['uid']}/test/map50_95" not in curves
     assert len(curves["confirm/winner/test/map50_95"]) == len(curves["confirm/defaults/test/map50_95"]) == 3
     assert run.tags["evolve.candidates"].split(",")[0] == run.tags["evolve.winner"]
 

@@ -66,10 +66,10 @@ def killed(undisturbed: Any, tmp_path: Path) -> Path:
     directory = tmp_path / "killed"
     written = events(undisturbed.journal)[:40]
     with Journal(tmp_path / "alive") as journal:
-        for one in written:
+        for event in written:
             journal._connection.execute(
                 "INSERT INTO events (time, kind, uid, payload) VALUES (?, ?, ?, ?)",
-                (one.time, one.kind, one.uid, json.dumps(one.payload)),
+                (event.time, event.kind, event.uid, json.dumps(event.payload)),
             )
         shutil.copytree(tmp_path / "alive", directory)
     assert (directory / "journal.db-wal").stat().st_size > 0

@@ -60,8 +60,8 @@ def test_a_search_and_what_can_be_asked_of_it(simulated: Any, capsys: pytest.Cap
         "repeated": family["winner"]["fitness"],
         "equal": True,
     }
-    for one in family["individuals"]:  # stopped and failed trials are replayed, too
-        assert main(["replay", "runs/latest", one["uid"]]) == 0
+    for individual in family["individuals"]:  # stopped and failed trials are replayed, too
+        assert main(["replay", "runs/latest", individual["uid"]]) == 0
     assert main(["resume", "runs/latest"]) == 0
     assert main(["resume", "runs/latest", "--generations", "2"]) == 0
     capsys.readouterr()
@@ -77,7 +77,7 @@ def test_final_training(simulated: Any, capsys: pytest.CaptureFixture[str]) -> N
     training = json.loads(Path("final/training.json").read_text())
     assert training["steps"] == 90
     assert training["scores"].keys() >= {"val/map50_95", "test/map50_95"}
-    assert [one["step"] for one in training["measurements"]] == [45, 90]
+    assert [measurement["step"] for measurement in training["measurements"]] == [45, 90]
     assert "python -m model evaluate --weights" in said
     assert "python -m model predict IMAGE --weights" in said
     assert main(["train", "runs/latest/winner.yaml", "--out", "final", "--cpu"]) == 2
@@ -105,7 +105,9 @@ def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[s
     assert main(["search", "--seeding", "defaults", "--out", "s", *SHAPE]) == 0
     assert "6 individuals (the defaults and mutants of them), the best 2 kept" in capsys.readouterr().out
     assert main(["lineage", "s", "--json"]) == 0
-    first = [one for one in json.loads(capsys.readouterr().out)["individuals"] if one["generation"] == 0]
+    first = [
+        individual for individual in json.loads(capsys.readouterr().out)["individuals"] if individual["generation"] == 0
+    ]
     assert [one["parents"] for one in first] == [[], *[["g000-000"]] * 5]
     assert [one["operator"] for one in first] == ["defaults", *["gaussian"] * 5]
     assert main(["lineage", "s", "--trial", "g000-003"]) == 0
@@ -149,7 +151,7 @@ def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFi
 
     Path("runs").mkdir()
     with Journal(Path("runs/old")) as journal:
-        journal.append([NewEvent(one.kind, one.uid, one.payload) for one in events(undisturbed.journal)[:12]])
+        journal.append([NewEvent(event.kind, event.uid, event.payload) for event in events(undisturbed.journal)[:12]])
     Path("runs/latest").symlink_to("old")
     assert main(["search", "--dry-run", *SHAPE]) == 0
     assert "evolve resume runs/old" in capsys.readouterr().out
@@ -262,7 +264,7 @@ def test_a_search_goes_on_on_another_cluster(simulated: Any, monkeypatch: pytest
 
     monkeypatch.setattr(Machine, "executor", local)
     assert main(["resume", "s", "--generations", "2", "--workers", "7", "--address", "head:6379"]) == 0
-    assert [(one.workers, one.threads, one.address) for one in machines] == [(7, 1, "head:6379")]
+    assert [(machine.workers, machine.threads, machine.address) for machine in machines] == [(7, 1, "head:6379")]
 
 
 @pytest.mark.parametrize(

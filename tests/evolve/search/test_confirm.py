@@ -90,7 +90,7 @@ def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> No
     assert own.endswith("; 1 of 3 confirmations failed: g000-000/test-seed-0: the box loss is nan at step 4")
     # a confirmation that lacks the compared score has failed too
     assert "6 of 6 confirmations failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
-        "g001-003", None, "val", [replace(one, scores={"test/map50_95": 0.5}) for one in runs()]
+        "g001-003", None, "val", [replace(confirmation, scores={"test/map50_95": 0.5}) for confirmation in runs()]
     )
 
 
@@ -106,12 +106,28 @@ def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: Ho
     assert by_individual[state.outcome.uid] == by_individual["g000-000"]
     assert len(verdicts) == 6
     assert {(spec.start_step, spec.stop_step, spec.evaluate_splits) for spec in verdicts} == {(0, 90, ("val", "test"))}
-    assert not {one.seed for one in state.confirmations.values()} & {one.seed for one in state.individuals.values()}
-    mean = sum(one.scores["test/map50_95"] for one in state.confirmations.values() if one.role == "winner") / 3
+    assert not {confirmation.seed for confirmation in state.confirmations.values()} & {
+        record.seed for record in state.individuals.values()
+    }
+    mean = (
+        sum(
+            confirmation.scores["test/map50_95"]
+            for confirmation in state.confirmations.values()
+            if confirmation.role == "winner"
+        )
+        / 3
+    )
     assert state.outcome.confirmed is not None
     assert state.outcome.confirmed["mean"] == pytest.approx(mean)
     assert state.outcome.validation is not None
-    mean = sum(one.scores["val/map50_95"] for one in state.confirmations.values() if one.role == "defaults") / 3
+    mean = (
+        sum(
+            confirmation.scores["val/map50_95"]
+            for confirmation in state.confirmations.values()
+            if confirmation.role == "defaults"
+        )
+        / 3
+    )
     assert state.outcome.validation["defaults"]["mean"] == pytest.approx(mean)  # type: ignore[index]
 
 
@@ -146,7 +162,10 @@ def test_the_defaults_can_win(house: House) -> None:
 @pytest.mark.parametrize("found", [gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01)])
 def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats_them(found: interval.Gain) -> None:
     lower = [
-        replace(one, scores={**one.scores, "val/map50_95": 0.4}) if one.role == "winner" else one for one in runs()
+        replace(confirmation, scores={**confirmation.scores, "val/map50_95": 0.4})
+        if confirmation.role == "winner"
+        else confirmation
+        for confirmation in runs()
     ]
     sentence = verdict.sentence("g001-003", found, "test", lower)
     assert sentence.endswith("; the defaults' validation mean is higher: 0.5000 against 0.4000")
@@ -159,8 +178,10 @@ def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats
 def test_a_validation_mean_that_is_higher_by_less_than_is_printed_is_no_disagreement() -> None:
     for more, agree in ((1e-7, True), (4e-5, True), (6e-5, False), (1e-3, False)):
         scored = [
-            replace(one, scores={**one.scores, "val/map50_95": 0.5 + more}) if one.role == "defaults" else one
-            for one in runs()
+            replace(confirmation, scores={**confirmation.scores, "val/map50_95": 0.5 + more})
+            if confirmation.role == "defaults"
+            else confirmation
+            for confirmation in runs()
         ]
         sentence = verdict.sentence("g001-003", gain(0.01, 0.05), "test", scored)
         assert sentence.startswith("beats the defaults by" if agree else "no better than the defaults, as validation")
@@ -169,13 +190,15 @@ def test_a_validation_mean_that_is_higher_by_less_than_is_printed_is_no_disagree
 
 def test_a_confirmations_seconds_are_all_of_its_measurements(house: House) -> None:
     def spending(spec: Any) -> Iterator[Measurement]:
-        for one in simulated_objective()(spec):
-            yield replace(one, seconds={"train": 1.0, **({"evaluate": 2.0} if one.step == spec.stop_step else {})})
+        for measurement in simulated_objective()(spec):
+            yield replace(
+                measurement, seconds={"train": 1.0, **({"evaluate": 2.0} if measurement.step == spec.stop_step else {})}
+            )
 
     watched = house.watched(spending)
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
     # two measurements each, at half and at the end of the schedule
-    assert all(one.seconds == {"train": 2.0, "evaluate": 2.0} for one in state.confirmations.values())
+    assert all(confirmation.seconds == {"train": 2.0, "evaluate": 2.0} for confirmation in state.confirmations.values())
 
 
 def test_polling_leaves_room_for_ctrl_c() -> None:

@@ -69,7 +69,7 @@ def test_status_of_a_killed_search(undisturbed: Undisturbed) -> None:
 
 def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Undisturbed) -> None:
     youngest = max(undisturbed.state.individuals)
-    chain = [one["uid"] for one in lineage.family(undisturbed.state, youngest)["individuals"]]
+    chain = [individual["uid"] for individual in lineage.family(undisturbed.state, youngest)["individuals"]]
     expected = [youngest]
     while undisturbed.state.individuals[expected[0]].parents:  # one parent each: there is no crossover
         expected.insert(0, undisturbed.state.individuals[expected[0]].parents[0])
@@ -82,17 +82,17 @@ def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Un
 def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
     plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
     assert plain == json.loads(json.dumps(lineage.family(undisturbed.state)))
-    assert {tuple(one) for one in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
+    assert {tuple(individual) for individual in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
     assert set(plain["elites"]) == {"0", "1"}
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= set(plain["winner"])
     assert set(plain["winner"]["confirmed"]) == {"mean", "interval", "seeds"}
     assert set(plain["winner"]["gain"]) == {"mean", "interval", "probability"}
-    known = {one["uid"] for one in plain["individuals"]}
-    assert all(parent in known for one in plain["individuals"] for parent in one["parents"])
+    known = {individual["uid"] for individual in plain["individuals"]}
+    assert all(parent in known for individual in plain["individuals"] for parent in individual["parents"])
 
 
 def test_ancestors_end_in_the_first_generation(undisturbed: Undisturbed) -> None:
-    child = next(one for one in undisturbed.state.individuals.values() if one.generation == 1)
+    child = next(record for record in undisturbed.state.individuals.values() if record.generation == 1)
     line = lineage.ancestors(undisturbed.state, child.uid)
     assert [one.generation for one in line] == [1, 0]
     assert line[1].uid == child.parents[0]

@@ -59,7 +59,7 @@ def test_it_is_nowhere(
     said = "".join(capsys.readouterr()) + caplog.text
     assert "hunter2" not in said
     assert b"hunter2" not in everything(Path("s"))
-    [request] = [one.payload["request"] for one in events(Path("s/journal.db")) if one.kind == "search_created"]
+    [request] = [event.payload["request"] for event in events(Path("s/journal.db")) if event.kind == "search_created"]
     assert isinstance(request, dict)
     assert request["tracking_uri"] == kept
     assert f"note: no password of {kept} is in the journal; give --tracking-uri again, or set " in said

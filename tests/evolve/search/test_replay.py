@@ -106,9 +106,9 @@ def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
     means = watched.means()
 
     def broken(spec: TrialSpec) -> Iterator[Measurement]:
-        for one in nothing(spec):
+        for measurement in nothing(spec):
             bad = spec.uid == FAILING
-            yield replace(one, scores={"val/map50_95": float("nan")}) if bad else one
+            yield replace(measurement, scores={"val/map50_95": float("nan")}) if bad else measurement
 
     watched.inner = broken
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
@@ -121,9 +121,11 @@ def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
 def test_a_confirmation_of_an_earlier_version_has_no_kind(house: House) -> None:
     state = searched(house, THEN)
     with Journal(house.path / "old") as journal:
-        for one in events(house.path / "s" / "journal.db"):
-            payload = {name: value for name, value in one.payload.items() if name != "kind" or "/" not in str(one.uid)}
-            journal.append([NewEvent(one.kind, one.uid, payload)])
+        for event in events(house.path / "s" / "journal.db"):
+            payload = {
+                name: value for name, value in event.payload.items() if name != "kind" or "/" not in str(event.uid)
+            }
+            journal.append([NewEvent(event.kind, event.uid, payload)])
     old = fold(events(house.path / "old" / "journal.db"))
     uid = "g000-000/test-seed-1"
     assert (old.confirmations[uid].kind, state.confirmations[uid].kind) == (None, "crashed")
@@ -138,7 +140,7 @@ def test_both_reasons_are_said(
     monkeypatch.setenv("SIMULATED_FAILURES", "0.5")
     assert main(["search", "--out", "s", *shape]) == 0
     state = fold(events(Path("s/journal.db")))
-    record = next(one for one in state.individuals.values() if one.reason is not None)
+    record = next(record for record in state.individuals.values() if record.reason is not None)
     capsys.readouterr()
     assert main(["replay", "s", record.uid]) == 0
     reason = f"failed ({record.kind}: {record.reason})"

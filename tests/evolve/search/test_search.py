@@ -27,20 +27,20 @@ House = Undisturbed = Any  # the fixtures' classes live in conftest.py
 def copy_of(journal: Path, directory: Path, count: int) -> Path:
     """A search directory whose journal ends after `count` events."""
     with Journal(directory) as writer:
-        writer.append([NewEvent(one.kind, one.uid, one.payload) for one in events(journal)[:count]])
+        writer.append([NewEvent(event.kind, event.uid, event.payload) for event in events(journal)[:count]])
     return directory
 
 
 def test_the_shape_of_a_search(house: House) -> None:
     state = house.run()
     assert state.phase == "finished"
-    assert Counter(one.generation for one in state.individuals.values()) == {0: 8, 1: 6}
-    assert {one.status for one in state.individuals.values()} == {
+    assert Counter(record.generation for record in state.individuals.values()) == {0: 8, 1: 6}
+    assert {record.status for record in state.individuals.values()} == {
         TrialStatus.FINISHED,
         TrialStatus.STOPPED_EARLY,
         TrialStatus.FAILED,
     }
-    children = Counter(one.parents for one in state.individuals.values() if one.generation == 1)
+    children = Counter(record.parents for record in state.individuals.values() if record.generation == 1)
     assert children == {(elite,): 3 for elite in state.closed[0]}
     for record in state.individuals.values():
         assert (record.fitness is not None) == (90 in record.rungs) == (record.status is TrialStatus.FINISHED)
@@ -64,7 +64,7 @@ def test_state_that_a_kill_left_behind_goes_with_the_next_session(undisturbed: U
     whole = events(undisturbed.journal)
     last = max(place for place, one in enumerate(whole) if one.kind == "confirm_measured")
     directory = copy_of(undisturbed.journal, tmp_path / "s", last)  # all confirmations but the last one are journalled
-    confirmed = [str(one.uid).replace("/", ".") for one in whole if one.kind == "confirm_measured"]
+    confirmed = [str(event.uid).replace("/", ".") for event in whole if event.kind == "confirm_measured"]
     for name in ("g000-001", *confirmed):
         (directory / "trials" / name).mkdir(parents=True)
     seen: list[list[str]] = []
@@ -107,16 +107,18 @@ def test_a_journal_cut_anywhere_goes_on_to_the_same_end(
     assert house.essence(state) == house.essence(undisturbed.state)
     # no piece with a result is trained again, and every other piece is trained once
     measured = {
-        (one.uid, one.payload["step"]) for one in whole[:count] if one.kind == "measured" and one.payload["scores"]
+        (event.uid, event.payload["step"])
+        for event in whole[:count]
+        if event.kind == "measured" and event.payload["scores"]
     }
-    measured |= {(one.uid, 90) for one in whole[:count] if one.kind == "confirm_measured"}
+    measured |= {(event.uid, 90) for event in whole[:count] if event.kind == "confirm_measured"}
     assert not measured & {(uid, stop) for uid, _, stop in watched.started}
     assert max(Counter(watched.started).values(), default=1) == 1
-    decided = [one for one in events(directory / "journal.db") if one.kind in search_decisions]
+    decided = [event for event in events(directory / "journal.db") if event.kind in search_decisions]
     assert (
         max(
             Counter(
-                (one.kind, one.uid, one.payload.get("generation"), one.payload.get("step")) for one in decided
+                (event.kind, event.uid, event.payload.get("generation"), event.payload.get("step")) for event in decided
             ).values()
         )
         == 1
@@ -247,9 +249,11 @@ def test_a_crashed_trial_fails_once_and_is_no_parent(house: House) -> None:
     record = state.individuals["g000-000"]
     assert (record.status, record.kind, record.reason) == (TrialStatus.FAILED, "crashed", "RuntimeError: boom")
     assert [piece for piece in watched.started if piece[0] == "g000-000"] == [("g000-000", 0, 10)]
-    assert all("g000-000" not in one.parents for one in state.individuals.values())
+    assert all("g000-000" not in record.parents for record in state.individuals.values())
     # the defaults fail in their confirmations too, and that is said
-    assert [one.reason for one in state.confirmations.values() if one.role == "defaults"] == ["RuntimeError: boom"] * 3
+    assert [
+        confirmation.reason for confirmation in state.confirmations.values() if confirmation.role == "defaults"
+    ] == ["RuntimeError: boom"] * 3
     assert state.outcome is not None
     assert "not confirmed" in state.outcome.verdict
     assert "RuntimeError: boom" in state.outcome.verdict
@@ -355,7 +359,7 @@ def test_a_trial_that_hangs_once_changes_nothing(where: str, undisturbed: Undist
     means = replace(means, make_executor=lambda _id: Hanging(watched, uid, 1))
     state = search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
     assert house.essence(state) == house.essence(undisturbed.state)
-    [lost] = [one for one in events(tmp_path / "s" / "journal.db") if one.kind == "attempt_lost"]
+    [lost] = [event for event in events(tmp_path / "s" / "journal.db") if event.kind == "attempt_lost"]
     assert (lost.uid, lost.payload["cause"]) == (uid, "hung")
     assert str(lost.payload["reason"]).startswith("no sign of life for 0 s after step ")
 
@@ -407,8 +411,8 @@ def test_what_no_trial_can_help_interrupts_the_search_and_fails_no_trial(
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=watched.means())
     state = fold(events(tmp_path / "s" / "journal.db"))
     assert (state.phase, state.reason) == ("interrupted", "OSError: [Errno 28] No space left on device")
-    assert not any("No space" in str(one.reason) for one in state.individuals.values())
-    assert not any("No space" in str(one.reason) for one in state.confirmations.values())
+    assert not any("No space" in str(record.reason) for record in state.individuals.values())
+    assert not any("No space" in str(confirmation.reason) for confirmation in state.confirmations.values())
     state = search.resume(house.task(), tmp_path / "s", means=house.watched(house.failing()).means())
     assert house.essence(state) == house.essence(undisturbed.state)
 

@@ -427,7 +427,7 @@ def test_a_score_that_is_no_number_costs_its_trial_alone(house: House) -> None:
     watched = house.watched(Silent())
     state = search.run(silent_task(house, recall=1), house.path / "s", recipe=small, seed=0, means=watched.means())
     assert state.phase == "finished"
-    assert [one.uid for one in state.individuals.values() if one.reason is not None] == ["g000-001"]
+    assert [record.uid for record in state.individuals.values() if record.reason is not None] == ["g000-001"]
 
 
 # --- the task from command-line flags

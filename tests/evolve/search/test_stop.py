@@ -187,7 +187,7 @@ def test_killed_stopped_and_stopped_again_on_ray(start: Start, tmp_path: Path, t
     wait_until(first, lambda: has_events(tmp_path, 16))
     [folder] = temporary.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700  # Ray's own folder inside it is open to all
-    [*_, started] = [one for one in events(tmp_path / "s" / "journal.db") if one.kind == "attempt_started"]
+    [*_, started] = [event for event in events(tmp_path / "s" / "journal.db") if event.kind == "attempt_started"]
     worker = int(str(started.payload["node"]).rpartition("/")[2])
     os.kill(worker, signal.SIGSTOP)  # so that it cannot notice that its controller is gone
     first.kill()

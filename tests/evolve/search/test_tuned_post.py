@@ -66,22 +66,22 @@ def test_the_winners_first_confirmation_alone_is_asked_by_the_metric_of_fitness(
     state, tuning, _ = searched
     asked = {spec.uid: spec.tune_post for spec in tuning.specs if spec.tune_post}
     assert asked == {f"{state.outcome.uid}/test-seed-0": house.task().space.fitness}
-    assert state.tuned(state.outcome.uid).post == POST
+    assert state.nms_confirmation(state.outcome.uid).post == POST
     assert [uid for uid, one in state.confirmations.items() if one.post] == [*asked]
-    assert state.tuned("g000-000") is None or state.outcome.uid == "g000-000"
+    assert state.nms_confirmation("g000-000") is None or state.outcome.uid == "g000-000"
 
 
 def test_scores_and_verdict_are_those_of_a_search_without_it(searched: Any, house: House) -> None:
     without = search.run(house.task(), house.path / "w", recipe=house.recipe(), seed=5, means=house.watched().means())
     assert house.essence(searched[0]) == house.essence(without)
-    assert not any(one.post for one in without.confirmations.values())
+    assert not any(confirmation.post for confirmation in without.confirmations.values())
 
 
 def test_it_is_in_the_journal_and_a_killed_search_comes_to_the_same(searched: Any, house: House) -> None:
     state, _, directory = searched
     journalled = events(directory / "journal.db")
     assert fold(journalled).confirmations == state.confirmations
-    [payload] = [one.payload for one in journalled if one.kind == "confirm_measured" and "post" in one.payload]
+    [payload] = [event.payload for event in journalled if event.kind == "confirm_measured" and "post" in event.payload]
     assert payload["post"] == POST
     for place, killed_at in enumerate((f"{state.outcome.uid}/test-seed-0", f"{state.outcome.uid}/test-seed-1")):
         cut = Tuning(killed_at=killed_at)
@@ -90,7 +90,7 @@ def test_it_is_in_the_journal_and_a_killed_search_comes_to_the_same(searched: An
         again = Tuning()
         resumed = search.resume(house.task(), house.path / f"k{place}", means=again.means())
         assert house.essence(resumed) == house.essence(state)
-        assert resumed.tuned(state.outcome.uid).post == POST
+        assert resumed.nms_confirmation(state.outcome.uid).post == POST
         assert len([spec for spec in again.specs if spec.tune_post]) == (
             killed_at == f"{state.outcome.uid}/test-seed-0"
         )
@@ -149,7 +149,7 @@ def test_mlflow_is_told(searched: Any) -> None:
     projection = Projection()
     for event in events(searched[2] / "journal.db"):
         projection.apply(event)
-    run = next(one for one in projection.updates.pending if one.key == SEARCH_KEY)
+    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
     numbers = {number.name: number.value for number in run.metrics}
     assert (numbers["post/fixed/fitness"], numbers["post/tuned/val/map50_95"]) == (0.25, 0.26)
     assert run.tags["evolve.post"] == '{"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8}'

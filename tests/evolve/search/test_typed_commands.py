@@ -108,7 +108,7 @@ def test_an_interrupted_search_says_how_to_go_on(
     with Journal(directory) as journal:
         journal._connection.executemany(
             "INSERT INTO events (time, kind, uid, payload) VALUES (?, ?, ?, ?)",
-            [(one.time, one.kind, one.uid, json.dumps(one.payload)) for one in events[:20]],
+            [(event.time, event.kind, event.uid, json.dumps(event.payload)) for event in events[:20]],
         )
     (tmp_path / "runs" / "latest").symlink_to(directory)
     assert main(["status", str(directory)]) == 0

@@ -117,9 +117,13 @@ def test_the_metric_in_words(weights: dict[str, float], words: str) -> None:
 
 def opposed(spec: TrialSpec) -> Iterator[Measurement]:
     """AP50 is high where AP50:95 is low."""
-    for one in simulated_objective()(spec):
-        turned = {f"{split}/map50": 1 - one.scores[f"{split}/map50_95"] for split in spec.evaluate_splits if one.scores}
-        yield replace(one, scores={**one.scores, **turned})
+    for measurement in simulated_objective()(spec):
+        turned = {
+            f"{split}/map50": 1 - measurement.scores[f"{split}/map50_95"]
+            for split in spec.evaluate_splits
+            if measurement.scores
+        }
+        yield replace(measurement, scores={**measurement.scores, **turned})
 
 
 @pytest.fixture
@@ -134,7 +138,9 @@ def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     state, directory, lines = searched
     outcome = state.outcome
     runs = verdict.verdict_confirmations(state, outcome.uid)
-    assert outcome.confirmed["mean"] == pytest.approx(math.fsum(one.scores["test/map50"] for one in runs) / 3)
+    assert outcome.confirmed["mean"] == pytest.approx(
+        math.fsum(confirmation.scores["test/map50"] for confirmation in runs) / 3
+    )
     assert outcome.gain["mean"] > 0 > outcome.map50_95["gain"]["mean"]
     assert outcome.map50_95["gain"]["mean"] == pytest.approx(-outcome.gain["mean"])
     assert " AP50, 95 % interval " in outcome.verdict
@@ -164,7 +170,7 @@ def test_mlflow_gets_both(searched: Any) -> None:
     projection = Projection()
     for event in events(searched[1] / "journal.db"):
         projection.apply(event)
-    run = next(one for one in projection.updates.pending if one.key == SEARCH_KEY)
+    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
     numbers = {number.name: number.value for number in run.metrics}
     outcome = searched[0].outcome
     assert numbers["confirm/gain/mean"] == outcome.gain["mean"]
@@ -178,11 +184,11 @@ def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, ho
     old = dict(state.outcome.map50_95)
     sentence = "worse than the defaults: -0.2 AP50:95"
     with Journal(house.path / "old") as journal:
-        for one in events(directory / "journal.db"):
-            payload = dict(one.payload)
-            if one.kind == "winner_chosen":
+        for event in events(directory / "journal.db"):
+            payload = dict(event.payload)
+            if event.kind == "winner_chosen":
                 payload = {"split": "test", **old, "verdict": sentence}
-            journal.append([NewEvent(one.kind, one.uid, payload)])
+            journal.append([NewEvent(event.kind, event.uid, payload)])
     read = fold(events(house.path / "old" / "journal.db"))
     assert (read.outcome.metric, read.outcome.map50_95) == ("AP50:95", None)
     assert "test AP50:95, 3 fresh seeds" in outcome_tables(read)[0]
