@@ -66,9 +66,9 @@ def test_leases_go_to_slots_that_are_there_at_the_moment() -> None:
 
         def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
             assert len(self.running) <= self.slots
-            found = super().poll(timeout_seconds)
-            type(self).slots = min(2, self.slots + (found == []))  # a worker comes up when nothing else happens
-            return found
+            events = super().poll(timeout_seconds)
+            type(self).slots = min(2, self.slots + (events == []))  # a worker comes up when nothing else happens
+            return events
 
     executor = Coming()
     ended = [

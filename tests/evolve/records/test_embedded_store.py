@@ -135,11 +135,11 @@ def test_a_broken_one_is_kept_under_a_name_and_made_again(break_it: object, why:
     for name in ("mlflow.db.broken-2027-01-15T08-00-00Z", "mlflow.db.broken-2027-01-15T08-00-00Z-2"):
         break_it(database)  # type: ignore[operator]
         content = database.read_bytes()
-        found = embedded_store.rename_broken(database, NOON)
-        assert found is not None
-        assert why in found[0]
-        assert found[1] == tmp_path / name
-        assert found[1].read_bytes() == content
+        renamed = embedded_store.rename_broken(database, NOON)
+        assert renamed is not None
+        assert why in renamed[0]
+        assert renamed[1] == tmp_path / name
+        assert renamed[1].read_bytes() == content
         assert not database.exists()
     embedded_store.ensure_database(database, make)
     assert embedded_store.rename_broken(database, NOON) is None
@@ -172,5 +172,5 @@ def test_which_journals_belong_to_a_database(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("a-default")
     begin(tmp_path / "g-running", {"tracking_uri": None})
     with Journal(tmp_path / "g-running"):
-        found = embedded_store.journals_beside(database)
-    assert [path.parent.name for path in found] == ["a-default", "b-named", "e-from-python"]
+        journals = embedded_store.journals_beside(database)
+    assert [path.parent.name for path in journals] == ["a-default", "b-named", "e-from-python"]

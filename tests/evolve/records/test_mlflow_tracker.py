@@ -151,9 +151,9 @@ class Shown:
 
         self.client: Any = MlflowClient(tracking_uri=uri)
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        found = self.client.search_runs([experiment.experiment_id], f"tags.`evolve.search` = '{search_id}'")
-        self.runs = {run.info.run_name: run for run in found}
-        assert len(self.runs) == len(found), "one run a name"
+        runs = self.client.search_runs([experiment.experiment_id], f"tags.`evolve.search` = '{search_id}'")
+        self.runs = {run.info.run_name: run for run in runs}
+        assert len(self.runs) == len(runs), "one run a name"
 
     def parent(self, name: str) -> str:
         by_id = {run.info.run_id: one for one, run in self.runs.items()}

@@ -37,11 +37,11 @@ def state_of(wanted: int, runs: dict[str, list[float | None]], fitness: dict[str
     for uid, value in fitness.items():
         state.individuals[uid] = IndividualRecord(uid, 0, 0, (), "random", {}, 0, fitness=value)
     for individual, scores in runs.items():
-        for place, score in enumerate(scores):
-            uid = f"{individual}/choice-seed-{place}"
+        for index, score in enumerate(scores):
+            uid = f"{individual}/choice-seed-{index}"
             measured = {} if score is None else {"val/map50_95": score}
             failed = "the box loss is nan" if score is None else None
-            state.confirmations[uid] = Confirmation(uid, CANDIDATE_ROLE, individual, place, measured, failed, {})
+            state.confirmations[uid] = Confirmation(uid, CANDIDATE_ROLE, individual, index, measured, failed, {})
     return state
 
 
@@ -62,39 +62,39 @@ def test_one_candidate_needs_no_choice() -> None:
 def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
     # means 0.2 and 0.4: the second by fitness wins; the fitness of 0.5 would have turned it round
     state = state_of(2, {"g000-002": [0.1, 0.2, 0.3], "g001-000": [0.3, 0.4, 0.5]})
-    found = choose_winner(state)
-    assert found is not None
-    assert found.uid == leaders.winning_uid(state) == "g001-000"
-    assert [standing["uid"] for standing in found.candidates] == ["g001-000", "g000-002"]
-    assert [standing["mean"] for standing in found.candidates] == pytest.approx([0.4, 0.2])
+    choice = choose_winner(state)
+    assert choice is not None
+    assert choice.uid == leaders.winning_uid(state) == "g001-000"
+    assert [standing["uid"] for standing in choice.candidates] == ["g001-000", "g000-002"]
+    assert [standing["mean"] for standing in choice.candidates] == pytest.approx([0.4, 0.2])
     # within 0.01, between 3 x 0.02 = 0.06, true (0.06 - 0.01)/3 = 1/60, share (1/60)/(1/60 + 1/300) = 5/6
-    assert [standing["shrunk"] for standing in found.candidates] == pytest.approx(
+    assert [standing["shrunk"] for standing in choice.candidates] == pytest.approx(
         [0.3 + 0.1 * 5 / 6, 0.3 - 0.1 * 5 / 6]
     )
-    assert (found.noise, found.spread) == pytest.approx((0.1, math.sqrt(1 / 60)))
+    assert (choice.noise, choice.spread) == pytest.approx((0.1, math.sqrt(1 / 60)))
 
 
 def test_a_candidate_that_does_not_always_end_comes_after_those_that_do() -> None:
-    found = choose_winner(
+    choice = choose_winner(
         state_of(3, {"g000-002": [0.9, None, 0.9], "g001-000": [0.2, 0.3, 0.1], "g000-001": [None] * 3})
     )
-    assert found is not None
-    assert [(standing["uid"], standing["seeds"], standing["failed"]) for standing in found.candidates] == [
+    assert choice is not None
+    assert [(standing["uid"], standing["seeds"], standing["failed"]) for standing in choice.candidates] == [
         ("g001-000", 3, 0),
         ("g000-002", 2, 1),
         ("g000-001", 0, 3),
     ]
-    assert found.candidates[2]["mean"] is found.candidates[2]["shrunk"] is None
+    assert choice.candidates[2]["mean"] is choice.candidates[2]["shrunk"] is None
     nobody = choose_winner(state_of(2, {"g000-002": [None] * 3, "g001-000": [None] * 3}))
     assert nobody is not None
     assert nobody.uid == "g000-002"  # the better one in the search
 
 
 def test_candidates_that_differ_less_than_their_noise_go_by_their_means() -> None:
-    found = choose_winner(state_of(2, {"g000-002": [0.1, 0.3, 0.5], "g001-000": [0.2, 0.4, 0.6]}))
-    assert found is not None
-    assert found.uid == "g001-000"
-    assert [standing["shrunk"] for standing in found.candidates] == pytest.approx([0.35, 0.35])
+    choice = choose_winner(state_of(2, {"g000-002": [0.1, 0.3, 0.5], "g001-000": [0.2, 0.4, 0.6]}))
+    assert choice is not None
+    assert choice.uid == "g001-000"
+    assert [standing["shrunk"] for standing in choice.candidates] == pytest.approx([0.35, 0.35])
 
 
 def test_the_spaces_own_fitness_chooses_and_a_run_without_its_scores_has_failed() -> None:
@@ -109,10 +109,10 @@ def test_the_spaces_own_fitness_chooses_and_a_run_without_its_scores_has_failed(
 @given(st.lists(st.lists(st.none() | st.floats(0, 1), min_size=3, max_size=3), min_size=3, max_size=3), st.randoms())
 def test_the_order_in_which_runs_end_chooses_nothing(scores: list[list[float | None]], chance: Any) -> None:
     state = state_of(3, dict(zip(("g000-001", "g000-002", "g001-000"), scores, strict=True)))
-    found = choose_winner(state)
+    choice = choose_winner(state)
     mixed = list(state.confirmations.items())
     chance.shuffle(mixed)
-    assert choose_winner(replace(state, confirmations=dict(mixed))) == found
+    assert choose_winner(replace(state, confirmations=dict(mixed))) == choice
 
 
 def test_only_the_winner_and_the_defaults_see_the_test_split(house: House) -> None:
@@ -134,7 +134,7 @@ def test_only_the_winner_and_the_defaults_see_the_test_split(house: House) -> No
     assert whose == {record.uid for record in [other for other in state.ranking if other.uid != "g000-000"][:3]}
     names = [spec.uid for spec in specs]
     assert max(names.index(spec.uid) for spec in choosing) < min(
-        place for place, name in enumerate(names) if "/test-seed-" in name
+        index for index, name in enumerate(names) if "/test-seed-" in name
     )
 
 
@@ -175,7 +175,7 @@ def test_a_journal_that_says_nothing_of_candidates_has_one(house: House, tmp_pat
     recipe = house.recipe(candidates=1)
     whole = search.run(house.task(), house.path / "s", recipe=recipe, seed=5, means=house.watched().means())
     old = events(house.path / "s" / "journal.db")
-    last = max(place for place, one in enumerate(old) if one.kind == "confirm_measured")
+    last = max(index for index, one in enumerate(old) if one.kind == "confirm_measured")
     created = old[0].payload
     kept = {name: value for name, value in created["recipe"].items() if name != "candidates"}
     with Journal(tmp_path / "o") as writer:
@@ -191,7 +191,7 @@ def test_killed_after_any_event_of_the_confirm_stage_it_comes_to_the_same_end(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     house, whole = undisturbed.house, events(undisturbed.journal)
-    begun = max(place for place, one in enumerate(whole) if one.kind == "generation_closed")
+    begun = max(index for index, one in enumerate(whole) if one.kind == "generation_closed")
     kinds = Counter(event.kind for event in whole[begun:])
     assert kinds["confirm_measured"] >= 12
     assert kinds["candidate_chosen"] == 1
@@ -216,7 +216,7 @@ def test_a_search_that_goes_on_chooses_again_and_trains_no_confirmation_twice(ho
     watched = house.watched(house.failing())
     longer = search.resume(house.task(), house.path / "s", generations=3, means=watched.means())
     whole = events(house.path / "s" / "journal.db")
-    resumed = next(place for place, one in enumerate(whole) if one.kind == "search_resumed")
+    resumed = next(index for index, one in enumerate(whole) if one.kind == "search_resumed")
     assert forecast.confirmations(fold(whole[: resumed + 1])) == len(first.confirmations) + 7 * 3  # at most
     again = {uid for uid, _, _ in watched.started if "/" in uid}
     assert not again & {*first.confirmations}
@@ -268,12 +268,12 @@ def test_the_order_of_arrival_decides_nothing(undisturbed: Undisturbed, tmp_path
 
 def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None:
     whole = events(undisturbed.journal)
-    begun = max(place for place, one in enumerate(whole) if one.kind == "generation_closed")
+    begun = max(index for index, one in enumerate(whole) if one.kind == "generation_closed")
     state = fold(whole[: begun + 1])
-    found = min(5, sum(record.uid != "g000-000" for record in state.ranking))
-    assert forecast.confirmations(state) == (found + 2) * 3
-    assert forecast.remaining_steps(state) == (found + 2) * 3 * 90
-    assert forecast.confirmations(undisturbed.state) == len(undisturbed.state.confirmations) == (found + 2) * 3
+    num_candidates = min(5, sum(record.uid != "g000-000" for record in state.ranking))
+    assert forecast.confirmations(state) == (num_candidates + 2) * 3
+    assert forecast.remaining_steps(state) == (num_candidates + 2) * 3 * 90
+    assert forecast.confirmations(undisturbed.state) == len(undisturbed.state.confirmations) == (num_candidates + 2) * 3
     assert forecast.remaining_steps(undisturbed.state) == 0
     assert forecast.confirmations(fold(whole[:5])) == 21
     more = replace(state, recipe={**state.recipe, "candidates": 1})
@@ -368,8 +368,8 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
         curves.setdefault(number.name, []).append((number.step, number.value))
     for standing in state.choice.candidates:
         scores = {
-            place: state.confirmations[f"{standing['uid']}/choice-seed-{place}"].scores["val/map50_95"]
-            for place in range(3)
+            index: state.confirmations[f"{standing['uid']}/choice-seed-{index}"].scores["val/map50_95"]
+            for index in range(3)
         }
         assert dict(curves[f"confirm/candidates/{standing['uid']}/val/map50_95"]) == scores
         assert curves[f"confirm/candidates/{standing['uid']}/mean"] == [(0, standing["mean"])]
@@ -385,7 +385,7 @@ def test_confirmations_can_be_replayed(undisturbed: Undisturbed) -> None:
     specs: list[Any] = []
     for uid, one in state.confirmations.items():
         executor = LocalExecutor(house.watched(house.failing(), before=specs.append))
-        found = replay.replay(house.task(), state, uid, executor)
-        assert (found.equal, found.step, found.journalled) == (True, 90, one.scores["val/map50_95"])
+        replayed = replay.replay(house.task(), state, uid, executor)
+        assert (replayed.equal, replayed.step, replayed.journalled) == (True, 90, one.scores["val/map50_95"])
         assert specs[-1].evaluate_splits == ("val",)  # the test split is not read again
     assert replay.last_step(state, f"{state.outcome.uid}/test-seed-0") == 90

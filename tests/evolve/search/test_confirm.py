@@ -25,16 +25,16 @@ def runs(*failed: str) -> list[Confirmation]:
     """Three confirmations of the defaults and three of g001-003; those named have failed."""
     return [
         Confirmation(
-            uid=(uid := f"{individual}/test-seed-{place}"),
+            uid=(uid := f"{individual}/test-seed-{index}"),
             role=role,
             individual=individual,
-            seed=place,
+            seed=index,
             scores={} if uid in failed else {"test/map50_95": 0.5, "val/map50_95": 0.5},
             reason="the box loss is nan at step 4" if uid in failed else None,
             seconds={},
         )
         for role, individual in (("defaults", "g000-000"), ("winner", "g001-003"))
-        for place in range(3)
+        for index in range(3)
     ]
 
 
@@ -51,7 +51,7 @@ def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "begins"),
+    ("winner_gain", "begins"),
     [
         (gain(0.01, 0.05), "beats the defaults by +0.030 AP50:95, 95 % interval +0.010 to +0.050, probability"),
         (gain(-0.01, 0.05), "no better than the defaults within the noise: +0.020"),
@@ -59,8 +59,8 @@ def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
         (gain(0.0, 0.05), "no better than the defaults within the noise"),
     ],
 )
-def test_the_verdict_is_one_plain_sentence(found: interval.Gain, begins: str) -> None:
-    sentence = verdict.sentence("g001-003", found, "test", runs())
+def test_the_verdict_is_one_plain_sentence(winner_gain: interval.Gain, begins: str) -> None:
+    sentence = verdict.sentence("g001-003", winner_gain, "test", runs())
     assert sentence.startswith(begins)
     assert sentence.endswith("3 seeds, on the test split")
 
@@ -73,11 +73,11 @@ def test_verdicts_of_their_own() -> None:
 
 def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> None:
     failed = "; 1 of 6 confirmations failed: g001-003/test-seed-1: the box loss is nan at step 4"
-    for found in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
-        sentence = verdict.sentence("g001-003", found, "test", runs("g001-003/test-seed-1"))
+    for winner_gain in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
+        sentence = verdict.sentence("g001-003", winner_gain, "test", runs("g001-003/test-seed-1"))
         assert sentence.endswith(failed)
         assert "beats" not in sentence
-        if found is not None:
+        if winner_gain is not None:
             assert "2 seeds of the winner and 3 of the defaults" in sentence
     assert verdict.sentence("g001-003", gain(0.01, 0.05), "test", runs("g001-003/test-seed-1")).startswith(
         "not confirmed: +0.030"
@@ -159,19 +159,23 @@ def test_the_defaults_can_win(house: House) -> None:
     assert "the defaults themselves" in state.outcome.verdict
 
 
-@pytest.mark.parametrize("found", [gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01)])
-def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats_them(found: interval.Gain) -> None:
+@pytest.mark.parametrize("winner_gain", [gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01)])
+def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats_them(
+    winner_gain: interval.Gain,
+) -> None:
     lower = [
         replace(confirmation, scores={**confirmation.scores, "val/map50_95": 0.4})
         if confirmation.role == "winner"
         else confirmation
         for confirmation in runs()
     ]
-    sentence = verdict.sentence("g001-003", found, "test", lower)
+    sentence = verdict.sentence("g001-003", winner_gain, "test", lower)
     assert sentence.endswith("; the defaults' validation mean is higher: 0.5000 against 0.4000")
-    assert sentence.startswith("worse than the defaults" if found.interval[1] < 0 else "no better than the defaults")
+    assert sentence.startswith(
+        "worse than the defaults" if winner_gain.interval[1] < 0 else "no better than the defaults"
+    )
     assert "validation mean" not in verdict.sentence(
-        "g001-003", found, "val", lower
+        "g001-003", winner_gain, "val", lower
     )  # there validation is the split of the verdict
 
 

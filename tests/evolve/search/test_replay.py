@@ -63,21 +63,21 @@ def test_failures_are_equal_for_one_reason(
     uid: str, then: Exception, now: Exception | None, equal: bool, house: House
 ) -> None:
     state = searched(house, then)
-    found = again(house, state, uid, now)
-    assert found.journalled is None
-    assert found.equal is equal
-    assert found.to_plain().keys() == {"uid", "journalled", "repeated", "equal"}
-    assert found.failure_then is not None
-    assert found.failure_then.reason.endswith(str(then))
-    assert (found.failure is None) is (now is None)
+    replayed = again(house, state, uid, now)
+    assert replayed.journalled is None
+    assert replayed.equal is equal
+    assert replayed.to_plain().keys() == {"uid", "journalled", "repeated", "equal"}
+    assert replayed.failure_then is not None
+    assert replayed.failure_then.reason.endswith(str(then))
+    assert (replayed.failure is None) is (now is None)
 
 
 def test_a_failure_that_was_a_score_is_not_equal(house: House) -> None:
     state = house.run()
     uid = next(uid for uid, one in state.individuals.items() if one.fitness is not None)
     watched = house.watched(before=lambda _spec: (_ for _ in ()).throw(RuntimeError("now it fails")))
-    found = replay.replay(house.task(), state, uid, LocalExecutor(watched))
-    assert (found.equal, found.repeated, found.failure_then) == (False, None, None)
+    replayed = replay.replay(house.task(), state, uid, LocalExecutor(watched))
+    assert (replayed.equal, replayed.repeated, replayed.failure_then) == (False, None, None)
 
 
 def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
@@ -90,9 +90,9 @@ def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
             )
 
     state = searched(house, THEN)
-    found = replay.replay(house.task(), state, FAILING, Losing(house.watched()))
-    assert found.failure is not None
-    assert (found.failure.kind, found.equal) == ("worker_lost", False)
+    replayed = replay.replay(house.task(), state, FAILING, Losing(house.watched()))
+    assert replayed.failure is not None
+    assert (replayed.failure.kind, replayed.equal) == ("worker_lost", False)
 
 
 def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
@@ -113,8 +113,8 @@ def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
     watched.inner = broken
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
     assert "expected the score 'val/map50_95'" in str(state.individuals[FAILING].reason)
-    found = replay.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
-    assert (found.equal, found.repeated) == (True, None)
+    replayed = replay.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
+    assert (replayed.equal, replayed.repeated) == (True, None)
     assert again(house, state, FAILING, RuntimeError("another reason")).equal is False
 
 

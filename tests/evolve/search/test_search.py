@@ -62,7 +62,7 @@ def test_no_state_is_left_behind(house: House) -> None:
 
 def test_state_that_a_kill_left_behind_goes_with_the_next_session(undisturbed: Undisturbed, tmp_path: Path) -> None:
     whole = events(undisturbed.journal)
-    last = max(place for place, one in enumerate(whole) if one.kind == "confirm_measured")
+    last = max(index for index, one in enumerate(whole) if one.kind == "confirm_measured")
     directory = copy_of(undisturbed.journal, tmp_path / "s", last)  # all confirmations but the last one are journalled
     confirmed = [str(event.uid).replace("/", ".") for event in whole if event.kind == "confirm_measured"]
     for name in ("g000-001", *confirmed):
@@ -337,9 +337,9 @@ class Hanging(LocalExecutor):
         if self.moved:
             time.sleep(0.01)
             return []
-        found = list(super().poll(timeout_seconds))
-        self.moved = any(isinstance(event, Measured) for event in found)
-        return found
+        events = list(super().poll(timeout_seconds))
+        self.moved = any(isinstance(event, Measured) for event in events)
+        return events
 
     def end(self, lease: Lease, failure: Failure) -> None:
         super().end(lease, failure)

@@ -83,12 +83,12 @@ def test_it_is_in_the_journal_and_a_killed_search_comes_to_the_same(searched: An
     assert fold(journalled).confirmations == state.confirmations
     [payload] = [event.payload for event in journalled if event.kind == "confirm_measured" and "post" in event.payload]
     assert payload["post"] == POST
-    for place, killed_at in enumerate((f"{state.outcome.uid}/test-seed-0", f"{state.outcome.uid}/test-seed-1")):
+    for index, killed_at in enumerate((f"{state.outcome.uid}/test-seed-0", f"{state.outcome.uid}/test-seed-1")):
         cut = Tuning(killed_at=killed_at)
         with pytest.raises(KeyboardInterrupt):
-            search.run(house.task(), house.path / f"k{place}", recipe=house.recipe(), seed=5, means=cut.means())
+            search.run(house.task(), house.path / f"k{index}", recipe=house.recipe(), seed=5, means=cut.means())
         again = Tuning()
-        resumed = search.resume(house.task(), house.path / f"k{place}", means=again.means())
+        resumed = search.resume(house.task(), house.path / f"k{index}", means=again.means())
         assert house.essence(resumed) == house.essence(state)
         assert resumed.nms_confirmation(state.outcome.uid).post == POST
         assert len([spec for spec in again.specs if spec.tune_post]) == (
@@ -102,9 +102,9 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
     seed = state.confirmations[f"{state.outcome.uid}/test-seed-0"].seed
     scores = {"fixed": POST["fixed"], "tuned": POST["tuned"]}
     assert plain["post"] == {**POST["settings"], "validation": {"seed": seed, **scores}}
-    found = winner.read(directory / "winner.yaml")
-    assert found.post == POST["settings"]
-    spec = final_training.final_spec(found, house.task(), house.path / "final")
+    winner_read = winner.read(directory / "winner.yaml")
+    assert winner_read.post == POST["settings"]
+    spec = final_training.final_spec(winner_read, house.task(), house.path / "final")
     assert spec.post == POST["settings"]
     assert not spec.tune_post
     chosen = post_config(spec.post)

@@ -71,20 +71,20 @@ def test_commands_with_an_odd_folder(
         simulated_run(folder)
     said += str(caught.value) + "\n" + progress.how_to_resume(folder) + "\n"
     captured = capsys.readouterr()
-    found = commands_in(said + captured.out + captured.err)
-    assert len(found) == 8
-    for words in found:
+    commands = commands_in(said + captured.out + captured.err)
+    assert len(commands) == 8
+    for words in commands:
         written = paths_in(parsed(words))
         assert json.dumps(name, ensure_ascii=False)[1:-1] in written, words
-    resumes = [parsed(words)["directory"] for words in found if "resume" in words]
+    resumes = [parsed(words)["directory"] for words in commands if "resume" in words]
     assert len(resumes) == 3
     assert {path.resolve() for path in resumes} == {(tmp_path / name).resolve()}
     trained = next(
-        parsed(words) for words in found if "train" in words and parsed(words)["winner"].name == "winner.yaml"
+        parsed(words) for words in commands if "train" in words and parsed(words)["winner"].name == "winner.yaml"
     )
     assert trained["winner"].resolve() == (tmp_path / name / "winner.yaml").resolve()
     assert trained["out"].resolve() == (tmp_path / name / "final").resolve()
-    data = [one["data"] for one in map(parsed, found) if one.get("data")]
+    data = [one["data"] for one in map(parsed, commands) if one.get("data")]
     assert data == [Path("/data", name), Path("DIR"), Path("/data", name)]  # train, what winner says, evaluate
 
 
@@ -113,9 +113,9 @@ def test_an_interrupted_search_says_how_to_go_on(
     (tmp_path / "runs" / "latest").symlink_to(directory)
     assert main(["status", str(directory)]) == 0
     said = capsys.readouterr().out + (search_folders.note_on_latest() or "")
-    found = commands_in(said)
-    assert [words[:2] for words in found] == [["evolve", "resume"]] * 2
-    assert {parsed(words)["directory"].resolve() for words in found} == {directory}
+    commands = commands_in(said)
+    assert [words[:2] for words in commands] == [["evolve", "resume"]] * 2
+    assert {parsed(words)["directory"].resolve() for words in commands} == {directory}
 
 
 def test_darknets_command_too(

@@ -32,10 +32,10 @@ def state_of(weights: Mapping[str, float], ours: list[dict[str, float]], others:
     space = {"fitness": dict(weights)}
     state = SearchState("s", 0, 90, "fast", {}, space, {"images": {"test": 4}}, {}, {}, 1, {}, 1)
     for role, uid, scores in (("winner", "g001-003", ours), ("defaults", "g000-000", others)):
-        for place, measured in enumerate(scores):
+        for index, measured in enumerate(scores):
             named = {f"{split}/{name}": score for name, score in measured.items() for split in ("val", "test")}
-            name = f"{uid}/test-seed-{place}"
-            state.confirmations[name] = Confirmation(name, role, uid, place, named, None, {})
+            name = f"{uid}/test-seed-{index}"
+            state.confirmations[name] = Confirmation(name, role, uid, index, named, None, {})
     return state
 
 
@@ -52,53 +52,55 @@ def test_better_in_what_was_searched_is_better() -> None:
 
     AP50:95 -0.10, sqrt(2 x 0.01^2 / 3) = 0.00816: +-0.0227.
     """
-    found: dict[str, Any] = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
-    assert found["metric"] == "AP50"
-    assert found["confirmed"]["mean"] == pytest.approx(0.62)
-    assert found["defaults"]["mean"] == pytest.approx(0.52)
-    assert found["gain"]["mean"] == pytest.approx(0.10)
-    assert found["gain"]["interval"] == pytest.approx([0.0547, 0.1453], abs=1e-4)
-    assert found["validation"]["winner"]["mean"] == pytest.approx(0.62)
-    beside = found["map50_95"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
+    assert conclusion["metric"] == "AP50"
+    assert conclusion["confirmed"]["mean"] == pytest.approx(0.62)
+    assert conclusion["defaults"]["mean"] == pytest.approx(0.52)
+    assert conclusion["gain"]["mean"] == pytest.approx(0.10)
+    assert conclusion["gain"]["interval"] == pytest.approx([0.0547, 0.1453], abs=1e-4)
+    assert conclusion["validation"]["winner"]["mean"] == pytest.approx(0.62)
+    beside = conclusion["map50_95"]
     assert beside["confirmed"]["mean"] == pytest.approx(0.31)
     assert beside["defaults"]["mean"] == pytest.approx(0.41)
     assert beside["gain"]["interval"] == pytest.approx([-0.1227, -0.0773], abs=1e-4)
     assert beside["validation"]["defaults"]["mean"] == pytest.approx(0.41)
-    assert found["verdict"].startswith("beats the defaults by +0.100 AP50, 95 % interval +0.055 to +0.145, probability")
-    assert found["verdict"].endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
+    assert conclusion["verdict"].startswith(
+        "beats the defaults by +0.100 AP50, 95 % interval +0.055 to +0.145, probability"
+    )
+    assert conclusion["verdict"].endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
 
 
 def test_worse_in_what_was_searched_is_worse() -> None:
-    found = verdict.conclude(state_of(AP50, OTHERS, OURS), "g001-003")
-    assert str(found["verdict"]).startswith("worse than the defaults: -0.100 AP50, ")
+    conclusion = verdict.conclude(state_of(AP50, OTHERS, OURS), "g001-003")
+    assert str(conclusion["verdict"]).startswith("worse than the defaults: -0.100 AP50, ")
 
 
 def test_ap50_95_alone_is_as_it_was() -> None:
-    found: dict[str, Any] = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
-    assert (found["metric"], found["map50_95"]) == ("AP50:95", None)
-    assert found["gain"]["mean"] == pytest.approx(0.10)
-    assert found["verdict"].startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
-    assert "in AP50:95" not in found["verdict"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
+    assert (conclusion["metric"], conclusion["map50_95"]) == ("AP50:95", None)
+    assert conclusion["gain"]["mean"] == pytest.approx(0.10)
+    assert conclusion["verdict"].startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
+    assert "in AP50:95" not in conclusion["verdict"]
 
 
 def test_a_weighting_is_compared_in_its_own_numbers() -> None:
     """0.25 x AP50 + 0.75 x AP50:95: 0.38 and 0.4375 by hand."""
     weights = {"val/map50": 0.25, "val/map50_95": 0.75}
-    found: dict[str, Any] = verdict.conclude(state_of(weights, OURS, OTHERS), "g001-003")
-    assert found["confirmed"]["mean"] == pytest.approx(0.25 * 0.62 + 0.75 * 0.31)
-    assert found["gain"]["mean"] == pytest.approx(0.25 * 0.10 - 0.75 * 0.10)
-    assert "worse than the defaults: -0.050 fitness (0.25 AP50 + 0.75 AP50:95), 95 % interval" in found["verdict"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of(weights, OURS, OTHERS), "g001-003")
+    assert conclusion["confirmed"]["mean"] == pytest.approx(0.25 * 0.62 + 0.75 * 0.31)
+    assert conclusion["gain"]["mean"] == pytest.approx(0.25 * 0.10 - 0.75 * 0.10)
+    assert "worse than the defaults: -0.050 fitness (0.25 AP50 + 0.75 AP50:95), 95 % interval" in conclusion["verdict"]
 
 
 def test_scores_of_ones_own_need_no_ap() -> None:
     ours, others = ([{"recall": one} for one in values] for values in ([0.9, 0.91], [0.5, 0.52]))
-    found: dict[str, Any] = verdict.conclude(state_of({"val/recall": 1.0}, ours, others), "g001-003")
-    assert found["verdict"].startswith("beats the defaults by +0.395 recall, ")
-    assert found["map50_95"] is None
-    assert "AP50:95" not in found["verdict"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of({"val/recall": 1.0}, ours, others), "g001-003")
+    assert conclusion["verdict"].startswith("beats the defaults by +0.395 recall, ")
+    assert conclusion["map50_95"] is None
+    assert "AP50:95" not in conclusion["verdict"]
     lacking = [{"precision": 0.5}, *ours]
-    found = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
-    assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in found["verdict"]
+    conclusion = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
+    assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in conclusion["verdict"]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ GENE = "optimizer.momentum"
 
 @pytest.fixture
 def plain(undisturbed: Undisturbed) -> Plain:
-    found: Plain = yaml.safe_load((undisturbed.journal.parent / "winner.yaml").read_text())
-    return found
+    content: Plain = yaml.safe_load((undisturbed.journal.parent / "winner.yaml").read_text())
+    return content
 
 
 def moved(plain: Plain, part: str, address: str, value: object) -> None:
@@ -100,9 +100,9 @@ def test_a_file_of_an_earlier_version_loads_and_says_what_it_has_no_line_for(pla
     config = {name: value for name, value in plain["config"].items() if name not in later}
     old = {name: value for name, value in plain.items() if name != "config_lines"}
     winner.write(tmp_path / "w.yaml", {**old, "config": config})
-    found = winner.read(tmp_path / "w.yaml")
-    assert set(found.defaulted) == {*later}
-    assert found.config == {**config, **{name: TrialConfig().settings()[name] for name in later}} | {
+    winner_read = winner.read(tmp_path / "w.yaml")
+    assert set(winner_read.defaulted) == {*later}
+    assert winner_read.config == {**config, **{name: TrialConfig().settings()[name] for name in later}} | {
         name: tuple(value) for name, value in config.items() if isinstance(value, list)
     }
     winner.write(tmp_path / "w.yaml", plain)
