@@ -13,7 +13,7 @@ def family(arguments: Namespace) -> int:
     """Print all generations, then the ancestors of the winner or of the best so far."""
     state = read_state(arguments.directory)
     if arguments.json:
-        say(json.dumps(lineage.family(state, arguments.trial)))
+        say(json.dumps(lineage.family_tree(state, arguments.trial)))
         return 0
     if arguments.trial is not None:
         say(table([ANCESTRY, *_changes(state, arguments.trial)]))

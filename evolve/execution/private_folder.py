@@ -46,7 +46,7 @@ def private_folder(note: Callable[[str], None]) -> Iterator[Path]:
 
 def sweep(root: Path) -> list[Path]:
     """Remove the folders, and end the processes, that this user's killed searches left under `root`; returns them."""
-    return [folder for folder in sorted(root.glob(f"{PREFIX}*")) if _is_ours(folder) and _sweep(folder)]
+    return [folder for folder in sorted(root.glob(f"{PREFIX}*")) if _is_ours(folder) and _remove_if_abandoned(folder)]
 
 
 def remove(folder: Path) -> None:
@@ -98,7 +98,7 @@ def _is_ours(folder: Path) -> bool:
     return False
 
 
-def _sweep(folder: Path) -> bool:
+def _remove_if_abandoned(folder: Path) -> bool:
     """Remove the folder if its search was killed; returns whether it was removed."""
     try:
         lock = (folder / LOCK_FILE).open("rb")

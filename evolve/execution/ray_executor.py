@@ -170,7 +170,7 @@ class RayExecutor:
             self._was_lost = False
             self._slots = [_Slot(f"slot-{k}", since=self._up_at) for k in range(workers)]
             while not self.slots:
-                self._turn(SAY_SECONDS)
+                self._wait_for_result(SAY_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -183,8 +183,8 @@ class RayExecutor:
     def submit(self, lease: Lease) -> None:
         """Start a lease on a free slot, after waiting for a worker that is starting; ValueError if none is free."""
         deadline = time.monotonic() + self._start_seconds
-        while (slot := self._free_slot()) is None and self._is_one_coming() and time.monotonic() < deadline:
-            self._turn(SAY_SECONDS)
+        while (slot := self._free_slot()) is None and self._is_worker_starting() and time.monotonic() < deadline:
+            self._wait_for_result(SAY_SECONDS)
         if slot is None:
             running = ", ".join(slot.running.lease.spec.uid for slot in self._slots if slot.running) or "nothing"
             raise ValueError(
@@ -195,8 +195,8 @@ class RayExecutor:
 
     def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
         """Events since the last poll, in the order seen; waits up to the timeout for the first one."""
-        if self._turn(0.0 if self._events else timeout_seconds):
-            while self._turn(0.0):
+        if self._wait_for_result(0.0 if self._events else timeout_seconds):
+            while self._wait_for_result(0.0):
                 pass  # take what has arrived meanwhile, without waiting
         events, self._events = self._events, []
         return events
@@ -208,7 +208,7 @@ class RayExecutor:
             raise ValueError(f"{lease.spec.uid}: expected a lease that runs, attempt {lease.attempt} does not")
         with signals.held(announce=False):
             _kill_process(slot)
-            self._over(slot, failure)
+            self._end_lease(slot, failure)
 
     def close(self) -> None:
         """Stop all leases and workers, and leave or end the cluster. Safe to call twice."""
@@ -233,10 +233,10 @@ class RayExecutor:
     def _free_slot(self) -> _Slot | None:
         return next((slot for slot in self._slots if slot.stage is _Stage.UP and slot.running is None), None)
 
-    def _is_one_coming(self) -> bool:
+    def _is_worker_starting(self) -> bool:
         return any(slot.stage in (_Stage.ABSENT, _Stage.PLACED, _Stage.MAKING) for slot in self._slots)
 
-    def _turn(self, timeout_seconds: float) -> bool:
+    def _wait_for_result(self, timeout_seconds: float) -> bool:
         """Wait for the next result of any slot, and handle it; False if there was none within the timeout.
 
         Raises errors that are not a trial's result, also if no worker was up for too long. Signals are held while Ray
@@ -246,18 +246,18 @@ class RayExecutor:
         while True:
             left = deadline - time.monotonic()
             with signals.held(announce=False):
-                happened = self._short_turn(max(0.0, min(left, SHORT_SECONDS)))
+                happened = self._wait_briefly(max(0.0, min(left, SHORT_SECONDS)))
             if happened or left <= SHORT_SECONDS or not self._is_anything_expected():
                 return happened
 
     def _is_anything_expected(self) -> bool:
         return any(slot.waited_for is not None or slot.expected for slot in self._slots)
 
-    def _short_turn(self, timeout_seconds: float) -> bool:
+    def _wait_briefly(self, timeout_seconds: float) -> bool:
         for slot in self._slots:
             if slot.stage is _Stage.ABSENT:
                 self._ask_for_worker(slot)
-        self._look_around()
+        self._check_waits()
         waited_for = [(slot, slot.waited_for) for slot in self._slots if slot.waited_for is not None]
         if not waited_for:
             if any(slot.expected for slot in self._slots):
@@ -266,17 +266,17 @@ class RayExecutor:
         ready, _ = ray.wait([answer for _, answer in waited_for], num_returns=1, timeout=timeout_seconds)
         for slot, answer in waited_for:
             if ready and answer is ready[0]:
-                self._act_on(slot)
+                self._handle_result(slot)
         return bool(ready)
 
-    def _act_on(self, slot: _Slot) -> None:
+    def _handle_result(self, slot: _Slot) -> None:
         """Handle the result that Ray has for the slot."""
         if slot.stage is _Stage.PLACED:
-            self._placed(slot)
+            self._on_placed(slot)
         elif slot.stage is _Stage.MAKING:
-            self._made(slot)
+            self._on_made(slot)
         elif slot.stage is _Stage.UNSEEN:
-            self._seen_again(slot)
+            self._on_answer_of_unseen(slot)
         elif slot.running is not None:
             self._take_item(slot, slot.running)
 
@@ -286,40 +286,40 @@ class RayExecutor:
         actor_class = ray.remote(_Worker).options(name=f"{self._prefix}/{slot.name}", **self._options)
         with contextlib.suppress(ActorAlreadyExistsError):  # its predecessor, for a moment
             slot.actor = actor_class.remote(self._factory)
-            self._move(slot, _Stage.PLACED, slot.actor.location.remote())
+            self._set_stage(slot, _Stage.PLACED, slot.actor.location.remote())
 
-    def _placed(self, slot: _Slot) -> None:
+    def _on_placed(self, slot: _Slot) -> None:
         try:
             slot.location = ray.get(slot.answer)
         except RayError as error:
-            self._died_in_start(slot, _lost(error))
+            self._on_start_failed(slot, _failure_of_death(error))
         else:
-            self._move(slot, _Stage.MAKING, slot.actor.ready.remote())
+            self._set_stage(slot, _Stage.MAKING, slot.actor.ready.remote())
 
-    def _made(self, slot: _Slot) -> None:
+    def _on_made(self, slot: _Slot) -> None:
         try:
             problem = ray.get(slot.answer)
         except RayError as error:
-            self._died_in_start(slot, _lost(error))
+            self._on_start_failed(slot, _failure_of_death(error))
             return
         if problem is not None:
             raise _exception_of(problem)
         slot.tries = 0
         self._up_at = time.monotonic()
-        self._move(slot, _Stage.UP, None)
+        self._set_stage(slot, _Stage.UP, None)
 
-    def _died_in_start(self, slot: _Slot, failure: Failure) -> None:
+    def _on_start_failed(self, slot: _Slot, failure: Failure) -> None:
         slot.tries += failure.kind == "worker_lost"
         _kill(slot.actor)
         if slot.tries < START_TRIES:
-            self._move(slot, _Stage.ABSENT, None)
+            self._set_stage(slot, _Stage.ABSENT, None)
             return
-        self._move(slot, _Stage.GIVEN_UP, None)
+        self._set_stage(slot, _Stage.GIVEN_UP, None)
         if all(other.stage is _Stage.GIVEN_UP for other in self._slots):
             raise RuntimeError(f"a worker died while it made {self._factory.target}: {failure.reason}")
         self._note(f"{slot.name} is given up: {START_TRIES} workers died in it while they started: {failure.reason}")
 
-    def _move(self, slot: _Slot, stage: _Stage, answer: Any) -> None:
+    def _set_stage(self, slot: _Slot, stage: _Stage, answer: Any) -> None:
         slot.stage, slot.answer, slot.since = stage, answer, time.monotonic()
 
     # A lease, from its first item to its end
@@ -331,10 +331,10 @@ class RayExecutor:
         except RayTaskError as error:  # not the trial's, whose exceptions the worker catches: raised on the way here
             item = LeaseOver(failure_of(error.cause if isinstance(error.cause, Exception) else error))
         except ActorUnavailableError:  # its process or its machine died; Ray knows which a little later
-            self._move(slot, _Stage.UNSEEN, None)
+            self._set_stage(slot, _Stage.UNSEEN, None)
             return
         except (RayError, StopIteration) as error:
-            item = LeaseOver(_lost(error))
+            item = LeaseOver(_failure_of_death(error))
         if isinstance(item, LeaseBegun):
             self._events.append(Started(running.lease, slot.name, item.node))
         elif isinstance(item, Measurement):
@@ -345,48 +345,48 @@ class RayExecutor:
             slot.running = None
             raise _exception_of(item)
         else:
-            self._over(slot, item.failure)
+            self._end_lease(slot, item.failure)
 
-    def _seen_again(self, slot: _Slot) -> None:
+    def _on_answer_of_unseen(self, slot: _Slot) -> None:
         """End the lease of a worker that was unreachable; even if it answers now, its connection broke."""
         try:
             ray.get(slot.answer)
         except ActorUnavailableError:
             slot.answer = None  # asked again
         except RayError as error:
-            self._over(slot, _lost(error))
+            self._end_lease(slot, _failure_of_death(error))
         else:
-            self._over(slot, BROKEN)
+            self._end_lease(slot, BROKEN)
 
-    def _over(self, slot: _Slot, failure: Failure | None) -> None:
+    def _end_lease(self, slot: _Slot, failure: Failure | None) -> None:
         """End the slot's lease. A crashed process is replaced: it may hold memory, threads or a broken objective."""
         if slot.running is not None:
             self._events.append(Ended(slot.running.lease, failure))
         slot.running = None
         if failure is not None and failure.kind != "diverged":
             _kill(slot.actor)
-            self._move(slot, _Stage.ABSENT, None)
+            self._set_stage(slot, _Stage.ABSENT, None)
 
     # Every wait is bounded and reported
 
-    def _look_around(self) -> None:
+    def _check_waits(self) -> None:
         now = time.monotonic()
         for slot in self._slots:
             if slot.stage is _Stage.MAKING and now - slot.since > MAKE_SECONDS:
                 _kill_process(slot)
                 reason = f"its objective was not made within {duration(MAKE_SECONDS)}"
-                self._died_in_start(slot, Failure("worker_lost", reason))
+                self._on_start_failed(slot, Failure("worker_lost", reason))
             elif slot.stage is _Stage.UNSEEN and now - slot.since > OBITUARY_SECONDS:
-                self._over(slot, BROKEN)
+                self._end_lease(slot, BROKEN)
             elif slot.stage is _Stage.UNSEEN and slot.answer is None and now - slot.asked > ASK_SECONDS:
                 slot.asked, slot.answer = now, slot.actor.location.remote()
         if now - self._looked_at > CLUSTER_SECONDS:
             self._looked_at = now
-            self._look_at_cluster()
+            self._check_cluster()
         if self.slots:
             self._up_at = now
         elif now - self._up_at > self._start_seconds and not any(slot.stage is _Stage.MAKING for slot in self._slots):
-            nodes, free = _cluster()
+            nodes, free = _cluster_resources()
             asked = f"{len(self._slots)} workers, {resources.needs_in_words(self._needs)} each"
             raise TimeoutError(
                 f"no worker was up within {duration(self._start_seconds)}: expected room for {asked}; "
@@ -394,15 +394,15 @@ class RayExecutor:
             )
         if now - self._said_at > SAY_SECONDS:
             self._said_at = now
-            self._say_how_many(now)
+            self._report_workers(now)
 
-    def _look_at_cluster(self) -> None:
+    def _check_cluster(self) -> None:
         lost = ray_cluster.is_lost()
         if lost and self._was_lost:
             raise ConnectionError("the Ray cluster is lost: its head or this machine's node does not answer any more")
         self._was_lost = lost
 
-    def _say_how_many(self, now: float) -> None:
+    def _report_workers(self, now: float) -> None:
         """Note how many workers are up and why others are missing, and later that all are up."""
         up, wanted = self.slots, len(self._slots)
         reason = self._why_missing(now)
@@ -416,17 +416,17 @@ class RayExecutor:
         placed = [now - slot.since for slot in self._slots if slot.stage in (_Stage.ABSENT, _Stage.PLACED)]
         making = [now - slot.since for slot in self._slots if slot.stage is _Stage.MAKING]
         if max(placed, default=0.0) > SAY_SECONDS:
-            nodes, free = _cluster()
+            nodes, free = _cluster_resources()
             # In a private cluster, the resources that are not free are those of our own starting processes
             considered = None if self._private or max(placed) < ROOM_SECONDS else free
-            if lack := resources.shortage(len(self._slots), self._needs, nodes, considered):
-                return f"{lack}; the search goes on with those that are up" if self.slots else lack
+            if missing := resources.shortage(len(self._slots), self._needs, nodes, considered):
+                return f"{missing}; the search goes on with those that are up" if self.slots else missing
         if max(making, default=0.0) > SLOW_SECONDS:
             return "the rest is still loading TensorFlow and the data"
         return "the processes of the rest are still starting" if max(placed, default=0.0) > SLOW_SECONDS else ""
 
 
-def _cluster() -> tuple[list[dict[str, float]], dict[str, float]]:
+def _cluster_resources() -> tuple[list[dict[str, float]], dict[str, float]]:
     """The resources of each node, and the free resources of all nodes together."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]], ray.available_resources()
 
@@ -439,7 +439,7 @@ def _exception_of(problem: CannotTrain) -> Exception:
     return error
 
 
-def _lost(error: BaseException) -> Failure:
+def _failure_of_death(error: BaseException) -> Failure:
     """The failure behind a worker's end: node_lost if Ray says that its node died, else worker_lost."""
     node = (
         isinstance(error, NodeDiedError)

@@ -24,7 +24,7 @@ def planned_confirmations(recipe: Recipe) -> int:
     return (COMPARED + (recipe.candidates if recipe.candidates > 1 else 0)) * recipe.confirm_seeds
 
 
-def confirmations(state: SearchState) -> int:
+def expected_confirmations(state: SearchState) -> int:
     """The number of confirmations at most; after an extension, some of the earlier ones may serve again."""
     if state.outcome is not None or state.phase == "failed":
         return len(state.confirmations)
@@ -65,7 +65,7 @@ def remaining_steps(state: SearchState) -> int:
         population = recipe.population if generation == 0 else recipe.elites * recipe.children
         done = sum(record.trained_steps for record in state.individuals.values() if record.generation == generation)
         left += max(0, generation_steps(recipe, population, state.steps) - done)
-    return left + state.steps * (confirmations(state) - len(state.confirmations))
+    return left + state.steps * (expected_confirmations(state) - len(state.confirmations))
 
 
 def eta_seconds(state: SearchState) -> float | None:

@@ -31,7 +31,7 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
         "generations": state.generations,
         "trials": counts,
         "confirmations": {
-            "planned": forecast.confirmations(state),
+            "planned": forecast.expected_confirmations(state),
             "done": sum(confirmation.reason is None for confirmation in state.confirmations.values()),
             "failed": sum(confirmation.reason is not None for confirmation in state.confirmations.values()),
         },
@@ -45,7 +45,7 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
     }
 
 
-def family(state: SearchState, uid: str | None = None) -> dict[str, object]:
+def family_tree(state: SearchState, uid: str | None = None) -> dict[str, object]:
     """All individuals with their parents, the elites by generation, and the winner once it is chosen.
 
     uid: list only this individual and its ancestors, oldest first. ValueError if the search has no such individual.
@@ -99,7 +99,7 @@ def generations(state: SearchState) -> list[dict[str, object]]:
 
 def write(directory: Path, state: SearchState) -> None:
     """Write lineage.json and generations.csv into the search directory."""
-    write_durably(directory / LINEAGE_FILE, json.dumps(family(state), indent=1))
+    write_durably(directory / LINEAGE_FILE, json.dumps(family_tree(state), indent=1))
     rows = generations(state)
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

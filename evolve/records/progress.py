@@ -196,7 +196,7 @@ def summary(state: SearchState, now: float) -> str:
     counts = state.counts
     best = state.best
     done = len(state.confirmations)
-    confirming = f", confirming {done} of {forecast.confirmations(state)}" if done else ""
+    confirming = f", confirming {done} of {forecast.expected_confirmations(state)}" if done else ""
     left = forecast.eta_seconds(state)
     parts = [
         f"generation {state.generation} of {state.generations}{confirming}",

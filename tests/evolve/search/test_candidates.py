@@ -217,7 +217,7 @@ def test_a_search_that_goes_on_chooses_again_and_trains_no_confirmation_twice(ho
     longer = search.resume(house.task(), house.path / "s", generations=3, means=watched.means())
     whole = events(house.path / "s" / "journal.db")
     resumed = next(index for index, one in enumerate(whole) if one.kind == "search_resumed")
-    assert forecast.confirmations(fold(whole[: resumed + 1])) == len(first.confirmations) + 7 * 3  # at most
+    assert forecast.expected_confirmations(fold(whole[: resumed + 1])) == len(first.confirmations) + 7 * 3  # at most
     again = {uid for uid, _, _ in watched.started if "/" in uid}
     assert not again & {*first.confirmations}
     assert again | {*first.confirmations} == {*longer.confirmations}
@@ -271,13 +271,17 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
     begun = max(index for index, one in enumerate(whole) if one.kind == "generation_closed")
     state = fold(whole[: begun + 1])
     num_candidates = min(5, sum(record.uid != "g000-000" for record in state.ranking))
-    assert forecast.confirmations(state) == (num_candidates + 2) * 3
+    assert forecast.expected_confirmations(state) == (num_candidates + 2) * 3
     assert forecast.remaining_steps(state) == (num_candidates + 2) * 3 * 90
-    assert forecast.confirmations(undisturbed.state) == len(undisturbed.state.confirmations) == (num_candidates + 2) * 3
+    assert (
+        forecast.expected_confirmations(undisturbed.state)
+        == len(undisturbed.state.confirmations)
+        == (num_candidates + 2) * 3
+    )
     assert forecast.remaining_steps(undisturbed.state) == 0
-    assert forecast.confirmations(fold(whole[:5])) == 21
+    assert forecast.expected_confirmations(fold(whole[:5])) == 21
     more = replace(state, recipe={**state.recipe, "candidates": 1})
-    assert forecast.confirmations(more) == 6
+    assert forecast.expected_confirmations(more) == 6
 
 
 def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
@@ -287,12 +291,12 @@ def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
         len(confirm.planned_for_choice(state)) + len(confirm.planned_for_verdict(state, leaders.winning_uid(state)))
         == 3
     )
-    assert forecast.confirmations(state) == 3
+    assert forecast.expected_confirmations(state) == 3
     nobody = replace(state, individuals={})
-    assert forecast.confirmations(nobody) == 0
+    assert forecast.expected_confirmations(nobody) == 0
     failed = replace(state_of(5, {}, {}), phase="failed")
-    assert forecast.confirmations(failed) == 0
-    assert forecast.confirmations(replace(state, phase="interrupted")) == 3
+    assert forecast.expected_confirmations(failed) == 0
+    assert forecast.expected_confirmations(replace(state, phase="interrupted")) == 3
 
 
 def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]) -> None:

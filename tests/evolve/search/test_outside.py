@@ -69,19 +69,19 @@ def test_status_of_a_killed_search(undisturbed: Undisturbed) -> None:
 
 def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Undisturbed) -> None:
     youngest = max(undisturbed.state.individuals)
-    chain = [individual["uid"] for individual in lineage.family(undisturbed.state, youngest)["individuals"]]
+    chain = [individual["uid"] for individual in lineage.family_tree(undisturbed.state, youngest)["individuals"]]
     expected = [youngest]
     while undisturbed.state.individuals[expected[0]].parents:  # one parent each: there is no crossover
         expected.insert(0, undisturbed.state.individuals[expected[0]].parents[0])
     assert chain == expected
     assert len(chain) > 1
     with pytest.raises(ValueError, match="g999-000"):
-        lineage.family(undisturbed.state, "g999-000")
+        lineage.family_tree(undisturbed.state, "g999-000")
 
 
 def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
     plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
-    assert plain == json.loads(json.dumps(lineage.family(undisturbed.state)))
+    assert plain == json.loads(json.dumps(lineage.family_tree(undisturbed.state)))
     assert {tuple(individual) for individual in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
     assert set(plain["elites"]) == {"0", "1"}
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= set(plain["winner"])

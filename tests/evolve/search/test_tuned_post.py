@@ -140,7 +140,7 @@ def test_it_is_said_in_one_line_and_shown_outside(
     assert line in capsys.readouterr().out
     kept: TunedPost = {"settings": {"nms": "plain", "nms_iou": 0.5}, "fixed": POST["fixed"], "tuned": POST["fixed"]}
     assert winner.nms_line(kept) == "plain at 0.5, as in the search: no other setting scored higher on validation"
-    shown = lineage.family(state)["winner"]
+    shown = lineage.family_tree(state)["winner"]
     assert isinstance(shown, dict)
     assert shown["post"] == POST
 

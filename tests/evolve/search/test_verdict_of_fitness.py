@@ -194,7 +194,7 @@ def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, ho
     read = fold(events(house.path / "old" / "journal.db"))
     assert (read.outcome.metric, read.outcome.map50_95) == ("AP50:95", None)
     assert "test AP50:95, 3 fresh seeds" in outcome_tables(read)[0]
-    assert lineage.family(read)["winner"]["gain"] == old["gain"]  # type: ignore[index]
+    assert lineage.family_tree(read)["winner"]["gain"] == old["gain"]  # type: ignore[index]
     task = replace(house.task(), space=spaces.parse({**SPACE, "fitness": AP50}, "simulated"))
     finished = search.resume(task, house.path / "old", means=house.watched(opposed).means())
     assert finished.outcome == read.outcome
