@@ -32,9 +32,7 @@ class TrialRunner:
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder, recipe: Recipe) -> None:
         state = recorder.state
-        self.best: str | None = (
-            None  # best uid by fitness once breeding has ended; the confirm stage may choose another
-        )
+        self.best: str | None = None  # uid of the best by fitness, once breeding has ended; it need not be the winner
         self.reason = ""  # why the search ended
         self._task, self._directory, self._recorder = task, directory, recorder
         self._strategy = Strategy(task.space, recipe, state.seed, state.steps)

@@ -78,9 +78,7 @@ class Outcome:
     defaults: JsonObject | None
     gain: JsonObject | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
     verdict: str
-    validation: JsonObject | None = (
-        None  # the means of "winner" and "defaults" on validation, by the same confirmations
-    )
+    validation: JsonObject | None = None  # the means of "winner" and "defaults" on validation
     metric: str = "AP50:95"  # name of the fitness, which all of these numbers are in; AP50:95 in earlier versions
     map50_95: JsonObject | None = None  # confirmed, defaults, gain and validation in AP50:95, if fitness is another
 

@@ -70,19 +70,19 @@ class Memory:
     def remember(self, event: int) -> None:
         self.number = event
 
-    def write(self, write: RunUpdate) -> str | None:
+    def write(self, update: RunUpdate) -> str | None:
         self.writes += 1
-        said = self.refuses(write.key)
-        if said is None and write.parent is not None and write.parent not in self.runs:
+        said = self.refuses(update.key)
+        if said is None and update.parent is not None and update.parent not in self.runs:
             said = "its parent is not there"
         if said is not None:
             return said
-        run = self.runs.setdefault(write.key, {"tags": dict(write.identity), "params": {}, "numbers": set()})
-        run["tags"] |= write.tags
-        run["params"] |= write.params
-        run["numbers"] |= set(write.metrics)
-        if write.status is not None:
-            run["status"], run["ended"] = write.status, write.ended
+        run = self.runs.setdefault(update.key, {"tags": dict(update.identity), "params": {}, "numbers": set()})
+        run["tags"] |= update.tags
+        run["params"] |= update.params
+        run["numbers"] |= set(update.metrics)
+        if update.status is not None:
+            run["status"], run["ended"] = update.status, update.ended
         return None
 
     def add_file(self, key: str, path: Path) -> None:
