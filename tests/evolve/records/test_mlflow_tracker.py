@@ -467,7 +467,7 @@ def test_more_tries_than_a_number_can_count_end_nothing(
         if next(tries) <= 1100:  # 2.0 ** 1024 would overflow
             raise ValueError("a bug, with secret in it")
 
-    monkeypatch.setattr(mlflow_tracker.embedded_store, "ensure", fail)
+    monkeypatch.setattr(mlflow_tracker.embedded_store, "ensure_database", fail)
     created = NewEvent("search_created", None, {**CREATED, "search_id": "s6"})
     tracker = run_tracker(write(tmp_path, [created, *FIRST_HALF[1:]]), uri, monkeypatch)
     wait_until(lambda: "search s6" in Shown(uri, "s6").runs, tracker)
