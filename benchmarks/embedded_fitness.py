@@ -92,7 +92,7 @@ def main() -> int:
         rungs = recipe.rung_steps(prepared.steps)[:-1]
         run([spec(f"{one.uid}@{step}", one.genome, one.seed, stop=step) for one in through for step in rungs])
         run([spec(f"{one.uid}/again", one.genome, OTHER_SEED + one.seed) for one in best])
-        fresh = confirm.seeds(arguments.seed, recipe.confirm_seeds, frozenset(one.seed for one in people))
+        fresh = confirm.fresh_seeds(arguments.seed, recipe.confirm_seeds, frozenset(one.seed for one in people))
         run([spec(f"random/{s}", ranked[0].genome, s, ("val", "test")) for s in fresh])
     default = np.asarray([value(f"default/{k}") for k in range(arguments.default_seeds)])
     spread = np.asarray([value(one.uid) if one.uid in scores else 0.0 for one in randoms[: arguments.spread]])

@@ -54,7 +54,7 @@ def main() -> int:
         f"{arguments.data.name}, {config['train.size']} px, batch {config['train.batch']}",
     )
     if arguments.json:
-        off = list(techniques.off(config))
+        off = list(techniques.switched_off(config))
         print(json.dumps({"data": arguments.data.name, "steps": arguments.steps, "off": off, "curve": curve}))
     return 0
 

@@ -1,1 +1,1 @@
-"""The evolve room: what searches. A genetic search for YOLOv4 hyperparameters."""
+"""A genetic search for YOLOv4 hyperparameters."""

@@ -1,7 +1,7 @@
-"""The `evolve` command: parses and wires, decides nothing. Each command's body is imported when it runs.
+"""The `evolve` command: parses the command line and calls a command's function, which is imported only then.
 
 Exit codes: 0 done, 1 work that failed, 2 wrong input, 130 stopped by Ctrl-C, SIGTERM or SIGHUP.
-Whatever is raised before the work begins is judged by its type; what is raised in it arrives as WorkFailed.
+The type of an error before the work begins decides between 1 and 2; an error during the work is a WorkFailed.
 """
 
 import argparse
@@ -15,42 +15,42 @@ from evolve.process.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
-ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor")  # stdout is their work
-LONGEST_SENTENCE = 1000  # characters of an error: a value that came may be a million long
+ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor")  # they fail if stdout does
+LONGEST_SENTENCE = 1000  # characters of an error message: it may quote a value of a million
 LATEST = Path("runs/latest")
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence; --help has the rest."""
+    """Reports a wrong command line in one sentence that refers to --help."""
 
     def error(self, message: str) -> NoReturn:
-        shown = " ".join(credentials.public_words(message.split(" ")))  # what was typed, which may be an address
+        shown = " ".join(credentials.public_words(message.split(" ")))  # it quotes what was typed: perhaps a password
         terminal.complain(f"{self.prog}: {shown} (see {self.prog} --help)")
         raise SystemExit(WRONG_INPUT)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code. Without words (those of the shell are taken) a stop ends the process."""
+    """Run a command; returns its exit code. words: None for the shell's; then a stop signal ends the process."""
     terminal.begin()
     arguments = parser().parse_args(words)
     with signals.caught(_say_stopped):
         try:
             code = _body(arguments.body)(arguments)
-        except KeyboardInterrupt as asked:
-            if not signals.is_said():
-                _say_stopped(str(asked))
+        except KeyboardInterrupt as stopped:
+            if not signals.is_explained():
+                _say_stopped(str(stopped))
             if words is None:
-                signals.leave()
+                signals.end_process()
             return signals.STOPPED
         except Exception as error:
             if arguments.debug:
                 raise
             terminal.complain(f"evolve: {_sentence(error)}")
             return WRONG_INPUT if isinstance(error, INPUT_ERRORS) else FAILED
-    unsaid = terminal.unsaid()
-    if code == DONE and arguments.body in ANSWERS and unsaid is not None:
-        terminal.complain(f"evolve: stdout: expected it to take the whole answer, got: {unsaid}")
+    write_error = terminal.write_error()
+    if code == DONE and arguments.body in ANSWERS and write_error is not None:
+        terminal.complain(f"evolve: stdout: expected it to take the whole answer, got: {write_error}")
         return FAILED
     return code
 
@@ -59,26 +59,26 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     top = _Parser(prog="evolve", description="Genetic search for YOLOv4 hyperparameters on your own data.")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    every = _Parser(add_help=False)
-    every.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    common = _Parser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def command(name: str, body: str, text: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = commands.add_parser(name, parents=[every], help=text, description=text)
-        made.set_defaults(body=body)
-        return made
+        parser: argparse.ArgumentParser = commands.add_parser(name, parents=[common], help=text, description=text)
+        parser.set_defaults(body=body)
+        return parser
 
-    _search(command("search", "search:new", "Start a new search; without --data on the embedded data set."))
+    _search(command("search", "search:new", "Start a new search; without --data it uses the embedded data set."))
     _resume(command("resume", "search:resume", "Go on with a search exactly where it stopped."))
-    status = command("status", "status:status", "Say where a search stands.")
+    status = command("status", "status:status", "Print the state of a search.")
     _directory(status)
     _json(status)
-    lineage = command("lineage", "lineage:family", "Show who came from whom, and the winner's ancestors.")
+    lineage = command("lineage", "lineage:family", "Print the family tree of a search and the winner's ancestors.")
     _directory(lineage)
-    lineage.add_argument("--trial", metavar="UID", help="this individual and its ancestors alone")
+    lineage.add_argument("--trial", metavar="UID", help="only this individual and its ancestors")
     _json(lineage)
-    winner = command("winner", "winner:winner", "Print the winner's file, which is enough to train it.")
+    winner = command("winner", "winner:winner", "Print the winner file, which is enough to train the winner.")
     _directory(winner)
-    winner.add_argument("--out", type=_path, metavar="FILE", help="write it there instead")
+    winner.add_argument("--out", type=_path, metavar="FILE", help="write it to this file instead")
     winner.add_argument(
         "--format",
         choices=("yaml", "darknet"),
@@ -100,46 +100,55 @@ def _search(command: argparse.ArgumentParser) -> None:
     _format(data)
     _model(data)
     data.add_argument(
-        "--weights", metavar="FILE", help="every trial starts from it: a checkpoint, Darknet's .weights, or none"
+        "--weights",
+        metavar="FILE",
+        help="weights that every trial starts from: a checkpoint, Darknet's .weights, or none",
     )
     _cfg(data)
-    data.add_argument("--steps", type=_count, metavar="N", help="length of a trial's schedule, optimizer steps")
-    data.add_argument("--share", type=float, default=1.0, metavar="0..1", help="stop all trials at this share of it")
+    data.add_argument("--steps", type=_count, metavar="N", help="length of a trial's schedule in optimizer steps")
+    data.add_argument(
+        "--share", type=float, default=1.0, metavar="0..1", help="stop all trials at this share of the schedule"
+    )
     recipe = command.add_argument_group("the search")
     recipe.add_argument("--recipe", metavar="NAME", help="fast (rungs, the default) or seed (all at full budget)")
     recipe.add_argument("--population", type=_count, metavar="N", help="individuals of the first generation")
     recipe.add_argument(
         "--seeding",
         choices=("random", "defaults"),
-        help="beside the defaults in it: random ones (the default), or mutants of the defaults",
+        help="how the first generation is filled beside the defaults: random (the default), or mutants of the defaults",
     )
-    recipe.add_argument("--elites", type=_count, metavar="N", help="the best that are kept and have children")
+    recipe.add_argument("--elites", type=_count, metavar="N", help="number of the best that are kept and have children")
     recipe.add_argument("--children", type=_count, metavar="N", help="children of each elite")
     recipe.add_argument("--generations", type=_count_or_none, metavar="N", help="child generations after the first")
     recipe.add_argument(
-        "--candidates", type=_count, metavar="M", help="the best that are trained again, to choose the winner"
+        "--candidates", type=_count, metavar="M", help="number of the best that are trained again to choose the winner"
     )
-    recipe.add_argument("--seed", type=_count_or_none, default=0, metavar="S", help="equal seeds, equal searches (0)")
+    recipe.add_argument(
+        "--seed", type=_count_or_none, default=0, metavar="S", help="equal seeds give equal searches (0)"
+    )
     machine = command.add_argument_group("where it runs")
-    machine.add_argument("--workers", type=_count, metavar="N", help="trials at once (one a core, or one a GPU)")
-    machine.add_argument("--gpus-per-trial", type=_share, metavar="X", help="GPUs of a trial, 0.5 for two on one")
-    machine.add_argument("--cpu", action="store_true", help="leave GPUs alone")
+    machine.add_argument("--workers", type=_count, metavar="N", help="trials at once (one per core, or one per GPU)")
+    machine.add_argument("--gpus-per-trial", type=_share, metavar="X", help="GPUs per trial; 0.5: two trials share one")
+    machine.add_argument("--cpu", action="store_true", help="use no GPU")
     machine.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT")
     output = command.add_argument_group("what comes out")
     output.add_argument("--out", type=_path, metavar="DIR", help="search directory (runs/TIME-sSEED)")
     output.add_argument(
-        "--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none; no password is kept"
+        "--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none; its password is not kept"
     )
-    output.add_argument("--dry-run", action="store_true", help="check everything, say what would run, and stop")
+    output.add_argument("--dry-run", action="store_true", help="check everything, print what would run, and stop")
 
 
 def _resume(command: argparse.ArgumentParser) -> None:
     _directory(command)
     command.add_argument(
-        "--generations", type=_count_or_none, metavar="N", help="go on to this number; a finished search too"
+        "--generations",
+        type=_count_or_none,
+        metavar="N",
+        help="raise the number of child generations; a finished search goes on, too",
     )
     command.add_argument("--workers", type=_count, metavar="N", help="trials at once (as before)")
-    command.add_argument("--data", type=_path, metavar="DIR", help="where the same data set lies now")
+    command.add_argument("--data", type=_path, metavar="DIR", help="the present path of the same data set")
     _same_weights(command)
     command.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT (as before)")
     command.add_argument("--tracking-uri", metavar="URI", help="MLflow store, with its password (as before), or none")
@@ -170,18 +179,20 @@ def _train(command: argparse.ArgumentParser) -> None:
 def _replay(command: argparse.ArgumentParser) -> None:
     _directory(command, required=True)
     command.add_argument("uid", metavar="UID", help="the individual, such as g001-042, or a confirmation of one")
-    command.add_argument("--data", type=_path, metavar="DIR", help="where the same data set lies now")
+    command.add_argument("--data", type=_path, metavar="DIR", help="the present path of the same data set")
     _same_weights(command)
     _json(command)
 
 
 def _format(command: argparse._ActionsContainer) -> None:
-    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="read as this instead of the detected one")
+    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="format of the data set (detected)")
 
 
 def _model(command: argparse._ActionsContainer) -> None:
     """What is trained, beside data and weights."""
-    command.add_argument("--space", type=_path, metavar="FILE", help="the genes and what all trials share (YAML)")
+    command.add_argument(
+        "--space", type=_path, metavar="FILE", help="the genes, and the settings that all trials share (YAML)"
+    )
     command.add_argument(
         "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"
     )
@@ -189,20 +200,23 @@ def _model(command: argparse._ActionsContainer) -> None:
         "--preset", metavar="P", help="published values as defaults: darknet (the cfg) or paper (all on)"
     )
     command.add_argument("--size", type=_count, metavar="S", help="side of the network's input, a multiple of 32")
-    command.add_argument("--batch", type=_count, metavar="B", help="pictures a step")
+    command.add_argument("--batch", type=_count, metavar="B", help="pictures per optimizer step")
     command.add_argument(
         "--set", action="append", default=[], metavar="GENE=VALUE", help="fix a gene or setting; repeatable"
     )
 
 
 def _same_weights(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--weights", metavar="FILE", help="where the same weights lie now")
+    command.add_argument("--weights", metavar="FILE", help="the present path of the same weights")
     _cfg(command)
 
 
 def _cfg(command: argparse._ActionsContainer) -> None:
     command.add_argument(
-        "--cfg", type=_path, metavar="FILE", help="of Darknet's .weights: its cfg (the one of its name beside it)"
+        "--cfg",
+        type=_path,
+        metavar="FILE",
+        help="the cfg of Darknet's .weights (the file beside it with the same name)",
     )
 
 
@@ -231,7 +245,7 @@ def _body(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _path(text: str) -> Path:
-    if not text.strip():  # a shell variable that is not set; Path would take it for this folder
+    if not text.strip():  # from a shell variable that is not set; Path("") would be the working directory
         raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
     return Path(text)
 
@@ -265,7 +279,7 @@ def _share(text: str) -> float:
 
 
 def _say_stopped(by: str) -> None:
-    """How to go on, where the command has not said so: a search has a command of its own for that."""
+    """Tell how to go on, for commands other than a search, which names its own resume command."""
     terminal.complain(f"evolve: stopped by {by or 'Ctrl-C'}; the same command starts it again")
 
 

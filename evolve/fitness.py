@@ -1,4 +1,4 @@
-"""Fitness: a trial's scores -> one number, higher is better. A failed trial has none, not a made-up one."""
+"""Fitness: a trial's scores -> one number, higher is better. A failed trial has no fitness."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ IN_WORDS = {AP: "AP50:95", "map50": "AP50", "map75": "AP75"}
 
 
 def score(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """The weighted sum of the named scores; with the default weights validation AP50:95, 0 to 1.
+    """The weighted sum of the named scores; with the default weights it is validation AP50:95, 0 to 1.
 
-    Correctly rounded (math.fsum), so the order of the weights changes no bit of it.
+    ValueError if a score is missing or not finite. Rounded correctly (math.fsum), so the order of the weights does not
+    change a bit of it.
     """
     if not weights:
         raise ValueError("expected the weight of at least one score, got none")
@@ -25,12 +26,12 @@ def score(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
 
 
 def on_split(weights: Mapping[str, float], split: str) -> dict[str, float]:
-    """The same weighting of another split's scores: val/map50 -> test/map50."""
+    """The same weights for the scores of another split: val/map50 -> test/map50."""
     return {f"{split}/{_metric(name)}": weight for name, weight in weights.items()}
 
 
 def in_words(weights: Mapping[str, float]) -> str:
-    """What is weighted, for people: "AP50:95"; "fitness (0.5 AP50 + 0.5 AP75)"."""
+    """The metric in words: "AP50:95", or "fitness (0.5 AP50 + 0.5 AP75)"."""
     used = {name: weight for name, weight in weights.items() if weight}
     names = {name: IN_WORDS.get(_metric(name), _metric(name)) for name in used}
     if list(used.values()) == [1.0]:
@@ -39,7 +40,7 @@ def in_words(weights: Mapping[str, float]) -> str:
 
 
 def is_ap(weights: Mapping[str, float]) -> bool:
-    """Whether it is AP50:95 itself."""
+    """Whether the fitness is AP50:95 itself."""
     return {_metric(name): weight for name, weight in weights.items() if weight} == {AP: 1.0}
 
 

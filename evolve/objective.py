@@ -1,6 +1,6 @@
-"""The real objective: a spec's configuration -> data -> detector -> measurements.
+"""The real objective: trains a detector on the data as a spec says, and yields measurements.
 
-The only file that joins the rooms `data` and `model`. It is light to import: what loads OpenCV or
+The only file that joins the packages `data` and `model`. It is light to import: what loads OpenCV or
 TensorFlow is imported where it is needed, so the controller can describe a data set without them.
 """
 
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
     from model.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
-# Training losses are reported this often within a schedule, beside the scores at rungs.
+# Number of reports with training losses in a schedule, beside the scores at rungs.
 REPORTS_PER_SCHEDULE = 18
-# Pictures are kept shrunk to this many times the largest network side: more would alias in the one bilinear
-# warp of training, less would blur deep jitter crops.
+# Pictures are stored at this multiple of the largest network side: a larger one would alias in the single bilinear
+# warp of training, a smaller one would blur narrow jitter crops.
 STORE_FACTOR = 1.5
-TUNED_ON = "val"  # the split of NMS tuning, as of fitness
+TUNED_ON = "val"  # the split for NMS tuning, the same as for fitness
 SCORES = ("map50_95", "map50", "map75")  # reported for each split, as "val/map50"
 FLOAT32_BYTES = 4
-RUNNING = ("/moving_mean", "/moving_variance")  # statistics, which no optimizer moves
+RUNNING = ("/moving_mean", "/moving_variance")  # ends of the names of statistics, which no optimizer changes
 
 
 def describe_data(
     root: Path, *, size: int, fit: Fit, detector: DetectorConfig | None = None, format: str | None = None
 ) -> dict[str, Any]:
-    """What a search must know of a data set, as plain values; raises the reader's error when it is unusable.
+    """What a search must know about a data set, as plain values; raises the reader's error if it is unusable.
 
-    format: voc, coco or yolo; None is the one that is found.
-    Returns path, format, fingerprint, class_names, anchors (network pixels at `size`, all of the detector's), images
-    and boxes by split, and the problems found, by kind.
+    format: voc, coco or yolo; None: the detected one.
+    Returns path, format, fingerprint, class_names, anchors (all of the detector's, network pixels at `size`), the
+    numbers of images and boxes by split, and the number of problems by kind.
     """
     from collections import Counter
 
@@ -75,10 +75,10 @@ def describe_data(
 
 
 def state_bytes(config: TrialConfig, num_classes: int) -> int:
-    """Bytes of a trial's stored state: the weights, their velocities and, with ema_decay above 0, their averages.
+    """The size in bytes of a trial's stored state: weights, velocities and, with ema_decay above 0, moving averages.
 
-    Counted without Keras from the layers in Darknet's order, which hold the same weights; model/training/trainer.py
-    keeps them.
+    Counted without Keras from the layers in Darknet's order, which have the same weights; model/training/trainer.py
+    stores them.
     """
     from model.darknet import topology
 
@@ -92,10 +92,10 @@ def state_bytes(config: TrialConfig, num_classes: int) -> int:
 def write_embedded_data(
     root: Path, *, slice_name: Literal["target", "base"] = "target", images: Mapping[str, int] | None = None
 ) -> Path:
-    """Write the embedded scenes of handwritten digits once, in YOLO format; returns their folder.
+    """Write the embedded scenes of handwritten digits in YOLO format, if they are missing; returns their folder.
 
-    Where the root cannot be written, that is one in this machine's cache. images: scenes by split, or the data room's
-    own numbers.
+    If the root cannot be written, the folder is in this machine's cache. images: number of scenes by split; None: the
+    default of data/digits.
     """
     from data.digits import synthetic
     from data.pictures import disk_cache
@@ -127,21 +127,21 @@ def detection_objective(
     gpu: bool = False,
     notes: Mapping[str, str] | None = None,
 ) -> DetectionObjective:
-    """Make the objective of a worker: sets threads, checks the GPU, reads the data set and the base weights.
+    """Make the objective of a worker: set threads, check the GPU, read the data set and the base weights.
 
-    Raises GpuNotUsable when a GPU was asked for and TensorFlow sees none: never a silent CPU run.
+    Raises GpuNotUsable if a GPU was requested but TensorFlow sees none, instead of silently training on the CPU.
     """
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    found = tf.config.list_physical_devices("GPU")
-    if gpu and not found:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpu and not gpus:
         raise GpuNotUsable(
             "TensorFlow sees no GPU though one was asked for: expected a usable CUDA installation; "
             "run `make setup LOCK=locks/cuda.txt`, or search on the CPU with --cpu"
         )
-    for device in found:
+    for device in gpus:
         tf.config.experimental.set_memory_growth(device, True)
 
     import cv2
@@ -169,7 +169,7 @@ def detection_objective(
 
 
 class DetectionObjective:
-    """Trains a YOLOv4 detector by a spec; keeps its compiled step for specs of the same structure."""
+    """Trains a YOLOv4 detector as a spec says; keeps its compiled steps for specs with the same structure."""
 
     def __init__(
         self,
@@ -184,24 +184,24 @@ class DetectionObjective:
         self.anchors = tuple(anchors)
         self.notes = dict(notes)
         self.base = base  # weights that every trial starts from, by "layer/weight" name
-        self.optimizer: tuple[type[Adam], ...] = ()  # another than the trainer's own; for the shipped base alone
+        self.optimizer: tuple[type[Adam], ...] = ()  # replaces the trainer's default; only to make the shipped base
         self._structure: tuple[object, ...] | None = None
         self._trainer: Trainer | None = None
         self._pipelines: dict[str, Pipeline] = {}
 
     def __call__(self, spec: TrialSpec) -> Iterator[Report]:
-        """Train the spec's piece; scores of its splits come with the last measurement.
+        """Train the spec's piece; the last measurement has the scores of its splits.
 
-        Each step, each batch of an evaluation and each setting of the NMS tuning is a sign of life.
+        Each step, each batch of an evaluation and each setting of the NMS tuning gives a sign of life.
         """
         from model.training import train
 
         config = TrialConfig.from_settings(spec.config)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         trainer = self._trainer_for(config)
         trainer.averaging = config.optimizer.ema_decay > 0
         start_step = self._begin(trainer, spec)
-        seconds = {"prepare": time.perf_counter() - begun}
+        seconds = {"prepare": time.perf_counter() - started}
         steps = config.train.steps
         pipeline = self._pipeline("train", config)
 
@@ -231,26 +231,26 @@ class DetectionObjective:
                 if isinstance(report, int):
                     yield Progress(report)
                     continue
-                seconds = _added(seconds, report.seconds)
+                seconds = _sum_by_kind(seconds, report.seconds)
                 if report.step < spec.stop_step:
                     yield Measurement(report.step, report.losses, {}, seconds, report.traces)
                     seconds = {}
                     continue
-                yield (yield from self._last(spec, config, trainer, report, seconds))
+                yield (yield from self._finish(spec, config, trainer, report, seconds))
         except train.Diverged as error:
             raise TrialDiverged(str(error)) from None
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The weights that the last spec ended with, by "layer/weight" name; ValueError before the first."""
+        """The weights at the end of the last spec, by "layer/weight" name; ValueError before the first spec."""
         if self._trainer is None:
             raise ValueError("weights: expected a spec trained before, got none")
         return self._trainer.weights()
 
     def _begin(self, trainer: Trainer, spec: TrialSpec) -> int:
-        """Bring the trainer to where the spec starts; returns that step.
+        """Set the trainer to the spec's start; returns the step to train from.
 
-        A stored state that is gone or broken costs the steps before it again, never the trial: training from the
-        start comes to the same weights.
+        If the stored state is missing or damaged, the steps before it are trained again, with the same weights as a
+        result.
         """
         if spec.start_step > 0:
             try:
@@ -262,40 +262,40 @@ class DetectionObjective:
         trainer.reset(spec.seed, self.base)
         return 0
 
-    def _last(
+    def _finish(
         self, spec: TrialSpec, config: TrialConfig, trainer: Trainer, report: Any, seconds: dict[str, float]
     ) -> Generator[Progress, None, Measurement]:
-        """Evaluate, keep what the spec wants kept, and measure both."""
+        """Evaluate, store what the spec asks for, tune NMS if it asks for that; returns the last measurement."""
         if not trainer.is_finite():
             raise TrialDiverged(f"a weight is not finite after step {report.step} of {config.train.steps}")
-        traced = trainer.traces
-        begun = time.perf_counter()
+        traces_before = trainer.traces
+        started = time.perf_counter()
         scores: dict[str, float] = {}
-        kept: list[Looked] = []
+        tuning_batches: list[Looked] = []
         with trainer.as_scored(self._statistics_pictures(config, trainer)):
             for split in spec.evaluate_splits:
                 looked: Iterable[Looked] = self._look(split, config, trainer)
                 if split == TUNED_ON and spec.tune_post:
-                    looked = _kept(looked, kept)
+                    looked = _collecting(looked, tuning_batches)
                 scores |= yield from self._scores(split, looked, report.step)
             evaluated = time.perf_counter()
             if spec.checkpoint is not None:
                 self._save(spec, config, trainer)
-        kind = "compile" if trainer.traces > traced else "evaluate"
-        seconds[kind] = seconds.get(kind, 0.0) + evaluated - begun
+        kind = "compile" if trainer.traces > traces_before else "evaluate"
+        seconds[kind] = seconds.get(kind, 0.0) + evaluated - started
         if spec.state_dir is not None and spec.stop_step < config.train.steps:
             trainer.save_state(_state_file(spec, spec.stop_step))
         seconds["checkpoint"] = time.perf_counter() - evaluated
         post = None
         if spec.tune_post:
-            begun = time.perf_counter()
-            post = yield from self._tuned(kept, spec.tune_post, report.step)
-            seconds["tune"] = time.perf_counter() - begun
-        traces = report.traces + trainer.traces - traced
+            started = time.perf_counter()
+            post = yield from self._tune_nms(tuning_batches, spec.tune_post, report.step)
+            seconds["tune"] = time.perf_counter() - started
+        traces = report.traces + trainer.traces - traces_before
         return Measurement(report.step, report.losses, scores, seconds, traces, post)
 
     def _statistics_pictures(self, config: TrialConfig, trainer: Trainer) -> list[NDArray[np.uint8]]:
-        """Training pictures that normalization statistics are estimated from, the same for every trial of a task."""
+        """The training pictures for estimating normalization statistics, the same for every trial of a task."""
         return self._pipeline("train", config).sample(
             config.train.statistics_pictures,
             size=config.train.size,
@@ -304,7 +304,7 @@ class DetectionObjective:
         )
 
     def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[Looked]:
-        """The forward pass over a split."""
+        """Run the forward pass over a split; yields its batches."""
         from model.detection import evaluate
 
         return evaluate.look(
@@ -315,35 +315,35 @@ class DetectionObjective:
         )
 
     def _scores(self, split: str, looked: Iterable[Looked], step: int) -> Generator[Progress, None, dict[str, float]]:
-        """Scores by name, with the NMS that every trial has."""
+        """The split's scores by name, with the fixed NMS of all trials."""
         from model.detection import evaluate
 
         seen: list[evaluate.Seen] = []
-        for one in evaluate.suppressed(looked):
-            seen.append(one)
+        for batch in evaluate.suppressed(looked):
+            seen.append(batch)
             yield Progress(step)
-        return _named(split, evaluate.precision_of(seen, self.splits[split], self.class_names))
+        return _scores_by_name(split, evaluate.precision_of(seen, self.splits[split], self.class_names))
 
-    def _tuned(
+    def _tune_nms(
         self, looked: Sequence[Looked], weights: Mapping[str, float], step: int
     ) -> Generator[Progress, None, TunedPost]:
-        """NMS tuned on what a forward pass over the validation split has found."""
+        """Tune NMS on the batches of a forward pass over the validation split."""
         from model.detection import nms_tuning
 
         settings_tried = nms_tuning.tune(
             looked,
             self.splits[TUNED_ON],
             self.class_names,
-            lambda precision: fitness.score(_named(TUNED_ON, precision), weights),
+            lambda precision: fitness.score(_scores_by_name(TUNED_ON, precision), weights),
         )
-        found = yield from _signs_of_life(settings_tried, step)
-        settings: dict[str, Value] = {"nms": found.post.nms, "nms_iou": found.post.nms_iou}
-        if found.post.nms == "diou":
-            settings["nms_beta"] = found.post.nms_beta
+        tuning = yield from _signs_of_life(settings_tried, step)
+        settings: dict[str, Value] = {"nms": tuning.post.nms, "nms_iou": tuning.post.nms_iou}
+        if tuning.post.nms == "diou":
+            settings["nms_beta"] = tuning.post.nms_beta
         return {
             "settings": settings,
-            "fixed": {"fitness": found.fixed_score, **_named(TUNED_ON, found.fixed)},
-            "tuned": {"fitness": found.tuned_score, **_named(TUNED_ON, found.tuned)},
+            "fixed": {"fitness": tuning.fixed_score, **_scores_by_name(TUNED_ON, tuning.fixed)},
+            "tuned": {"fitness": tuning.tuned_score, **_scores_by_name(TUNED_ON, tuning.tuned)},
         }
 
     def _save(self, spec: TrialSpec, config: TrialConfig, trainer: Trainer) -> None:
@@ -362,7 +362,7 @@ class DetectionObjective:
             checkpoint.save_detector(spec.checkpoint, trainer.model, info)
 
     def _trainer_for(self, config: TrialConfig) -> Trainer:
-        """The warm trainer, or a new one when what shapes the graph is another."""
+        """The warm trainer, or a new one if a setting that shapes the graph has changed."""
         from model.training.trainer import Trainer
 
         settings = config.settings()
@@ -393,7 +393,7 @@ class DetectionObjective:
 
 
 def _size_at(seed: int, step: int, config: TrialConfig) -> int:
-    """The training shape of step `step` (from 0). Darknet too ends at one size, its largest (detector.c)."""
+    """The network's input size at a step, counted from 0. Darknet, too, ends at one size, its largest (detector.c)."""
     from data.batches.pipeline import training_size
 
     train = config.train
@@ -402,29 +402,29 @@ def _size_at(seed: int, step: int, config: TrialConfig) -> int:
     return training_size(seed, step, train.sizes, train.size_period)
 
 
-def _named(split: str, precision: AveragePrecision) -> dict[str, float]:
+def _scores_by_name(split: str, precision: AveragePrecision) -> dict[str, float]:
     return {f"{split}/{name}": getattr(precision, name) for name in SCORES}
 
 
-def _kept(looked: Iterable[Looked], kept: list[Looked]) -> Iterator[Looked]:
-    """The same batches, each added to `kept` on its way."""
-    for one in looked:
-        kept.append(one)
-        yield one
+def _collecting(batches: Iterable[Looked], collected: list[Looked]) -> Iterator[Looked]:
+    """Yield the same batches, and append each to `collected`."""
+    for batch in batches:
+        collected.append(batch)
+        yield batch
 
 
-def _signs_of_life(steps: Generator[object, None, Made], step: int) -> Generator[Progress, None, Made]:
-    """What the steps return, with a sign of life for each of them."""
+def _signs_of_life(steps: Generator[object, None, Result], step: int) -> Generator[Progress, None, Result]:
+    """Yield a sign of life for each item of a generator; returns its result."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            made: Made = end.value
-            return made
+            result: Result = end.value
+            return result
         yield Progress(step)
 
 
-def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+def _sum_by_kind(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
     return {kind: first.get(kind, 0.0) + second.get(kind, 0.0) for kind in first.keys() | second.keys()}
 
 

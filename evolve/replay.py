@@ -1,4 +1,4 @@
-"""Replay: an individual of a search is trained again, and its result compared with the journal's."""
+"""Replay: trains an individual of a search again and compares its result with the journal's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from evolve.trial import Failure, TrialSpec, failure_class
 
 @dataclass(frozen=True)
 class Replayed:
-    """An individual's result in the journal and the one it got now: a score, or a failure."""
+    """An individual's result in the journal and its new one: each is a score or a failure."""
 
     uid: str
     step: int
     journalled: float | None
     repeated: float | None
-    failure_then: Failure | None  # its kind is "" if the journal does not say it
+    failure_then: Failure | None  # in the journal; its kind is "" if the journal lacks it
     failure: Failure | None  # of the repetition
 
     @property
     def equal(self) -> bool:
-        """Whether it came out as it did: the very same number, or a failure for the same reason.
+        """Whether both results are the same: an identical score, or a failure for the same reason.
 
-        Numbers in a reason (a step, a loss) may differ. Confirmations of earlier versions have no kind of failure.
+        Numbers in a reason (a step, a loss) may differ. Confirmations of earlier versions lack the kind of failure.
         """
         then, now = self.failure_then, self.failure
         if then is None or now is None:
@@ -39,42 +39,47 @@ class Replayed:
         return failure_class(then.kind or now.kind, then.reason) == failure_class(now.kind, now.reason)
 
     def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
+        """The result as JSON holds it."""
         return {"uid": self.uid, "journalled": self.journalled, "repeated": self.repeated, "equal": self.equal}
 
 
 def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Replayed:
     """Train one individual of a search, or one of its confirmations, again from step 0, and compare its score.
 
-    Of a confirmation that is fitness on validation: the test split is not read again.
+    A confirmation is compared by its fitness on validation: the test split is not read again.
     """
     record, step = record_of(state, uid), last_step(state, uid)
-    run = state.confirmations.get(uid)
-    seed = record.seed if run is None else run.seed
+    confirmation = state.confirmations.get(uid)
+    seed = record.seed if confirmation is None else confirmation.seed
     spec = TrialSpec(uid, task.config_of(Genome(record.genome)), seed, step)
     measured, failure = single_trial.run_one(executor, spec)
     if failure is None:
-        repeated, failure = _scored(cast(Mapping[str, float], measurement_to_plain(measured[-1])["scores"]), task)
+        repeated, failure = _fitness(cast(Mapping[str, float], measurement_to_plain(measured[-1])["scores"]), task)
     else:
         repeated = None
-    journalled, failure_then = _journalled(record, step) if run is None else _confirmed(run, task)
+    if confirmation is None:
+        journalled, failure_then = _trial_result(record, step)
+    else:
+        journalled, failure_then = _confirmation_result(confirmation, task)
     return Replayed(uid, step, journalled, repeated, failure_then, failure)
 
 
-def _journalled(record: IndividualRecord, step: int) -> tuple[float | None, Failure | None]:
+def _trial_result(record: IndividualRecord, step: int) -> tuple[float | None, Failure | None]:
     """The individual's score at the step, or why it failed on the way there."""
     if step in record.rungs:
         return record.rungs[step], None
     return None, Failure(record.kind or "", record.reason or "")
 
 
-def _confirmed(run: Confirmation, task: Task) -> tuple[float | None, Failure | None]:
+def _confirmation_result(confirmation: Confirmation, task: Task) -> tuple[float | None, Failure | None]:
     """A confirmation's fitness, or why it failed."""
-    return _scored(run.scores, task) if run.reason is None else (None, Failure(run.kind or "", run.reason))
+    if confirmation.reason is not None:
+        return None, Failure(confirmation.kind or "", confirmation.reason)
+    return _fitness(confirmation.scores, task)
 
 
-def _scored(scores: Mapping[str, float], task: Task) -> tuple[float | None, Failure | None]:
-    """Fitness of the scores; without a score that it is made of the trial has failed, as in a search."""
+def _fitness(scores: Mapping[str, float], task: Task) -> tuple[float | None, Failure | None]:
+    """The fitness of the scores; if one of its scores is missing, the trial has failed, as in a search."""
     try:
         return fitness.score(scores, task.space.fitness), None
     except ValueError as error:
@@ -82,7 +87,7 @@ def _scored(scores: Mapping[str, float], task: Task) -> tuple[float | None, Fail
 
 
 def record_of(state: SearchState, uid: str) -> IndividualRecord:
-    """The individual of this uid, or of this confirmation; JournalError when there is none."""
+    """The individual with this uid, or of the confirmation with this uid; JournalError if there is none."""
     if uid in state.confirmations:
         return state.individuals[state.confirmations[uid].individual]
     if uid not in state.individuals:
@@ -92,7 +97,7 @@ def record_of(state: SearchState, uid: str) -> IndividualRecord:
 
 
 def last_step(state: SearchState, uid: str) -> int:
-    """The last step the individual's trial reached, or the one on the way to which it failed; a confirmation's end."""
+    """The last rung that the trial reached, or the one it failed before; for a confirmation the full budget."""
     if uid in state.confirmations:
         return state.steps
     record = record_of(state, uid)

@@ -1,13 +1,13 @@
-"""The loop: ask the strategy, run its trials, record what came out, tell. From Python: `evolve.search.run(...)`.
+"""The loop: ask the strategy, run its trials, record the results, tell them. From Python: `evolve.search.run(...)`.
 
     from evolve import search, task
     from evolve.genetics import recipe
     prepared = task.prepare(task.TaskRequest(data=Path("my_data")))
     state = search.run(prepared, Path("runs/mine"), recipe=recipe.load("fast"), seed=0)
 
-Everything is in the journal before it has an effect. To resume, a fresh strategy decides everything
-again from the journalled results; what it decides must equal the journal, what the journal lacks is added,
-and the loop goes on from there. So a search that was killed anywhere ends as one that was left alone.
+Everything is in the journal before it takes effect. To resume, a fresh strategy makes all decisions again
+from the journalled results: they must equal the journal's, those that the journal lacks are added, and the
+loop goes on from there. So a search that was killed at any point ends like one that was not.
 """
 
 import secrets
@@ -22,7 +22,7 @@ from pathlib import Path
 from evolve.checks import launch, resumable, versions
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
-from evolve.execution.watch import Patience, Watched
+from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.genetics import recipe as recipes
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
@@ -30,31 +30,31 @@ from evolve.process import signals
 from evolve.process.durable_file import write_durably
 from evolve.records import lineage
 from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
-from evolve.records.progress import Display, Silent
-from evolve.records.recorder import Recorder, Rehearsal
+from evolve.records.progress import Display, SilentDisplay
+from evolve.records.recorder import InMemoryJournal, Recorder
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import Task
 from evolve.trial import failure_class
-from evolve.trial_runner import Trials
+from evolve.trial_runner import TrialRunner
 from evolve.verdict import confirm, verdict, winner
 
 SPACE_FILE = "space.yaml"
-TRACKER_PATIENCE_SECONDS = 30.0  # what the tracker could not send by then is sent by the next session
-STOPPED_PATIENCE_SECONDS = 2.0  # the same after being asked to stop: a scheduler kills soon
+TRACKER_PATIENCE_SECONDS = 30.0  # for the tracker to send the rest at the end; the next session sends what is left
+STOPPED_PATIENCE_SECONDS = 2.0  # the same after a stop signal: a scheduler kills soon
 
 
 @dataclass(frozen=True)
 class Means:
-    """What a search runs with; its result depends on none of these."""
+    """What a search runs with; its result does not depend on any of these."""
 
-    # Both are made before anything of a new search is written: what cannot start leaves nothing behind.
+    # Both are made before a new search writes anything, so that one that cannot start leaves nothing behind.
     make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
-    display: Display = field(default_factory=Silent)
+    display: Display = field(default_factory=SilentDisplay)
     workers: int = 1
     clock: Callable[[], float] = time.time
-    begun: Callable[[], None] = lambda: None  # called when a new search is in the journal
+    begun: Callable[[], None] = lambda: None  # called once the journal has a new search
     patience: Patience = field(default_factory=Patience)  # with trials that are silent
 
 
@@ -69,7 +69,7 @@ def run(
 ) -> SearchState:
     """Run a new search in an empty directory to its end; returns its state, whose `phase` is finished or failed.
 
-    request: what the task was prepared from, kept in the journal for a resume from the command line.
+    request: the flags that the task was prepared from, kept in the journal for a resume from the command line.
     Everything is checked first (evolve/checks/launch.py), and the workers start before anything is written: a search
     that cannot begin raises (InputError, JournalError: the directory holds a search, or what its means raise) and
     leaves nothing behind. KeyboardInterrupt passes through, with the search left resumable.
@@ -82,7 +82,7 @@ def run(
 
         def begin() -> Recorder:
             recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
-            launch.check_free(directory)  # again, now that nobody else can write there
+            launch.check_holds_no_search(directory)  # again, now that no other process can write there
             recorder.append(
                 "search_created",
                 search_id=search_id,
@@ -101,17 +101,17 @@ def run(
             return recorder
 
         def stop(stopped: KeyboardInterrupt) -> None:
-            """While the workers start: what was asked for is right, so the search begins, and can go on."""
+            """Begin the search although it was stopped while workers start: its input is valid, and it can resume."""
             with stopping:
                 if holds_search(directory):
-                    return  # the main thread or the last resort was first
+                    return  # another thread has begun it: the main one, or the one that cuts the process off
                 with suppress(KeyboardInterrupt), _Session(directory, begin(), means.display) as session:
                     _write_first(session, means)
                     raise stopped
 
         stopping = threading.Lock()
         try:
-            with signals.at_last(lambda: stop(KeyboardInterrupt(signals.asked()))):
+            with signals.before_cutoff(lambda: stop(KeyboardInterrupt(signals.stop_signal()))):
                 executor = stack.enter_context(_executor(task, means, search_id))
         except KeyboardInterrupt as stopped:
             stop(stopped)
@@ -128,32 +128,32 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     JournalError when the task, the frameworks or the number of generations do not fit the search.
     """
     means, directory = means or Means(), Path(directory)
-    launch.check_whole("workers", means.workers, least=1)
+    launch.check_whole_number("workers", means.workers, least=1)
     if generations is not None:
-        launch.check_whole("generations", generations, least=0)
+        launch.check_whole_number("generations", generations, least=0)
     if not holds_search(directory):
         raise JournalError(f"{directory}: expected the directory of a search, found none there")
     with closing(means.display), Journal(directory, means.clock) as journal:
         recorder = Recorder(journal, (means.display.show,))
         state = recorder.state
         resumable.check(state, task)
-        wanted = state.generations if generations is None else generations
-        if wanted < state.generations:
+        target = state.generations if generations is None else generations
+        if target < state.generations:
             raise JournalError(
-                f"{directory}: expected --generations of at least {state.generations}, as the search has, got {wanted}"
+                f"{directory}: expected --generations of at least {state.generations}, as the search has, got {target}"
             )
-        if state.phase == "finished" and wanted == state.generations:
+        if state.phase == "finished" and target == state.generations:
             with _tracked(_tracker(directory, means)):
-                return state  # what an earlier session could not send is sent now
-        _rehearse(task, journal, recipes.parse({**state.recipe, "generations": wanted}))
+                return state  # only sends what an earlier session could not send
+        _rehearse(task, journal, recipes.parse({**state.recipe, "generations": target}))
         tracker = _tracker(directory, means)
-        recorder.append("search_resumed", workers=means.workers, generations=wanted)
+        recorder.append("search_resumed", workers=means.workers, generations=target)
         with _Session(directory, recorder, means.display) as session:
             return _go_on(task, session, means, tracker)
 
 
 def _write_first(session: "_Session", means: Means) -> None:
-    """What lies beside the journal from the beginning."""
+    """Write the files beside the journal of a new search."""
     means.begun()
     write_space(session.directory, session.recorder.state)
 
@@ -166,13 +166,13 @@ def write_space(directory: Path, state: SearchState) -> Path:
 
 
 def _rehearse(task: Task, journal: Journal, recipe: Recipe) -> None:
-    """JournalError when this program decides otherwise than the journal says; nothing is written or taken away."""
-    nowhere = journal.path.parent / ".rehearsal"  # never made: there is nothing in it to keep or to take away
-    Trials(task, nowhere, Recorder(Rehearsal(journal)), recipe).replay()
+    """JournalError if this program makes other decisions than the journal has; writes and removes nothing."""
+    nowhere = journal.path.parent / ".rehearsal"  # never created, so there are no states to remove
+    TrialRunner(task, nowhere, Recorder(InMemoryJournal(journal)), recipe).replay()
 
 
 def _tracker(directory: Path, means: Means) -> Tracker:
-    """The tracker of a search, not started yet: made before anything is written, so that it can refuse its address."""
+    """The tracker of a search, not started yet; made before anything is written, as it may refuse its address."""
     return means.make_tracker(directory / JOURNAL_FILE) if means.make_tracker else NullTracker()
 
 
@@ -182,7 +182,7 @@ def _executor(task: Task, means: Means, search_id: str) -> Executor:
 
 @contextmanager
 def _tracked(tracker: Tracker) -> Iterator[Tracker]:
-    """The tracker while it shows the search; at the end it gets the time to send what is left."""
+    """Start the tracker; at the end give it time to send what is left."""
     tracker.start()
     patience = TRACKER_PATIENCE_SECONDS
     try:
@@ -196,52 +196,52 @@ def _tracked(tracker: Tracker) -> Iterator[Tracker]:
 
 
 class _Session:
-    """One session of a search in its journal: whatever cuts it short is journalled and said, once."""
+    """One session of a search; whatever interrupts it is journalled, and the user is told once how to resume."""
 
     def __init__(self, directory: Path, recorder: Recorder, display: Display) -> None:
         self.directory, self.recorder = directory, recorder
         self._display = display
-        self._said = False  # outside of a command nobody else knows
+        self._explained = False  # kept here too, as signals.is_explained works only inside a command
         self._stack = ExitStack()
 
-    def cut_short(self, error: BaseException) -> None:
-        """Say how the search goes on, where it was asked to stop, and journal why it ended."""
+    def interrupt(self, error: BaseException) -> None:
+        """Journal why the session ended; after a stop signal also tell the user how to resume."""
         if isinstance(error, JournalError):
-            return  # the journal says what it is; nothing is to be added to it
-        asked = isinstance(error, KeyboardInterrupt)
-        if asked:
-            self._say()
+            return  # nothing may be added to a journal that is damaged or differs
+        stopped = isinstance(error, KeyboardInterrupt)
+        if stopped:
+            self._explain()
         if self.recorder.state.phase == "running":
-            reason = (str(error) or "Ctrl-C") if asked else f"{type(error).__name__}: {error}"
+            reason = (str(error) or "Ctrl-C") if stopped else f"{type(error).__name__}: {error}"
             self.recorder.append("search_interrupted", reason=reason)
 
-    def _say(self) -> None:
-        if not self._said:
-            self._said = True
+    def _explain(self) -> None:
+        if not self._explained:
+            self._explained = True
             self._display.interrupted(self.directory)
-            signals.said()
+            signals.mark_explained()
 
     def __enter__(self) -> "_Session":
-        self._stack.enter_context(signals.at_last(self._say))
+        self._stack.enter_context(signals.before_cutoff(self._explain))
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        """Also what came while workers or tracker were closed; a search that has ended is not interrupted any more."""
+        """Also covers errors while workers or tracker are closed; a search that has ended is not interrupted."""
         with self._stack:
             if error is not None:
-                self.cut_short(error)
+                self.interrupt(error)
 
 
 def _go_on(
     task: Task, session: _Session, means: Means, tracker: Tracker, executor: Executor | None = None
 ) -> SearchState:
-    """Replay what the journal holds, then run to the end; whatever cuts it short is journalled.
+    """Replay the journal, then run the search to its end; whatever interrupts it is journalled.
 
-    executor: None is made once something is to be trained.
+    executor: None to make it only if something is to be trained.
     """
     directory, recorder = session.directory, session.recorder
-    trials = Trials(task, directory, recorder, recipes.parse(recorder.state.recipe))
-    confirmations = confirm.Plan(task, directory, recorder)
+    trial_runner = TrialRunner(task, directory, recorder, recipes.parse(recorder.state.recipe))
+    confirm_stage = confirm.ConfirmStage(task, directory, recorder)
     with _tracked(tracker), ExitStack() as stack:
 
         def tick() -> None:
@@ -249,33 +249,33 @@ def _go_on(
             means.display.tick(recorder.state)
 
         if executor is not None:
-            stack.callback(executor.close)  # before the tracker, which may take its time
+            stack.callback(executor.close)  # closed before the tracker, which may take long
         try:
-            trials.replay()
-            if trials.pending or (trials.best is not None and confirmations.pending):
+            trial_runner.replay()
+            if trial_runner.pending or (trial_runner.best is not None and confirm_stage.pending):
                 if executor is None:
                     executor = stack.enter_context(_executor(task, means, recorder.state.search_id))
-                watched = Watched(executor, means.patience, means.display.note)
-                trials.train(watched, means.clock, tick)
-                if trials.best is not None:
-                    confirmations.run(watched, tick)
-            chosen = None if trials.best is None else confirmations.settle()
-            _conclude(chosen, trials.reason, task, directory, recorder)
+                watched = WatchedExecutor(executor, means.patience, means.display.note)
+                trial_runner.train(watched, means.clock, tick)
+                if trial_runner.best is not None:
+                    confirm_stage.run(watched, tick)
+            winner_uid = None if trial_runner.best is None else confirm_stage.journal_winner()
+            _conclude(winner_uid, trial_runner.reason, task, directory, recorder)
         except (KeyboardInterrupt, Exception) as error:
-            session.cut_short(error)  # before workers and tracker are closed: that may take seconds
+            session.interrupt(error)  # before workers and tracker are closed, which may take seconds
             raise
     return recorder.state
 
 
-def _conclude(chosen: str | None, reason: str, task: Task, directory: Path, recorder: Recorder) -> None:
-    """Write what people take away, then that the search is over, and why."""
+def _conclude(winner_uid: str | None, reason: str, task: Task, directory: Path, recorder: Recorder) -> None:
+    """Write the result files, then journal that the search is over, and why."""
     state = recorder.state
-    if chosen is None:
+    if winner_uid is None:
         recorder.append("search_failed", reason=f"{reason}: {commonest_failure(state)}")
         lineage.write(directory, state)
         return
-    if state.outcome is None or state.outcome.uid != chosen:
-        recorder.append("winner_chosen", chosen, **verdict.conclude(state, chosen))
+    if state.outcome is None or state.outcome.uid != winner_uid:
+        recorder.append("winner_chosen", winner_uid, **verdict.conclude(state, winner_uid))
     winner.write(directory / winner.WINNER_FILE, winner.content(state, task))
     lineage.write(directory, state)
     if state.outcome is not None:
@@ -283,7 +283,7 @@ def _conclude(chosen: str | None, reason: str, task: Task, directory: Path, reco
 
 
 def commonest_failure(state: SearchState) -> str:
-    """An example of the commonest failure, with its number; numbers in a reason, such as the step, tell none apart."""
+    """An example of the commonest failure with its count; failures that differ only in numbers are the same."""
     failed = [record for record in state.individuals.values() if record.reason is not None]
     classes = [failure_class(record.kind, str(record.reason)) for record in failed]
     if not classes:

@@ -1,8 +1,8 @@
-"""The objective's interface on made-up learning curves: the whole loop in milliseconds, for tests and benchmarks.
+"""A simulated objective with made-up learning curves: the whole loop in milliseconds, for tests and benchmarks.
 
-Nothing is trained. A curve is a smooth function of the genes in [0, 1] times a saturating curve
-over the steps; noise is keyed by the spec's seed, failures by its genome. Like the real objective's, a
-measurement depends on the spec alone, and a trial in pieces gives what it gives in one go.
+Nothing is trained. A score is a smooth function of the genes in [0, 1] times a curve that saturates with the
+steps; noise is keyed by the spec's seed, failures by its genome. As with the real objective, a measurement
+depends on the spec alone, and a trial in pieces gives the same as one in one go.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy as np
 from evolve.genetics.space import SearchSpace, parse
 from evolve.trial import Measurement, Objective, TrialDiverged, TrialSpec, Value
 
-# A space for searches on these curves; its addresses are real ones, so it passes every check of a space.
+# A space for simulated searches; its addresses exist in TrialConfig, so it passes every check of a space.
 SPACE: Mapping[str, object] = {
     "name": "simulated",
     "genes": {
@@ -29,13 +29,13 @@ SPACE: Mapping[str, object] = {
 }
 
 BEST = 0.9  # AP50:95 at every gene's optimum after the last step
-WIDTH = 0.5  # how far, in [0, 1], a gene may be from its optimum before it costs much
-METRICS = {"map50_95": 1.0, "map50": 0.6, "map75": 1.1}  # power of the quality: AP50 is above AP75
-SCORES = tuple(METRICS)  # what is reported for each split
+WIDTH = 0.5  # distance of a gene from its optimum, in [0, 1], at which it costs much
+METRICS = {"map50_95": 1.0, "map50": 0.6, "map75": 1.1}  # metric -> power of the quality: AP50 is above AP75
+SCORES = tuple(METRICS)  # the metrics reported for each split
 
 
 class SimulatedObjective:
-    """Calling it yields the measurements of one spec; it keeps nothing between trials."""
+    """Yields the measurements of a spec when called; keeps nothing between trials."""
 
     def __init__(self, space: SearchSpace, noise: float, failures: float, sleep_seconds: float) -> None:
         if noise < 0 or not 0 <= failures <= 1 or sleep_seconds < 0:
@@ -46,7 +46,7 @@ class SimulatedObjective:
         self._space, self._noise, self._failures, self._sleep_seconds = space, noise, failures, sleep_seconds
 
     def __call__(self, spec: TrialSpec) -> Iterator[Measurement]:
-        """Losses halfway through the piece, losses and scores at its end."""
+        """Yield losses halfway through the piece, then losses and scores at its end."""
         genes = self._genes(spec)
         steps = spec.config["train.steps"]
         if not isinstance(steps, int) or not 0 <= spec.start_step < spec.stop_step <= steps:
@@ -56,17 +56,17 @@ class SimulatedObjective:
             )
         fails_at = self._failing_step(genes, steps)
         halfway = (spec.start_step + spec.stop_step) // 2
-        since = spec.start_step
+        previous = spec.start_step
         for step in (halfway, spec.stop_step) if halfway > spec.start_step else (spec.stop_step,):
             began = time.perf_counter()
             if self._sleep_seconds:
                 time.sleep(self._sleep_seconds)
-            if fails_at is not None and since < fails_at <= step:
+            if fails_at is not None and previous < fails_at <= step:
                 _fail(genes, fails_at)
             quality = self._quality(genes, step / steps)
             scores = self._scores(spec, step, quality) if step == spec.stop_step else {}
             yield Measurement(step, _losses(quality), scores, {"train": time.perf_counter() - began})
-            since = step
+            previous = step
 
     def _genes(self, spec: TrialSpec) -> dict[str, Value]:
         genes: dict[str, Value] = {}
@@ -80,9 +80,9 @@ class SimulatedObjective:
     def _quality(self, genes: Mapping[str, Value], share: float) -> float:
         """0 to BEST: a bell around each gene's optimum, times 1 - exp(-speed x share), scaled to 1 at share 1.
 
-        Genes also set the speed, so that curves cross and an early rung can be wrong.
+        Genes also determine the speed, so that curves cross and an early rung can be misleading.
         """
-        distances, slow = 0.0, 0.0
+        distances, slow = 0.0, 0.0  # sums over the genes of the squared distances to the best quality and speed
         for address, value in genes.items():
             unit = self._space.genes[address].to_unit(value)
             distances += ((unit - (0.2 + 0.6 * _keyed_unit("optimum", address))) / WIDTH) ** 2
@@ -93,15 +93,15 @@ class SimulatedObjective:
 
     def _scores(self, spec: TrialSpec, step: int, quality: float) -> dict[str, float]:
         scores = {}
-        for place, split in enumerate(spec.evaluate_splits):
-            sequence = np.random.SeedSequence(spec.seed, spawn_key=(step, place))
-            luck = self._noise * float(np.random.Generator(np.random.Philox(sequence)).standard_normal())
-            noisy = min(max(quality + luck, 0.0), 1.0)
+        for index, split in enumerate(spec.evaluate_splits):
+            sequence = np.random.SeedSequence(spec.seed, spawn_key=(step, index))
+            noise = self._noise * float(np.random.Generator(np.random.Philox(sequence)).standard_normal())
+            noisy = min(max(quality + noise, 0.0), 1.0)
             scores.update({f"{split}/{metric}": noisy**power for metric, power in METRICS.items()})
         return scores
 
     def _failing_step(self, genes: Mapping[str, Value], steps: int) -> int | None:
-        """The step at which this genome fails, 1 to `steps`; None for a sound one."""
+        """The step at which this genome fails, 1 to `steps`; None if it does not fail."""
         if _keyed_unit("fails", repr(genes)) >= self._failures:
             return None
         return 1 + int(_keyed_unit("when", repr(genes)) * steps)
@@ -116,16 +116,16 @@ def simulated_objective(
 ) -> Objective:
     """An objective without training.
 
-    `space_plain`: the space whose genes matter, as SearchSpace.to_plain() gives it; None: SPACE.
-    `noise`: standard deviation of a score between seeds. `failures`: share of genomes that fail somewhere on
-    their way, half of them diverging, half crashing. `sleep_seconds`: how long each of the measurements takes.
+    `space_plain`: the space of the genes that the score depends on, from SearchSpace.to_plain(); None: SPACE.
+    `noise`: standard deviation of a score between seeds. `failures`: share of genomes that fail at some step,
+    half of them by diverging, half by a crash. `sleep_seconds`: how long each measurement takes.
     """
     space = parse(SPACE if space_plain is None else space_plain, "simulated space")
     return SimulatedObjective(space, noise, failures, sleep_seconds)
 
 
 def _losses(quality: float) -> dict[str, float]:
-    """Losses that fall as the quality rises."""
+    """Made-up losses that fall as the quality rises."""
     losses = {"box": 2.0 * (1.0 - quality), "objectness": 4.0 * (1.0 - quality), "class": 1.0 - quality}
     return {**losses, "total": math.fsum(losses.values())}
 
@@ -137,6 +137,6 @@ def _fail(genes: Mapping[str, Value], step: int) -> None:
 
 
 def _keyed_unit(purpose: str, key: str) -> float:
-    """A number in [0, 1) that is the same in every process."""
+    """A number in [0, 1) that depends on purpose and key alone; the same in every process."""
     digest = hashlib.blake2b(f"{purpose}:{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -1,3 +1,3 @@
-"""The earlier name of evolve.replay, kept for programs that follow an older docs/python-api.md."""
+"""The earlier name of evolve.replay, kept for programs written for an older docs/python-api.md."""
 
 from evolve.replay import replay as replay

@@ -1,4 +1,4 @@
-"""What a search space must be for the trials that it is searched with: its genes, its fitness, the largest state."""
+"""Checks of a search space against the trials: its genes, its fitness, the size of the largest state."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from evolve.trial_config import TrialConfig, check_space
 
 def check_genes(space: SearchSpace) -> None:
     """ValueError unless every address exists and the genes' extreme values are valid settings of a trial."""
-    tried = {gene: extremes(domain) for gene, domain in space.genes.items()}
-    check_space(space.name, space.trial, tried, dict(space.defaults()))
+    values = {gene: extremes(domain) for gene, domain in space.genes.items()}
+    check_space(space.name, space.trial, values, dict(space.defaults()))
 
 
 def check_fitness(space: SearchSpace, scores: Sequence[str] | None) -> None:
-    """ValueError unless the fitness is made of scores that the objective reports; None: it does not say which."""
+    """ValueError unless the objective reports all scores of the fitness. scores: None if they are not known."""
     if scores is None:
         return
     known = [f"val/{name}" for name in scores]
@@ -26,7 +26,7 @@ def check_fitness(space: SearchSpace, scores: Sequence[str] | None) -> None:
 
 
 def largest_state(space: SearchSpace, num_classes: int) -> int:
-    """Bytes of the largest state that a trial of the space can have."""
+    """The size in bytes of the largest state that a trial of the space can have."""
     settings = {**space.trial, **space.defaults()}
     for address, domain in space.genes.items():
         if address.startswith("detector.") or address == "optimizer.ema_decay":
@@ -39,7 +39,7 @@ def largest_state(space: SearchSpace, num_classes: int) -> int:
 
 
 def extremes(domain: Domain) -> list[Setting]:
-    """The values of a gene that stand for all: every choice, or both ends and the default."""
+    """Representative values of a gene: every choice, or both ends of the range and the default."""
     if isinstance(domain, Choice):
         return list(domain.values)
     return [domain.from_unit(0.0), domain.from_unit(1.0), domain.default]

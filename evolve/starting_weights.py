@@ -1,7 +1,7 @@
-"""What a trial starts from: weights of a file, as far as its network, classes and anchors are the same.
+"""The weights that trials start from: those in a file that fit the trial's network, classes and anchors.
 
 The file is a checkpoint of ours, or Darknet's with its cfg and class names beside it. Light to import: the controller
-describes it at launch, the worker reads its weights.
+describes the file at launch, the worker reads its weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from model.network.scales import Scale
 
-# The settings that weights belong to: with another value the same weights make another network.
+# Settings that belong to the weights: with another value of one, the same weights compute something else.
 BACKBONE_NETWORK = (
     "variant",
     "width",
@@ -35,48 +35,49 @@ ALL_BUT_OUTPUTS = "all but the output maps, which have other numbers of anchors"
 FIRST_LAYERS = "the layers that the file has, which ends before its output maps"
 
 
-class Start(NamedTuple):
-    """A file of weights without its numbers; class_names: empty where it has no output maps. note: on its cfg."""
+class WeightsFile(NamedTuple):
+    """The description of a file of weights, without the weights."""
 
     detector: DetectorConfig
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # empty if the file has no output maps
     anchors: tuple[tuple[float, float], ...]
-    role: str | None = None  # of a checkpoint that is the start of other trainings
-    cfg: Path | None = None
-    note: str = ""
+    role: str | None = None  # of a checkpoint that was made for trainings to start from
+    cfg: Path | None = None  # Darknet's
+    note: str = ""  # on the cfg, for the user
 
 
-def look(path: Path, cfg: Path | None = None) -> Start:
-    """What the file is; ValueError where it is neither. cfg: Darknet's, where it does not lie beside the file."""
+def inspect_weights(path: Path, cfg: Path | None = None) -> WeightsFile:
+    """Describe a file of weights; ValueError if it is neither Darknet's nor ours. cfg: Darknet's, if not beside it."""
     from model import checkpoint
     from model.darknet import importer, neighbours
 
     if neighbours.is_darknet(path):
-        found = importer.read(path, importer.Said(cfg=cfg), with_numbers=False)
-        whole = any(name.startswith("head") and name.endswith("_output/kernel") for name in found.loaded.names)
-        option = " (--cfg FILE names its cfg)" if "--cfg" in found.open_options else ""
-        note = f"{found.note}{option}" if whole and found.note else ""
-        return Start(found.config, found.class_names if whole else (), found.anchors, cfg=found.cfg_path, note=note)
+        darknet = importer.read(path, importer.Said(cfg=cfg), with_numbers=False)
+        has_outputs = any(name.startswith("head") and name.endswith("_output/kernel") for name in darknet.loaded.names)
+        option = " (--cfg FILE names its cfg)" if "--cfg" in darknet.open_options else ""
+        note = f"{darknet.note}{option}" if has_outputs and darknet.note else ""
+        class_names = darknet.class_names if has_outputs else ()
+        return WeightsFile(darknet.config, class_names, darknet.anchors, cfg=darknet.cfg_path, note=note)
     if cfg is not None:
         raise ValueError(f"--cfg {cfg}: expected beside a Darknet file (.weights) alone, got --weights {path}")
     info = checkpoint.read_info(path)
-    return Start(info.detector, info.class_names, info.anchors, info.notes.get("role"))
+    return WeightsFile(info.detector, info.class_names, info.anchors, info.notes.get("role"))
 
 
 def describe_weights(
     path: Path, detector: DetectorConfig, class_names: Sequence[str], cfg: Path | None = None
 ) -> dict[str, str | None]:
-    """A file that trials are to start from, as plain values: path, fingerprint, cfg, what becomes of its output maps.
+    """A file of starting weights as plain values: path, fingerprint, cfg, and what trials take over from it, in words.
 
-    ValueError when it cannot be read, or is of a network with other layers than `detector`'s.
+    ValueError if it cannot be read, or belongs to a network with other layers than `detector`'s.
     """
     from model.network import scales
 
-    start = look(path, cfg)
+    start = inspect_weights(path, cfg)
     for name in ("variant", "width", "depth"):
-        expected, came = getattr(detector, name), getattr(start.detector, name)
-        if expected != came:
-            raise ValueError(f"{path}: expected weights of a network with detector.{name} {expected}, got {came}")
+        expected, actual = getattr(detector, name), getattr(start.detector, name)
+        if expected != actual:
+            raise ValueError(f"{path}: expected weights of a network with detector.{name} {expected}, got {actual}")
     return {
         "weights": str(path),
         "weights_fingerprint": fingerprint(path, start.cfg),
@@ -85,11 +86,11 @@ def describe_weights(
     }
 
 
-def unlike_weights(path: Path, detector: DetectorConfig, cfg: Path | None = None) -> tuple[str, ...]:
-    """Settings in which `detector` is another network than the one whose weights the file holds, by address."""
+def differing_settings(path: Path, detector: DetectorConfig, cfg: Path | None = None) -> tuple[str, ...]:
+    """Addresses of the settings in which `detector` differs from the network that the file's weights belong to."""
     from model import checkpoint
 
-    start = look(path, cfg)
+    start = inspect_weights(path, cfg)
     plain = start.detector.shortcut == "add"
     names = NETWORK if start.role != checkpoint.BACKBONE_ROLE else BACKBONE_NETWORK
     return tuple(
@@ -100,8 +101,11 @@ def unlike_weights(path: Path, detector: DetectorConfig, cfg: Path | None = None
     )
 
 
-def _taken_over(start: Start, class_names: Sequence[str], maps: Sequence[Scale]) -> str:
-    """What of a file a trial starts from: output maps mean their classes, in order; a base's mean nobody's."""
+def _taken_over(start: WeightsFile, class_names: Sequence[str], maps: Sequence[Scale]) -> str:
+    """What a trial takes over from a file, in words.
+
+    Output maps are reused only if the class names match in order; those of a shipped base never are.
+    """
     from model.checkpoint import BACKBONE_ROLE, BASE_ROLE
     from model.network import scales
 
@@ -115,7 +119,7 @@ def _taken_over(start: Start, class_names: Sequence[str], maps: Sequence[Scale])
 
 
 def fingerprint(path: Path, cfg: Path | None = None) -> str:
-    """SHA-256 of the file, and of its cfg, which is part of what its numbers mean."""
+    """SHA-256 of the file and of its cfg, which the meaning of its weights depends on."""
     digest = hashlib.sha256(path.read_bytes())
     if cfg is not None:
         digest.update(cfg.read_bytes())
@@ -129,10 +133,10 @@ def base_weights(
     masks: Sequence[Sequence[int]] | None = None,
     cfg: Path | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """What trials take over from a file, by "layer/weight" name; NaN stands for numbers that start fresh.
+    """The weights that trials take over from a file, by "layer/weight" name; NaN marks numbers that start fresh.
 
-    Output maps tell a box's size by anchors; theirs are moved to the given ones, so that they show the same boxes.
-    masks: which of the anchors answer on which output map, finest first; None: as in the released network.
+    Output maps predict a box's size relative to an anchor. They are adapted to the given anchors, so that they predict
+    the same boxes. masks: the anchors of each output map, finest first; None: as in the released network.
     """
     import numpy as np
 
@@ -140,11 +144,11 @@ def base_weights(
     from model.network import head, scales
     from model.network.initialize import for_anchors, without_classes
 
-    weights = _numbers(path, cfg)
+    weights = _read_weights(path, cfg)
     broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
     if broken is not None:
         raise ValueError(f"{path}: {broken}: expected finite numbers, got NaN or infinite ones")
-    start = look(path, cfg)
+    start = inspect_weights(path, cfg)
     maps = scales.RELEASED[start.detector.variant] if masks is None else scales.of_masks(masks)
     taken = _taken_over(start, class_names, maps)
     if taken == BACKBONE_ALONE:
@@ -157,8 +161,8 @@ def base_weights(
             del weights[bias], weights[kernel]
             continue
         old, new = (
-            np.asarray(sizes, np.float32)[list(found.mask)]
-            for sizes, found in ((start.anchors, known), (anchors, scale))
+            np.asarray(sizes, np.float32)[list(output.mask)]
+            for sizes, output in ((start.anchors, known), (anchors, scale))
         )
         weights[bias] = for_anchors(weights[bias], old, new)
         if taken == ALL_BUT_CLASSES:
@@ -167,7 +171,7 @@ def base_weights(
     return weights
 
 
-def _numbers(path: Path, cfg: Path | None) -> dict[str, NDArray[np.float32]]:
+def _read_weights(path: Path, cfg: Path | None) -> dict[str, NDArray[np.float32]]:
     """All weights of the file by "layer/weight" name."""
     from model import checkpoint
     from model.darknet import importer, neighbours

@@ -1,4 +1,4 @@
-"""What a search is about: data, model and space joined into a Task, checked before anything heavy is imported."""
+"""Prepares a search's Task from data, model and space, and checks it before anything heavy is imported."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.objective import SCORES, describe_data, write_embedded_data
-from evolve.starting_weights import describe_weights, look, unlike_weights
+from evolve.starting_weights import describe_weights, differing_settings, inspect_weights
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig
 from model import presets
@@ -22,9 +22,9 @@ EMBEDDED_SPACE = SPACES / "embedded.yaml"
 SMALL_SPACE = SPACES / "yolov4_small.yaml"
 FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
-# Rooms of which a preset leaves alone what a space has fixed.
+# In these rooms a preset does not change settings that the space has fixed.
 ROOMS_OF_THE_SPACE = ("train", "augment", "optimizer", "input")
-# A switch with its fixed "off" -> genes that then do nothing.
+# (setting, its fixed value that switches a technique off) -> genes that then have no effect.
 DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
     ("detector.variant", "yolov4-tiny"): (
         "detector.scale_xy_8",
@@ -41,7 +41,7 @@ DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
 EMBEDDED_DATA = Path("runs") / "digits"
 FORMATS = ("coco", "voc", "yolo")
 
-# Darknet's rule for own data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
+# Darknet's rule for custom data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
 STEPS_PER_CLASS = 2000
 LEAST_STEPS = 6000
 RULE_BATCH = 64
@@ -53,15 +53,15 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """What the command line asked for; None means not said. Paths may be words; InputError for another wrong kind."""
+    """The flags of the command line; None: not given. Paths may be strings; InputError for values of a wrong type."""
 
     data: Path | None = None  # None: the embedded data set
-    format: str | None = None  # of the data: voc, coco or yolo; None: the one that is found
+    format: str | None = None  # of the data: voc, coco or yolo; None: the detected one
     space: Path | None = None
     variant: str | None = None  # a released network, of RELEASED
     preset: str | None = None  # published settings, of search_spaces/presets
     weights: str | None = None  # a checkpoint of ours, a Darknet file, or "none"
-    cfg: Path | None = None  # of Darknet's weights, where it does not lie beside them
+    cfg: Path | None = None  # of Darknet's weights, if it is not beside them
     size: int | None = None
     batch: int | None = None
     steps: int | None = None
@@ -90,11 +90,11 @@ class TaskRequest:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything a search needs to know of what it trains.
+    """Everything that a search needs to know about what it trains.
 
-    space: with every trial setting filled in; steps: the full budget in optimizer steps; description: what
-    the journal keeps of data and weights; notes: sentences for the terminal; state_bytes: of a trial's state on disk
-    while it waits at a rung, 0 if that is not known.
+    space: with every trial setting filled in. steps: the full budget in optimizer steps. description: what the journal
+    keeps of data and weights. notes: sentences for the terminal. state_bytes: size of a trial's state on disk while it
+    waits at a rung; 0 if unknown.
     """
 
     space: SearchSpace
@@ -105,15 +105,15 @@ class Task:
     state_bytes: int = 0
 
     def config_of(self, genome: Genome) -> dict[str, Setting]:
-        """The whole effective configuration of a genome, by address."""
+        """The whole effective configuration of a trial with this genome, by address."""
         return TrialConfig.from_settings({**self.space.trial, **dict(genome)}).settings()
 
 
 def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
-    """Check the request and read the data set; InputError or the reader's own error, one sentence each."""
+    """Check the request, read the data set and make the task; InputError or the reader's own error, one sentence."""
     path = request.space or _default_space(request)
     space = _with_settings(spaces.load(path), request)
-    if request.data is not None and not request.data.exists():  # of a file the reader says what it is
+    if request.data is not None and not request.data.exists():  # if it is a file, the reader's error says so
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     space_checks.check_genes(space)
     space_checks.check_fitness(space, SCORES)
@@ -159,19 +159,19 @@ def _default_space(request: TaskRequest) -> Path:
 
 
 def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
-    """The space with --size, --batch and --set applied; each fixes its address."""
+    """The space with --variant, --preset, --size, --batch and --set applied, in this order."""
     if request.variant is not None:
         space = _with_values(space, variant_settings(request.variant))
         if request.variant == "yolov4-tiny":
-            for name, only in NOT_IN_TINY.items():
-                space = space.with_gene_fixed(f"detector.{name}", only)
+            for name, only_value in NOT_IN_TINY.items():
+                space = space.with_gene_fixed(f"detector.{name}", only_value)
     if request.preset is not None:
         values = preset_settings(request.preset)
         if space.trial.get("detector.variant") == "yolov4-tiny":
             if request.preset != "darknet":
                 raise InputError(f"--preset: expected darknet, as yolov4-tiny has no other, got {request.preset!r}")
             values = {address: value for address, value in values.items() if not address.startswith("detector.")}
-        # What a space fixes of its task (a mirrored digit is another sign) and of its length and batch stays.
+        # What a space fixes for its data (a mirrored digit has another meaning), length and batch stays.
         own = {address for address in space.trial if address.partition(".")[0] in ROOMS_OF_THE_SPACE}
         space = _with_values(space, {address: value for address, value in values.items() if address not in own})
     if request.size is not None:
@@ -190,7 +190,7 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
 
 
 def _without_dead_genes(space: SearchSpace) -> SearchSpace:
-    """The space in which no gene is searched whose technique a fixed setting has switched off."""
+    """The space without genes that have no effect because a fixed setting switches their technique off."""
     for (switch, off), genes in DEAD_GENES.items():
         if space.trial.get(switch) == off:
             for address in genes:
@@ -200,27 +200,27 @@ def _without_dead_genes(space: SearchSpace) -> SearchSpace:
 
 
 def _as_in_the_weights(space: SearchSpace, request: TaskRequest) -> SearchSpace:
-    """The space with what the weights need to stay what they are, unless the user said otherwise.
+    """The space with settings that keep the weights meaningful, unless the user has set them.
 
-    MiWRC begins as the mean of its inputs: weights that were trained with plain sums get them as sums, by a gain of 2
-    for the two inputs of a residual unit (docs/yolov4.md). Anchors are dealt out to the output maps as in the weights:
+    MiWRC begins as the mean of its inputs. Weights that were trained with plain sums need sums, which a gain of 2 gives
+    for the two inputs of a residual unit (docs/yolov4.md). Anchors are assigned to the output maps as in the weights:
     with another number of them on a map, the weights of that map would be lost.
     """
     path = _given_weights(request)
     if path is None:
         return space
-    detector, said = look(path, request.cfg).detector, {*space.trial, *space.genes}
+    detector, set_already = inspect_weights(path, request.cfg).detector, {*space.trial, *space.genes}
     weighted = space.trial.get("detector.shortcut", "add") != "add"
-    if weighted and detector.shortcut == "add" and "detector.shortcut_gain" not in said:
+    if weighted and detector.shortcut == "add" and "detector.shortcut_gain" not in set_already:
         space = space.with_gene_fixed("detector.shortcut_gain", 2.0)
-    same = space.trial.get("detector.variant", "yolov4") == detector.variant  # others are refused later
-    if same and detector.masks != RELEASED_MASKS and "detector.masks" not in said:
+    same_variant = space.trial.get("detector.variant", "yolov4") == detector.variant  # another one is refused later
+    if same_variant and detector.masks != RELEASED_MASKS and "detector.masks" not in set_already:
         space = space.with_gene_fixed("detector.masks", detector.masks)
     return space
 
 
 def _given_weights(request: TaskRequest) -> Path | None:
-    """The file of --weights, where one is named that exists."""
+    """The file of --weights, if it exists."""
     path = Path(request.weights) if request.weights not in (None, "none") else None
     return path.resolve() if path is not None and path.is_file() else None
 
@@ -230,13 +230,13 @@ def variant_settings(name: str) -> dict[str, Setting]:
     if name not in RELEASED:
         raise InputError(f"--variant: expected one of {', '.join(RELEASED)}, got {name!r}")
     released = TrialConfig(detector=RELEASED[name]).settings()
-    # Its masks are the default; unsaid, they follow those of the weights.
-    own = {address: value for address, value in released.items() if address.startswith("detector.")}
-    return {address: value for address, value in own.items() if address != "detector.masks"}
+    # Without its masks, which are the default: the masks of the weights may replace them.
+    network = {address: value for address, value in released.items() if address.startswith("detector.")}
+    return {address: value for address, value in network.items() if address != "detector.masks"}
 
 
 def preset_settings(name: str) -> dict[str, Setting]:
-    """Published settings by address (search_spaces/presets/NAME.yaml, a source a line)."""
+    """Published settings by address, from search_spaces/presets/NAME.yaml, which has the source of each."""
     try:
         return presets.load(name)
     except ValueError as error:
@@ -244,7 +244,7 @@ def preset_settings(name: str) -> dict[str, Setting]:
 
 
 def _with_values(space: SearchSpace, values: Mapping[str, Setting]) -> SearchSpace:
-    """The space with these values: defaults of genes whose domain holds them, fixed settings otherwise."""
+    """The space with these values: as defaults of genes whose domain includes them, else as fixed settings."""
     for address, value in values.items():
         gene = space.genes.get(address)
         try:
@@ -252,13 +252,13 @@ def _with_values(space: SearchSpace, values: Mapping[str, Setting]) -> SearchSpa
                 space = replace(space, genes={**space.genes, address: replace(gene, default=value)})  # type: ignore[arg-type]
                 continue
         except ValueError:
-            pass  # outside the gene's range: what was published is not searched there
+            pass  # outside the gene's range: the published value is fixed instead
         space = space.with_gene_fixed(address, value)
     return space
 
 
 def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]) -> dict[str, str | None]:
-    """Where a trial starts from: a file, the shipped base where it is of the same network, or scratch."""
+    """What trials start from: a given file, else the shipped base if it has the same network, else scratch."""
     names = ("weights", "weights_fingerprint", "weights_cfg", "taken_over")
     scratch: dict[str, str | None] = dict.fromkeys(names)
     if request.cfg is not None and request.weights in (None, "none"):
@@ -266,7 +266,7 @@ def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]
     if request.weights == "none":
         return scratch
     if request.weights is None:
-        if unlike_weights(EMBEDDED_BASE, base.detector):
+        if differing_settings(EMBEDDED_BASE, base.detector):
             return scratch
         return describe_weights(EMBEDDED_BASE, base.detector, class_names)
     path = Path(request.weights)
@@ -298,11 +298,11 @@ def _schedule(base: TrialConfig, classes: int, by_rule: bool) -> int:
 
 
 def _why_not_the_base(request: TaskRequest, base: TrialConfig) -> str:
-    """For a network as narrow as the shipped base's, which settings keep it from starting there."""
-    unlike = unlike_weights(EMBEDDED_BASE, base.detector)
-    if request.weights == "none" or {"detector.width", "detector.depth"} & set(unlike):
+    """Which settings keep trials from starting from the shipped base; empty if its width or depth differ anyway."""
+    differing = differing_settings(EMBEDDED_BASE, base.detector)
+    if request.weights == "none" or {"detector.width", "detector.depth"} & set(differing):
         return ""
-    return f" (the shipped base is of another network: {', '.join(unlike)})"
+    return f" (the shipped base is of another network: {', '.join(differing)})"
 
 
 def _notes(
@@ -331,11 +331,9 @@ def _notes(
     notes += [f"data: {count} x {kind} (see `python -m data check`)" for kind, count in description["problems"].items()]
     if request.data is not None and not request.gpu and request.space is None and request.variant is None:
         notes.append("no GPU in use: a small model is trained, because the full one takes over 10 s a step on a CPU")
-    missing = techniques.off(base.settings())
+    off = techniques.switched_off(base.settings())
     notes.append(
-        "techniques of the paper: "
-        + (f"all on but {', '.join(missing)}" if missing else "all on")
-        + " (docs/yolov4.md)"
+        "techniques of the paper: " + (f"all on but {', '.join(off)}" if off else "all on") + " (docs/yolov4.md)"
     )
     if description["weights"] is None:
         notes.append(
@@ -345,11 +343,11 @@ def _notes(
     else:
         notes.append(f"weights: from {Path(description['weights']).name}: {description['taken_over']}")
         weights = Path(description["weights"])
-        if note := look(weights, request.cfg).note:
+        if note := inspect_weights(weights, request.cfg).note:
             notes.append(f"weights: {note}")
-        unlike = unlike_weights(weights, base.detector, request.cfg)
-        if unlike:
-            notes.append(f"weights: trained with other values of {', '.join(unlike)}; what they lack starts fresh")
+        differing = differing_settings(weights, base.detector, request.cfg)
+        if differing:
+            notes.append(f"weights: trained with other values of {', '.join(differing)}; what they lack starts fresh")
         if base.detector.shortcut_gain != 1.0:
             gain = base.detector.shortcut_gain
             notes.append(f"weights: residual connections begin as the mean of their inputs times {gain:g}")

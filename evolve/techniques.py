@@ -1,8 +1,8 @@
-"""The paper's bags of freebies and specials: which are on in a trial's configuration.
+"""The paper's bags of freebies and specials: which of them are on in a trial's configuration.
 
-Every technique that has a switch, with the settings that switch it (YOLOv4 paper, arXiv 2004.10934, sections 2 and 3;
-docs/yolov4.md tells each one's file, genes and proof). CSP, SPP, PAN by concatenation and DIoU-NMS have none: they are
-always part of the network and of its evaluation.
+Lists every technique that can be switched off, with the settings that decide it (YOLOv4 paper, arXiv 2004.10934,
+sections 2 and 3; docs/yolov4.md has each one's file, genes and test). CSP, SPP, PAN by concatenation and DIoU-NMS have
+no switch: they are always part of the network and its evaluation.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,6 +52,6 @@ TECHNIQUES: Mapping[str, Callable[[Settings], bool]] = {
 }
 
 
-def off(settings: Settings) -> tuple[str, ...]:
-    """The techniques that are switched off in a whole configuration (TrialConfig.settings())."""
+def switched_off(settings: Settings) -> tuple[str, ...]:
+    """The names of the techniques that are off in a whole configuration (TrialConfig.settings())."""
     return tuple(name for name, is_on in TECHNIQUES.items() if not is_on(settings))

@@ -13,15 +13,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, TypedDict
 
-Value = bool | int | float | str  # what a gene or a setting can be
+Value = bool | int | float | str  # of a gene or a setting
 Setting = Value | tuple[int, ...]
 
-SCORES = "SCORES"  # in an objective's module: the names of what it reports for each split, without "val/"
+SCORES = "SCORES"  # in an objective's module: the names of the scores it reports for each split, without "val/"
 HEX, NUMBER = re.compile(r"0x[0-9a-fA-F]+"), re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
 class TrialStatus(StrEnum):
-    """Where a trial stands."""
+    """The status of a trial."""
 
     PROPOSED = "proposed"
     RUNNING = "running"
@@ -32,10 +32,10 @@ class TrialStatus(StrEnum):
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """Everything a trial's result depends on, and where its state lies.
+    """Everything that a trial's result depends on, and the folder of its state.
 
-    A trial trains from `start_step` (0, or the step its stored state stands at) to `stop_step`
-    of a schedule whose full length is config["train.steps"]; stopping early never shortens it.
+    A trial trains from `start_step` (0, or the step of its stored state) to `stop_step`
+    of a schedule whose full length is config["train.steps"]; stopping early never shortens the schedule.
     """
 
     uid: str  # "g001-042"; a confirmation is "g001-042/test-seed-0"
@@ -44,40 +44,40 @@ class TrialSpec:
     stop_step: int
     start_step: int = 0
     evaluate_splits: tuple[str, ...] = ("val",)
-    state_dir: Path | None = None  # where the state at stop_step is kept, and the one at start_step read
-    checkpoint: Path | None = None  # where the trained detector is written at the end, if anywhere
-    # Digest of what the result depends on beside this spec: objective, data, weights, threads, versions; "": not known.
+    state_dir: Path | None = None  # the folder to read the state at start_step from and write the one at stop_step to
+    checkpoint: Path | None = None  # the file to write the trained detector to; None: it is not written
+    # Digest of what the result depends on beside this spec: objective, data, weights, threads, versions; "": unknown.
     basis: str = ""
-    # Weights of the validation scores by which NMS is tuned after the training; empty: it is not.
+    # Weights of the validation scores by which NMS is tuned after the training; empty: NMS is not tuned.
     tune_post: Mapping[str, float] = field(default_factory=dict)
-    post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS that goes into the checkpoint with the weights
+    post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings to write into the checkpoint
 
 
 class TunedPost(TypedDict):
-    """NMS tuned on validation, as JSON holds it. The scores of a trial never have it: they have the fixed settings."""
+    """NMS settings tuned on validation, as JSON holds them. A trial's own scores always use the fixed settings."""
 
-    settings: dict[str, Value]  # nms ("plain" or "diou"), nms_iou and, of diou, nms_beta
-    fixed: dict[str, float]  # "fitness" and "val/..." scores with the settings that every trial is scored with
-    tuned: dict[str, float]  # the same with the chosen ones
+    settings: dict[str, Value]  # nms ("plain" or "diou"), nms_iou and, for diou, nms_beta
+    fixed: dict[str, float]  # "fitness" and "val/..." scores with the fixed settings of all trials
+    tuned: dict[str, float]  # the same scores with the tuned settings
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a trial reports: training losses now and then, scores at stop_step."""
+    """What a trial reports: training losses at intervals, and scores at stop_step."""
 
     step: int
     losses: Mapping[str, float]  # box, objectness, class, total: means since the last measurement
-    scores: Mapping[str, float] = field(default_factory=dict)  # "val/map50_95", "val/map50", ...; empty between
+    scores: Mapping[str, float] = field(default_factory=dict)  # "val/map50_95", "val/map50", ...; only at stop_step
     seconds: Mapping[str, float] = field(default_factory=dict)  # train, evaluate, data, compile ... since the last
     traces: int = 0  # graphs traced since the last measurement: 0 on a warm worker
-    post: "TunedPost | None" = None  # with the last one, where the spec asked for it
+    post: "TunedPost | None" = None  # only at stop_step, if the spec asks for it
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A sign of life between two measurements: the trial has come to this step, or does something long after it.
+    """A sign of life between two measurements: the trial has reached this step, or does long work after it.
 
-    It is not journalled. A trial that gives none for far longer than others did is taken for hung (execution/watch.py).
+    It is not journalled. A trial without one for far longer than others is considered hung (execution/watch.py).
     """
 
     step: int
@@ -90,8 +90,8 @@ Report = Measurement | Progress  # what an objective yields
 class Failure:
     """Why a trial failed: its class, and one sentence."""
 
-    # "diverged" (NaN or infinite loss: a result) and "crashed" are never tried again; of "worker_lost", "node_lost" and
-    # "hung" execution/dispatch.py says how often
+    # "diverged" (NaN or infinite loss: a result) and "crashed" are never tried again; execution/dispatch.py says how
+    # often "worker_lost", "node_lost" and "hung" are
     kind: str
     reason: str
     traceback: str = ""
@@ -102,11 +102,11 @@ class TrialDiverged(Exception):
 
 
 class GpuNotUsable(Exception):
-    """A GPU was asked for and the framework sees none; the message names the mend."""
+    """A GPU was requested but the framework sees none; the message says how to fix that."""
 
 
 class Objective(Protocol):
-    """Trains one spec. Whoever stops reading stops the trial; what it needs stays warm for the next.
+    """Trains one spec. The caller stops the trial by reading no further; compiled steps and data stay for the next.
 
     Calling yields measurements in order of step, the last one at spec.stop_step with scores for
     every split in spec.evaluate_splits; between them as many signs of life as it likes.
@@ -116,15 +116,15 @@ class Objective(Protocol):
 
 
 def measurements(reports: Iterable[Report]) -> Iterator[Measurement]:
-    """What an objective measured, without its signs of life."""
+    """The measurements among an objective's reports, without the signs of life."""
     return (report for report in reports if isinstance(report, Measurement))
 
 
 @dataclass(frozen=True)
 class ObjectiveFactory:
-    """How a worker makes its objective: `module:function` called with keyword arguments.
+    """How a worker makes its objective: by calling `module:function` with keyword arguments.
 
-    A plain value, so that it crosses to another process without pickled code.
+    A plain value, so that it can be sent to another process without pickled code.
     """
 
     target: str  # "evolve.objective:detection_objective", "evolve.simulated:simulated_objective"
@@ -135,7 +135,7 @@ class ObjectiveFactory:
         return self._function()(**self.arguments)
 
     def check(self) -> None:
-        """ValueError unless the target is there and takes the arguments. Imports its module, calls nothing."""
+        """ValueError unless the target exists and takes the arguments. Imports its module, calls nothing."""
         try:
             function = self._function()
         except (ImportError, AttributeError) as error:
@@ -146,9 +146,9 @@ class ObjectiveFactory:
             raise ValueError(f"objective {self.target!r}: expected arguments that it takes, got: {error}") from error
 
     def scores(self) -> tuple[str, ...] | None:
-        """The names that the objective reports for each split, such as map50_95; None if its module does not say."""
-        said = getattr(import_module(self.target.partition(":")[0]), SCORES, None)
-        return None if said is None else tuple(str(name) for name in said)
+        """The names of the scores that the objective reports for each split, such as map50_95; None if unknown."""
+        names = getattr(import_module(self.target.partition(":")[0]), SCORES, None)
+        return None if names is None else tuple(str(name) for name in names)
 
     def _function(self) -> Callable[..., Objective]:
         module, colon, name = self.target.partition(":")
@@ -159,8 +159,8 @@ class ObjectiveFactory:
 
 
 def failure_class(kind: str | None, reason: str) -> tuple[str | None, str]:
-    """What two failures for one reason have in common: the kind, and the reason without its numbers.
+    """What failures for the same reason have in common: the kind, and the reason without its numbers.
 
-    A step, a loss or an address in memory may differ from run to run; the words tell one reason from another.
+    A step, a loss or a memory address may differ each time; the words distinguish the reasons.
     """
     return kind, NUMBER.sub("#", HEX.sub("#", reason))

@@ -1,4 +1,4 @@
-"""TrialConfig joins the rooms' settings; a gene's name is its address in it, such as "loss.box_weight".
+"""TrialConfig joins the settings of data and model; a gene's name is its address in it, such as "loss.box_weight".
 
 Standard library only: a search space is checked at launch, before anything heavy is imported.
 """
@@ -16,11 +16,11 @@ from evolve.trial import Setting
 from model.config import STRUCTURAL as MODEL_STRUCTURAL
 from model.config import DetectorConfig, LossConfig, OptimizerConfig, PostConfig, RegularizationConfig, TrainConfig
 
-# What shapes the graph: a trial that differs only in other settings traces and compiles nothing.
+# Settings that shape the graph: a trial that differs only in others traces and compiles nothing.
 STRUCTURAL = MODEL_STRUCTURAL | {"input.max_boxes"}
 
 STEPS = "train.steps"  # the length of the schedule
-TUNED_POST = ("nms", "nms_iou", "nms_beta")  # what is tuned after the training of a winner; no settings of a trial
+TUNED_POST = ("nms", "nms_iou", "nms_beta")  # NMS settings tuned after the winner's training; not settings of a trial
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrialConfig:
 
     @staticmethod
     def from_settings(settings: Mapping[str, Setting]) -> "TrialConfig":
-        """A configuration from values by address; what is not named keeps its default.
+        """The configuration with these values by address; all other settings have their defaults.
 
         ValueError names an unknown address, a value of the wrong type, or one out of bounds.
         """
@@ -80,15 +80,15 @@ KINDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a
 
 
 def post_config(settings: Mapping[str, object]) -> PostConfig:
-    """Tuned NMS settings (nms, nms_iou, nms_beta) as the model room takes them; ValueError names a wrong one."""
+    """Tuned NMS settings (nms, nms_iou, nms_beta) as the model's PostConfig; ValueError names a wrong one."""
     values: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in TUNED_POST:
             raise ValueError(f"'{name}' is no tuned setting of NMS; expected one of {', '.join(TUNED_POST)}")
-        number = not isinstance(value, bool) and isinstance(value, int | float)
-        if name != "nms" and not number:
+        is_number = not isinstance(value, bool) and isinstance(value, int | float)
+        if name != "nms" and not is_number:
             raise ValueError(f"post.{name}: expected a number, got {value!r}")
-        values[name] = float(typing.cast(float, value)) if number else value
+        values[name] = float(typing.cast(float, value)) if is_number else value
     return PostConfig(**values)
 
 
@@ -97,17 +97,17 @@ def _unknown(address: str) -> str:
 
 
 def _convert(address: str, kind: Any, value: Setting | list[int]) -> Any:
-    """The value as the field's type: numbers and lists come from YAML and from the command line as they are."""
+    """The value in the field's type; YAML and the command line give, for example 1 for a float or an int for a list."""
     if typing.get_origin(kind) is tuple:
         sizes = value if isinstance(value, list | tuple) else (value,)
         return tuple(_convert(address, int, size) for size in sizes)
     if typing.get_origin(kind) in (typing.Literal, types.UnionType):
-        return value  # the config checks its own words
+        return value  # the config class checks it
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if kind is int and isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
         return int(value)
-    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):  # to Python true is 1
+    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):  # in Python True is an int
         return value
     raise ValueError(f"{address}: expected {KINDS[kind]}, got {value!r}")
 
@@ -118,7 +118,7 @@ def check_space(
     genes: Mapping[str, list[Setting]],
     defaults: Mapping[str, Setting] | None = None,
 ) -> None:
-    """Check that every address exists, and that extreme values of each gene, and of two in a room, are valid together.
+    """Check that every address exists, and that extreme values of genes, alone and in pairs within a room, are valid.
 
     genes: address -> the values to try (low, high, default, or every choice). defaults: the value of each gene while
     others are tried. ValueError names the space, the gene and what is wrong.
@@ -126,7 +126,7 @@ def check_space(
     both = sorted(set(trial) & set(genes))
     if both:
         raise ValueError(f"{name}: '{both[0]}' is both a gene and a fixed trial setting; expected one of the two")
-    no_genes = {
+    never_genes = {
         "train.steps": "the budget",
         "detector.variant": "the network, which the anchors belong to,",
         "detector.masks": "how anchors are dealt out to the output maps",
@@ -134,19 +134,19 @@ def check_space(
     for address in genes:
         if address not in ADDRESSES:
             raise ValueError(f"{name}: gene {_unknown(address)}")
-        if address in no_genes:
-            raise ValueError(f"{name}: gene '{address}': {no_genes[address]} is no gene; expected it under trial:")
+        if address in never_genes:
+            raise ValueError(f"{name}: gene '{address}': {never_genes[address]} is no gene; expected it under trial:")
     _check_settings(f"{name}: trial", trial)
     base = {**trial, **(defaults or {})}
     _check_settings(f"{name}: the defaults of the genes", base)
     for address, values in genes.items():
         for value in values:
             _check_settings(f"{name}: gene {address!r} at {value!r}", {**base, address: value})
-    for (one, values), (two, others) in itertools.combinations(genes.items(), 2):
-        if one.partition(".")[0] == two.partition(".")[0]:  # each room checks its own settings
-            for value, other in itertools.product(values, others):
-                what = f"{name}: genes {one!r} at {value!r} and {two!r} at {other!r}"
-                _check_settings(what, {**base, one: value, two: other})
+    for (first, values), (second, other_values) in itertools.combinations(genes.items(), 2):
+        if first.partition(".")[0] == second.partition(".")[0]:  # a room checks only its own settings
+            for value, other in itertools.product(values, other_values):
+                what = f"{name}: genes {first!r} at {value!r} and {second!r} at {other!r}"
+                _check_settings(what, {**base, first: value, second: other})
 
 
 def _check_settings(what: str, settings: Mapping[str, Setting]) -> None:

@@ -1,4 +1,4 @@
-"""The trials of a search: what is decided, what runs, what comes out; each journalled before it has an effect."""
+"""Runs the trials of a search; journals the decisions of the strategy and the results before they take effect."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -8,8 +8,8 @@ from evolve import fitness
 from evolve.checks import resumable
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
 from evolve.genetics.genome import Individual
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.strategy import (
@@ -21,38 +21,38 @@ from evolve.genetics.strategy import (
     Stopped,
     Strategy,
 )
-from evolve.records.journal import Entry
+from evolve.records.journal import NewEvent
 from evolve.records.recorder import Recorder
 from evolve.task import Task
 from evolve.trial import TrialSpec
 
 
-class Trials:
-    """The strategy, and the trials it waits for."""
+class TrialRunner:
+    """Connects the strategy with the journal and the executor: leases what it assigns, tells it the results."""
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder, recipe: Recipe) -> None:
         state = recorder.state
-        self.best: str | None = None  # by fitness, once the search has ended; the confirm stage chooses the winner
+        self.best: str | None = None  # uid of the best by fitness, once breeding has ended; it need not be the winner
         self.reason = ""  # why the search ended
         self._task, self._directory, self._recorder = task, directory, recorder
         self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
-        self._assigned: dict[str, Assigned] = {}  # what the strategy waits for
+        self._assigned: dict[str, Assigned] = {}  # uid -> the assignment whose result the strategy waits for
         self._waiting: deque[Lease] = deque()
         self._basis = resumable.basis(task)
-        self._started: dict[str, float] = {}  # when the present attempt began
+        self._started: dict[str, float] = {}  # uid -> when its present attempt began
 
     def replay(self) -> None:
-        """Decide everything again from the journalled results; then only what is still to be trained waits."""
-        results = self._recorder.events()
+        """Make all decisions again from the journalled results; afterwards only the missing pieces wait."""
+        journalled = self._recorder.events()
         self._decide()
-        for event in results:
+        for event in journalled:
             uid = str(event.uid)
             if event.kind == "measured" and event.payload["scores"]:
                 self._reached(uid, event.payload["step"], event.payload["scores"])
             elif event.kind == "trial_failed" and uid in self._assigned:
                 self._failed(uid, dict(event.payload))
         self._waiting = deque(self._lease(assigned) for assigned in self._assigned.values())
-        storage.keep_only(self._directory, self._assigned, self._recorder.state.confirmations)
+        storage.remove_states_except(self._directory, self._assigned, self._recorder.state.confirmations)
 
     @property
     def pending(self) -> bool:
@@ -60,13 +60,13 @@ class Trials:
         return bool(self._waiting)
 
     def train(self, executor: Executor, clock: Callable[[], float], tick: Callable[[], None]) -> None:
-        """Run what waits until the strategy has ended; `tick` is called after each event and while there is none."""
+        """Run leases until the strategy has ended; `tick` is called after each event and while there is none."""
         for event in dispatch(executor, self._waiting):
             if event is not None:
                 self._handle(event, clock())
             tick()
 
-    def _handle(self, event: Event, now: float) -> None:
+    def _handle(self, event: LeaseEvent, now: float) -> None:
         lease = event.lease
         spec = lease.spec
         if isinstance(event, Started):
@@ -88,27 +88,27 @@ class Trials:
             if is_result(event):
                 self._reached(spec.uid, spec.stop_step, plain["scores"])
         elif isinstance(event, Ended) and self._waits_for(spec.uid, spec.stop_step):
-            self._ended_early(event, now)
+            self._retry_or_fail(event, now)
 
-    def _ended_early(self, event: Ended, now: float) -> None:
-        """The piece is over without its result: try again, or the trial has failed."""
+    def _retry_or_fail(self, event: Ended, now: float) -> None:
+        """The piece ended without a result: try it again, or journal that the trial failed."""
         uid = event.lease.spec.uid
         if event.failure is None:
             self._failed(uid, _failure("crashed", f"ended without a measurement at step {event.lease.spec.stop_step}"))
             return
         state = self._recorder.state
         if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step, event.failure.kind), 0)):
-            self._recorder.append("attempt_lost", uid, **lost_attempt(event.lease, event.failure))
+            self._recorder.append("attempt_lost", uid, **lost_attempt_payload(event.lease, event.failure))
             self._waiting.appendleft(self._lease(self._assigned[uid]))
             return
         seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)
         self._failed(uid, _failure(event.failure.kind, event.failure.reason, event.failure.traceback, seconds))
 
     def _check_reported(self, scores: Mapping[str, float]) -> None:
-        """ValueError if the first result of a search shows that the objective does not report what fitness is made of.
+        """ValueError if the first result of a search lacks a score of the fitness: the objective does not report it.
 
-        Else a whole generation would be trained, and all of it fail. Once a trial has had its scores, one without them
-        is a trial that failed.
+        Otherwise a whole generation would be trained, and all of it would fail. After a trial with all scores, one
+        that lacks a score is a failed trial.
         """
         missing = sorted(self._task.space.fitness.keys() - scores.keys())
         if missing and not any(record.rungs for record in self._recorder.state.individuals.values()):
@@ -122,9 +122,9 @@ class Trials:
         return uid in self._assigned and self._assigned[uid].stop_step == step
 
     def _reached(self, uid: str, step: object, scores: object) -> None:
-        """The individual has its scores at the step it was assigned to reach."""
+        """Journal the individual's score at the end of its piece, and tell the strategy."""
         if not self._waits_for(uid, step) or not isinstance(scores, Mapping):
-            return  # measured twice: the first one counted
+            return  # measured twice: only the first counts
         assigned = self._assigned[uid]
         try:
             score = fitness.score(scores, self._task.space.fitness)
@@ -132,19 +132,19 @@ class Trials:
             self._failed(uid, _failure("crashed", str(error)))
             return
         share = assigned.stop_step / self._recorder.state.steps
-        entries = [Entry("rung_reached", uid, {"step": assigned.stop_step, "score": score, "share": share})]
+        new_events = [NewEvent("rung_reached", uid, {"step": assigned.stop_step, "score": score, "share": share})]
         if assigned.last:
             seconds = self._recorder.state.individuals[uid].seconds
-            entries.append(Entry("trial_finished", uid, {"fitness": score, "seconds": seconds}))
-        self._recorder.ensure(*entries)
+            new_events.append(NewEvent("trial_finished", uid, {"fitness": score, "seconds": seconds}))
+        self._recorder.ensure(*new_events)
         self._tell(uid, score)
         if assigned.last:
-            storage.drop(self._directory, uid)
+            storage.remove_state(self._directory, uid)
 
     def _failed(self, uid: str, payload: Mapping[str, object]) -> None:
-        self._recorder.ensure(Entry("trial_failed", uid, payload))
+        self._recorder.ensure(NewEvent("trial_failed", uid, payload))
         self._tell(uid, None)
-        storage.drop(self._directory, uid)
+        storage.remove_state(self._directory, uid)
 
     def _tell(self, uid: str, score: float | None) -> None:
         assigned = self._assigned.pop(uid)
@@ -152,15 +152,15 @@ class Trials:
         self._decide()
 
     def _decide(self) -> None:
-        """Journal all that the strategy has decided, then act on it."""
+        """Journal the strategy's new decisions, then carry them out."""
         decisions = self._strategy.ask()
-        self._recorder.ensure(*[entry for decision in decisions for entry in entries_of(decision)])
+        self._recorder.ensure(*[event for decision in decisions for event in events_of(decision)])
         for decision in decisions:
             if isinstance(decision, Assigned):
                 self._assigned[decision.uid] = decision
                 self._waiting.append(self._lease(decision))
             elif isinstance(decision, Stopped):
-                storage.drop(self._directory, decision.uid)
+                storage.remove_state(self._directory, decision.uid)
             elif isinstance(decision, SearchEnded):
                 self.best, self.reason = decision.winner, decision.reason
 
@@ -178,21 +178,21 @@ class Trials:
         return Lease(spec, self._recorder.state.individuals[assigned.uid].attempts + 1)
 
 
-def entries_of(decision: Decision) -> list[Entry]:
-    """The journal's words for a decision; assignments follow from the others and need none."""
+def events_of(decision: Decision) -> list[NewEvent]:
+    """The journal events of a decision; an assignment follows from other decisions and needs none."""
     if isinstance(decision, GenerationOpened):
         count = len(decision.individuals)
-        opened = Entry("generation_opened", None, {"generation": decision.generation, "population": count})
+        opened = NewEvent("generation_opened", None, {"generation": decision.generation, "population": count})
         return [opened, *[_proposed(individual) for individual in decision.individuals]]
     if isinstance(decision, Stopped):
-        return [Entry("trial_stopped", decision.uid, {"step": decision.step})]
+        return [NewEvent("trial_stopped", decision.uid, {"step": decision.step})]
     if isinstance(decision, GenerationClosed):
         payload = {"generation": decision.generation, "elites": list(decision.elites)}
-        return [Entry("generation_closed", None, payload)]
+        return [NewEvent("generation_closed", None, payload)]
     return []
 
 
-def _proposed(individual: Individual) -> Entry:
+def _proposed(individual: Individual) -> NewEvent:
     payload = {
         "generation": individual.generation,
         "slot": individual.slot,
@@ -201,7 +201,7 @@ def _proposed(individual: Individual) -> Entry:
         "genome": dict(individual.genome),
         "seed": individual.seed,
     }
-    return Entry("trial_proposed", individual.uid, payload)
+    return NewEvent("trial_proposed", individual.uid, payload)
 
 
 def _failure(kind: str, reason: str, traceback: str = "", seconds: float = 0.0) -> dict[str, object]:

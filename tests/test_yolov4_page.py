@@ -92,7 +92,7 @@ def test_the_genes_of_a_technique_are_genes_of_every_space() -> None:
 
 @pytest.mark.parametrize("name", presets.NAMES)
 def test_presets_have_on_what_is_told(name: str) -> None:
-    off = techniques.off(TrialConfig.from_settings(presets.load(name)).settings())
+    off = techniques.switched_off(TrialConfig.from_settings(presets.load(name)).settings())
     assert "train.sizes" not in presets.load(name)
     real = {technique: "off" if technique in off else "on" for technique in techniques.TECHNIQUES}
     real[OF_THE_SPACE] = "as the space"

@@ -1,1 +1,1 @@
-"""What is checked before time is spent: before a search, before a resume, the disk, the versions."""
+"""Checks before time is spent: before a search, before a resume, of the disk, of the versions."""

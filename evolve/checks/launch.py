@@ -1,7 +1,6 @@
-"""What must be right before a search begins: checked in one place, from the command line and from Python alike.
+"""All checks before a search begins, the same for the command line and for Python.
 
-All of it is known before anything expensive starts, and nothing is written before it is checked: no directory, no
-journal.
+They need nothing expensive, and nothing is written before they pass: no directory, no journal.
 """
 
 import json
@@ -23,7 +22,7 @@ from evolve.space_checks import check_fitness, check_genes
 from evolve.task import InputError, Task
 from evolve.trial_config import STEPS
 
-SAMPLE = 200  # random genomes that are tried beside the first generation: children may have any of them
+SAMPLE = 200  # random genomes that are checked beside the first generation: children may be anywhere in the space
 
 
 def check(
@@ -35,27 +34,27 @@ def check(
     workers: int = 1,
     request: Mapping[str, object] | None = None,
 ) -> tuple[str, ...]:
-    """Sentences on a search that can begin, for people; InputError or JournalError on the first thing that is wrong."""
-    check_whole("seed", seed, least=0)
-    check_whole("workers", workers, least=1)
+    """Check everything; returns notes for the user. InputError or JournalError for the first thing that is wrong."""
+    check_whole_number("seed", seed, least=0)
+    check_whole_number("workers", workers, least=1)
     check_directory(directory)
     _check_recipe(recipe)
     _check_task(task)
     _check_plain("request", request or {})
     states = disk.states_at_once(recipe, task.steps, _schedule(task), workers)
-    sentences = disk.check(directory, states, task.state_bytes)  # before a population is made that has no room
+    sentences = disk.check(directory, states, task.state_bytes)  # first: a huge population would take long to make
     _check_configurations(task, _first_generation(task, recipe, seed))
     return sentences
 
 
-def check_whole(name: str, value: object, *, least: int) -> None:
-    """InputError unless it is a whole number of at least that."""
+def check_whole_number(name: str, value: object, *, least: int) -> None:
+    """InputError unless the value is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{name}: expected a whole number of at least {least}, got {value!r}")
 
 
 def check_directory(directory: Path) -> None:
-    """InputError unless a search can be written there; JournalError if it holds one."""
+    """InputError unless a search can be written to the directory; JournalError if it holds one already."""
     try:
         if directory.exists() and not directory.is_dir():
             raise InputError(f"{directory}: expected a directory or nothing there, got a file")
@@ -64,13 +63,13 @@ def check_directory(directory: Path) -> None:
         raise InputError(f"{directory}: expected a path for a directory, got: {error.strerror}") from error
     if not nearest.is_dir():
         raise InputError(f"{directory}: expected a path for a directory, but {nearest} is a file")
-    check_free(directory)
+    check_holds_no_search(directory)
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"{directory}: expected a directory that can be written, but {nearest} cannot")
 
 
-def check_free(directory: Path) -> None:
-    """JournalError if the directory holds a search."""
+def check_holds_no_search(directory: Path) -> None:
+    """JournalError if the directory holds a search already."""
     if holds_search(directory):
         raise JournalError(
             f"{directory}: expected no search there, got one; go on with: {command('evolve', 'resume', directory)}"
@@ -87,20 +86,20 @@ def _check_recipe(recipe: object) -> None:
 
 
 def _check_task(task: Task) -> None:
-    """Space, fitness, objective, full budget, and what goes into the journal."""
+    """InputError unless space, objective, fitness and full budget are valid and the journal can hold the rest."""
     try:
         check_genes(task.space)
         task.factory.check()
         check_fitness(task.space, task.factory.scores())
     except ValueError as error:
         raise InputError(str(error)) from error
-    check_whole("steps", task.steps, least=1)
+    check_whole_number("steps", task.steps, least=1)
     if task.steps > _schedule(task):
         raise InputError(
             f"steps: expected a full budget of at most {STEPS}, the length of the schedule ({_schedule(task)}), "
             f"got {task.steps}"
         )
-    check_whole("threads", task.factory.arguments.get("threads", 1), least=1)
+    check_whole_number("threads", task.factory.arguments.get("threads", 1), least=1)
     _check_plain("description", task.description)
     _check_plain("objective's arguments", task.factory.arguments)
 
@@ -110,7 +109,7 @@ def _schedule(task: Task) -> int:
 
 
 def _check_plain(name: str, values: Mapping[str, object]) -> None:
-    """InputError unless JSON, and so the journal, can hold it."""
+    """InputError unless JSON, and so the journal, can hold the values."""
     for key, value in values.items():
         try:
             json.dumps({key: value}, allow_nan=False)
@@ -119,7 +118,7 @@ def _check_plain(name: str, values: Mapping[str, object]) -> None:
 
 
 def _first_generation(task: Task, recipe: Recipe, seed: int) -> list[Individual]:
-    """InputError if the space holds no such first generation: no resume of such a search could go on."""
+    """Make the first generation; InputError if the space is too small for it."""
     try:
         return seeding.first_generation(task.space, recipe, seed)
     except SpaceExhausted as error:
@@ -129,13 +128,13 @@ def _first_generation(task: Task, recipe: Recipe, seed: int) -> list[Individual]
 
 
 def _check_configurations(task: Task, first: list[Individual]) -> None:
-    """InputError if a genome that the search may breed is no configuration of a trial."""
+    """InputError if a genome that the search may breed does not give a valid configuration of a trial."""
     rng = np.random.default_rng(0)
     genomes = {individual.uid: individual.genome for individual in first}
     units = rng.random((SAMPLE, len(task.space.genes)))
-    for number, places in enumerate(units):
-        values = zip(task.space.genes.items(), places, strict=True)
-        genomes[f"sample {number}"] = Genome({gene: domain.from_unit(float(place)) for (gene, domain), place in values})
+    for index, row in enumerate(units):
+        values = zip(task.space.genes.items(), row, strict=True)
+        genomes[f"sample {index}"] = Genome({gene: domain.from_unit(float(unit)) for (gene, domain), unit in values})
     for name, genome in genomes.items():
         try:
             task.config_of(genome)

@@ -1,4 +1,4 @@
-"""Whether a search can go on: space, budget, threads, weights, data, frameworks must be what they were at its begin."""
+"""Whether a search can be resumed: its space, budget, threads, weights, data and frameworks must be unchanged."""
 
 import hashlib
 import json
@@ -9,15 +9,15 @@ from evolve.records.journal import JournalError
 from evolve.records.state import SearchState
 from evolve.task import Task
 
-# Where things lie may change, what is in them may not.
-PLACES = frozenset({"path", "weights", "weights_cfg", "embedded"})
-ARGUMENT_PLACES = frozenset({"data"})  # of the objective's arguments
+# Keys of paths, which may change; what the files contain may not.
+LOCATION_KEYS = frozenset({"path", "weights", "weights_cfg", "embedded"})
+ARGUMENT_LOCATION_KEYS = frozenset({"data"})  # of the objective's arguments
 WEIGHTS = "weights_fingerprint"
-SAID = frozenset({"taken_over", "output_maps"})  # what follows from the weights, in words of some version
+DERIVED_KEYS = frozenset({"taken_over", "output_maps"})  # sentences that follow from the weights; versions differ
 
 
 def check(state: SearchState, task: Task) -> None:
-    """JournalError that names the first thing that is not what it was."""
+    """JournalError if anything has changed since the search began; the message names the first change."""
     differing = difference(state.space, task.space.to_plain())
     if differing:
         raise JournalError(f"search space: changed since the search began: {differing}")
@@ -41,35 +41,39 @@ def check(state: SearchState, task: Task) -> None:
 
 
 def threads_of(task: Task) -> int:
-    """Threads of one trial, which its numbers depend on: the objective's own setting is the only source."""
+    """The number of threads of a trial, which its numbers depend on, from the objective's arguments."""
     return int(str(task.factory.arguments.get("threads", 1)))
 
 
 def basis(task: Task) -> str:
-    """SHA-256 of all that a trial's result depends on beside its spec: where it lies is no part of that."""
-    arguments = {name: value for name, value in task.factory.arguments.items() if name not in PLACES | ARGUMENT_PLACES}
-    found = versions.installed()
+    """SHA-256 of everything beside the spec that a trial's result depends on; paths are not part of it."""
+    arguments = {
+        name: value
+        for name, value in task.factory.arguments.items()
+        if name not in LOCATION_KEYS | ARGUMENT_LOCATION_KEYS
+    }
+    installed = versions.installed()
     plain = {
         "objective": [task.factory.target, arguments],
         "data": _contents(task.description),
         "weights": task.description.get(WEIGHTS),
         "threads": threads_of(task),
-        "versions": {name: found.get(name) for name in versions.FRAMEWORKS},
+        "versions": {name: installed.get(name) for name in versions.FRAMEWORKS},
     }
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def difference(then: object, now: object, name: str = "") -> str:
-    """The first place where two plain values differ, as words; empty when they are equal."""
+    """The first difference of two plain values in words; empty if they are equal. `name` is the path of keys so far."""
     then, now = json.loads(json.dumps(then)), json.loads(json.dumps(now))
     if isinstance(then, dict) and isinstance(now, dict):
         for key in sorted({*then, *now}):
-            place = f"{name}: {key}" if name else key
+            path = f"{name}: {key}" if name else key
             if key not in now or key not in then:
-                return f"{place} is {'new' if key in now else 'missing'}"
-            found = difference(then[key], now[key], place)
-            if found:
-                return found
+                return f"{path} is {'new' if key in now else 'missing'}"
+            inner = difference(then[key], now[key], path)
+            if inner:
+                return inner
         return ""
     return "" if then == now else f"{name} was {then!r}, is {now!r}"
 
@@ -79,4 +83,4 @@ def _fingerprint(value: object) -> str:
 
 
 def _contents(description: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in description.items() if name not in PLACES | {WEIGHTS} | SAID}
+    return {name: value for name, value in description.items() if name not in LOCATION_KEYS | {WEIGHTS} | DERIVED_KEYS}

@@ -1,4 +1,4 @@
-"""Which versions a search runs with: a resume with another framework would not give the same numbers."""
+"""The versions that a search runs with: a resume with another framework version would give other numbers."""
 
 import platform
 import subprocess
@@ -7,25 +7,25 @@ from importlib import metadata
 from pathlib import Path
 
 PROJECT = "yolov4-evolve"
-# What computes a trial: these must be equal when a search goes on.
+# Packages that compute a trial: a resume needs the same versions.
 FRAMEWORKS = ("tensorflow", "keras", "numpy", "opencv-python")
 NAMED = (PROJECT, *FRAMEWORKS, "ray", "mlflow", "faster-coco-eval")
 
 
 def installed() -> dict[str, str]:
-    """Versions by package name, without importing any; "python" and "code" (the commit, if known) beside them."""
-    found = {"python": platform.python_version()}
+    """Versions by package name, without importing any package; also "python", and "code" (the commit, if known)."""
+    versions = {"python": platform.python_version()}
     for name in NAMED:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     commit = _commit()
-    return {**found, "code": commit} if commit else found
+    return {**versions, "code": commit} if commit else versions
 
 
 def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Sentences on the frameworks that differ; empty when a search can go on."""
+    """A sentence for each framework whose version differs; empty if the search can be resumed."""
     return [
         f"{name}: expected version {then[name]} as at the beginning of the search, got {now.get(name, 'none')}"
         for name in FRAMEWORKS
@@ -34,7 +34,7 @@ def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this code lies in; None outside one. A changed work tree is marked."""
+    """The commit of the checkout that this code belongs to, with "-dirty" if files were changed; None outside one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

@@ -39,11 +39,11 @@ SETTINGS = {
 
 
 class DashboardError(ValueError):
-    """The dashboard cannot be shown, and why."""
+    """The dashboard cannot be shown; the message says why."""
 
 
 def free_port(first: int = FIRST_PORT, last: int = LAST_PORT) -> int:
-    """The first port of the range on which nobody listens."""
+    """The first free port of the range; DashboardError if all are taken."""
     for port in range(first, last + 1):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,7 +56,7 @@ def free_port(first: int = FIRST_PORT, last: int = LAST_PORT) -> int:
 
 
 def latest_search(runs: Path) -> str:
-    """The id of the search that runs/latest points to; DashboardError when there is none, or nothing to show of it."""
+    """The id of the search that runs/latest points to; DashboardError if there is none or MLflow has nothing of it."""
     journal = runs / "latest" / JOURNAL_FILE
     try:
         if not journal.is_file():
@@ -74,16 +74,16 @@ def latest_search(runs: Path) -> str:
     return str(first[0].payload["search_id"])
 
 
-def command(runs: Path, port: int) -> list[str]:
-    """How MLflow's server is started: one process, on this machine only."""
+def server_command(runs: Path, port: int) -> list[str]:
+    """The command that starts MLflow's server: one process, reachable from this machine only."""
     store = f"sqlite:///{(runs / 'mlflow.db').resolve()}"
     artifacts = (runs / "mlartifacts").resolve().as_uri()
-    places = ["--backend-store-uri", store, "--artifacts-destination", artifacts]
-    return [sys.executable, "-m", "mlflow", "server", *places, "--host", HOST, "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", store, "--artifacts-destination", artifacts]
+    return [sys.executable, "-m", "mlflow", "server", *stores, "--host", HOST, "--port", str(port), "--workers", "1"]
 
 
 def link(address: str, experiment: str, search_id: str) -> str:
-    """The page that lists the runs of one search as a tree.
+    """The address of the page that lists the runs of one search as a tree.
 
     MLflow loads 100 runs at a time: ordered by kind, the generations and the search come before the trials.
     """
@@ -97,23 +97,23 @@ def link(address: str, experiment: str, search_id: str) -> str:
 
 
 def curves_link(address: str, experiment: str, search_id: str) -> str | None:
-    """The page with the curves over the generations; None when the search's run is not there yet."""
-    where = f"tags.`evolve.search` = '{search_id}' and tags.`evolve.kind` = 'search'"
-    asked = json.dumps({"experiment_ids": [experiment], "filter": where, "max_results": 1}).encode()
+    """The address of the page with the curves over the generations; None if MLflow lacks the search's run."""
+    run_filter = f"tags.`evolve.search` = '{search_id}' and tags.`evolve.kind` = 'search'"
+    query = json.dumps({"experiment_ids": [experiment], "filter": run_filter, "max_results": 1}).encode()
     request = urllib.request.Request(  # noqa: S310 our own server, http
-        f"{address}/api/2.0/mlflow/runs/search", data=asked, headers={"Content-Type": "application/json"}
+        f"{address}/api/2.0/mlflow/runs/search", data=query, headers={"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 likewise
-        found = json.load(answer).get("runs", [])
-    if not found:
+        runs = json.load(answer).get("runs", [])
+    if not runs:
         return None
-    return f"{address}/#/experiments/{experiment}/runs/{found[0]['info']['run_id']}/model-metrics"
+    return f"{address}/#/experiments/{experiment}/runs/{runs[0]['info']['run_id']}/model-metrics"
 
 
 def wait_for_experiment(
     address: str, server: subprocess.Popen[bytes], log: str, limit_seconds: float = START_SECONDS
 ) -> str:
-    """The experiment's id, as soon as the server answers; DashboardError when it ends or does not answer in time."""
+    """Wait until the server answers; returns the experiment's id. DashboardError if it ends or is too slow."""
     deadline = time.monotonic() + limit_seconds
     query = urllib.parse.urlencode({"experiment_name": EXPERIMENT})
     while time.monotonic() < deadline:
@@ -146,7 +146,7 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     say(f"Starting MLflow on {address} ...")
     server: subprocess.Popen[bytes] | None = None
     try:
-        with signals.held():  # a signal just after the start must find a server to end
+        with signals.held():  # a signal that comes during the start must still end the server
             server, log = start(runs, port)
         experiment = wait_for_experiment(address, server, log)
         page = link(address, experiment, search_id)
@@ -165,10 +165,13 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
 
 
 def start(runs: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
-    """MLflow's server, in a process group of its own: Ctrl-C reaches us alone, and we end all of it; and its log."""
+    """Start MLflow's server; returns its process and the path of its log.
+
+    It has a process group of its own: Ctrl-C reaches only this process, which then ends the whole group.
+    """
     with _open_log(runs) as log:
         server = subprocess.Popen(  # noqa: S603 our own interpreter
-            command(runs, port),
+            server_command(runs, port),
             env={**SETTINGS, **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -179,11 +182,11 @@ def start(runs: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def _open_log(runs: Path) -> IO[bytes]:
-    """Where the server's words go: beside the searches, in the temporary folder, or nowhere."""
+    """Open the server's log: beside the searches, else in the temporary folder, else /dev/null."""
     try:
         return (runs / LOG_FILE).open("wb")
     except OSError:
-        pass  # a folder that cannot be written, or a full disk: the server may run all the same
+        pass  # a folder that cannot be written, or a full disk: the server can run without this log
     try:
         return tempfile.NamedTemporaryFile("wb", prefix="evolve-dashboard-", suffix=".log", delete=False)
     except OSError:

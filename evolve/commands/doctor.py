@@ -1,7 +1,7 @@
-"""What `evolve doctor` looks at: whether this machine can run a search, and what mends it where it cannot.
+"""The command doctor: checks whether this machine can run a search, and says how to fix what is wrong.
 
 Light to import, and it loads neither TensorFlow nor Ray into this process: versions come from the
-installed metadata, and TensorFlow is asked in a process of its own, only when there is a GPU to ask about.
+installed metadata, and TensorFlow runs in a process of its own, only if there is a GPU.
 """
 
 import importlib
@@ -34,7 +34,7 @@ SETUP = "make setup"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at; mend is what to type or do when it is not well, empty when it is."""
+    """The result of one check. mend: what to type or do if it failed, else empty."""
 
     name: str
     ok: bool
@@ -43,8 +43,8 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """Everything looked at, in the order of a table; none of it raises."""
-    looks: tuple[Callable[[], Check], ...] = (
+    """Run all checks, in the order of the table; none of them raises."""
+    all_checks: tuple[Callable[[], Check], ...] = (
         _python,
         _packages,
         _opencv,
@@ -57,21 +57,21 @@ def checks() -> list[Check]:
         _disk,
         _tracking,
     )
-    return [_answer(look) for look in looks]
+    return [_run_check(check) for check in all_checks]
 
 
 def run(json: bool) -> int:
-    """Print the checks as a table or as one JSON document; 0 when all is well, else 1."""
-    found = checks()
-    well = all(check.ok for check in found)
+    """Print the checks as a table or as one JSON document; returns 0 if all passed, else 1."""
+    results = checks()
+    ok = all(check.ok for check in results)
     if json:
-        say(dumps({"ok": well, "checks": [asdict(check) for check in found]}, indent=2))
+        say(dumps({"ok": ok, "checks": [asdict(check) for check in results]}, indent=2))
     else:
-        _print_table(found)
-    return 0 if well else 1
+        _print_table(results)
+    return 0 if ok else 1
 
 
-def _print_table(found: list[Check]) -> None:
+def _print_table(results: list[Check]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -79,24 +79,24 @@ def _print_table(found: list[Check]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("", "check", "found"):
         table.add_column(column, overflow="fold")
-    for check in found:
+    for check in results:
         mark = Text("ok", style="green") if check.ok else Text("NO", style="bold red")
-        told = Text(check.detail)
+        detail = Text(check.detail)
         if check.mend:
-            told.append(f"\n-> {check.mend}", style="yellow")
-        table.add_row(mark, Text(check.name), told)
+            detail.append(f"\n-> {check.mend}", style="yellow")
+        table.add_row(mark, Text(check.name), detail)
     text = StringIO()
     Console(file=text, force_terminal=sys.stdout is not None and sys.stdout.isatty()).print(table)
     say(text.getvalue().rstrip("\n"))
 
 
-def _answer(look: Callable[[], Check]) -> Check:
-    """What the look says; one that cannot be taken is not well, and the others are taken all the same."""
+def _run_check(check: Callable[[], Check]) -> Check:
+    """The result of one check; an exception in it is a failed check, and the others still run."""
     try:
-        return look()
+        return check()
     except Exception as error:
-        name = look.__name__.strip("_").replace("_", " ")
-        return Check(name, False, f"cannot be looked at: {type(error).__name__}: {error}", "look into what it names")
+        name = check.__name__.strip("_").replace("_", " ")
+        return Check(name, False, f"cannot be checked: {type(error).__name__}: {error}", "fix what the error names")
 
 
 def _check(name: str, ok: bool, detail: str, mend: str) -> Check:
@@ -110,7 +110,7 @@ def _python() -> Check:
 
 
 def _packages() -> Check:
-    """Every package that the project names is there, in the range that it names."""
+    """Whether every required package is installed in the required version."""
     from packaging.requirements import Requirement  # comes with Ray and MLflow
 
     try:
@@ -119,15 +119,15 @@ def _packages() -> Check:
         return Check("packages", False, f"{DISTRIBUTION} is not installed in {sys.prefix}", SETUP)
     wrong = []
     required = [Requirement(line) for line in lines]
-    needed = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
-    for one in needed:
+    needed = [package for package in required if package.marker is None or package.marker.evaluate({"extra": ""})]
+    for package in needed:
         try:
-            version = importlib.metadata.version(one.name)
+            version = importlib.metadata.version(package.name)
         except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{one.name} is missing, expected {one.specifier}")
+            wrong.append(f"{package.name} is missing, expected {package.specifier}")
             continue
-        if not one.specifier.contains(version, prereleases=True):
-            wrong.append(f"{one.name} is {version}, expected {one.specifier}")
+        if not package.specifier.contains(version, prereleases=True):
+            wrong.append(f"{package.name} is {version}, expected {package.specifier}")
     return _check("packages", not wrong, "; ".join(wrong) or f"{len(needed)} in their ranges", SETUP)
 
 
@@ -156,7 +156,7 @@ def _bytecode() -> Check:
 
 
 def _has_bytecode(package: str) -> bool:
-    """Whether a package's __init__ lies compiled beside it; one that is not installed is the packages check's."""
+    """Whether a package's __init__ is compiled; True if it is not installed, which _packages reports."""
     spec = importlib.util.find_spec(package)
     return spec is None or spec.cached is None or Path(spec.cached).is_file()
 
@@ -175,7 +175,7 @@ def _gpus() -> Check:
 
 
 def _tensorflow_gpus() -> int:
-    """How many GPUs TensorFlow lists in a fresh process; -1 when it cannot say."""
+    """The number of GPUs that TensorFlow lists in a fresh process; -1 if it fails."""
     try:
         answer = subprocess.run(  # noqa: S603 (our own interpreter and words)
             [sys.executable, "-c", COUNT_GPUS],
@@ -187,35 +187,40 @@ def _tensorflow_gpus() -> int:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return -1
-    found = re.search(r"GPUS (\d+)", answer)
-    return int(found[1]) if found else -1
+    count = re.search(r"GPUS (\d+)", answer)
+    return int(count[1]) if count else -1
 
 
 def _ray_address() -> Check:
     address = os.environ.get("RAY_ADDRESS", "")
     if not address:
         return Check("ray address", True, "RAY_ADDRESS is not set: a search starts Ray on this machine")
-    told = f"RAY_ADDRESS={address} is used by --address auto alone"
+    detail = f"RAY_ADDRESS={address} is used by --address auto alone"
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdigit():
-        return Check("ray address", True, told)
+        return Check("ray address", True, detail)
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except OSError as error:
-        return Check("ray address", False, f"{told}; nothing answers there: {error}", "unset RAY_ADDRESS, or start it")
-    return Check("ray address", True, f"{told}; something answers there")
+        return Check(
+            "ray address", False, f"{detail}; nothing answers there: {error}", "unset RAY_ADDRESS, or start it"
+        )
+    return Check("ray address", True, f"{detail}; something answers there")
 
 
 def _ray_authentication() -> Check:
     """Ray 2.59 and later ask for a token; a cluster's head, workers and driver must agree."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
-    place = "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else _token_file()
-    told = f"RAY_AUTH_MODE {'is ' + mode if mode else 'is not set'}, {'a token in ' + place if place else 'no token'}"
+    source = "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else _token_file()
+    token = f"a token in {source}" if source else "no token"
+    detail = f"RAY_AUTH_MODE {'is ' + mode if mode else 'is not set'}, {token}"
     if mode not in ("", "token", "disabled"):
-        return Check("ray auth", False, told, "set RAY_AUTH_MODE to token or disabled, or unset it")
-    if mode == "token" and not place and os.environ.get("RAY_ADDRESS"):
-        return Check("ray auth", False, told, "put the token of the cluster's head in RAY_AUTH_TOKEN")
-    return Check("ray auth", True, f"{told}: fine on this machine; with --address set it as the cluster's head has it")
+        return Check("ray auth", False, detail, "set RAY_AUTH_MODE to token or disabled, or unset it")
+    if mode == "token" and not source and os.environ.get("RAY_ADDRESS"):
+        return Check("ray auth", False, detail, "put the token of the cluster's head in RAY_AUTH_TOKEN")
+    return Check(
+        "ray auth", True, f"{detail}: fine on this machine; with --address set it as the cluster's head has it"
+    )
 
 
 def _token_file() -> str:
@@ -230,16 +235,16 @@ def _token_file() -> str:
 def _memory() -> Check:
     free = _available_bytes()
     if free is None:
-        return Check("memory", True, "free memory is not told by this system")
+        return Check("memory", True, "this system does not report its free memory")
     workers = resources.cpu_count()
     needed = RAY_BYTES + WORKER_BYTES * workers
     fitting = max(1, int((free - RAY_BYTES) / WORKER_BYTES))
-    told = f"{_gib(free)} free; {workers} workers on the CPU want about {_gib(needed)}"
-    return _check("memory", free >= needed, told, f"free some, or search with --workers {fitting}")
+    detail = f"{_gib(free)} free; {workers} workers on the CPU want about {_gib(needed)}"
+    return _check("memory", free >= needed, detail, f"free some, or search with --workers {fitting}")
 
 
 def _available_bytes() -> float | None:
-    """Memory that new processes can have: the system's, within the limit of a container."""
+    """Memory that new processes can have, within the limit of a container; None if the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -266,8 +271,8 @@ def _shared_memory() -> Check:
 
 def _disk() -> Check:
     free = shutil.disk_usage(_nearest(Path("runs"))).free
-    told = f"{_gib(free)} free for runs/, expected {_gib(DISK_BYTES)}"
-    return _check("disk", free >= DISK_BYTES, told, "free some, or search with --out on another disk")
+    detail = f"{_gib(free)} free for runs/, expected {_gib(DISK_BYTES)}"
+    return _check("disk", free >= DISK_BYTES, detail, "free some, or search with --out on another disk")
 
 
 def _tracking() -> Check:
@@ -275,9 +280,9 @@ def _tracking() -> Check:
     store = Path("runs") / "mlflow.db"
     folder = _nearest(store.parent)
     ok = os.access(folder, os.W_OK | os.X_OK) and (not store.exists() or os.access(store, os.W_OK))
-    told = f"{store.resolve()} can {'' if ok else 'not '}be written"
+    detail = f"{store.resolve()} can {'' if ok else 'not '}be written"
     mend = f"{command('chmod', 'u+w', folder.resolve())}, or search with --out and --tracking-uri"
-    return _check("tracking store", ok, told, mend)
+    return _check("tracking store", ok, detail, mend)
 
 
 def _nearest(path: Path) -> Path:

@@ -1,9 +1,9 @@
 """Makes the base checkpoint that embedded trials start from: `python -m evolve.commands.embedded_base --out FILE`.
 
-Three stages on scenes of the "base" slice of the handwritten digits, which shares no digit with the scenes that
-`make evolve` searches on: the backbone as a classifier of crops, the detector's classes alone, then all of it, with
-Adam. A trial takes over all but the classes in its output maps, as from any detector of other classes. The settings
-were tuned by hand. A tool beside the search, and so a second door to the rooms data and model.
+It trains on scenes of the "base" slice of the handwritten digits, which shares no digit with the scenes that
+`make evolve` searches on, in three stages: the backbone as a classifier of crops, then only the detector's class loss,
+then all losses, with Adam. A trial takes over everything but the classes in the output maps, as from any detector of
+other classes. The settings were tuned by hand. A tool beside the search: it may import data and model directly.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from evolve.trial_config import TrialConfig
 
 DATA = Path("runs") / "digits-base"
 IMAGES = {"train": 1500, "val": 160, "test": 1}
-# The classifier's techniques are on, and gentle: it has few steps, and a network of this width little to spare.
+# The classifier's techniques are weak: it has few steps, and a network of this width has little capacity to spare.
 CROP_STEPS = 600
 CROPS: dict[str, float] = {"cutmix": 0.25, "mosaic": 0.1, "smoothing": 0.1, "dropblock": 0.05}
 CROP_BATCH, CROP_SIDE, CROP_RATE = 64, 64, 0.003
@@ -40,7 +40,7 @@ SETTINGS: dict[str, Setting] = {
     "train.subdivisions": 1,
     "train.mini_batches_at_once": 1,
 }
-# First the classes alone, on plain scenes: with all terms at once the neck learns to find digits and not to read them.
+# First the class loss alone, on plain scenes: with all losses at once the neck learns to find digits, not to read them.
 CLASSES_FIRST: dict[str, Setting] = {
     "train.sizes": (96,),
     "loss.box_weight": 0.0,
@@ -56,13 +56,13 @@ CLASSES_FIRST: dict[str, Setting] = {
 
 
 def main() -> int:
-    """Train and write the checkpoint; prints losses as they come and the scores at the end."""
+    """Train and write the checkpoint; prints losses during the training and scores at the end."""
     parser = argparse.ArgumentParser(prog="python -m evolve.commands.embedded_base", description=__doc__)
     parser.add_argument("--out", type=Path, default=task.EMBEDDED_BASE, help="checkpoint to write (%(default)s)")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of the detector (%(default)s)")
     parser.add_argument("--class-steps", type=int, default=CLASS_STEPS, help="steps of its classes (%(default)s)")
     parser.add_argument("--crop-steps", type=int, default=CROP_STEPS, help="steps of the classifier (%(default)s)")
-    parser.add_argument("--start", type=Path, help="go on from this base checkpoint: the last stage alone")
+    parser.add_argument("--start", type=Path, help="go on from this base checkpoint, with the last stage alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -104,7 +104,7 @@ def main() -> int:
 def _backbone(
     train: objective.DetectionObjective, config: TrialConfig, steps: int, seed: int
 ) -> dict[str, NDArray[np.float32]]:
-    """The backbone's weights after classifying crops of the training scenes."""
+    """The backbone's weights after its training as a classifier of crops of the training scenes."""
     from data.classification.crops import Crops
     from model.commands import pretrain
 

@@ -1,19 +1,19 @@
-"""lineage: who came from whom, read without a lock."""
+"""The command lineage: prints the family tree of a search, read without a lock."""
 
 import json
 from argparse import Namespace
 
 from evolve.commands.search_folders import read_state
-from evolve.process.terminal import say, short, table
+from evolve.process.terminal import say, short_value, table
 from evolve.records import lineage
 from evolve.records.state import IndividualRecord, SearchState
 
 
 def family(arguments: Namespace) -> int:
-    """Print who came from whom."""
+    """Print all generations, then the ancestors of the winner or of the best so far."""
     state = read_state(arguments.directory)
     if arguments.json:
-        say(json.dumps(lineage.family(state, arguments.trial)))
+        say(json.dumps(lineage.family_tree(state, arguments.trial)))
         return 0
     if arguments.trial is not None:
         say(table([ANCESTRY, *_changes(state, arguments.trial)]))
@@ -52,7 +52,7 @@ def _row(record: IndividualRecord, elites: tuple[str, ...]) -> list[object]:
 
 
 def _changes(state: SearchState, uid: str) -> list[list[object]]:
-    """A line for each of the individual and its ancestors: what it has otherwise than its first parent."""
+    """A row for the individual and each ancestor: the genes in which it differs from its first parent."""
     lines: list[list[object]] = []
     for record in lineage.ancestors(state, uid):
         parent = state.individuals[record.parents[0]].genome if record.parents else None
@@ -60,7 +60,7 @@ def _changes(state: SearchState, uid: str) -> list[list[object]]:
             record.operator
             if parent is None
             else ", ".join(
-                f"{gene} {short(parent[gene])} -> {short(value)}"
+                f"{gene} {short_value(parent[gene])} -> {short_value(value)}"
                 for gene, value in record.genome.items()
                 if parent[gene] != value
             )

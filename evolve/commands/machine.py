@@ -1,4 +1,4 @@
-"""What trials run on: workers, threads and GPUs, from the flags and from what is in sight."""
+"""What trials run on: workers, threads and GPUs, from the flags and from the visible GPUs and cores."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from evolve.trial import ObjectiveFactory
 
 @dataclass(frozen=True)
 class Machine:
-    """What trials run on."""
+    """The workers of a search, and what each of them gets."""
 
     workers: int
-    threads: int  # of each
+    threads: int  # per worker
     gpus_per_trial: float
     address: str | None
 
@@ -29,7 +29,7 @@ class Machine:
     def executor(
         self, factory: ObjectiveFactory, search_id: str | None = None, note: Callable[[str], None] = complain
     ) -> Executor:
-        """Start the workers; Ray is loaded here. `note` gets a sentence when something is waited for."""
+        """Start the workers on Ray, which is imported here. `note` gets a sentence when workers are waited for."""
         from evolve.execution.ray_executor import RayExecutor
 
         with _address_is_input():
@@ -44,7 +44,7 @@ class Machine:
             )
 
     def reach(self) -> None:
-        """InputError unless the cluster at the address lets us in; nothing is started there."""
+        """InputError unless the cluster at the address can be joined; starts nothing there."""
         if self.address is None:
             return
         from evolve.execution import ray_cluster
@@ -64,7 +64,7 @@ class Machine:
 
 @contextmanager
 def _address_is_input() -> Iterator[None]:
-    """A cluster that cannot be reached is a wrong --address."""
+    """Turn ConnectionError into InputError: a cluster that cannot be reached is a wrong --address."""
     try:
         yield
     except ConnectionError as error:
@@ -72,7 +72,7 @@ def _address_is_input() -> Iterator[None]:
 
 
 def machine_for(arguments: Namespace) -> Machine:
-    """Workers, threads and GPUs from the flags and from what is in sight."""
+    """The machine that the flags describe; visible GPUs and cores are the defaults. InputError if they do not fit."""
     share: float | None = arguments.gpus_per_trial
     if arguments.cpu and share:
         raise InputError(f"--cpu and --gpus-per-trial {share:g}: expected one of the two")
@@ -80,7 +80,7 @@ def machine_for(arguments: Namespace) -> Machine:
         raise InputError(f"--gpus-per-trial {share:g}: expected a share of one GPU, or whole ones")
     if arguments.address is not None and arguments.workers is None:
         raise InputError(
-            f"--address {arguments.address}: expected --workers N with it, how many trials run at once there"
+            f"--address {arguments.address}: expected --workers N with it: how many trials run at once on the cluster"
         )
     if arguments.address is not None:
         resources.check_address(arguments.address)

@@ -1,4 +1,4 @@
-"""What came out of a search, in words and tables."""
+"""The outcome of a search in words and tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,17 +6,17 @@ from typing import cast
 
 from evolve import fitness
 from evolve.commands import search_folders
-from evolve.commands.tracking import Tracked
+from evolve.commands.tracking import SearchTracking
 from evolve.genetics.genome import DEFAULTS
-from evolve.process.terminal import command, complain, say, short, table
+from evolve.process.terminal import command, complain, say, short_value, table
 from evolve.records.state import Outcome, SearchState
 from evolve.verdict import winner
 
 
-def say_outcome(state: SearchState, directory: Path, tracked: Tracked) -> int:
-    """What came out, and what to do with it; the exit code."""
-    if tracked.problem:
-        complain(f"note: {tracked.problem}; the journal has everything")
+def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -> int:
+    """Print the outcome and the next commands; returns the exit code."""
+    if tracking.problem:
+        complain(f"note: {tracking.problem}; the journal has everything")
     if state.phase == "failed" or state.outcome is None:
         complain(f"evolve: search failed: {state.reason}")
         return 1
@@ -26,7 +26,7 @@ def say_outcome(state: SearchState, directory: Path, tracked: Tracked) -> int:
     embedded = state.data.get("embedded")
     data = [] if embedded else ["--data", state.data.get("path"), *search_folders.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
-    if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
+    if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
     say(f"winner: {path}{_in_words(state.outcome)}")
     say("dashboard: make dashboard")
@@ -36,53 +36,54 @@ def say_outcome(state: SearchState, directory: Path, tracked: Tracked) -> int:
 
 
 def _in_words(outcome: Outcome) -> str:
-    """What a winner is that came out below the defaults."""
+    """A remark on a winner whose mean is below the defaults'; else empty."""
     if outcome.gain is None or float(str(outcome.gain["mean"])) >= 0:
         return ""
     return " (the best that was found; the defaults have the better mean)"
 
 
 def candidate_tables(state: SearchState) -> list[str]:
-    """The candidates as they stood when the winner was chosen; none where there was no choice."""
+    """The candidates' standings when the winner was chosen; empty if there was no choice."""
     if state.choice is None:
         return []
     keys = ("uid", "fitness", "mean", "shrunk", "seeds", "failed")
     head: list[object] = ["candidate", "fitness in the search", "with fresh seeds", "shrunk mean", "seeds", "failed"]
-    return [table([head, *[[one[key] for key in keys] for one in state.choice.candidates]])]
+    return [table([head, *[[standing[key] for key in keys] for standing in state.choice.candidates]])]
 
 
 def outcome_tables(state: SearchState) -> list[str]:
-    """The winner against the defaults: scores, then the genes in which they differ."""
+    """Two tables of winner and defaults: their scores, then the genes in which they differ."""
     outcome = state.outcome
     if outcome is None:
         return []
-    ours, defaults = state.individuals[outcome.uid], state.individuals[DEFAULTS]
-    scores: list[list[object]] = [["", f"winner {ours.uid}", f"defaults {defaults.uid}"]]
-    scores.append(["fitness in the search", ours.fitness, defaults.fitness])
-    counts = [str(one["seeds"]) for one in (outcome.confirmed, outcome.defaults) if one is not None]
+    best, defaults = state.individuals[outcome.uid], state.individuals[DEFAULTS]
+    scores: list[list[object]] = [["", f"winner {best.uid}", f"defaults {defaults.uid}"]]
+    scores.append(["fitness in the search", best.fitness, defaults.fitness])
+    counts = [str(mean["seeds"]) for mean in (outcome.confirmed, outcome.defaults) if mean is not None]
     seeds = f"{' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
-    judged = {"confirmed": outcome.confirmed, "defaults": outcome.defaults, "validation": outcome.validation}
-    scores += _compared(judged, outcome.split, outcome.metric, seeds)
+    means = {"confirmed": outcome.confirmed, "defaults": outcome.defaults, "validation": outcome.validation}
+    scores += _score_rows(means, outcome.split, outcome.metric, seeds)
     if outcome.map50_95 is not None:
-        scores += _compared(outcome.map50_95, outcome.split, fitness.IN_WORDS[fitness.AP], "the same runs")
+        ap = fitness.IN_WORDS[fitness.AP]
+        scores += _score_rows(outcome.map50_95, outcome.split, ap, "the same confirmations")
     genes: list[list[object]] = [["gene", "winner", "defaults"]]
     genes += [
-        [gene, short(value), short(defaults.genome[gene])]
-        for gene, value in ours.genome.items()
+        [gene, short_value(value), short_value(defaults.genome[gene])]
+        for gene, value in best.genome.items()
         if value != defaults.genome[gene]
     ]
     return [table(scores), *([table(genes)] if len(genes) > 1 else [])]
 
 
-def _compared(compared: Mapping[str, object], split: str, metric: str, runs: str) -> list[list[object]]:
-    """Winner and defaults in one metric: on the split of the verdict, and on validation."""
-    ours, others, validation = (
-        cast(Mapping[str, object] | None, compared[name]) for name in ("confirmed", "defaults", "validation")
+def _score_rows(means: Mapping[str, object], split: str, metric: str, basis: str) -> list[list[object]]:
+    """Rows with the means of winner and defaults in one metric: on the verdict's split, and on validation."""
+    winner_mean, defaults_mean, validation = (
+        cast(Mapping[str, object] | None, means[name]) for name in ("confirmed", "defaults", "validation")
     )
-    rows: list[list[object]] = [[f"{split} {metric}, {runs}", _mean(ours), _mean(others)]]
+    rows: list[list[object]] = [[f"{split} {metric}, {basis}", _mean(winner_mean), _mean(defaults_mean)]]
     if validation is not None and split != "val":
         both = [cast(Mapping[str, object] | None, validation[name]) for name in ("winner", "defaults")]
-        rows.append([f"val {metric}, the same runs", *map(_mean, both)])
+        rows.append([f"val {metric}, the same confirmations", *map(_mean, both)])
     return rows
 
 

@@ -1,4 +1,4 @@
-"""replay: one individual is trained again, and its score compared."""
+"""The command replay: trains one individual again and compares its score."""
 
 import json
 from argparse import Namespace
@@ -11,7 +11,7 @@ from evolve.trial import Failure, GpuNotUsable
 
 
 def replay(arguments: Namespace) -> int:
-    """Train one individual again and say whether the same number comes out."""
+    """Train one individual again and print whether its result is the same."""
     state = search_folders.read_state(arguments.directory)
     step = last_step(state, arguments.uid)
     machine = task_request.machine_as_before(state, workers=1)
@@ -19,16 +19,16 @@ def replay(arguments: Namespace) -> int:
     if not arguments.json:
         say(f"replaying {arguments.uid} from step 0 to {step}")
     with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
-        found = replays.replay(prepared, state, arguments.uid, executor)
-    then, now = _result(found.journalled, found.failure_then), _result(found.repeated, found.failure)
-    sentence = f"journalled: {then}; repeated: {now}; equal: {found.equal}"
+        replayed = replays.replay(prepared, state, arguments.uid, executor)
+    then, now = _result(replayed.journalled, replayed.failure_then), _result(replayed.repeated, replayed.failure)
+    sentence = f"journalled: {then}; repeated: {now}; equal: {replayed.equal}"
     if arguments.json:
-        say(json.dumps(found.to_plain()))
-        if found.failure_then is not None or found.failure is not None:
+        say(json.dumps(replayed.to_plain()))
+        if replayed.failure_then is not None or replayed.failure is not None:
             complain(sentence)
     else:
         say(sentence)
-    return 0 if found.equal else 1
+    return 0 if replayed.equal else 1
 
 
 def _result(score: float | None, failure: Failure | None) -> str:

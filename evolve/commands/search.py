@@ -1,4 +1,4 @@
-"""search and resume: prepare the task, wire executor, tracker and display to the loop."""
+"""The commands search and resume: prepare the task, connect executor, tracker and display to the loop."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from evolve import search, task
 from evolve.checks import launch
 from evolve.commands import outcome, search_folders, task_request
 from evolve.commands.machine import Machine, machine_for
-from evolve.commands.tracking import Tracked, tracked_as_before, tracking_store, untracked
+from evolve.commands.tracking import SearchTracking, tracking_as_before, tracking_store, unreachable_note
 from evolve.execution.executor import Executor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
@@ -28,7 +28,7 @@ def new(arguments: Namespace) -> int:
     """Run a new search."""
     directory = search_folders.new_directory(arguments.out, arguments.seed)
     machine = machine_for(arguments)
-    tracking = tracking_store(arguments.tracking_uri)
+    store = tracking_store(arguments.tracking_uri)
     request = TaskRequest(
         data=arguments.data,
         format=arguments.format,
@@ -50,22 +50,22 @@ def new(arguments: Namespace) -> int:
     checked = launch.check(
         prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
     )
-    notes = (search_folders.note_on_latest(), None if tracking is None else untracked(tracking))
+    notes = (search_folders.note_on_latest(), None if store is None else unreachable_note(store))
     for sentence in (*(f"note: {note}" for note in notes if note is not None), *prepared.notes):
         say(sentence)
-    for sentence in (*_plan(recipe, prepared, machine), *checked):
+    for sentence in (*_describe_search(recipe, prepared, machine), *checked):
         say(sentence)
     if arguments.dry_run:
         machine.reach()
         say(f"dry run: nothing was started; it would go to {directory}")
         return 0
-    tracked = Tracked(tracking)
-    means = _means(prepared, machine, tracked)
-    with search_folders.made_directory(arguments.out, arguments.seed) as directory, _searching(directory):
+    tracking = SearchTracking(store)
+    means = _means(prepared, machine, tracking)
+    with search_folders.created_directory(arguments.out, arguments.seed) as directory, _searching(directory):
         say(f"search directory: {directory}")
         means = replace(means, begun=lambda: _point_latest(directory, means.display))
         state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
-    return outcome.say_outcome(state, directory, tracked)
+    return outcome.say_outcome(state, directory, tracking)
 
 
 def resume(arguments: Namespace) -> int:
@@ -76,11 +76,11 @@ def resume(arguments: Namespace) -> int:
     if not (directory / search.SPACE_FILE).is_file():
         search.write_space(directory, state)
     prepared = task_request.task_as_before(state, directory, arguments)
-    tracked = tracked_as_before(state, arguments.tracking_uri)
+    tracking = tracking_as_before(state, arguments.tracking_uri)
     with _searching(directory):
-        means = _means(prepared, machine, tracked)
+        means = _means(prepared, machine, tracking)
         state = search.resume(prepared, directory, generations=arguments.generations, means=means)
-    return outcome.say_outcome(state, directory, tracked)
+    return outcome.say_outcome(state, directory, tracking)
 
 
 def _point_latest(directory: Path, display: progress.Display) -> None:
@@ -91,7 +91,7 @@ def _point_latest(directory: Path, display: progress.Display) -> None:
 
 @contextmanager
 def _searching(directory: Path) -> Iterator[None]:
-    """An error in here leaves a search that can go on, if it had begun; what is wrong with its means says so itself."""
+    """Add the resume command to the errors of a search that has begun, except journal, GPU and input errors."""
     try:
         with working(JournalError, GpuNotUsable, InputError):
             yield
@@ -105,8 +105,8 @@ def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
     return recipes.load(arguments.recipe or prepared.space.recipe, overrides)
 
 
-def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
-    """What is going to run."""
+def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
+    """Sentences on what the search will run."""
     children = recipe.elites * recipe.children
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
     total = forecast.planned_steps(recipe, prepared.steps)
@@ -117,14 +117,14 @@ def _plan(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
         f"{recipe.children} mutants of each, {recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
         f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
-        _confirming(recipe, prepared.steps),
+        _describe_confirm_stage(recipe, prepared.steps),
         f"workers: {machine.workers} ({where})",
     ]
 
 
-def _confirming(recipe: Recipe, steps: int) -> str:
-    """What is trained again at the end, and what it costs."""
-    count, seeds = forecast.trainings(recipe), recipe.confirm_seeds
+def _describe_confirm_stage(recipe: Recipe, steps: int) -> str:
+    """A sentence on what is trained again at the end, and its cost."""
+    count, seeds = forecast.planned_confirmations(recipe), recipe.confirm_seeds
     who = f"winner and defaults with {seeds} fresh seeds for the verdict"
     if recipe.candidates > 1:
         choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"
@@ -132,7 +132,7 @@ def _confirming(recipe: Recipe, steps: int) -> str:
     return f"confirmed at the end, by {count} full trainings ({count * steps} of the steps): {who}"
 
 
-def _means(prepared: Task, machine: Machine, tracked: "Tracked") -> search.Means:
+def _means(prepared: Task, machine: Machine, tracking: SearchTracking) -> search.Means:
     display = progress.for_terminal()
 
     def make_executor(search_id: str) -> Executor:
@@ -141,7 +141,7 @@ def _means(prepared: Task, machine: Machine, tracked: "Tracked") -> search.Means
 
     return search.Means(
         make_executor=make_executor,
-        make_tracker=tracked.make,
+        make_tracker=tracking.make,
         display=display,
         workers=machine.workers,
     )

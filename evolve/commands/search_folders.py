@@ -1,4 +1,4 @@
-"""Where searches lie: default folders, runs/latest, and whether a folder holds a search."""
+"""The folders of searches: default folders, runs/latest, and whether a folder holds a search."""
 
 import itertools
 import os
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evolve.process import credentials, signals
-from evolve.process.terminal import command, shown
+from evolve.process.terminal import command, path_from_here
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
 
@@ -18,7 +18,7 @@ TRACKING_STORE = RUNS / "mlflow.db"
 
 
 def read_state(directory: Path) -> SearchState:
-    """The state of the search in a directory, without a lock; JournalError when there is none."""
+    """Read the state of the search in a directory, without a lock; JournalError if there is none."""
     if not directory.is_dir():
         raise JournalError(f"{directory}: expected the directory of a search, found no such directory")
     if not holds_search(directory):
@@ -27,7 +27,7 @@ def read_state(directory: Path) -> SearchState:
 
 
 def new_directory(out: Path | None, seed: int) -> Path:
-    """Where a new search goes; JournalError when --out holds a search already."""
+    """The directory of a new search, not created yet; JournalError if --out holds a search already."""
     if out is None:
         return next(path for path in _default_directories(seed) if not path.exists())
     if out.exists() and not out.is_dir():
@@ -39,40 +39,41 @@ def new_directory(out: Path | None, seed: int) -> Path:
 
 
 @contextmanager
-def made_directory(out: Path | None, seed: int) -> Iterator[Path]:
-    """Where a new search goes. A default one is made here: of two searches that start in one second each gets its own.
+def created_directory(out: Path | None, seed: int) -> Iterator[Path]:
+    """The directory of a new search. A default one is created here, so that no two searches get the same.
 
-    It goes again if nothing was put into it.
+    Afterwards it is removed if it is empty.
     """
     if out is not None:
         yield out
         return
-    first = not RUNS.exists()
+    created_runs = not RUNS.exists()
     RUNS.mkdir(exist_ok=True)
-    directory = next(path for path in _default_directories(seed) if _made(path))
+    directory = next(path for path in _default_directories(seed) if _created(path))
 
-    def take_away() -> None:
-        with suppress(OSError):  # there is something in it
+    def remove_if_empty() -> None:
+        with suppress(OSError):  # it is not empty
             directory.rmdir()
-            if first:
+            if created_runs:
                 RUNS.rmdir()
 
-    with signals.at_last(take_away):
+    with signals.before_cutoff(remove_if_empty):
         try:
             yield directory
         finally:
-            take_away()
+            remove_if_empty()
 
 
 def _default_directories(seed: int) -> Iterator[Path]:
     """RUNS/TIME-sSEED, then the same with -2, -3 and so on."""
     name = f"{time.strftime('%Y-%m-%dT%H-%M-%SZ', time.gmtime())}-s{seed}"
     yield RUNS / name
-    for number in itertools.count(2):
-        yield RUNS / f"{name}-{number}"
+    for count in itertools.count(2):
+        yield RUNS / f"{name}-{count}"
 
 
-def _made(path: Path) -> bool:
+def _created(path: Path) -> bool:
+    """Create the folder; False if it exists already."""
     try:
         path.mkdir()
     except FileExistsError:
@@ -81,13 +82,13 @@ def _made(path: Path) -> bool:
 
 
 def note_on_latest() -> str | None:
-    """A sentence when the search behind runs/latest was cut short and nobody runs it, or cannot be read."""
+    """A sentence if the search behind runs/latest was interrupted and no process runs it, or if it cannot be read."""
     try:
         if not LATEST.is_dir() or not holds_search(LATEST) or is_held(LATEST):
             return None
         phase = read_state(LATEST).phase
-        latest = shown(LATEST.resolve())
-    except (JournalError, OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        latest = path_from_here(LATEST.resolve())
+    except (JournalError, OSError, RuntimeError) as error:  # RuntimeError: a circle of links
         return f"the latest search cannot be read: {error}"
     if phase not in ("running", "interrupted"):
         return None
@@ -95,13 +96,13 @@ def note_on_latest() -> str | None:
 
 
 def point_latest(directory: Path) -> str | None:
-    """Let runs/latest point to the search that starts now; a sentence when it cannot, which stops nothing."""
+    """Point runs/latest to the search that starts now; returns a sentence if that fails, which stops nothing."""
     try:
         RUNS.mkdir(exist_ok=True)
         if LATEST.exists() and not LATEST.is_symlink():
             return f"{LATEST} is not a link: it is left as it is, and does not lead to {directory}"
         temporary = RUNS / f".latest.{os.getpid()}"
-        temporary.unlink(missing_ok=True)  # of a killed process with our number
+        temporary.unlink(missing_ok=True)  # left by a killed process with the same id
         temporary.symlink_to(os.path.relpath(directory.resolve(), RUNS.resolve()))
         temporary.replace(LATEST)
     except (OSError, RuntimeError) as error:
@@ -110,7 +111,7 @@ def point_latest(directory: Path) -> str | None:
 
 
 def is_latest(directory: Path) -> bool:
-    """Whether runs/latest is this search."""
+    """Whether runs/latest points to this search."""
     try:
         return LATEST.resolve() == directory.resolve()
     except (OSError, RuntimeError):
@@ -118,15 +119,15 @@ def is_latest(directory: Path) -> bool:
 
 
 def format_flag(state: SearchState) -> list[str]:
-    """The --format that the search was given, for a command that reads the same data set; none where none was."""
-    told = state.request.get("format")
-    return [] if told is None else ["--format", str(told)]
+    """The --format of the search, for a command that reads the same data set; empty if the search had none."""
+    data_format = state.request.get("format")
+    return [] if data_format is None else ["--format", str(data_format)]
 
 
 def tracking_uri(given: str | None) -> str:
-    """The tracking store: the given one, else runs/mlflow.db; with the password of MLFLOW_TRACKING_URI if it has it.
+    """The tracking store: the given one, else runs/mlflow.db; with the password that MLFLOW_TRACKING_URI has for it.
 
-    OSError: there is no default store, as the working directory was deleted.
+    OSError if there is no default store because the working directory was deleted.
     """
     uri = f"sqlite:///{TRACKING_STORE.resolve()}" if given is None else given
     return credentials.with_password(uri, os.environ)

@@ -1,4 +1,4 @@
-"""status: where a search stands, read without a lock."""
+"""The command status: prints the state of a search, read without a lock."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from evolve.records.journal import is_held
 
 
 def status(arguments: Namespace) -> int:
-    """Print where a search stands."""
+    """Print the state of a search."""
     state = read_state(arguments.directory)
     plain = lineage.status(state, held=is_held(arguments.directory), now=time.time())
     if arguments.json:
@@ -25,13 +25,13 @@ def status(arguments: Namespace) -> int:
     say(f"generation {state.generation} of {state.generations}; trials: {counts}")
     say("best: none yet" if best is None else f"best: {best.uid} with fitness {best.fitness:.4f}")
     if state.confirmations:
-        runs = cast(dict[str, int], plain["confirmations"])
-        of = "" if state.outcome is not None else f" of at most {runs['planned']}"
-        say(f"confirmations: {runs['done']}{of} done, {runs['failed']} failed")
+        confirmations = cast(dict[str, int], plain["confirmations"])
+        of_planned = "" if state.outcome is not None else f" of at most {confirmations['planned']}"
+        say(f"confirmations: {confirmations['done']}{of_planned} done, {confirmations['failed']} failed")
     spent = ", ".join(f"{name} {duration(seconds)}" for name, seconds in sorted(state.worker_seconds().items()))
     say(f"worker time: {spent}")
-    ends = f", about {duration(left)} left" if isinstance(left, float) else ""
-    say(f"elapsed: {duration(state.elapsed_seconds())}{ends}")
+    eta = f", about {duration(left)} left" if isinstance(left, float) else ""
+    say(f"elapsed: {duration(state.elapsed_seconds())}{eta}")
     if state.reason:
         say(f"reason: {state.reason}")
     if state.outcome is not None:

@@ -1,4 +1,4 @@
-"""What a search was asked for, as the journal keeps it, and the same task made of it again."""
+"""The request of a search, as the journal keeps it, and the same task prepared from it again."""
 
 import json
 from argparse import Namespace
@@ -25,27 +25,30 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
 
 
 def task_as_before(state: SearchState, directory: Path, arguments: Namespace) -> Task:
-    """The task of an existing search, prepared again; --data and --weights say where the same things lie now."""
+    """The task of an existing search, prepared again; --data and --weights give new paths of the same files."""
     request = _request_as_before(state, directory, arguments.data, arguments.weights, arguments.cfg)
     return task.prepare(request, threads=state.threads)
 
 
 def weights_as_before(data: Mapping[str, object], given: str | None) -> str:
-    """The base weights of a search by what its journal keeps of its data: the same file, wherever it lies now."""
+    """The base weights of an existing search: the given path, else the journalled one, else the shipped file.
+
+    data: what the journal has on the data set and the weights. InputError if the file is gone.
+    """
     known = data.get("weights")
     if given is not None or known is None:
         return given or "none"
-    shipped = SPACES / Path(str(known)).name  # found in another checkout too
+    shipped = SPACES / Path(str(known)).name  # exists in any checkout
     for path in (Path(str(known)), shipped):
         if path.is_file():
             return str(path)
     raise InputError(
-        f"weights {known}: expected the file that the search began from, it is gone; --weights FILE says where it lies"
+        f"weights {known}: expected the file that the search began from, it is gone; --weights FILE gives its new path"
     )
 
 
 def cfg_as_before(data: Mapping[str, object], given_weights: str | None, given: Path | None) -> Path | None:
-    """The cfg of a search's base weights, where they are Darknet's; None: it is looked for beside them."""
+    """The cfg of an existing search's base weights, if they are Darknet's; None: it is looked for beside them."""
     known = data.get("weights_cfg")
     if given is not None or known is None or given_weights is not None or not Path(str(known)).is_file():
         return given
@@ -53,7 +56,7 @@ def cfg_as_before(data: Mapping[str, object], given_weights: str | None, given: 
 
 
 def machine_as_before(state: SearchState, workers: int | None = None, address: str | None = None) -> Machine:
-    """The machine of an existing search: the threads of a trial stay, the workers and their place may change."""
+    """The machine of an existing search: the threads of a trial stay; workers and cluster may change."""
     request = state.request
     if address is not None:
         resources.check_address(address)
@@ -63,7 +66,7 @@ def machine_as_before(state: SearchState, workers: int | None = None, address: s
 
 
 def plain_request(request: TaskRequest, machine: Machine, tracking: str | None) -> dict[str, object]:
-    """What a resume needs to prepare the same task; the space lies in the search directory."""
+    """What a resume needs to prepare the same task, besides the space file in the search directory."""
     return {
         "data": None if request.data is None else str(request.data.resolve()),
         "format": request.format,
@@ -74,7 +77,8 @@ def plain_request(request: TaskRequest, machine: Machine, tracking: str | None) 
         "gpus_per_trial": machine.gpus_per_trial,
         "address": machine.address,
         "tracking_uri": None if tracking is None else credentials.public(tracking),
-        "tracking_password": tracking is not None and credentials.has_secret(tracking),  # it had one: not kept
+        # whether there was a password, which is not kept
+        "tracking_password": tracking is not None and credentials.has_secret(tracking),
     }
 
 

@@ -13,15 +13,15 @@ from evolve.records.tracker import NullTracker, Tracker
 NO_TRACKING = "none"
 
 
-class Tracked:
-    """Makes the tracker of a search, and remembers it for what it has to say at the end."""
+class SearchTracking:
+    """Makes the tracker of a search, and keeps it to report its problem at the end."""
 
     def __init__(self, uri: str | None) -> None:
         self._uri = uri  # None: no tracking
         self._tracker: Tracker | None = None
 
     def make(self, journal_path: Path) -> Tracker:
-        """The tracker of this journal; MLflow is loaded by its thread."""
+        """The tracker of this journal; its thread imports MLflow."""
         if self._uri is None:
             return NullTracker()
         from evolve.records.mlflow_tracker import MlflowTracker
@@ -31,13 +31,13 @@ class Tracked:
 
     @property
     def problem(self) -> str | None:
-        """What could not be shown, in one sentence."""
-        found: str | None = getattr(self._tracker, "problem", None)
-        return found
+        """What could not be shown, in one sentence; None if everything was."""
+        problem: str | None = getattr(self._tracker, "problem", None)
+        return problem
 
 
 def tracking_store(given: str | None) -> str | None:
-    """The address that a new search tracks to; None for no tracking. ValueError if it cannot be one."""
+    """The address of the store that a new search tracks to; None for no tracking. ValueError if it is not valid."""
     if given == NO_TRACKING:
         return None
     try:
@@ -49,34 +49,34 @@ def tracking_store(given: str | None) -> str | None:
     return uri
 
 
-def _tracked_if_possible(given: str | None) -> Tracked:
-    """The tracking of an existing search; an address that cannot be one is said, and does not keep it from going on."""
+def _tracking_if_possible(given: str | None) -> SearchTracking:
+    """The tracking of an existing search; an invalid address gives a note, and the search goes on untracked."""
     if given == NO_TRACKING:
-        return Tracked(None)
+        return SearchTracking(None)
     try:
         uri = search_folders.tracking_uri(given)
         tracking_uri.check(uri)
     except OSError as error:
         complain(f"note: not shown in MLflow: {search_folders.TRACKING_STORE}: {error}")
-        return Tracked(None)
+        return SearchTracking(None)
     except ValueError as error:
         complain(f"note: not tracked: {error}")
-        return Tracked(None)
-    return Tracked(uri)
+        return SearchTracking(None)
+    return SearchTracking(uri)
 
 
-def untracked(uri: str) -> str | None:
-    """A sentence on a tracking store that cannot be written now."""
+def unreachable_note(uri: str) -> str | None:
+    """A sentence if the tracking store cannot be written now, else None."""
     problem = tracking_uri.unreachable(uri)
     return None if problem is None else f"tracking store: {problem}; the search goes on without it, and sends it later"
 
 
-def tracked_as_before(state: SearchState, given: str | None) -> Tracked:
-    """The tracker of the store that is given now, else of the search's own; what it lacks to get in is said."""
+def tracking_as_before(state: SearchState, given: str | None) -> SearchTracking:
+    """The tracking of an existing search: to the given store, else to its earlier one; notes a missing password."""
     uri = given or task_request.optional_text(state.request.get("tracking_uri"))
     if uri is not None and state.request.get("tracking_password"):
-        variables = credentials.lacking(credentials.with_password(uri, os.environ), os.environ)
+        variables = credentials.missing_password_variables(credentials.with_password(uri, os.environ), os.environ)
         if variables and uri != NO_TRACKING:
-            place, names = credentials.public(uri), " or ".join(variables)
-            complain(f"note: no password of {place} is in the journal; give --tracking-uri again, or set {names}")
-    return _tracked_if_possible(uri)
+            store, names = credentials.public(uri), " or ".join(variables)
+            complain(f"note: no password of {store} is in the journal; give --tracking-uri again, or set {names}")
+    return _tracking_if_possible(uri)

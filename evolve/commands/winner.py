@@ -1,4 +1,4 @@
-"""winner: the winner's file, printed or written."""
+"""The command winner: prints the winner file or writes a copy."""
 
 import contextlib
 from argparse import Namespace
@@ -19,7 +19,7 @@ def winner(arguments: Namespace) -> int:
             f"evolve: {arguments.directory}: expected a search with a winner, it has none yet (it is {state.phase})"
         )
         return 1
-    winners.check_is_of(state, winners.read(path), path)
+    winners.check_belongs_to(state, winners.read(path), path)
     darknet = arguments.format == "darknet"
     text = _winner_text(path, darknet=darknet)
     out: Path | None = arguments.out
@@ -30,7 +30,7 @@ def winner(arguments: Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     say(f"{state.outcome.uid}: {state.outcome.verdict}")
-    if (tuning := state.tuned(state.outcome.uid)) is not None and tuning.post is not None:
+    if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winners.nms_line(tuning.post)}")
     use = command("evolve", "train", out, "--data", "DIR", "--out", "DIR")
     if darknet:
@@ -40,28 +40,28 @@ def winner(arguments: Namespace) -> int:
 
 
 def _winner_text(path: Path, *, darknet: bool) -> str:
-    """What `evolve winner` writes of a winner file; an error for one that training would refuse."""
+    """The text that `evolve winner` writes for a winner file; an error if training would refuse the file."""
     from evolve.verdict import winner as winners
 
-    found = winners.read(path)
+    winner_read = winners.read(path)
     if not darknet:
         return path.read_text(encoding="utf-8")
     from evolve.verdict import winner_cfg
 
-    return winner_cfg.render(found)
+    return winner_cfg.render(winner_read)
 
 
 def _check_replaceable(out: Path, text: str, directory: Path, *, darknet: bool) -> None:
-    """WinnerError if a file stands there that no search here has written so: then somebody changed it, or has no other.
+    """WinnerError if `out` exists and is not an unchanged winner file: it may have been edited, or be the only copy.
 
-    Searches here: those beside this one, and those of runs/.
+    It is compared with the winners of the searches beside this one and in runs/.
     """
     from evolve.verdict.winner import WinnerError
 
     if not out.is_file() or out.read_bytes() == text.encode():
         return
     for path in sorted({*directory.resolve().parent.glob("*/winner.yaml"), *RUNS.glob("*/winner.yaml")}):
-        with contextlib.suppress(ValueError, OSError):  # another search's damaged file: it is no copy of it
+        with contextlib.suppress(ValueError, OSError):  # a damaged winner file of another search is passed over
             if out.read_bytes() == _winner_text(path, darknet=darknet).encode():
                 return
     raise WinnerError(

@@ -1,1 +1,1 @@
-"""Execution: what runs trials, in this process or on Ray."""
+"""Execution: runs trials, in this process or on Ray."""

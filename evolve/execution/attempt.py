@@ -1,8 +1,8 @@
-"""One attempt at one piece of a trial, as every executor runs it: nothing that was finished is trained twice.
+"""One attempt at one piece of a trial, as every executor runs it: a finished piece is not trained twice.
 
 When a piece is over, its measurements are written beside the trial's state (temporary file, fsync, rename,
-fsync of the folder) before the last one is handed out. A controller killed between that and its journal
-leases the piece again, and gets the written measurements instead of a second training.
+fsync of the folder) before the last one is handed out. If the controller is killed before it journals that one, it
+leases the piece again after a resume, and gets the written measurements instead of a second training.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ REASON_LENGTH = 300  # characters of an exception that fit in one line of a tabl
 
 
 def run_attempt(objective: Objective, lease: Lease) -> Iterator[Report]:
-    """The reports of the lease: its measurements read again when this very piece was finished before, else trained.
+    """Yield the reports of the lease: the stored measurements if this piece was finished before, else train it.
 
-    The last one is handed out when the objective has ended, so that all it stores at its end is stored.
+    The last one is handed out after the objective has ended, when everything that it stores is stored.
     """
     spec = lease.spec
-    done = read_result(spec)
-    if done is not None:
-        yield from done
+    stored = read_result(spec)
+    if stored is not None:
+        yield from stored
         return
     measured: list[Measurement] = []
     for report in objective(spec):
@@ -47,7 +47,7 @@ def run_attempt(objective: Objective, lease: Lease) -> Iterator[Report]:
 
 
 def failure_of(exception: Exception) -> Failure:
-    """What a trial's exception means: a diverged training is a result of its genome, all else is a crash."""
+    """The failure that an exception of a trial means: "diverged" for TrialDiverged, else "crashed"."""
     kind = "diverged" if isinstance(exception, TrialDiverged) else "crashed"
     first_line = next(iter(str(exception).strip().splitlines()), "")
     text = first_line if kind == "diverged" and first_line else f"{type(exception).__name__}: {first_line}".rstrip(": ")
@@ -55,12 +55,12 @@ def failure_of(exception: Exception) -> Failure:
 
 
 def result_path(spec: TrialSpec) -> Path | None:
-    """Where the measurements of the piece that ends at stop_step are kept; None when nothing is kept."""
+    """The file for the measurements of the piece that ends at stop_step; None if the trial has no state folder."""
     return None if spec.state_dir is None else spec.state_dir / f"result-{spec.stop_step}.json"
 
 
 def spec_key(spec: TrialSpec) -> str:
-    """A fingerprint of all that the piece's result depends on; paths are no part of it."""
+    """A fingerprint of everything that the piece's result depends on; paths are not part of it."""
     plain = {
         "uid": spec.uid,
         "config": {name: spec.config[name] for name in sorted(spec.config)},
@@ -68,7 +68,7 @@ def spec_key(spec: TrialSpec) -> str:
         "start_step": spec.start_step,
         "stop_step": spec.stop_step,
         "evaluate_splits": list(spec.evaluate_splits),
-        # left out where empty: results that earlier versions stored keep their key
+        # left out if empty, so that results stored by earlier versions keep their key
         **({"basis": spec.basis} if spec.basis else {}),
         **({"tune_post": dict(spec.tune_post)} if spec.tune_post else {}),
     }
@@ -76,12 +76,12 @@ def spec_key(spec: TrialSpec) -> str:
 
 
 def read_result(spec: TrialSpec) -> list[Measurement] | None:
-    """The measurements of this very piece, when it was finished before; None for another spec's or a damaged file."""
+    """The stored measurements of this piece; None if it was not finished, or the file is damaged or of another spec."""
     path = result_path(spec)
     if path is None or not path.is_file():
         return None
     if spec.checkpoint is not None and not spec.checkpoint.exists():
-        return None  # finished, but the detector it should leave was taken away
+        return None  # finished, but its detector was removed
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -92,17 +92,17 @@ def read_result(spec: TrialSpec) -> list[Measurement] | None:
 
 
 def write_result(spec: TrialSpec, measured: list[Measurement]) -> None:
-    """Keep the measurements durably; a reader sees all of them or none."""
+    """Write the measurements durably; a reader sees all of them or none."""
     path = result_path(spec)
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    plain = {"spec": spec_key(spec), "measurements": [measurement_to_plain(one) for one in measured]}
+    plain = {"spec": spec_key(spec), "measurements": [measurement_to_plain(measurement) for measurement in measured]}
     durable_file.write_durably(path, json.dumps(plain))
 
 
 def measurement_to_plain(measurement: Measurement) -> dict[str, object]:
-    """A measurement as JSON can hold it; a number that is not finite is left out."""
+    """A measurement as JSON can hold it; numbers that are not finite are left out."""
     return {
         "step": measurement.step,
         "losses": _finite(measurement.losses),

@@ -1,25 +1,25 @@
-"""Keeps an executor's slots full from a queue of leases; the search, the confirmations and a single training use it."""
+"""Keeps an executor's slots busy from a queue of leases; used by the search, the confirmations and single trials."""
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured
 from evolve.trial import Failure
 
-POLL_SECONDS = 0.5  # how often a waiting loop comes back, for Ctrl-C and the progress display
-# How often a piece is tried again on a new process, by what became of the one before; then its trial has failed.
+POLL_SECONDS = 0.5  # longest wait for an event, so that Ctrl-C and the display get their turn
+# Kind of failure -> how often a piece is tried again on a new process; after that its trial has failed.
 RETRIES = {
-    "worker_lost": 3,  # its process died: mostly by another hand (memory, an operator), but a trial can do that too
-    "node_lost": 10,  # its machine went away, which says nothing of the trial: a cluster may take its nodes back often
-    "hung": 1,  # what hangs twice hangs again, and each time costs the whole patience
+    "worker_lost": 3,  # its process died: mostly from outside (memory, an operator), but a trial can cause that too
+    "node_lost": 10,  # its machine is gone, which is not the trial's fault; a cluster may take nodes back often
+    "hung": 1,  # a trial that hangs twice will hang again, and each hang costs the whole patience
 }
 
 
-def dispatch(executor: Executor, waiting: deque[Lease]) -> Iterator[Event | None]:
-    """Events of all leases until none waits or runs; None when nothing happened for a while.
+def dispatch(executor: Executor, waiting: deque[Lease]) -> Iterator[LeaseEvent | None]:
+    """Yield the events of all leases until none waits or runs; None if nothing happened for POLL_SECONDS.
 
-    The reader may append to `waiting` while it reads.
+    The caller may append leases to `waiting` meanwhile.
     """
     running = 0
     while waiting or running:
@@ -34,18 +34,18 @@ def dispatch(executor: Executor, waiting: deque[Lease]) -> Iterator[Event | None
             yield None
 
 
-def is_result(event: Event | None) -> bool:
-    """Whether the event is the measurement that a piece ends with."""
+def is_result(event: LeaseEvent | None) -> bool:
+    """Whether the event is the last measurement of a piece, which has the scores."""
     return isinstance(event, Measured) and event.measurement.step == event.lease.spec.stop_step
 
 
 def may_retry(failure: Failure, before: int) -> bool:
-    """Whether the piece deserves another process, after `before` attempts that were lost in the same way."""
+    """Whether to try the piece again on a new process, after `before` attempts that were lost for the same reason."""
     return before < RETRIES.get(failure.kind, 0)
 
 
-def lost_attempt(lease: Lease, failure: Failure) -> dict[str, object]:
-    """What the journal keeps of an attempt that is made again."""
+def lost_attempt_payload(lease: Lease, failure: Failure) -> dict[str, object]:
+    """The payload of attempt_lost, the event of an attempt that is made again."""
     return {
         "attempt": lease.attempt,
         "stop_step": lease.spec.stop_step,
@@ -55,5 +55,5 @@ def lost_attempt(lease: Lease, failure: Failure) -> dict[str, object]:
 
 
 def next_attempt(lease: Lease) -> Lease:
-    """The same piece, tried again."""
+    """The lease of the next attempt at the same piece."""
     return replace(lease, attempt=lease.attempt + 1)

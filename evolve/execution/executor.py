@@ -1,7 +1,7 @@
-"""What runs trials: the Executor protocol and its events.
+"""The Executor protocol and its events: what runs trials.
 
-The search leases one piece of a trial (from start_step to stop_step) at a time to an executor
-with a fixed number of slots, and reads events. An executor never decides anything.
+The search leases pieces of trials (from start_step to stop_step) to an executor with a fixed number of slots,
+one piece of a trial at a time, and reads events. An executor decides nothing.
 """
 
 from collections.abc import Sequence
@@ -46,13 +46,13 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Ended:
-    """The piece is over: done (failure is None) or failed. A worker is free again."""
+    """The piece is over: finished (failure is None) or failed. Its slot is free again."""
 
     lease: Lease
     failure: Failure | None
 
 
-Event = Started | Progressed | Measured | Ended
+LeaseEvent = Started | Progressed | Measured | Ended
 
 
 class Executor(Protocol):
@@ -60,30 +60,30 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many leases can run at once: the workers that are up now. It may change with every poll."""
+        """The number of leases that can run at once: the workers that are up now. It may change with every poll."""
         ...
 
     def submit(self, lease: Lease) -> None:
-        """Start a lease on a free slot; ValueError when all run something."""
+        """Start a lease on a free slot; ValueError if none is free."""
         ...
 
-    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
         """Events since the last poll, in the order seen; waits up to the timeout for the first one.
 
-        Raises what is no result of a trial: an objective that cannot be made, a full disk, a lost data set, no worker
-        up for too long.
+        Raises errors that are not a trial's result: an objective that cannot be made, a full disk, a lost data set, no
+        worker up for too long.
         """
         ...
 
     def end(self, lease: Lease, failure: Failure) -> None:
-        """End a running lease, whatever it does, and let its slot start anew; ValueError when it does not run.
+        """End a running lease, whatever it does, and restart its slot; ValueError if the lease is not running.
 
         The lease's last event is Ended with this failure.
         """
         ...
 
     def close(self) -> None:
-        """Stop what runs and give everything back. Safe to call twice."""
+        """Stop all leases and release all resources. Safe to call twice."""
         ...
 
     def __enter__(self) -> "Executor": ...

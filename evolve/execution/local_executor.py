@@ -1,6 +1,6 @@
 """The in-process executor: one slot, no other process; for tests and the simulated objective.
 
-A lease advances by one measurement with each poll, so a killed process leaves a trial half done as a real one does.
+Each poll advances the lease by one report, so that a killed process leaves a half-trained trial, as on real workers.
 """
 
 import os
@@ -8,12 +8,12 @@ import platform
 from collections.abc import Iterator, Sequence
 
 from evolve.execution.attempt import failure_of, run_attempt
-from evolve.execution.executor import Ended, Event, Lease, Measured, Progressed, Started
+from evolve.execution.executor import Ended, Lease, LeaseEvent, Measured, Progressed, Started
 from evolve.trial import Failure, Objective, ObjectiveFactory, Progress, Report
 
 
 class LocalExecutor:
-    """Runs one lease at a time in this process; the objective is made at the first one and stays warm."""
+    """Runs one lease at a time in this process; the objective is made for the first one and stays warm."""
 
     slots = 1
 
@@ -22,18 +22,18 @@ class LocalExecutor:
         self._objective: Objective | None = None
         self._lease: Lease | None = None
         self._reports: Iterator[Report] | None = None
-        self._ended: list[Event] = []  # of leases that were ended from outside
+        self._ended: list[LeaseEvent] = []  # events of leases that were ended by end()
 
     def submit(self, lease: Lease) -> None:
-        """Take the lease; it starts with the next poll."""
+        """Accept the lease; it starts with the next poll."""
         if self._lease is not None:
             raise ValueError(
                 f"expected a free slot for {lease.spec.uid}, but {self._lease.spec.uid} runs in the only one"
             )
         self._lease = lease
 
-    def poll(self, timeout_seconds: float) -> Sequence[Event]:  # noqa: ARG002 (it works instead of waiting)
-        """The start of the lease, or its next report, or its end."""
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:  # noqa: ARG002 (it works instead of waiting)
+        """The next event of the lease: its start, a report, or its end."""
         if self._ended:
             ended, self._ended = self._ended, []
             return ended
@@ -41,15 +41,15 @@ class LocalExecutor:
         if lease is None:
             return []
         if self._reports is None:
-            self._objective = self._objective or self._factory.make()  # what this raises no trial can help
+            self._objective = self._objective or self._factory.make()  # an error here is not a trial's result
             self._reports = run_attempt(self._objective, lease)
             return [Started(lease, "slot-0", f"{platform.node()}/{os.getpid()}")]
         try:
             report = next(self._reports, None)
-        except OSError:  # a full disk, a lost mount: no result of the trial
+        except OSError:  # a full disk, a lost mount: not the trial's result
             self._release()
             raise
-        except Exception as error:  # whatever else a trial raises ends the trial, not the search
+        except Exception as error:  # any other error ends the trial, not the search
             self._release()
             return [Ended(lease, failure_of(error))]
         if report is None:
@@ -58,7 +58,7 @@ class LocalExecutor:
         return [Progressed(lease, report.step) if isinstance(report, Progress) else Measured(lease, report)]
 
     def end(self, lease: Lease, failure: Failure) -> None:
-        """End the lease between two of its reports; the next one gets a new objective."""
+        """End the lease between two of its reports; the next lease gets a new objective."""
         if self._lease != lease:
             raise ValueError(f"{lease.spec.uid}: expected a lease that runs, attempt {lease.attempt} does not")
         self._release()
@@ -66,7 +66,7 @@ class LocalExecutor:
         self._ended.append(Ended(lease, failure))
 
     def close(self) -> None:
-        """Stop what runs."""
+        """Stop the lease."""
         self._release()
 
     def _release(self) -> None:

@@ -1,8 +1,8 @@
-"""Ray in this process: a private cluster on this machine, or a running one that is joined. Both have a bound.
+"""Ray in this process: starts a private cluster on this machine or joins a running one, within a bounded time.
 
-Without an address a private cluster is started on the loopback address, with a token that no other process is told, in
-a folder of its own (private_folder.py), and goes away with its executor. With one, another process tries the address
-first: Ray itself would try for ever, and cannot be interrupted while it does.
+Without an address a private cluster is started on the loopback address, with a token that no other process gets, in
+a folder of its own (private_folder.py); it ends with its executor. With an address, another process tries to join
+first: Ray itself would try for ever and cannot be interrupted meanwhile.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-# Ray prints a dead worker's obituary to stdout, where --json has one document; it reads this when it is imported.
+# Ray prints reports on dead workers to stdout, which --json needs for itself; Ray reads this when it is imported.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 import ray
@@ -30,20 +30,20 @@ from evolve.execution.resources import check_address, workers_on_gpus
 from evolve.process import credentials, signals
 
 NAMESPACE = "evolve"
-OBJECT_STORE_BYTES = 80 * 2**20  # little more than Ray's least: measurements are small and travel beside the store
-CONNECT_SECONDS = 5.0  # for a head to accept a connection
-LOOK_SECONDS = 2.0  # the same for a head that was joined
-ANSWER_SECONDS = 60.0  # for Ray there to answer a process that joins, the import of Ray included
-# Ray replaces 127.0.0.1 by the host's outward address, which a laptop changes in mid-search.
+OBJECT_STORE_BYTES = 80 * 2**20  # little more than Ray's minimum: measurements are small and bypass the store
+CONNECT_SECONDS = 5.0  # for a head to accept a connection before joining
+LOOK_SECONDS = 2.0  # the same for a head that was joined already
+ANSWER_SECONDS = 60.0  # for the cluster to answer a process that joins, including the import of Ray
+# Ray replaces 127.0.0.1 by the host's external address, which can change on a laptop during a search.
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing phones home
+    "RAY_USAGE_STATS_ENABLED": "0",  # no usage reports
     "RAY_enable_metrics_collection": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # CUDA_VISIBLE_DEVICES is ours; also silences a FutureWarning
-    "RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE": "1",  # a container's /dev/shm may be small, and the store hardly used
+    "RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE": "1",  # a container's /dev/shm may be small; the store is hardly used
 }
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-TRY = """
+JOIN_PROGRAM = """
 import logging, os, sys
 import ray
 try:
@@ -68,9 +68,9 @@ def initialised(
     gpus_per_trial: float,
     note: Callable[[str], None] = logger.warning,
 ) -> Iterator[None]:
-    """Ray in this process, for one executor or several; what was started here is ended on the way out."""
+    """Initialise Ray in this process for one executor or several; afterwards end what was started here."""
     if address is None and ray.is_initialized():
-        yield  # the caller's own cluster stays the caller's
+        yield  # the caller initialised Ray and shuts it down
         return
     if address is not None and ray.is_initialized():
         raise ValueError(f"--address {address}: Ray is already initialised in this process; call ray.shutdown() first")
@@ -88,9 +88,9 @@ def initialised(
 
 
 def is_lost() -> bool:
-    """Whether the cluster is gone: nobody answers where its head was, or this process' own node is dead.
+    """Whether the cluster is gone: its head does not answer, or this process' own node is dead.
 
-    Ray itself ends a process whose head does not answer for a minute, without a word of how to go on.
+    Ray itself would end this process after a minute without an answer, and not say how to resume.
     """
     if not _head_answers():
         return True
@@ -108,10 +108,10 @@ def _head_answers() -> bool:
 
 
 def _start_local(folder: Path, workers: int, threads: int, gpus_per_trial: float) -> None:
-    """A cluster of this process' own."""
+    """Start a private cluster of this process."""
     if ignored := os.environ.get("RAY_ADDRESS"):
         logger.warning("RAY_ADDRESS=%s is not used: trials run on this machine; --address %s uses it", ignored, ignored)
-    # Ray turns token authentication on by itself, and would write its token to ~/.ray for whoever comes next.
+    # Ray turns on token authentication by itself, and would write its token to ~/.ray, where later clusters use it.
     token = {} if any(name in os.environ for name in AUTHENTICATION) else {"RAY_AUTH_TOKEN": _token()}
     _end_cleanly_on_sigterm()
     with _variables({**QUIET, **token}), signals.held():
@@ -136,7 +136,7 @@ def _start_local(folder: Path, workers: int, threads: int, gpus_per_trial: float
 
 
 def _check_answers(address: str, note: Callable[[str], None]) -> None:
-    """ValueError or ConnectionError when the address is none, or no Ray answers there in time."""
+    """ValueError if the address has a wrong form; ConnectionError if no Ray cluster answers there in time."""
     check_address(address)
     if address != "auto":
         host, _, port = address.rpartition(":")
@@ -146,8 +146,8 @@ def _check_answers(address: str, note: Callable[[str], None]) -> None:
             raise ConnectionError(f"--address {address}: nothing answers there: {error}") from None
     note(f"joining the Ray cluster at {address}, which has {ANSWER_SECONDS:g} s to answer")
     try:
-        tried = subprocess.run(  # noqa: S603 (the address is an argument, not a part of the program)
-            [sys.executable, "-c", TRY, address],
+        trial = subprocess.run(  # noqa: S603 (the address is an argument, not a part of the program)
+            [sys.executable, "-c", JOIN_PROGRAM, address],
             env={**QUIET, **os.environ},
             capture_output=True,
             text=True,
@@ -159,14 +159,14 @@ def _check_answers(address: str, note: Callable[[str], None]) -> None:
             f"--address {address}: no answer within {ANSWER_SECONDS:g} s; expected the head of a Ray cluster there "
             f"that this machine is a node of ({_authentication()})"
         ) from None
-    said = next((line for line in tried.stdout.splitlines() if line.startswith(("joined", "refused"))), "")
-    if not said.startswith("joined"):
-        refused = said.removeprefix("refused ") or f"Ray ended with exit code {tried.returncode}"
-        raise ConnectionError(f"--address {address}: {refused} ({_authentication()})")
+    answer = next((line for line in trial.stdout.splitlines() if line.startswith(("joined", "refused"))), "")
+    if not answer.startswith("joined"):
+        reason = answer.removeprefix("refused ") or f"Ray ended with exit code {trial.returncode}"
+        raise ConnectionError(f"--address {address}: {reason} ({_authentication()})")
 
 
 def _connect(address: str) -> None:
-    """Join a running cluster as a driver; it answered a moment ago."""
+    """Join a running cluster as a driver, after _check_answers."""
     _end_cleanly_on_sigterm()
     try:
         with _variables(QUIET), signals.held():
@@ -185,13 +185,13 @@ def _authentication() -> str:
 
 @functools.cache
 def _token() -> str:
-    """This process' token: Ray reads it once, so a second local cluster needs the same."""
+    """This process' token: Ray reads it only once, so a second private cluster needs the same one."""
     return secrets.token_hex(32)
 
 
 @contextlib.contextmanager
 def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables while Ray starts: its processes inherit them, later ones of ours do not."""
+    """Set environment variables while Ray starts: Ray's processes inherit them, later processes of ours do not."""
     unset = [name for name in (*values, *AUTHENTICATION) if name not in os.environ]
     os.environ.update({name: values[name] for name in values if name in unset})
     try:
@@ -202,14 +202,14 @@ def _variables(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _hide_passwords() -> None:
-    """Take passwords out of the command line: Ray tells it to all who see the cluster, `ps` to all on this machine."""
+    """Remove passwords from this process' command line, which Ray shows in its cluster and `ps` on this machine."""
     words = credentials.public_words(sys.orig_argv)
     if words != sys.orig_argv:
         ray._raylet.setproctitle(shlex.join(words))
 
 
 def _end_cleanly_on_sigterm() -> None:
-    """Where the caller has no handler: end as by sys.exit, so that close is called and nothing is left."""
+    """If the caller has no handler for SIGTERM, end as by sys.exit, so that executors are closed."""
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _leave)

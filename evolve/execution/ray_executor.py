@@ -1,15 +1,15 @@
-"""Trials on Ray Core: one warm actor a slot is the training process and runs lease after lease.
+"""Trials on Ray Core: each slot has one warm actor, the training process, which runs lease after lease.
 
-What costs is not Ray but TensorFlow (its import, the tracing of a train step), so an actor is kept
-after a trial that ended or diverged, and replaced after an exception, a hang or the death of its process.
-Plain num_cpus and num_gpus, no placement groups, no restarts by Ray: retries belong to the search.
+TensorFlow's import and the tracing of a train step take long, so an actor is kept after a trial that ended or
+diverged, and replaced after an exception, a hang or the death of its process.
+Plain num_cpus and num_gpus, no placement groups, no restarts by Ray: retries are the search's decision.
 
-A slot takes leases while its worker is up: its process has found room in the cluster and made its objective.
-Fewer workers than were asked for are said, with what is missing, and the search goes on with those; none for
-too long is an error.
+A slot takes leases while its worker is up: its process has a place in the cluster and has made its objective.
+If fewer workers are up than were asked for, a sentence says what is missing, and the search goes on with them; if
+none is up for too long, that is an error.
 
-With an address, this package must be importable on every node under the same path or installed there, and the
-data and the state of trials must lie under the same paths.
+With an address, this package must be importable under the same path on every node, or installed there, and the
+data and the state of trials must have the same paths on all nodes.
 """
 
 import atexit
@@ -36,24 +36,24 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from evolve.execution import resources
 from evolve.execution.attempt import REASON_LENGTH, failure_of
-from evolve.execution.executor import Ended, Event, Lease, Measured, Progressed, Started
+from evolve.execution.executor import Ended, Lease, LeaseEvent, Measured, Progressed, Started
 from evolve.execution.ray_cluster import NAMESPACE, initialised
-from evolve.execution.worker import Begun, Over, TrialWorker, Unable, environment
+from evolve.execution.worker import CannotTrain, LeaseBegun, LeaseOver, TrialWorker, environment
 from evolve.process import signals
 from evolve.process.terminal import duration
 from evolve.trial import Failure, GpuNotUsable, Measurement, ObjectiveFactory, Progress
 
-START_SECONDS = 600.0  # without any worker that is up: room must be found, which a cluster may have to make first
-MAKE_SECONDS = 1800.0  # for a worker to load TensorFlow and its data
-SAY_SECONDS = 5.0  # a worker that finds no room is said after these
-ROOM_SECONDS = 30.0  # the same where others may have taken the room: by now it would have been found
-SLOW_SECONDS = 60.0  # one that has room and is not up after these, too
-OBITUARY_SECONDS = 60.0  # for Ray to say what became of a worker that it has lost sight of
-ASK_SECONDS = 1.0  # between two questions for that
-SHORT_SECONDS = 0.5  # of a wait inside of Ray, during which no signal is acted on
-LOOK_SECONDS = 0.05  # between two looks for what Ray does not tell: a name that is free again
-CLUSTER_SECONDS = 10.0  # between two looks at the cluster; it is lost when it was so twice
-START_TRIES = 3  # a slot whose processes die while they start is given up after so many
+START_SECONDS = 600.0  # longest time without any worker that is up; a cluster may have to add nodes first
+MAKE_SECONDS = 1800.0  # longest time for a worker to load TensorFlow and its data
+SAY_SECONDS = 5.0  # a worker without room is reported after this time
+ROOM_SECONDS = 30.0  # free resources are considered only after this time: starting workers may still take them
+SLOW_SECONDS = 60.0  # a worker that has room but is not up is reported after this time
+OBITUARY_SECONDS = 60.0  # longest time for Ray to say why a worker is unreachable
+ASK_SECONDS = 1.0  # between two such questions
+SHORT_SECONDS = 0.5  # longest wait inside of Ray, during which no signal is handled
+LOOK_SECONDS = 0.05  # between two tries of what Ray gives no event for, such as a free actor name
+CLUSTER_SECONDS = 10.0  # between two checks of the cluster; after two failures in a row it is lost
+START_TRIES = 3  # a slot is given up after this number of processes that died while starting
 
 BROKEN = Failure("worker_lost", "the connection to its worker broke")
 
@@ -61,27 +61,27 @@ logger = logging.getLogger(__name__)
 
 
 class _Stage(Enum):
-    """Where a slot's worker stands."""
+    """The stage of a slot's worker."""
 
-    ABSENT = "absent"  # not asked for yet: its name is still its predecessor's
+    ABSENT = "absent"  # not requested yet: the actor's name is still taken by its predecessor
     PLACED = "placed"  # Ray looks for room, then starts its process
     MAKING = "making"  # it makes its objective
     UP = "up"
-    UNSEEN = "unseen"  # Ray lost sight of it while it had a lease; what became of it is asked
+    UNSEEN = "unseen"  # unreachable while it had a lease; Ray is asked why
     GIVEN_UP = "given up"
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a worker's process is."""
+class _ProcessLocation:
+    """The node, host and id of a worker's process."""
 
-    node_id: str  # Ray's
+    node_id: str  # Ray's id of the node
     host: str
     pid: int
 
 
 @dataclass(frozen=True)
-class _Work:
+class _RunningLease:
     lease: Lease
     stream: Any  # Ray's generator of references to the worker's items
 
@@ -90,41 +90,40 @@ class _Work:
 class _Slot:
     name: str
     stage: _Stage = _Stage.ABSENT
-    since: float = 0.0  # of the stage
-    asked: float = 0.0  # when what became of it was asked last
-    tries: int = 0  # processes in a row that died before they were up
+    since: float = 0.0  # when the stage began
+    asked: float = 0.0  # when Ray was last asked why the worker is unreachable
+    tries: int = 0  # number of processes in a row that died before they were up
     actor: Any = None
-    answer: Any = None  # Ray's reference to what the stage waits for
-    place: _Place | None = None
-    work: _Work | None = None
+    answer: Any = None  # Ray's reference to the result that the stage waits for
+    location: _ProcessLocation | None = None
+    running: _RunningLease | None = None
 
     @property
     def waited_for(self) -> Any:
-        """What Ray is to say next of this slot, or None."""
+        """Ray's reference to the next result of this slot, or None."""
         if self.answer is not None or self.stage is _Stage.UNSEEN:
             return self.answer
-        return self.work and self.work.stream
+        return self.running and self.running.stream
 
     @property
     def expected(self) -> bool:
-        """Whether something is to happen to it of which Ray says nothing."""
+        """Whether the slot waits for something that Ray gives no event for."""
         return self.stage is _Stage.ABSENT or (self.stage is _Stage.UNSEEN and self.answer is None)
 
 
 class _Worker(TrialWorker):
-    """A training process that can say where it is."""
+    """A training process that can report its location."""
 
-    def place(self) -> _Place:
-        return _Place(ray.get_runtime_context().get_node_id(), platform.node(), os.getpid())
+    def location(self) -> _ProcessLocation:
+        return _ProcessLocation(ray.get_runtime_context().get_node_id(), platform.node(), os.getpid())
 
 
 class RayExecutor:
-    """Runs leases on `workers` warm Ray actors. Its start waits until the first of them is up.
+    """Runs leases on `workers` warm Ray actors. The constructor waits until the first of them is up.
 
-    address: None starts a private cluster on this machine, whatever RAY_ADDRESS says (a warning tells
-    that it is not used), or takes the cluster this very process has already initialised Ray with;
-    "auto" or HOST:PORT connects. search_id names the actors, `evolve/<search_id>/slot-<k>`.
-    note gets a sentence when something is waited for.
+    address: None uses the cluster that this process has initialised Ray with, else starts a private cluster on
+    this machine; RAY_ADDRESS is not used, and a warning says so. "auto" or HOST:PORT joins a running cluster.
+    search_id names the actors, `evolve/<search_id>/slot-<k>`. note gets a sentence when workers are waited for.
     """
 
     def __init__(
@@ -157,12 +156,12 @@ class RayExecutor:
         }
         self._note, self._start_seconds = note, start_seconds
         self._slots: list[_Slot] = []
-        self._events: list[Event] = []  # kept here, so that a Ctrl-C in poll loses none
-        self._said = ""  # what was last said of workers that are not up
+        self._events: list[LeaseEvent] = []  # kept here, so that a Ctrl-C in poll loses none
+        self._said = ""  # the last sentence on workers that are not up
         self._closed = False
         self._private = address is None and not ray.is_initialized()
         self._cluster = contextlib.ExitStack()
-        atexit.register(self.close)  # before Ray's own: the folder of a private cluster goes as well
+        atexit.register(self.close)  # runs before Ray's own handler, and removes the folder of a private cluster
         try:
             self._cluster.enter_context(
                 initialised(address, workers=workers, threads=threads, gpus_per_trial=gpus_per_trial, note=note)
@@ -171,55 +170,55 @@ class RayExecutor:
             self._was_lost = False
             self._slots = [_Slot(f"slot-{k}", since=self._up_at) for k in range(workers)]
             while not self.slots:
-                self._turn(SAY_SECONDS)
+                self._wait_for_result(SAY_SECONDS)
         except BaseException:
             self.close()
             raise
 
     @property
     def slots(self) -> int:
-        """How many leases can run at once: workers that are up."""
+        """The number of leases that can run at once: workers that are up."""
         return sum(slot.stage in (_Stage.UP, _Stage.UNSEEN) for slot in self._slots)
 
     def submit(self, lease: Lease) -> None:
-        """Start a lease on a free slot, waiting for one that is on its way up; ValueError when all run something."""
+        """Start a lease on a free slot, after waiting for a worker that is starting; ValueError if none is free."""
         deadline = time.monotonic() + self._start_seconds
-        while (slot := self._free_slot()) is None and self._is_one_coming() and time.monotonic() < deadline:
-            self._turn(SAY_SECONDS)
+        while (slot := self._free_slot()) is None and self._is_worker_starting() and time.monotonic() < deadline:
+            self._wait_for_result(SAY_SECONDS)
         if slot is None:
-            running = ", ".join(slot.work.lease.spec.uid for slot in self._slots if slot.work) or "nothing"
+            running = ", ".join(slot.running.lease.spec.uid for slot in self._slots if slot.running) or "nothing"
             raise ValueError(
                 f"expected a free slot for {lease.spec.uid}, but {running} runs in all {self.slots} of them"
             )
-        with signals.held(says=False):
-            slot.work = _Work(lease, slot.actor.run.options(num_returns="streaming").remote(lease))
+        with signals.held(announce=False):
+            slot.running = _RunningLease(lease, slot.actor.run.options(num_returns="streaming").remote(lease))
 
-    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
         """Events since the last poll, in the order seen; waits up to the timeout for the first one."""
-        if self._turn(0.0 if self._events else timeout_seconds):
-            while self._turn(0.0):
-                pass  # what else has come is taken, nothing more is waited for
+        if self._wait_for_result(0.0 if self._events else timeout_seconds):
+            while self._wait_for_result(0.0):
+                pass  # take what has arrived meanwhile, without waiting
         events, self._events = self._events, []
         return events
 
     def end(self, lease: Lease, failure: Failure) -> None:
-        """End a running lease with its process; its slot gets a new one."""
-        slot = next((slot for slot in self._slots if slot.work is not None and slot.work.lease == lease), None)
+        """End a running lease by killing its process; its slot gets a new one."""
+        slot = next((slot for slot in self._slots if slot.running is not None and slot.running.lease == lease), None)
         if slot is None:
             raise ValueError(f"{lease.spec.uid}: expected a lease that runs, attempt {lease.attempt} does not")
-        with signals.held(says=False):
+        with signals.held(announce=False):
             _kill_process(slot)
-            self._over(slot, failure)
+            self._end_lease(slot, failure)
 
     def close(self) -> None:
-        """Stop what runs and give everything back. Safe to call twice."""
+        """Stop all leases and workers, and leave or end the cluster. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
         atexit.unregister(self.close)
         with signals.held():
             for slot in self._slots:
-                if slot.work is not None:
+                if slot.running is not None:
                     _kill_process(slot)
                 _kill(slot.actor)
             self._slots = []
@@ -232,33 +231,33 @@ class RayExecutor:
         self.close()
 
     def _free_slot(self) -> _Slot | None:
-        return next((slot for slot in self._slots if slot.stage is _Stage.UP and slot.work is None), None)
+        return next((slot for slot in self._slots if slot.stage is _Stage.UP and slot.running is None), None)
 
-    def _is_one_coming(self) -> bool:
+    def _is_worker_starting(self) -> bool:
         return any(slot.stage in (_Stage.ABSENT, _Stage.PLACED, _Stage.MAKING) for slot in self._slots)
 
-    def _turn(self, timeout_seconds: float) -> bool:
-        """Wait for one thing to happen to any slot, and act on it; False when nothing did.
+    def _wait_for_result(self, timeout_seconds: float) -> bool:
+        """Wait for the next result of any slot, and handle it; False if there was none within the timeout.
 
-        Raises what no trial can help, and when no worker was up for too long. A signal waits for a moment: where it
-        comes inside of Ray, the exception that its handler raises is lost, and another one comes out.
+        Raises errors that are not a trial's result, also if no worker was up for too long. Signals are held while Ray
+        waits: an exception from a signal handler inside of Ray would be replaced by another one.
         """
         deadline = time.monotonic() + timeout_seconds
         while True:
             left = deadline - time.monotonic()
-            with signals.held(says=False):
-                happened = self._short_turn(max(0.0, min(left, SHORT_SECONDS)))
+            with signals.held(announce=False):
+                happened = self._wait_briefly(max(0.0, min(left, SHORT_SECONDS)))
             if happened or left <= SHORT_SECONDS or not self._is_anything_expected():
                 return happened
 
     def _is_anything_expected(self) -> bool:
         return any(slot.waited_for is not None or slot.expected for slot in self._slots)
 
-    def _short_turn(self, timeout_seconds: float) -> bool:
+    def _wait_briefly(self, timeout_seconds: float) -> bool:
         for slot in self._slots:
             if slot.stage is _Stage.ABSENT:
                 self._ask_for_worker(slot)
-        self._look_around()
+        self._check_waits()
         waited_for = [(slot, slot.waited_for) for slot in self._slots if slot.waited_for is not None]
         if not waited_for:
             if any(slot.expected for slot in self._slots):
@@ -267,217 +266,217 @@ class RayExecutor:
         ready, _ = ray.wait([answer for _, answer in waited_for], num_returns=1, timeout=timeout_seconds)
         for slot, answer in waited_for:
             if ready and answer is ready[0]:
-                self._act_on(slot)
+                self._handle_result(slot)
         return bool(ready)
 
-    def _act_on(self, slot: _Slot) -> None:
-        """Ray has something to say of the slot."""
+    def _handle_result(self, slot: _Slot) -> None:
+        """Handle the result that Ray has for the slot."""
         if slot.stage is _Stage.PLACED:
-            self._placed(slot)
+            self._on_placed(slot)
         elif slot.stage is _Stage.MAKING:
-            self._made(slot)
+            self._on_made(slot)
         elif slot.stage is _Stage.UNSEEN:
-            self._seen_again(slot)
-        elif slot.work is not None:
-            self._take_item(slot, slot.work)
+            self._on_answer_of_unseen(slot)
+        elif slot.running is not None:
+            self._take_item(slot, slot.running)
 
-    # From asking for a worker to one that is up
+    # From the request for a worker until it is up
 
     def _ask_for_worker(self, slot: _Slot) -> None:
         actor_class = ray.remote(_Worker).options(name=f"{self._prefix}/{slot.name}", **self._options)
         with contextlib.suppress(ActorAlreadyExistsError):  # its predecessor, for a moment
             slot.actor = actor_class.remote(self._factory)
-            self._move(slot, _Stage.PLACED, slot.actor.place.remote())
+            self._set_stage(slot, _Stage.PLACED, slot.actor.location.remote())
 
-    def _placed(self, slot: _Slot) -> None:
+    def _on_placed(self, slot: _Slot) -> None:
         try:
-            slot.place = ray.get(slot.answer)
+            slot.location = ray.get(slot.answer)
         except RayError as error:
-            self._died_in_start(slot, _lost(error))
+            self._on_start_failed(slot, _failure_of_death(error))
         else:
-            self._move(slot, _Stage.MAKING, slot.actor.ready.remote())
+            self._set_stage(slot, _Stage.MAKING, slot.actor.ready.remote())
 
-    def _made(self, slot: _Slot) -> None:
+    def _on_made(self, slot: _Slot) -> None:
         try:
             problem = ray.get(slot.answer)
         except RayError as error:
-            self._died_in_start(slot, _lost(error))
+            self._on_start_failed(slot, _failure_of_death(error))
             return
         if problem is not None:
-            raise _unable(problem)
+            raise _exception_of(problem)
         slot.tries = 0
         self._up_at = time.monotonic()
-        self._move(slot, _Stage.UP, None)
+        self._set_stage(slot, _Stage.UP, None)
 
-    def _died_in_start(self, slot: _Slot, failure: Failure) -> None:
+    def _on_start_failed(self, slot: _Slot, failure: Failure) -> None:
         slot.tries += failure.kind == "worker_lost"
         _kill(slot.actor)
         if slot.tries < START_TRIES:
-            self._move(slot, _Stage.ABSENT, None)
+            self._set_stage(slot, _Stage.ABSENT, None)
             return
-        self._move(slot, _Stage.GIVEN_UP, None)
+        self._set_stage(slot, _Stage.GIVEN_UP, None)
         if all(other.stage is _Stage.GIVEN_UP for other in self._slots):
             raise RuntimeError(f"a worker died while it made {self._factory.target}: {failure.reason}")
         self._note(f"{slot.name} is given up: {START_TRIES} workers died in it while they started: {failure.reason}")
 
-    def _move(self, slot: _Slot, stage: _Stage, answer: Any) -> None:
+    def _set_stage(self, slot: _Slot, stage: _Stage, answer: Any) -> None:
         slot.stage, slot.answer, slot.since = stage, answer, time.monotonic()
 
     # A lease, from its first item to its end
 
-    def _take_item(self, slot: _Slot, work: _Work) -> None:
-        """The next item of a busy slot's stream, as an event."""
+    def _take_item(self, slot: _Slot, running: _RunningLease) -> None:
+        """Turn the next item of a busy slot's stream into an event."""
         try:
-            item = ray.get(next(work.stream))
-        except RayTaskError as error:  # the worker catches its trials' exceptions: this one arose on the way here
-            item = Over(failure_of(error.cause if isinstance(error.cause, Exception) else error))
-        except ActorUnavailableError:  # its process died, or its machine; Ray knows which of them a little later
-            self._move(slot, _Stage.UNSEEN, None)
+            item = ray.get(next(running.stream))
+        except RayTaskError as error:  # not the trial's, whose exceptions the worker catches: raised on the way here
+            item = LeaseOver(failure_of(error.cause if isinstance(error.cause, Exception) else error))
+        except ActorUnavailableError:  # its process or its machine died; Ray knows which a little later
+            self._set_stage(slot, _Stage.UNSEEN, None)
             return
         except (RayError, StopIteration) as error:
-            item = Over(_lost(error))
-        if isinstance(item, Begun):
-            self._events.append(Started(work.lease, slot.name, item.node))
+            item = LeaseOver(_failure_of_death(error))
+        if isinstance(item, LeaseBegun):
+            self._events.append(Started(running.lease, slot.name, item.node))
         elif isinstance(item, Measurement):
-            self._events.append(Measured(work.lease, item))
+            self._events.append(Measured(running.lease, item))
         elif isinstance(item, Progress):
-            self._events.append(Progressed(work.lease, item.step))
-        elif isinstance(item, Unable):
-            slot.work = None
-            raise _unable(item)
+            self._events.append(Progressed(running.lease, item.step))
+        elif isinstance(item, CannotTrain):
+            slot.running = None
+            raise _exception_of(item)
         else:
-            self._over(slot, item.failure)
+            self._end_lease(slot, item.failure)
 
-    def _seen_again(self, slot: _Slot) -> None:
-        """What became of a worker that was lost sight of; one that is there is not to be trusted any more."""
+    def _on_answer_of_unseen(self, slot: _Slot) -> None:
+        """End the lease of a worker that was unreachable; even if it answers now, its connection broke."""
         try:
             ray.get(slot.answer)
         except ActorUnavailableError:
             slot.answer = None  # asked again
         except RayError as error:
-            self._over(slot, _lost(error))
+            self._end_lease(slot, _failure_of_death(error))
         else:
-            self._over(slot, BROKEN)
+            self._end_lease(slot, BROKEN)
 
-    def _over(self, slot: _Slot, failure: Failure | None) -> None:
-        """The slot's lease is over. A crashed process may hold memory, threads or a half-changed objective."""
-        if slot.work is not None:
-            self._events.append(Ended(slot.work.lease, failure))
-        slot.work = None
+    def _end_lease(self, slot: _Slot, failure: Failure | None) -> None:
+        """End the slot's lease. A crashed process is replaced: it may hold memory, threads or a broken objective."""
+        if slot.running is not None:
+            self._events.append(Ended(slot.running.lease, failure))
+        slot.running = None
         if failure is not None and failure.kind != "diverged":
             _kill(slot.actor)
-            self._move(slot, _Stage.ABSENT, None)
+            self._set_stage(slot, _Stage.ABSENT, None)
 
-    # What is waited for has a bound and a word
+    # Every wait is bounded and reported
 
-    def _look_around(self) -> None:
+    def _check_waits(self) -> None:
         now = time.monotonic()
         for slot in self._slots:
             if slot.stage is _Stage.MAKING and now - slot.since > MAKE_SECONDS:
                 _kill_process(slot)
                 reason = f"its objective was not made within {duration(MAKE_SECONDS)}"
-                self._died_in_start(slot, Failure("worker_lost", reason))
+                self._on_start_failed(slot, Failure("worker_lost", reason))
             elif slot.stage is _Stage.UNSEEN and now - slot.since > OBITUARY_SECONDS:
-                self._over(slot, BROKEN)
+                self._end_lease(slot, BROKEN)
             elif slot.stage is _Stage.UNSEEN and slot.answer is None and now - slot.asked > ASK_SECONDS:
-                slot.asked, slot.answer = now, slot.actor.place.remote()
+                slot.asked, slot.answer = now, slot.actor.location.remote()
         if now - self._looked_at > CLUSTER_SECONDS:
             self._looked_at = now
-            self._look_at_cluster()
+            self._check_cluster()
         if self.slots:
             self._up_at = now
         elif now - self._up_at > self._start_seconds and not any(slot.stage is _Stage.MAKING for slot in self._slots):
-            nodes, free = _cluster()
-            asked = f"{len(self._slots)} workers, {resources.in_words(self._needs)} each"
+            nodes, free = _cluster_resources()
+            asked = f"{len(self._slots)} workers, {resources.needs_in_words(self._needs)} each"
             raise TimeoutError(
                 f"no worker was up within {duration(self._start_seconds)}: expected room for {asked}; "
-                f"{resources.offer(nodes, free)}"
+                f"{resources.cluster_in_words(nodes, free)}"
             )
         if now - self._said_at > SAY_SECONDS:
             self._said_at = now
-            self._say_how_many(now)
+            self._report_workers(now)
 
-    def _look_at_cluster(self) -> None:
+    def _check_cluster(self) -> None:
         lost = ray_cluster.is_lost()
         if lost and self._was_lost:
             raise ConnectionError("the Ray cluster is lost: its head or this machine's node does not answer any more")
         self._was_lost = lost
 
-    def _say_how_many(self, now: float) -> None:
-        """A sentence when workers are missing, with the reason, and one when all have come."""
+    def _report_workers(self, now: float) -> None:
+        """Note how many workers are up and why others are missing, and later that all are up."""
         up, wanted = self.slots, len(self._slots)
-        why = self._why_missing(now)
-        sentence = f"{up} of {wanted} workers are up{why and f'; {why}'}"
-        if sentence != self._said and (why or (self._said and up == wanted)):
+        reason = self._why_missing(now)
+        sentence = f"{up} of {wanted} workers are up{reason and f'; {reason}'}"
+        if sentence != self._said and (reason or (self._said and up == wanted)):
             self._note(sentence)
             self._said = sentence
 
     def _why_missing(self, now: float) -> str:
-        """Why some are not up for longer than it takes; empty where there is nothing to say."""
+        """Why some workers take longer than usual to come up; empty if none does."""
         placed = [now - slot.since for slot in self._slots if slot.stage in (_Stage.ABSENT, _Stage.PLACED)]
         making = [now - slot.since for slot in self._slots if slot.stage is _Stage.MAKING]
         if max(placed, default=0.0) > SAY_SECONDS:
-            nodes, free = _cluster()
-            # Our own processes that are still starting have their room, too
-            judged = None if self._private or max(placed) < ROOM_SECONDS else free
-            if lack := resources.shortage(len(self._slots), self._needs, nodes, judged):
-                return f"{lack}; the search goes on with those that are up" if self.slots else lack
+            nodes, free = _cluster_resources()
+            # In a private cluster, the resources that are not free are those of our own starting processes
+            considered = None if self._private or max(placed) < ROOM_SECONDS else free
+            if missing := resources.shortage(len(self._slots), self._needs, nodes, considered):
+                return f"{missing}; the search goes on with those that are up" if self.slots else missing
         if max(making, default=0.0) > SLOW_SECONDS:
             return "the rest is still loading TensorFlow and the data"
         return "the processes of the rest are still starting" if max(placed, default=0.0) > SLOW_SECONDS else ""
 
 
-def _cluster() -> tuple[list[dict[str, float]], dict[str, float]]:
-    """The resources of each node, and what is free of all of them."""
+def _cluster_resources() -> tuple[list[dict[str, float]], dict[str, float]]:
+    """The resources of each node, and the free resources of all nodes together."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]], ray.available_resources()
 
 
-def _unable(problem: Unable) -> Exception:
-    """The exception to raise here for what a worker met; the worker's traceback is a note on it."""
+def _exception_of(problem: CannotTrain) -> Exception:
+    """The exception to raise here for a worker's problem; the worker's traceback is a note on it."""
     text = f"a worker could not {problem.what}: {problem.kind}: {problem.reason}"
     error = GpuNotUsable(problem.reason) if problem.gpu else RuntimeError(text)
     error.add_note(problem.traceback)
     return error
 
 
-def _lost(error: BaseException) -> Failure:
-    """What a worker's end was: of its machine, where Ray says so, else of its process."""
+def _failure_of_death(error: BaseException) -> Failure:
+    """The failure behind a worker's end: node_lost if Ray says that its node died, else worker_lost."""
     node = (
         isinstance(error, NodeDiedError)
         or getattr(error, "preempted", False)
         or re.search("node has (died|crashed)", str(error)) is not None
     )
-    return Failure("node_lost" if node else "worker_lost", _death(error))
+    return Failure("node_lost" if node else "worker_lost", _cause_of_death(error))
 
 
-def _death(error: BaseException) -> str:
-    """One sentence of Ray's page-long report on a dead worker: how its process ended, or its node."""
+def _cause_of_death(error: BaseException) -> str:
+    """One sentence from Ray's page-long report on a dead worker: how its process or node ended."""
     text = " ".join(str(error).split())
     detail = re.search(r"(?:Worker exit detail: |The actor died because )(.*?)(?: Some common causes|$)", text)
     return f"{type(error).__name__}: {detail[1] if detail else text}"[:REASON_LENGTH]
 
 
 def _kill(actor: Any) -> None:
-    """End an actor's process; that it is dead already is fine, or Ray gone, which would be started anew to say so."""
+    """End an actor's process, if it is alive. Without Ray do nothing: a call would start a new cluster."""
     if actor is not None and ray.is_initialized():
         with contextlib.suppress(RayError, ValueError):
             ray.kill(actor, no_restart=True)
 
 
 def _kill_process(slot: _Slot) -> None:
-    """End a worker that may not hear. Ray asks a process to exit: one that hangs loses its name, but keeps its room."""
-    place = slot.place
-    if place is None:
+    """Kill a worker's process, even a hanging one: Ray would only ask it to exit, and it would keep its resources."""
+    location = slot.location
+    if location is None:
         return
-    if place.host == platform.node():
-        _kill_pid(place.pid)
+    if location.host == platform.node():
+        _kill_pid(location.pid)
         return
-    there = NodeAffinitySchedulingStrategy(place.node_id, soft=False)
-    ray.remote(_kill_pid).options(num_cpus=0, scheduling_strategy=there, max_retries=0).remote(place.pid)
+    on_its_node = NodeAffinitySchedulingStrategy(location.node_id, soft=False)
+    ray.remote(_kill_pid).options(num_cpus=0, scheduling_strategy=on_its_node, max_retries=0).remote(location.pid)
 
 
 def _kill_pid(pid: int) -> None:
-    """SIGKILL, unless the number is another process' by now."""
+    """Kill the process, unless its id belongs to another process by now."""
     with contextlib.suppress(OSError):
         title = Path(f"/proc/{pid}/cmdline")
         if not title.parent.parent.is_dir() or title.read_bytes().startswith(b"ray::"):

@@ -1,4 +1,4 @@
-"""Where the state of trials that can still go on is kept, and when it goes: after the journal says they cannot."""
+"""The folders with the state of trials that can still go on. A state is removed after the journal says it is over."""
 
 import shutil
 from collections.abc import Iterable
@@ -8,23 +8,23 @@ FOLDER = "trials"
 
 
 def state_dir(directory: Path, uid: str) -> Path:
-    """The folder of a trial's or a confirmation's state in a search directory."""
+    """The folder for the state of a trial or a confirmation in a search directory."""
     return directory / FOLDER / uid.replace("/", ".")
 
 
-def drop(directory: Path, uid: str) -> None:
-    """Take the state of a trial away that is over."""
+def remove_state(directory: Path, uid: str) -> None:
+    """Remove the state of a trial or confirmation that is over."""
     shutil.rmtree(state_dir(directory, uid), ignore_errors=True)
 
 
-def keep_only(directory: Path, uids: Iterable[str], confirmed: Iterable[str]) -> None:
-    """Take away the state of every individual but these; a kill may have come between journal and `drop`.
+def remove_states_except(directory: Path, uids: Iterable[str], confirmed: Iterable[str]) -> None:
+    """Remove the states of all individuals except `uids`: a kill may have come between the journal and `remove_state`.
 
-    Of confirmations (their folder's name has a dot) only those that are over, the `confirmed`, are taken away.
+    A confirmation's state (its folder's name has a dot) is removed only if it is over: in `confirmed`.
     """
-    kept = {state_dir(directory, uid).name for uid in uids}
+    needed = {state_dir(directory, uid).name for uid in uids}
     over = {state_dir(directory, uid).name for uid in confirmed}
-    folder = directory / FOLDER
-    for found in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if found.name in over or (found.name not in kept and "." not in found.name):
-            shutil.rmtree(found, ignore_errors=True)
+    root = directory / FOLDER
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if folder.name in over or (folder.name not in needed and "." not in folder.name):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""Genetics: search spaces, genomes, operators, selection and the strategy; pure, no training."""
+"""Genetics: search spaces, genomes, operators, selection and the strategy. Pure: it trains nothing."""

@@ -1,21 +1,21 @@
-"""Domains: what one gene may be. Each maps its values to [0, 1] and back; genetics works there.
+"""Domains: the values that one gene may take. Each maps its values to [0, 1], where genetics works, and back.
 
-A value that comes out is a plain Python number or word; floats have 12 significant digits.
+A value that comes out is a plain Python number, word or truth value; floats have 12 significant digits.
 """
 
 import math
 from dataclasses import dataclass
 
-from evolve.genetics.plain import number, rounded, whole
+from evolve.genetics.plain import finite_number, rounded, whole_number
 from evolve.trial import Value
 
-# Below this a range has too few values of 12 digits to search in.
+# The smallest relative width of a range: a narrower one has too few values of 12 digits to search in.
 NARROWEST = 1e-6
 
 
 def _check_unit(unit: float) -> None:
     if not 0.0 <= unit <= 1.0:
-        raise ValueError(f"expected a place in 0 to 1, got {unit!r}")
+        raise ValueError(f"expected a position from 0 to 1, got {unit!r}")
 
 
 def _check_range(low: float, high: float, default: float) -> None:
@@ -35,7 +35,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "default"):
-            object.__setattr__(self, name, number(getattr(self, name), name))
+            object.__setattr__(self, name, finite_number(getattr(self, name), name))
         _check_range(self.low, self.high, self.default)
         if self.high - self.low < NARROWEST * max(abs(self.low), abs(self.high)):
             raise ValueError(
@@ -43,21 +43,21 @@ class Linear:
             )
 
     def to_unit(self, value: Value) -> float:
-        """Where the value lies in the range, 0 to 1."""
-        place = check_inside(value, self.low, self.high)
-        return min(max((place - self.low) / (self.high - self.low), 0.0), 1.0)
+        """The value's position in the range, 0 to 1; ValueError if it is outside."""
+        checked = check_inside(value, self.low, self.high)
+        return min(max((checked - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def from_unit(self, unit: float) -> float:
-        """The value at a place in the range."""
+        """The value at that position in the range."""
         _check_unit(unit)
         return min(max(rounded(self.low + unit * (self.high - self.low)), self.low), self.high)
 
     def count(self) -> int | None:
-        """How many values there are; None: not countable."""
+        """None: the values cannot be counted."""
         return None
 
     def to_plain(self) -> dict[str, object]:
-        """As it stands in a space file."""
+        """The gene's line in a space file."""
         return {"scale": "linear", "low": self.low, "high": self.high, "default": self.default}
 
 
@@ -71,7 +71,7 @@ class Log:
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "default"):
-            object.__setattr__(self, name, number(getattr(self, name), name))
+            object.__setattr__(self, name, finite_number(getattr(self, name), name))
         if self.low <= 0:
             raise ValueError(f"expected low > 0 on a log scale, got low={self.low!r}")
         _check_range(self.low, self.high, self.default)
@@ -81,23 +81,23 @@ class Log:
             )
 
     def to_unit(self, value: Value) -> float:
-        """Where the value lies in the range, 0 to 1."""
-        place = check_inside(value, self.low, self.high)
-        unit = (math.log(place) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
+        """The value's position in the range, 0 to 1; ValueError if it is outside."""
+        checked = check_inside(value, self.low, self.high)
+        unit = (math.log(checked) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return min(max(unit, 0.0), 1.0)
 
     def from_unit(self, unit: float) -> float:
-        """The value at a place in the range."""
+        """The value at that position in the range."""
         _check_unit(unit)
         exponent = math.log(self.low) + unit * (math.log(self.high) - math.log(self.low))
         return min(max(rounded(math.exp(exponent)), self.low), self.high)
 
     def count(self) -> int | None:
-        """How many values there are; None: not countable."""
+        """None: the values cannot be counted."""
         return None
 
     def to_plain(self) -> dict[str, object]:
-        """As it stands in a space file."""
+        """The gene's line in a space file."""
         return {"scale": "log", "low": self.low, "high": self.high, "default": self.default}
 
 
@@ -111,31 +111,31 @@ class Integer:
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "default"):
-            object.__setattr__(self, name, whole(getattr(self, name), name))
+            object.__setattr__(self, name, whole_number(getattr(self, name), name))
         _check_range(self.low, self.high, self.default)
 
     def to_unit(self, value: Value) -> float:
         """The middle of the value's share of [0, 1]."""
         check_inside(value, self.low, self.high)
-        return (whole(value, "the value") - self.low + 0.5) / self.count()
+        return (whole_number(value, "the value") - self.low + 0.5) / self.count()
 
     def from_unit(self, unit: float) -> int:
-        """The number whose share of [0, 1] holds the place."""
+        """The number whose share of [0, 1] holds `unit`."""
         _check_unit(unit)
         return self.low + min(int(unit * self.count()), self.count() - 1)
 
     def count(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return self.high - self.low + 1
 
     def to_plain(self) -> dict[str, object]:
-        """As it stands in a space file."""
+        """The gene's line in a space file."""
         return {"scale": "integer", "low": self.low, "high": self.high, "default": self.default}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values without an order; each has an equal share of [0, 1]."""
+    """One of several values without an order; each has an equal share of [0, 1]."""
 
     values: tuple[Value, ...]
     default: Value
@@ -145,32 +145,32 @@ class Choice:
         object.__setattr__(self, "default", _plain(self.default))
         if not self.values:
             raise ValueError("expected at least one of the values, got none")
-        for place, value in enumerate(self.values):
-            if value in self.values[:place]:  # as Python compares: 1, 1.0 and true are one value
+        for index, value in enumerate(self.values):
+            if value in self.values[:index]:  # Python's equality: 1, 1.0 and true are the same value
                 raise ValueError(f"expected each of the values once, got {value!r} again")
-        self._place(self.default, "a default")
+        self._index(self.default, "a default")
 
-    def _place(self, value: Value, what: str) -> int:
-        for place, known in enumerate(self.values):
+    def _index(self, value: Value, what: str) -> int:
+        for index, known in enumerate(self.values):
             if known == value and isinstance(known, bool) == isinstance(value, bool):
-                return place
+                return index
         raise ValueError(f"expected {what} out of {', '.join(map(repr, self.values))}, got {value!r}")
 
     def to_unit(self, value: Value) -> float:
         """The middle of the value's share of [0, 1]."""
-        return (self._place(value, "a value") + 0.5) / self.count()
+        return (self._index(value, "a value") + 0.5) / self.count()
 
     def from_unit(self, unit: float) -> Value:
-        """The value whose share of [0, 1] holds the place."""
+        """The value whose share of [0, 1] holds `unit`."""
         _check_unit(unit)
         return self.values[min(int(unit * self.count()), self.count() - 1)]
 
     def count(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return len(self.values)
 
     def to_plain(self) -> dict[str, object]:
-        """As it stands in a space file."""
+        """The gene's line in a space file."""
         return {"scale": "choice", "values": list(self.values), "default": self.default}
 
 
@@ -178,16 +178,16 @@ Domain = Linear | Log | Integer | Choice
 
 
 def check_inside(value: Value, low: float, high: float) -> float:
-    """The value as a number, refused when outside the range."""
-    place = number(value, "the value")
-    if not low <= place <= high:
+    """The value as a number; ValueError if it is outside the range."""
+    checked = finite_number(value, "the value")
+    if not low <= checked <= high:
         raise ValueError(f"expected {low!r} to {high!r}, got {value!r}")
-    return place
+    return checked
 
 
 def _plain(value: object) -> Value:
     if isinstance(value, float):
-        return number(value, "a value")
+        return finite_number(value, "a value")
     if isinstance(value, bool | int | str):
         return value
     raise ValueError(f"expected numbers, words or true/false as values, got {value!r}")

@@ -1,8 +1,8 @@
-"""Fidelity: how a part of the budget decides who may spend the rest.
+"""Fidelity: the scores at a part of the budget decide which trials may spend the rest.
 
 A budget is in optimizer steps; a rung is a share of it. Successive halving inside a generation
-(Jamieson and Talwalkar 2016, arXiv:1502.07943), with fixed sets: everyone who entered a rung
-is told before anyone is promoted, so nothing depends on the order of arrival.
+(Jamieson and Talwalkar 2016, arXiv:1502.07943), with fixed sets: nobody is promoted from a rung before
+everyone who entered it has a result, so nothing depends on the order in which trials end.
 """
 
 import math
@@ -11,7 +11,7 @@ from fractions import Fraction
 
 
 def rung_steps(rungs: tuple[Fraction, ...], steps: int) -> tuple[int, ...]:
-    """The step each rung stands at, rising, the last at `steps`; rungs that fall on one step are one rung."""
+    """The step of each rung, rising; the last is `steps`. Rungs that fall on the same step are one rung."""
     if steps < 1:
         raise ValueError(f"expected at least 1 step, got steps={steps!r}")
     return tuple(sorted({math.ceil(share * steps) for share in rungs}))
@@ -20,9 +20,9 @@ def rung_steps(rungs: tuple[Fraction, ...], steps: int) -> tuple[int, ...]:
 def promoted(scores: Mapping[str, float], entered: int, keep: Fraction, at_least: int) -> tuple[str, ...]:
     """The uids that go on from a rung, best first, ties by uid.
 
-    `scores` are those of the trials that reached the rung alive; `entered` counts the failed ones too,
-    so that failures don't make a rung more severe. The best ceil(entered * keep) go on, at least
-    `at_least` (the elites to be chosen later), as far as there are any.
+    `scores` are those of the trials that reached the rung; `entered` also counts the failed ones,
+    so that failures do not make a rung more severe. The best ceil(entered * keep) go on, but at least
+    `at_least` of them (the elites to be chosen later), or all if there are fewer.
     """
     if len(scores) > entered:
         raise ValueError(f"expected scores of at most the {entered} trials that entered, got {len(scores)}")

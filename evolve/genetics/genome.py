@@ -1,7 +1,7 @@
-"""Genomes and individuals, and the seeds that belong to a place in the search.
+"""Genomes and individuals, and the random generators and seeds of each slot of a generation.
 
 Chance is keyed by (search seed, generation, slot) alone: never by the search's id, the host or
-the order in which trials end. So two searches with one seed breed the same individuals.
+the order in which trials end. So two searches with the same seed breed the same individuals.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evolve.genetics.plain import named, number
+from evolve.genetics.plain import error_prefix, finite_number
 from evolve.trial import Value
 
-_TRIAL_STREAM = 1  # third part of the key: what a trial draws is no part of what breeds it
+_TRIAL_STREAM = 1  # third part of the key: a trial and the breeding of its individual draw from different streams
 
 
 class Genome(Mapping[str, Value]):
-    """Gene -> value; immutable, hashable, in the order of the genes' names.
+    """Gene -> value: immutable, hashable, sorted by the genes' names.
 
     Floats are rounded to 12 significant digits, so a genome read back from YAML, JSON or SQLite equals
     the one written. Equality and hash are by the (gene, value) pairs, whatever order they came in.
@@ -39,7 +39,7 @@ class Genome(Mapping[str, Value]):
         return self._hash
 
     def __reduce__(self) -> tuple[type["Genome"], tuple[dict[str, Value]]]:
-        # Made anew on the other side: hashes of words differ between processes.
+        # Rebuilt when unpickled: hashes of strings differ between processes.
         return (Genome, (self._values,))
 
     def __repr__(self) -> str:
@@ -52,38 +52,38 @@ def _canonical(gene: str, value: object) -> Value:
     if isinstance(value, int) and not isinstance(value, np.generic):
         return value
     if isinstance(value, float):
-        with named(f"gene {gene!r}"):
-            return number(value, "the value")
+        with error_prefix(f"gene {gene!r}"):
+            return finite_number(value, "the value")
     raise ValueError(f"gene {gene!r}: expected a number, a word or true/false, got {value!r}")
 
 
 @dataclass(frozen=True)
 class Individual:
-    """One genome at its place in the search, and where it came from."""
+    """One genome with its slot in a generation, and its origin."""
 
     uid: str
     genome: Genome
-    parents: tuple[str, ...]  # uids; of the first generation only mutants of the defaults have one
+    parents: tuple[str, ...]  # uids; in the first generation only mutants of the defaults have one
     generation: int
     slot: int
     operator: str  # "defaults", "random", or a name in operators.MUTATIONS
-    seed: int  # of its trial, 31 bits
+    seed: int  # of its trial, 0 to 2**31 - 1
 
 
 def uid_of(generation: int, slot: int) -> str:
-    """The individual's name in its search: g001-042."""
+    """The individual's uid in its search, such as g001-042."""
     return f"g{generation:03d}-{slot:03d}"
 
 
 DEFAULTS = uid_of(0, 0)  # the space's defaults are the first individual of every search
 
 
-def generator(seed: int, generation: int, slot: int) -> np.random.Generator:
-    """The random generator that seeds or breeds the individual at this place."""
+def random_generator(seed: int, generation: int, slot: int) -> np.random.Generator:
+    """The generator for seeding or breeding the individual in this slot."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(generation, slot))))
 
 
 def trial_seed(seed: int, generation: int, slot: int) -> int:
-    """The seed of the trial at this place, 0 to 2**31 - 1; of another stream than its generator."""
+    """The seed of the trial of this slot, 0 to 2**31 - 1; its stream differs from random_generator's."""
     sequence = np.random.SeedSequence(seed, spawn_key=(generation, slot, _TRIAL_STREAM))
     return int(sequence.generate_state(1, np.uint32)[0]) >> 1

@@ -1,6 +1,6 @@
 """Operators: genomes in, a genome out.
 
-Mutation works in [0, 1] after each gene's transform, so that one strength fits all genes.
+Mutation works on each gene's position in [0, 1] (domains.py), so that one strength fits all genes.
 """
 
 from collections.abc import Collection
@@ -13,17 +13,17 @@ from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.trial import Value
 
-MUTATION = "gaussian"  # of MUTATIONS, the one that children are bred by
+MUTATION = "gaussian"  # the name in MUTATIONS of the one that breeds children
 BREEDING_TRIES = 1000  # draws for one child before its space counts as exhausted
 SMALLEST_STRENGTH = 1e-3  # smaller steps drown in the noise of a training, and in 12 digits
 
 
-class SpaceExhausted(ValueError):  # an end that a search can come to, as StopIteration
-    """No genome is left that has not been there already."""
+class SpaceExhausted(ValueError):  # a normal end of a search; named like StopIteration, without "Error"
+    """No new genome is left: the search has had all that could be drawn."""
 
 
 class Mutation(Protocol):
-    """Makes a child of one parent."""
+    """Makes a child from one parent."""
 
     def __call__(
         self, parent: Genome, space: SearchSpace, rng: np.random.Generator, *, rate: float, strength: float
@@ -33,9 +33,9 @@ class Mutation(Protocol):
 def mutate(parent: Genome, space: SearchSpace, rng: np.random.Generator, *, rate: float, strength: float) -> Genome:
     """A child in the space that differs from its parent in at least one gene.
 
-    Each gene changes with probability `rate`; when none was drawn, one does. A float moves by a Gaussian
-    of standard deviation `strength` in [0, 1], reflected at the bounds; an integer likewise, by at least
-    one; a choice takes one of its other values, each with equal chance. A gene with one value stays.
+    Each gene changes with probability `rate`; if none was drawn, one random gene changes. A float moves by a
+    Gaussian of standard deviation `strength` in [0, 1], reflected at the bounds. An integer moves likewise, by at
+    least one. A choice takes one of its other values, all equally likely. A gene with a single value stays.
     """
     if not 0 <= rate <= 1 or not SMALLEST_STRENGTH <= strength <= 1:
         raise ValueError(
@@ -55,30 +55,30 @@ def mutate(parent: Genome, space: SearchSpace, rng: np.random.Generator, *, rate
 
 
 def _moved(value: Value, domain: Domain, rng: np.random.Generator, strength: float) -> Value:
-    """Another value of the domain."""
+    """A mutated value: another one of the domain."""
     if isinstance(domain, Choice):
         others = [other for other in domain.values if other != value]
         return others[int(rng.integers(len(others)))]
-    place = domain.to_unit(value)
+    unit = domain.to_unit(value)
     if isinstance(domain, Integer):
         move = strength * rng.standard_normal()
-        moved = domain.from_unit(reflect(place + move))
-        return moved if moved != value else _next(int(value), domain, upwards=move > 0)
+        moved = domain.from_unit(reflect(unit + move))
+        return moved if moved != value else _neighbour(int(value), domain, upwards=move > 0)
     while True:  # rounding to 12 digits undoes one step in a hundred at the very worst (see domains.NARROWEST)
-        moved_float = domain.from_unit(reflect(place + strength * rng.standard_normal()))
+        moved_float = domain.from_unit(reflect(unit + strength * rng.standard_normal()))
         if moved_float != value:
             return moved_float
 
 
-def _next(value: int, domain: Integer, *, upwards: bool) -> int:
-    """The neighbour on the side of the step, the other one at a bound."""
+def _neighbour(value: int, domain: Integer, *, upwards: bool) -> int:
+    """The next integer in the direction of the step; at a bound the one on the other side."""
     neighbour = value + 1 if upwards else value - 1
     return neighbour if domain.low <= neighbour <= domain.high else 2 * value - neighbour
 
 
-def reflect(place: float) -> float:
-    """The place folded back into [0, 1] as between two mirrors, so that bounds gather no mass as clipping would."""
-    folded = place % 2.0
+def reflect(position: float) -> float:
+    """Fold a position back into [0, 1] as between two mirrors; clipping would pile up values at the bounds."""
+    folded = position % 2.0
     return 2.0 - folded if folded > 1.0 else folded
 
 
@@ -95,12 +95,15 @@ def new_child(
     rate: float,
     strength: float,
 ) -> Genome:
-    """A child of the parent (`uid` names it) whose genome is not among the seen, drawn again until it is new."""
+    """A child of the parent whose genome is not in `seen`; drawn again until it is new. `uid` is the parent's.
+
+    SpaceExhausted if BREEDING_TRIES draws give no new genome.
+    """
     for _ in range(BREEDING_TRIES):
         genome = MUTATIONS[MUTATION](parent, space, rng, rate=rate, strength=strength)
         if genome not in seen:
             return genome
     raise SpaceExhausted(
         f"search space {space.name!r}: expected a new child of {uid} in {BREEDING_TRIES} draws, "
-        "got only genomes that have been there"
+        "got only genomes that the search has already"
     )

@@ -1,4 +1,4 @@
-"""Plain values: the values of a YAML file, numbers as people write them, errors that name the place.
+"""Plain values: read from YAML, checked, with errors that name where the value stands.
 
 A search space and a recipe are plain values (mappings, lists, numbers, words) before they are
 checked; this file reads them and holds the checks that both need.
@@ -14,11 +14,11 @@ from data import safe_yaml
 
 
 def read_file(path: str | Path) -> object:
-    """The plain value of a YAML file; a ValueError that begins with the path when it cannot be read."""
-    with named(str(path)):
+    """The plain value in a YAML file; a ValueError that begins with the path if it cannot be read."""
+    with error_prefix(str(path)):
         try:
             with Path(path).open("rb") as file:
-                content = file.read(safe_yaml.MAX_CHARACTERS + 1)  # whatever the file's length
+                content = file.read(safe_yaml.MAX_CHARACTERS + 1)  # bounded, however long the file is
             if len(content) > safe_yaml.MAX_CHARACTERS:
                 raise ValueError(f"expected YAML of at most {safe_yaml.MAX_CHARACTERS:,} bytes, got more")
             text = content.decode("utf-8-sig")
@@ -30,26 +30,26 @@ def read_file(path: str | Path) -> object:
 
 
 def read_value(text: str) -> object:
-    """A value as typed on a command line, by the rules of the files: "1e-4", "true", "mish", "[64, 96]"."""
+    """A value as typed on a command line, read as in a YAML file: "1e-4", "true", "mish", "[64, 96]"."""
     return safe_yaml.load(text)
 
 
 def to_yaml(plain: object) -> str:
-    """The text of plain values as a YAML file holds them; `read_file` gives the same values back."""
+    """Plain values as the text of a YAML file; `read_file` gives the same values back."""
     return safe_yaml.dump(plain)
 
 
 @contextmanager
-def named(place: str) -> Iterator[None]:
-    """Put the place before the sentence of any ValueError raised inside: `file: gene 'x': expected ...`."""
+def error_prefix(prefix: str) -> Iterator[None]:
+    """Put a prefix before the message of any ValueError raised inside: `file: gene 'x': expected ...`."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error.__cause__
+        raise ValueError(f"{prefix}: {error}") from error.__cause__
 
 
 def mapping(value: object, what: str) -> dict[str, object]:
-    """The value as a mapping with words as keys."""
+    """The value as a mapping with strings as keys; `what` says in the error what was expected."""
     if not isinstance(value, Mapping):
         raise ValueError(f"expected {what}, got {value!r}")
     for key in value:
@@ -59,29 +59,29 @@ def mapping(value: object, what: str) -> dict[str, object]:
 
 
 def check_keys(given: Iterable[str], allowed: Iterable[str], required: Iterable[str] = ()) -> None:
-    """Refuse an unknown or a missing key by name, with the right ones."""
-    given, right = set(given), list(allowed)
-    for key in sorted(given - set(right)):
-        raise ValueError(f"unknown key {key!r}, expected one of {', '.join(right)}")
+    """ValueError for an unknown or a missing key; the message lists the allowed or the given keys."""
+    given, known = set(given), list(allowed)
+    for key in sorted(given - set(known)):
+        raise ValueError(f"unknown key {key!r}, expected one of {', '.join(known)}")
     for key in required:
         if key not in given:
             raise ValueError(f"expected the key {key!r}, got {', '.join(sorted(given)) or 'no key'}")
 
 
 def rounded(value: float) -> float:
-    """Rounded to 12 significant digits, so that any text form of it reads back as the same number; -0 is 0."""
+    """Round to 12 significant digits, so that any text form of it reads back as the same number; -0 becomes 0."""
     return float(f"{value:.12g}") + 0.0
 
 
-def number(value: object, name: str) -> float:
-    """A finite number, rounded to 12 significant digits."""
+def finite_number(value: object, name: str) -> float:
+    """The value as a float rounded to 12 significant digits; ValueError unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"expected {name} to be a finite number, got {value!r}")
     return rounded(value)
 
 
-def whole(value: object, name: str) -> int:
-    """A whole number; 1e3 is one too."""
+def whole_number(value: object, name: str) -> int:
+    """The value as an int; ValueError unless it is a whole number, such as 3 or 1e3."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -90,10 +90,10 @@ def whole(value: object, name: str) -> int:
 
 
 def fraction(value: object, name: str) -> Fraction:
-    """An exact share: 1, 0.25, "1/9"."""
+    """The value as an exact fraction: 1, 0.25, "1/9"."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             return Fraction(str(value))
         except (ValueError, ZeroDivisionError):
-            pass  # not a fraction: said below, as for every other wrong value
+            pass  # the error below covers every wrong value
     raise ValueError(f"expected {name} to be a fraction such as '1/9', got {value!r}")

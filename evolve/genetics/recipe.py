@@ -1,4 +1,4 @@
-"""The recipe: the numbers of the algorithm. Read from search_spaces/recipes/*.yaml by name.
+"""The recipe: the numbers that shape a search, read from search_spaces/recipes/*.yaml by name.
 
 `fast` and `seed` have the same shape (100 sets, the best 10, 10 mutants of each, two child
 generations); `seed` trains every trial to the end, `fast` stops most of them at rungs.
@@ -12,31 +12,31 @@ from pathlib import Path
 
 from evolve.genetics import fidelity, seeding
 from evolve.genetics.operators import SMALLEST_STRENGTH
-from evolve.genetics.plain import check_keys, fraction, mapping, named, number, read_file, whole
+from evolve.genetics.plain import check_keys, error_prefix, finite_number, fraction, mapping, read_file, whole_number
 
 COUNTS = ("population", "elites", "children", "generations", "candidates", "confirm_seeds")
-LEAST = {"generations": 0, "confirm_seeds": 2}  # of the others 1; one seed alone has no spread to compare with
+LEAST = {"generations": 0, "confirm_seeds": 2}  # others: 1; a single seed would have no variance to compare with
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How many, how long, how changed."""
+    """How many individuals, how long they train, how they mutate."""
 
     name: str
     population: int = 100  # individuals of the first generation
     elites: int = 10  # parents of each child generation
-    children: int = 10  # of each elite
+    children: int = 10  # per elite
     generations: int = 2  # child generations after the first
-    seeding: str = seeding.RANDOM  # of the first generation beside the defaults: a name of seeding.SEEDINGS
+    seeding: str = seeding.RANDOM  # fills the first generation beside the defaults: a name in seeding.SEEDINGS
     rungs: tuple[Fraction, ...] = (Fraction(1),)  # shares of the full budget, rising; the last is 1
-    keep: Fraction = Fraction(1)  # share of those that entered a rung that go on from it, rounded up
-    mutation_rate: float = 0.5  # chance of each gene to change
+    keep: Fraction = Fraction(1)  # share of the trials entering a rung that go on from it, rounded up
+    mutation_rate: float = 0.5  # probability that a gene changes
     mutation_strength: float = 0.2  # standard deviation of a change, in the gene's [0, 1]
-    candidates: int = 1  # the best ones that compete for the win with fresh seeds; 1 as in journals that do not say
-    confirm_seeds: int = 3  # fresh seeds of each candidate, and again for the verdict on winner and defaults
+    candidates: int = 1  # the best ones that compete for the win with fresh seeds; 1: journals without it had one
+    confirm_seeds: int = 3  # fresh seeds per candidate; as many others for winner and defaults in the verdict
 
     def __post_init__(self) -> None:
-        with named(f"recipe {self.name!r}"):
+        with error_prefix(f"recipe {self.name!r}"):
             for name in COUNTS:
                 _require(getattr(self, name) >= LEAST.get(name, 1), name, f"at least {LEAST.get(name, 1)}", self)
             _require(self.elites <= self.population, "elites", f"at most population={self.population}", self)
@@ -70,30 +70,30 @@ KEYS = tuple(field.name for field in fields(Recipe))
 
 
 def names() -> list[str]:
-    """The recipes there are."""
+    """The names of the recipes that exist."""
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
 def load(recipe: str | Mapping[str, object], overrides: Mapping[str, object] | None = None) -> Recipe:
-    """The recipe of a name, or of a mapping with its name and changes; then the overrides, None meaning no change."""
+    """Load a recipe by its name, or by a mapping with its name and changes; then apply overrides that are not None."""
     changes = {"name": recipe} if isinstance(recipe, str) else dict(recipe)
     name = changes.get("name")
     if name not in names():
         raise ValueError(f"recipe: expected one of {', '.join(names())}, got {name!r}")
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    with named(f"recipe {name!r}"):
+    with error_prefix(f"recipe {name!r}"):
         check_keys({**changes, **given}, KEYS)
     path = _folder() / f"{name}.yaml"
     base = mapping(read_file(path), "a recipe")
-    with named(str(path)):
-        check_keys(base, KEYS, required=KEYS)  # a recipe file says all its numbers
+    with error_prefix(str(path)):
+        check_keys(base, KEYS, required=KEYS)  # a recipe file has all numbers
     return parse({**base, **changes, **given})
 
 
 def parse(plain: object) -> Recipe:
-    """The recipe of plain values, as `to_plain` gives them."""
+    """The recipe from plain values, as `to_plain` gives them."""
     values = mapping(plain, "a recipe")
-    with named(f"recipe {values.get('name')!r}"):
+    with error_prefix(f"recipe {values.get('name')!r}"):
         check_keys(values, KEYS, required=("name",))
         checked = {key: _value(key, value) for key, value in values.items()}
     return Recipe(**checked)  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def parse(plain: object) -> Recipe:
 
 def _value(key: str, value: object) -> object:
     if key in COUNTS:
-        return whole(value, key)
+        return whole_number(value, key)
     if key == "keep":
         return fraction(value, key)
     if key == "rungs":
@@ -112,7 +112,7 @@ def _value(key: str, value: object) -> object:
         if not isinstance(value, str):
             raise ValueError(f"expected {key} to be a word, got {value!r}")
         return value
-    return number(value, key)
+    return finite_number(value, key)
 
 
 def _folder() -> Path:

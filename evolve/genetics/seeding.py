@@ -1,7 +1,6 @@
-"""Seeding: the first generation, the space's defaults and what is beside them: random genomes, or mutants of them.
+"""Seeding: the first generation is the space's defaults, and beside them random genomes or mutants of the defaults.
 
-`random` looks everywhere, `defaults` near what is known to work: the second alternative of the recipe that this search
-is after.
+`random` looks everywhere in the space; `defaults` looks near what is known to work.
 """
 
 from collections.abc import Collection
@@ -10,12 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from evolve.genetics import operators
-from evolve.genetics.genome import DEFAULTS, Genome, Individual, generator, trial_seed, uid_of
+from evolve.genetics.genome import DEFAULTS, Genome, Individual, random_generator, trial_seed, uid_of
 from evolve.genetics.space import SearchSpace
 
 
-class Settings(Protocol):
-    """What a recipe says of the first generation. A protocol, since recipe.py asks here which seedings there are."""
+class SeedingSettings(Protocol):
+    """The settings of a recipe that seeding needs. A protocol, since recipe.py imports this file for SEEDINGS."""
 
     @property
     def population(self) -> int: ...
@@ -28,16 +27,18 @@ class Settings(Protocol):
 
 
 class Seeding(Protocol):
-    """Makes a genome for the first generation that is not among the seen ones."""
+    """Makes a genome for the first generation that is not in `seen`."""
 
     def __call__(
-        self, space: SearchSpace, recipe: Settings, rng: np.random.Generator, seen: Collection[Genome], /
+        self, space: SearchSpace, recipe: SeedingSettings, rng: np.random.Generator, seen: Collection[Genome], /
     ) -> Genome: ...
 
 
-def at_random(space: SearchSpace, _recipe: Settings, rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
-    """Uniform in [0, 1] of each gene."""
-    while True:  # ends: the space holds more genomes than have been seen, and each can be drawn
+def random_genome(
+    space: SearchSpace, _recipe: SeedingSettings, rng: np.random.Generator, seen: Collection[Genome]
+) -> Genome:
+    """A genome whose genes are uniform in their [0, 1]."""
+    while True:  # ends: the space has more genomes than `seen`, and each can be drawn
         units = rng.random(len(space.genes))
         genome = Genome(
             {
@@ -49,18 +50,20 @@ def at_random(space: SearchSpace, _recipe: Settings, rng: np.random.Generator, s
             return genome
 
 
-def near_defaults(space: SearchSpace, recipe: Settings, rng: np.random.Generator, seen: Collection[Genome]) -> Genome:
-    """A mutant of the defaults, as children of elites are bred; SpaceExhausted when there is no new one."""
+def mutant_of_defaults(
+    space: SearchSpace, recipe: SeedingSettings, rng: np.random.Generator, seen: Collection[Genome]
+) -> Genome:
+    """A mutant of the defaults, bred like the children of elites; SpaceExhausted if no new one is found."""
     rate, strength = recipe.mutation_rate, recipe.mutation_strength
     return operators.new_child(DEFAULTS, space.defaults(), space, rng, seen, rate=rate, strength=strength)
 
 
 RANDOM, MUTANTS = "random", "defaults"
-SEEDINGS: dict[str, Seeding] = {RANDOM: at_random, MUTANTS: near_defaults}
+SEEDINGS: dict[str, Seeding] = {RANDOM: random_genome, MUTANTS: mutant_of_defaults}
 
 
-def first_generation(space: SearchSpace, recipe: Settings, seed: int) -> list[Individual]:
-    """Slot 0 is the defaults, the others are as the recipe's seeding makes them; no genome is there twice."""
+def first_generation(space: SearchSpace, recipe: SeedingSettings, seed: int) -> list[Individual]:
+    """The defaults in slot 0, the other slots filled by the recipe's seeding; all genomes differ."""
     size = space.size()
     if size is not None and size < recipe.population:
         raise ValueError(
@@ -72,7 +75,7 @@ def first_generation(space: SearchSpace, recipe: Settings, seed: int) -> list[In
     make = SEEDINGS[recipe.seeding]
     mutants = recipe.seeding == MUTANTS
     for slot in range(1, recipe.population):
-        genome = make(space, recipe, generator(seed, 0, slot), seen)
+        genome = make(space, recipe, random_generator(seed, 0, slot), seen)
         seen.add(genome)
         individuals.append(
             Individual(

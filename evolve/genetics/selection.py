@@ -1,8 +1,8 @@
-"""Selection: who stays and becomes a parent."""
+"""Selection: which individuals stay and become parents."""
 
 from collections.abc import Mapping
 
 
 def elites(candidates: Mapping[str, float], count: int) -> tuple[str, ...]:
-    """The `count` best of uid -> fitness, best first, ties by uid; all of them when there are fewer."""
+    """The uids of the `count` best candidates (uid -> fitness), best first, ties by uid; all if there are fewer."""
     return tuple(sorted(candidates, key=lambda uid: (-candidates[uid], uid))[:count])

@@ -1,6 +1,6 @@
-"""The search space: which genes are searched in which domains, and what all trials share.
+"""The search space: which genes are searched in which domains, and the settings that all trials share.
 
-A space is a YAML file of the keys name, genes, trial, recipe and fitness (search_spaces/*.yaml).
+A space is a YAML file with the keys name, genes, trial, recipe and fitness (search_spaces/*.yaml).
 Whether an address exists in a trial's configuration is checked in evolve/trial_config.py, not here.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log
 from evolve.genetics.genome import Genome
-from evolve.genetics.plain import check_keys, mapping, named, number, read_file, read_value, whole
+from evolve.genetics.plain import check_keys, error_prefix, finite_number, mapping, read_file, read_value, whole_number
 from evolve.trial import Setting
 
 __all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
@@ -23,7 +23,7 @@ DEFAULT_FITNESS: Mapping[str, float] = {"val/map50_95": 1.0}
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All the domains, the settings that every trial shares, the recipe's name and changes, the fitness weights."""
+    """The genes' domains, the settings that every trial shares, the recipe's name and changes, the fitness weights."""
 
     name: str
     genes: Mapping[str, Domain]  # by address, sorted
@@ -35,26 +35,26 @@ class SearchSpace:
         for address in sorted(set(self.genes) & set(self.trial)):
             raise ValueError(f"gene {address!r}: expected under genes or under trial, got it in both")
         _check_fitness(self.fitness)
-        for name in ("genes", "trial"):  # sorted: the order of lines in a file decides nothing
+        for name in ("genes", "trial"):  # sorted, so that the order of lines in a file does not matter
             object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
 
     def defaults(self) -> Genome:
-        """The genome of every gene's default."""
+        """The genome in which every gene has its default."""
         return Genome({address: domain.default for address, domain in self.genes.items()})
 
     def size(self) -> int | None:
-        """How many different genomes there are; None: not countable."""
+        """The number of different genomes; None if it is not countable."""
         counts = [domain.count() for domain in self.genes.values()]
         known = [count for count in counts if count is not None]
         return math.prod(known) if len(known) == len(counts) else None
 
     def with_gene_fixed(self, address: str, value: object) -> "SearchSpace":
-        """The space in which the address is no gene (any more) but has this value in every trial.
+        """A copy of the space in which the address is not searched but has this value in every trial.
 
-        Text is read by the rules of the files: "1e-4" is a number. The value need not lie in the domain,
-        that only says where to search; the trial's configuration has the last word.
+        Text is read as in a YAML file: "1e-4" is a number. The value may be outside the gene's domain, which only
+        says where to search; the trial's configuration checks it.
         """
-        with named(f"setting {address!r}"):
+        with error_prefix(f"setting {address!r}"):
             plain = read_value(value) if isinstance(value, str) else value
             fixed = _setting(_of_kind(plain, self.genes.get(address)))
         genes = {name: domain for name, domain in self.genes.items() if name != address}
@@ -74,13 +74,13 @@ class SearchSpace:
 
 
 def load(path: str | Path) -> SearchSpace:
-    """The space in a YAML file."""
+    """The search space in a YAML file."""
     return parse(read_file(path), str(path))
 
 
 def parse(plain: object, source: str) -> SearchSpace:
-    """The space of plain values; errors begin with the source, a file's name for instance."""
-    with named(source):
+    """The space from plain values; errors begin with `source`, such as the file's name."""
+    with error_prefix(source):
         top = mapping(plain, f"a search space with the keys {', '.join(KEYS)}")
         check_keys(top, KEYS, required=("name", "genes"))
         if not isinstance(top["name"], str):
@@ -97,7 +97,7 @@ def parse(plain: object, source: str) -> SearchSpace:
 def _genes(plain: object) -> dict[str, Domain]:
     genes = {}
     for address, line in mapping(plain, "genes by their address").items():
-        with named(f"gene {address!r}"):
+        with error_prefix(f"gene {address!r}"):
             genes[address] = _domain(line)
     return genes
 
@@ -138,44 +138,44 @@ def _domain(plain: object) -> Domain:
 def _trial(plain: object) -> dict[str, Setting]:
     trial = {}
     for address, value in mapping({} if plain is None else plain, "settings by their address").items():
-        with named(f"trial {address!r}"):
+        with error_prefix(f"trial {address!r}"):
             trial[address] = _setting(value)
     return trial
 
 
 def _setting(value: object) -> Setting:
     if isinstance(value, float):
-        return number(value, "the value")
+        return finite_number(value, "the value")
     if isinstance(value, bool | int | str):
         return value
     if isinstance(value, list | tuple):
-        return tuple(whole(item, "each item of a list") for item in value)
+        return tuple(whole_number(item, "each item of a list") for item in value)
     raise ValueError(f"expected a number, a word, true/false or a list of whole numbers, got {value!r}")
 
 
 def _of_kind(value: object, domain: Domain | None) -> object:
-    """The value in the type that the gene's domain has: 1 is 1.0 for a linear gene."""
+    """The value in the type of the gene's domain: 1 becomes 1.0 for a linear gene."""
     if isinstance(domain, Linear | Log):
-        return number(value, "the value")
-    return whole(value, "the value") if isinstance(domain, Integer) else value
+        return finite_number(value, "the value")
+    return whole_number(value, "the value") if isinstance(domain, Integer) else value
 
 
 def _recipe(plain: object) -> dict[str, object]:
     if isinstance(plain, str):
         return {"name": plain}
-    with named("recipe"):
+    with error_prefix("recipe"):
         return {"name": DEFAULT_RECIPE, **mapping(plain, "a recipe's name, or a mapping with its name and changes")}
 
 
 def _fitness(plain: object) -> dict[str, float]:
-    with named("fitness"):
+    with error_prefix("fitness"):
         weights = mapping(plain, "weights by the name of their score")
-        return {name: number(weight, f"the weight of {name!r}") for name, weight in weights.items()}
+        return {name: finite_number(weight, f"the weight of {name!r}") for name, weight in weights.items()}
 
 
 def _check_fitness(weights: Mapping[str, float]) -> None:
     if not any(weights.values()):
         raise ValueError(f"fitness: expected a weight other than 0, got {dict(weights)!r}")
     for name in weights:
-        if not name.startswith("val/"):  # the test split is not for choosing
+        if not name.startswith("val/"):  # nothing may be chosen by the test split
             raise ValueError(f"fitness: expected validation scores such as 'val/map50_95', got {name!r}")

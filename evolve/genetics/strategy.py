@@ -1,8 +1,8 @@
-"""The strategy: ask what is decided, tell what came out. A state machine without clock, files or processes.
+"""The strategy: ask() for decisions, tell() the results. A state machine without clock, files or processes.
 
-Hard barrier: a rung is decided when everyone who entered it is told, a generation is bred when the
-last rung of the one before is decided. So the order in which trials end decides nothing, and telling
-a fresh strategy what a search was told gives the same decisions again: that is how a search resumes.
+Hard barrier: a rung is decided when all trials that entered it have a result, and a generation is bred when the
+last rung of the one before is decided. So the order in which trials end decides nothing, and a fresh strategy
+that is told the results of a search makes the same decisions again: that is how a search resumes.
 """
 
 import math
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from evolve.genetics import fidelity, operators, seeding, selection
-from evolve.genetics.genome import Genome, Individual, generator, trial_seed, uid_of
+from evolve.genetics.genome import Genome, Individual, random_generator, trial_seed, uid_of
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 
 
 @dataclass(frozen=True)
 class GenerationOpened:
-    """These individuals were born."""
+    """These individuals were bred; the generation begins."""
 
     generation: int
     individuals: tuple[Individual, ...]
@@ -45,7 +45,7 @@ class Stopped:
 
 @dataclass(frozen=True)
 class GenerationClosed:
-    """Everyone of the generation is done; these are its elites, best first."""
+    """All trials of the generation are over; these are its elites, best first."""
 
     generation: int
     elites: tuple[str, ...]
@@ -53,7 +53,7 @@ class GenerationClosed:
 
 @dataclass(frozen=True)
 class SearchEnded:
-    """Nothing more is bred. The winner by fitness is None when no individual reached its full budget."""
+    """Nothing more is bred. `winner` is the best by fitness, None if no individual reached its full budget."""
 
     winner: str | None
     reason: str
@@ -63,14 +63,14 @@ Decision = GenerationOpened | Assigned | Stopped | GenerationClosed | SearchEnde
 
 
 class Strategy:
-    """Generations of individuals on rungs; elites stay, each gets its children."""
+    """Breeds generations and promotes their individuals from rung to rung; elites stay and get children."""
 
     def __init__(self, space: SearchSpace, recipe: Recipe, seed: int, steps: int) -> None:
         if seed < 0:
             raise ValueError(f"expected a seed of 0 or more, got seed={seed}")
         self._space, self._recipe, self._seed = space, recipe, seed
         self._steps = recipe.rung_steps(steps)
-        self._decisions: list[Decision] = []  # not asked for yet
+        self._decisions: list[Decision] = []  # those that ask() has not returned yet
         self._individuals: dict[str, Individual] = {}
         self._scores: dict[str, dict[int, float]] = {}
         self._fitness: dict[str, float] = {}
@@ -78,13 +78,13 @@ class Strategy:
         self._elites: tuple[str, ...] = ()
         self._ended = False
         self._rung = 0
-        self._entered: tuple[str, ...] = ()  # those on the current rung, by slot
-        self._told: dict[str, float | None] = {}  # of these, what came out
+        self._entered: tuple[str, ...] = ()  # uids on the current rung, by slot
+        self._told: dict[str, float | None] = {}  # uid -> its result on the current rung; None: it failed
         self._open(0, seeding.first_generation(space, recipe, seed))
 
     @property
     def generation(self) -> int:
-        """The generation that trains now, or did last."""
+        """The number of the generation that trains now, or trained last."""
         return self._generation
 
     @property
@@ -94,26 +94,26 @@ class Strategy:
 
     @property
     def individuals(self) -> Mapping[str, Individual]:
-        """Everyone born so far, by uid."""
+        """All individuals so far, by uid."""
         return MappingProxyType(self._individuals)
 
     @property
     def scores(self) -> Mapping[str, Mapping[int, float]]:
-        """What was told of each uid: step -> score."""
+        """The scores told so far: uid -> step -> score."""
         return MappingProxyType(self._scores)
 
     @property
     def fitness(self) -> Mapping[str, float]:
-        """The scores at the full budget, by uid."""
+        """The scores at the full budget: uid -> fitness."""
         return MappingProxyType(self._fitness)
 
     def ask(self) -> list[Decision]:
-        """Everything decided since the last time, in order; empty while trials are awaited."""
-        decided, self._decisions = self._decisions, []
-        return decided
+        """The decisions since the last call, in order; empty while results are awaited."""
+        decisions, self._decisions = self._decisions, []
+        return decisions
 
     def tell(self, uid: str, step: int, score: float | None) -> None:
-        """What came out at the step the individual was assigned to reach; None: it failed on the way there."""
+        """Take in the result of an assigned piece: the score at its stop step; None if the trial failed before."""
         expected = self._steps[self._rung]
         if self._ended or uid not in self._entered or step != expected:
             raise ValueError(f"{uid}: expected a trial assigned to reach step {expected}, got step {step}")
@@ -128,7 +128,7 @@ class Strategy:
             self._decide_rung()
 
     def _decide_rung(self) -> None:
-        """Everyone on the rung is told: promote, or close the generation."""
+        """All trials on the rung have a result: promote the best, or close the generation."""
         alive = {uid: score for uid, score in self._told.items() if score is not None}
         step = self._steps[self._rung]
         if self._rung == len(self._steps) - 1:
@@ -175,7 +175,7 @@ class Strategy:
                 self._open(self._generation + 1, children)
 
     def _breed(self, generation: int) -> list[Individual]:
-        """Exactly `children` children of each elite, in the elites' order; no genome that has been there."""
+        """Exactly `children` children of each elite, in the elites' order; all their genomes are new."""
         parents = [uid for uid in self._elites for _ in range(self._recipe.children)]
         seen = set(self._genomes)
         children = []
@@ -196,12 +196,12 @@ class Strategy:
         return children
 
     def _child(self, parent: str, generation: int, slot: int, seen: set[Genome]) -> Genome:
-        """A child whose genome is new."""
+        """A child whose genome is not in `seen`."""
         return operators.new_child(
             parent,
             self._individuals[parent].genome,
             self._space,
-            generator(self._seed, generation, slot),
+            random_generator(self._seed, generation, slot),
             seen,
             rate=self._recipe.mutation_rate,
             strength=self._recipe.mutation_strength,

@@ -1,1 +1,1 @@
-"""This process and its machine: terminal, signals, files written whole, passwords of addresses."""
+"""This process: its terminal output, its signals, durable files, passwords in addresses."""

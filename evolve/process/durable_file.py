@@ -1,11 +1,11 @@
-"""A file written whole or not at all, also when the machine stops meanwhile."""
+"""Writes a file whole or not at all, even if the machine stops meanwhile."""
 
 import os
 from pathlib import Path
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Write a file so that after a crash it is there whole, or as it was before."""
+    """Write a file so that after a crash it has either its new or its old content."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("w", encoding="utf-8") as handle:
         handle.write(text)

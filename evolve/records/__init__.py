@@ -1,1 +1,1 @@
-"""Records: the journal, the lineage, and the tracker that shows them in MLflow."""
+"""Records: the journal, the state folded from it, lineage and forecast, the display, the tracker for MLflow."""

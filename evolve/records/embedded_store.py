@@ -1,8 +1,8 @@
-"""MLflow's database in one file: made whole or not at all, set aside where it is broken, filled again from journals.
+"""MLflow's database in one file: created whole or not at all, renamed if it is broken, refilled from the journals.
 
-MLflow makes its tables in the file itself, step by step: a kill between two steps, or two processes at once, leave a
-file that no later start can open ("duplicate column name: step"). So it is made in a folder of its own, under a lock,
-and renamed into place. All that is in it can be made again from the journals that lie beside it.
+MLflow creates its tables in the file itself, step by step: a kill between two steps, or two processes at once, leave
+a file that no later start can open ("duplicate column name: step"). So it is created in a temporary folder, under a
+lock, and renamed into place. All of its content can be sent again from the journals beside it.
 """
 
 import fcntl
@@ -18,15 +18,15 @@ from pathlib import Path
 from evolve.process import credentials
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, is_held
 
-LOCK_SECONDS = 120.0  # another process makes the database: seen 3 to 20, on two busy cores
+LOCK_SECONDS = 120.0  # for another process to create the database: 3 to 20 were seen, on two busy cores
 POLL_SECONDS = 0.1
 COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside a database
 
 
-def ensure(database: Path, make: Callable[[Path], None]) -> None:
-    """Let the database be there, made by `make` (given the path of a new file) if it is not; one process makes it.
+def ensure_database(database: Path, make: Callable[[Path], None]) -> None:
+    """Create the database if it is missing: `make` gets the path of a new file. Only one process creates it.
 
-    TimeoutError: another process holds the lock and does not come to an end.
+    TimeoutError if another process holds the lock for too long.
     """
     if _has_content(database):
         return
@@ -36,18 +36,18 @@ def ensure(database: Path, make: Callable[[Path], None]) -> None:
             _make(database, make)
 
 
-def what_is_broken(database: Path) -> str | None:
-    """Why no MLflow can use this file; None if it can, or if that cannot be told now (it is locked, say)."""
+def why_broken(database: Path) -> str | None:
+    """Why MLflow cannot use this file; None if it can, or if that is unknown now (the file is locked, for instance)."""
     if not _has_content(database):
         return None
     try:
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as reader:
-            [found] = reader.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                return f"it is damaged: {found}"
-            named = reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone()
-            if not named or not reader.execute("SELECT 1 FROM experiments").fetchone():
-                return "it was left half made"  # MLflow's last step makes an experiment called Default
+            [answer] = reader.execute("PRAGMA quick_check(1)").fetchone()
+            if answer != "ok":
+                return f"it is damaged: {answer}"
+            has_table = reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone()
+            if not has_table or not reader.execute("SELECT 1 FROM experiments").fetchone():
+                return "it was left half made"  # MLflow's last step creates an experiment called Default
     except sqlite3.OperationalError:
         return None
     except sqlite3.DatabaseError as error:
@@ -55,36 +55,36 @@ def what_is_broken(database: Path) -> str | None:
     return None
 
 
-def set_aside(database: Path, now: float) -> tuple[str, Path] | None:
-    """Rename a broken database; why, and what it is called now. None if it is not broken (any more)."""
-    if what_is_broken(database) is None:
+def rename_broken(database: Path, now: float) -> tuple[str, Path] | None:
+    """Rename a broken database; returns the reason and the new path. None if it is not broken (any more)."""
+    if why_broken(database) is None:
         return None
     with locked(database):
-        why = what_is_broken(database)
-        if why is None:
+        reason = why_broken(database)
+        if reason is None:
             return None
         stamp = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(now))
-        kept = database.with_name(f"{database.name}.broken-{stamp}")
+        renamed = database.with_name(f"{database.name}.broken-{stamp}")
         count = 1
-        while kept.exists():
+        while renamed.exists():
             count += 1
-            kept = database.with_name(f"{database.name}.broken-{stamp}-{count}")
+            renamed = database.with_name(f"{database.name}.broken-{stamp}-{count}")
         for ending in reversed(COMPANIONS):
             part = database.with_name(database.name + ending)
             if part.exists():
-                part.rename(kept.with_name(kept.name + ending))
-        return why, kept
+                part.rename(renamed.with_name(renamed.name + ending))
+        return reason, renamed
 
 
 def journals_beside(database: Path) -> list[Path]:
-    """The journals of the searches in the database's folder that are shown in it and that no living process writes."""
-    found = sorted(database.parent.glob(f"*/{JOURNAL_FILE}"))
-    return [path for path in found if not path.parent.is_symlink() and _belongs(path, database)]
+    """Journals in the database's folder of searches that track to this database and that no living process writes."""
+    journals = sorted(database.parent.glob(f"*/{JOURNAL_FILE}"))
+    return [path for path in journals if not path.parent.is_symlink() and _belongs(path, database)]
 
 
 @contextmanager
 def locked(database: Path, patience_seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Alone with the database among processes of this program; TimeoutError when another one keeps it."""
+    """Keep other processes of this program from the database; TimeoutError if one of them holds it for too long."""
     with database.with_name(f".{database.name}.lock").open("a") as handle:
         deadline = time.monotonic() + patience_seconds
         while True:
@@ -93,7 +93,7 @@ def locked(database: Path, patience_seconds: float = LOCK_SECONDS) -> Iterator[N
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise TimeoutError(f"{database}: another process has made or filled it for too long") from None
+                    raise TimeoutError(f"{database}: another process holds its lock for too long") from None
                 time.sleep(POLL_SECONDS)
         yield
 
@@ -107,23 +107,23 @@ def _has_content(database: Path) -> bool:
 
 def _make(database: Path, make: Callable[[Path], None]) -> None:
     prefix = f".{database.name}.new-"
-    for left in database.parent.glob(f"{prefix}*"):  # by a process that was killed: we hold the lock
-        shutil.rmtree(left, ignore_errors=True)
+    for abandoned in database.parent.glob(f"{prefix}*"):  # by a process that was killed: we hold the lock
+        shutil.rmtree(abandoned, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=database.parent))
     try:
         make(folder / database.name)
         (folder / database.name).replace(database)
-        opened = os.open(database.parent, os.O_RDONLY)
+        parent = os.open(database.parent, os.O_RDONLY)
         try:
-            os.fsync(opened)
+            os.fsync(parent)
         finally:
-            os.close(opened)
+            os.close(parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _belongs(journal: Path, database: Path) -> bool:
-    """Whether the search was shown in this database, and is over or lies still."""
+    """Whether the search tracks to this database and no living process writes it."""
     try:
         first = events(journal, limit=1)
     except JournalError:
@@ -133,6 +133,6 @@ def _belongs(journal: Path, database: Path) -> bool:
         return False
     uri = request.get("tracking_uri")
     if uri is None:
-        return True  # the default, which is the database in the folder of the searches
-    named = credentials.database(str(uri))
-    return named is not None and named.resolve() == database.resolve()
+        return True  # the default: the database in the folder of the searches
+    tracked_to = credentials.database_file(str(uri))
+    return tracked_to is not None and tracked_to.resolve() == database.resolve()

@@ -1,7 +1,7 @@
-"""From one journal to one tracking store: what the store lacks is sent, and what it refuses is kept and sent again.
+"""From one journal to one tracking store: sends what the store lacks, and sends again what the store refused.
 
-How far the journal has been sent stands in the store itself, so that a store that was emptied, made again or put back
-from a copy gets what it lacks. It moves when all up to there has arrived; sending something twice changes nothing.
+The store itself holds the id of the last event that has arrived together with all before it. So a store that was
+emptied, recreated or restored from a copy gets what it lacks. Sending something twice changes nothing.
 """
 
 import time
@@ -9,62 +9,62 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from evolve.records.board import SEARCH_KEY, RunWrite
 from evolve.records.journal import Event, events
 from evolve.records.projection import Projection
+from evolve.records.run_updates import SEARCH_KEY, RunUpdate
 
 ARTIFACTS = ("space.yaml", "winner.yaml", "lineage.json", "generations.csv")
-PERIOD_SECONDS = 1.0  # between two rounds: events of a second go out together
-LONGEST_PAUSE_SECONDS = 60.0  # between two tries of what was refused, or in an outage
-DOUBLINGS = 16  # of the pause, at most: a power of all tries of a long outage is no number any more
+PERIOD_SECONDS = 1.0  # between two rounds: the events of a second are sent together
+LONGEST_PAUSE_SECONDS = 60.0  # between two tries, after a refusal or in an outage
+DOUBLINGS = 16  # of the pause, at most: 2.0 ** tries would overflow in a long outage
 
 
-class Store(Protocol):
+class RunStore(Protocol):
     """The runs of one search in a tracking store."""
 
     def sent(self) -> int:
-        """The id of the last event that has arrived with all before it; 0 where the search is not known."""
+        """The id of the last event that has arrived with all before it; 0 if the store does not know the search."""
         ...
 
     def remember(self, event: int) -> None:
-        """Keep that number."""
+        """Store the id of the last event that has arrived with all before it."""
         ...
 
-    def write(self, write: RunWrite) -> str | None:
-        """Bring one run up to date; what the store says if it refuses this run for now."""
+    def write(self, update: RunUpdate) -> str | None:
+        """Bring one run up to date; returns the store's reason if it refuses this run for now, else None."""
         ...
 
     def add_file(self, key: str, path: Path) -> None:
-        """Keep a copy of a file with a run."""
+        """Store a copy of a file with a run."""
         ...
 
 
 def pause_seconds(tries: int) -> float:
-    """How long to wait after so many failed tries: doubled each time, up to a minute."""
+    """The pause after this number of failed tries: doubled each time, up to a minute."""
     return min(PERIOD_SECONDS * 2.0 ** min(tries, DOUBLINGS), LONGEST_PAUSE_SECONDS)
 
 
 class Feed:
-    """What one journal has to tell one store. refused: key of a run -> what the store said last."""
+    """Sends one journal to one store. refused: key of a run -> the store's last reason."""
 
     def __init__(
         self,
         path: Path,
-        open_store: Callable[[str], Store],
+        open_store: Callable[[str], RunStore],
         report: Callable[[Exception], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.refused: dict[str, str] = {}
-        self.unshown: str | None = None  # the first event that could not be projected, and why
+        self.unshown: str | None = None  # the first event that could not be projected, with its error
         self._path, self._open_store, self._report, self._clock = path, open_store, report, clock
         self._projection = Projection()
-        self._store: Store | None = None
-        self._seen = 0  # id of the last event taken in
-        self._sent = 0
-        self._tries, self._again_at = 0, 0.0  # of what was refused
+        self._store: RunStore | None = None
+        self._seen = 0  # id of the last event that was projected
+        self._sent = 0  # id of the last event that the store has with all before it
+        self._tries, self._again_at = 0, 0.0  # tries of refused updates, and the time of the next one
 
     def send(self, *, last: bool = False) -> None:
-        """Take in what is new and send it; last: also what was refused a moment ago."""
+        """Project the new events and send them. last: try refused updates once more without waiting for the pause."""
         for event in events(self._path, after=self._seen):
             self._take(event)
             self._seen = event.id
@@ -76,7 +76,7 @@ class Feed:
             self._sent = self._seen
 
     def send_artifacts(self) -> None:
-        """The files of a search that has ended."""
+        """Send the files of a search that has ended."""
         state = self._projection.state
         if self._store is None or state is None or state.phase not in ("finished", "failed"):
             return
@@ -90,7 +90,7 @@ class Feed:
         else:
             try:
                 self._projection.apply(event)
-            except Exception as error:  # of our own making: this event is not shown, those after it are
+            except Exception as error:  # a bug of ours: this event is not shown, those after it are
                 if self.unshown is None:
                     self.unshown = f"event {event.id} ({event.kind}): {type(error).__name__}: {error}"
                 self._report(error)
@@ -98,21 +98,21 @@ class Feed:
             self._store = self._open_store(self._projection.state.search_id)
             self._sent = self._store.sent()
         if event.id <= self._sent:
-            self._projection.board.clear()
+            self._projection.updates.clear()
 
-    def _write_pending(self, store: Store, again: bool) -> None:
-        board = self._projection.board
-        for write in board.pending:
-            if write.key in self.refused and not again:
-                continue  # what is new of it waits with the rest
-            said = store.write(write)
-            if said is None:
-                board.drop(write.key)
-                self.refused.pop(write.key, None)
+    def _write_pending(self, store: RunStore, retry_refused: bool) -> None:
+        updates = self._projection.updates
+        for update in updates.pending:
+            if update.key in self.refused and not retry_refused:
+                continue  # it waits, together with what came since
+            refusal = store.write(update)
+            if refusal is None:
+                updates.drop(update.key)
+                self.refused.pop(update.key, None)
             else:
-                self.refused[write.key] = said
+                self.refused[update.key] = refusal
         if not self.refused:
             self._tries = 0
-        elif again:
+        elif retry_refused:
             self._tries += 1
             self._again_at = self._clock() + pause_seconds(self._tries)

@@ -1,9 +1,9 @@
-"""The journal: an append-only SQLite table of what happened in a search. It is the truth; all else is derived.
+"""The journal: an append-only SQLite table of what happened in a search. All other records are derived from it.
 
 One writer at a time: `Journal` holds an exclusive lock on DIR/lock from opening to closing, and the
 lock of a killed process vanishes with it. Readers (`events`, `is_held`) take no lock that a writer waits for.
 Every append is one transaction written through to the disk (synchronous=FULL), in write-ahead mode,
-so that a reader never blocks the writer and a torn write is never seen.
+so that a reader never blocks the writer and never sees a partial write.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from typing import IO
 JOURNAL_FILE = "journal.db"
 LOCK_FILE = "lock"
 BUSY_SECONDS = 20.0  # a reader on a slow disk may hold a page for a moment
-LOCK_PATIENCE_SECONDS = 0.5  # `is_held` takes the lock for an instant; that must not refuse a writer
+LOCK_PATIENCE_SECONDS = 0.5  # `is_held` takes the lock for an instant, which must not turn a writer away
 TABLE = (
     "CREATE TABLE IF NOT EXISTS events"
     " (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, uid TEXT, payload TEXT NOT NULL)"
@@ -31,22 +31,22 @@ TABLE = (
 
 
 class JournalError(ValueError):
-    """A search directory that cannot be used, and why."""
+    """A search directory or its journal cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the journal."""
+    """One row of the journal."""
 
     id: int  # 1, 2, ... without gaps
     time: float  # seconds since 1970, by the writer's clock
     kind: str
-    uid: str | None  # the individual or confirmation it is about, if any
+    uid: str | None  # of the individual or confirmation that the event is about, if any
     payload: Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Entry:
+class NewEvent:
     """An event before it is written."""
 
     kind: str
@@ -55,7 +55,7 @@ class Entry:
 
 
 def holds_search(directory: Path) -> bool:
-    """Whether the directory holds a search that began (its first event was written)."""
+    """Whether the directory holds a search that has begun: its first event was written."""
     path = directory / JOURNAL_FILE
     return path.is_file() and bool(events(path, limit=1))
 
@@ -68,7 +68,7 @@ def events(path: Path, after: int = 0, limit: int = -1) -> list[Event]:
         rows = _rows(path, after, limit)
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
-            return []  # killed between making the file and its table: nothing happened yet
+            return []  # the writer was killed between creating the file and its table: there are no events yet
         raise JournalError(f"{path}: expected a readable journal, got: {error}") from error
     except sqlite3.DatabaseError as error:
         raise JournalError(f"{path}: expected the journal of a search, got: {error}") from error
@@ -76,21 +76,21 @@ def events(path: Path, after: int = 0, limit: int = -1) -> list[Event]:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether a living process writes this search now, as far as that can be seen from here."""
+    """Whether a living process writes this search now, as far as its lock shows that here."""
     try:
         with (directory / LOCK_FILE).open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # no such file, one that is not for us to read, or a file system without locks
+    except OSError:  # no such file, no permission to read it, or a file system without locks
         return False
     return False
 
 
 def _rows(path: Path, after: int, limit: int) -> list[tuple[int, float, str, str | None, str]]:
-    """The rows, also where nothing can be written: there SQLite cannot make the index of a write-ahead log.
+    """Read the rows, even in a folder that is read-only: there SQLite cannot create the index of a write-ahead log.
 
-    Without such a log the journal is read as a file that does not change; with one (its writer was killed) as a copy.
+    Without such a log the journal is read as an immutable file; with one (its writer was killed) from a copy.
     """
     journal = path.resolve()
     log = journal.with_name(f"{journal.name}-wal")
@@ -115,7 +115,7 @@ def _select(uri: str, after: int, limit: int) -> list[tuple[int, float, str, str
 
 
 class Journal:
-    """The writing end. Makes the journal of a directory, or goes on with the one it has."""
+    """The journal opened for writing; created if the directory has none."""
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -131,22 +131,22 @@ class Journal:
             self._lock.close()
             raise JournalError(f"{self.path}: expected a writable journal, got: {error}") from error
 
-    def append(self, entries: Sequence[Entry]) -> list[Event]:
-        """Write the entries in one transaction; they are on the disk when this returns."""
-        if not entries:
+    def append(self, new_events: Sequence[NewEvent]) -> list[Event]:
+        """Write the events in one transaction; they are on the disk when this returns."""
+        if not new_events:
             return []
         now = self._clock()
         written = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for entry in entries:
-                text = json.dumps(entry.payload, allow_nan=False, separators=(",", ":"))
+            for new in new_events:
+                text = json.dumps(new.payload, allow_nan=False, separators=(",", ":"))
                 cursor = self._connection.execute(
                     "INSERT INTO events (time, kind, uid, payload) VALUES (?, ?, ?, ?)",
-                    (now, entry.kind, entry.uid, text),
+                    (now, new.kind, new.uid, text),
                 )
-                # read back from the text, so that what is folded now equals what a resume will fold
-                written.append(Event(int(cursor.lastrowid or 0), now, entry.kind, entry.uid, json.loads(text)))
+                # read back from the text, so that the payload folded now equals the one that a resume will fold
+                written.append(Event(int(cursor.lastrowid or 0), now, new.kind, new.uid, json.loads(text)))
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -155,11 +155,11 @@ class Journal:
         return written
 
     def events(self, after: int = 0) -> list[Event]:
-        """The events so far with id > after."""
+        """The events written so far with id > after."""
         return events(self.path, after)
 
     def close(self) -> None:
-        """Give the journal and its lock back. Safe to call twice."""
+        """Close the journal and release its lock. Safe to call twice."""
         self._connection.close()
         self._lock.close()
 
@@ -171,7 +171,7 @@ class Journal:
 
 
 def _take_lock(directory: Path) -> IO[str]:
-    """The open, locked file; it says who holds it, for the error of whoever comes second."""
+    """The open, locked file; its text names the holder, for the error of a second writer."""
     handle = (directory / LOCK_FILE).open("a+", encoding="utf-8")
     deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
     while True:
@@ -184,7 +184,7 @@ def _take_lock(directory: Path) -> IO[str]:
                 holder = handle.read().strip() or "a process that has not named itself yet"
                 handle.close()
                 raise JournalError(
-                    f"{directory}: expected a search that nobody runs, but it is being run by {holder}"
+                    f"{directory}: expected a search that no process runs, but it is being run by {holder}"
                 ) from None
             time.sleep(0.05)
     handle.seek(0)

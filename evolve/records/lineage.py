@@ -1,4 +1,4 @@
-"""What a search looks like from outside: its status, who came from whom, and the winner, as plain values."""
+"""A search as plain values for JSON and CSV: its status, its family tree, its generations, its winner."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ GENERATIONS_FILE = "generations.csv"
 
 
 def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
-    """Where the search stands; `held`: whether a living process writes it. A killed one counts as interrupted."""
+    """The search's status. held: whether a living process writes it; a search that was killed is interrupted."""
     running = state.phase == "running" and held
     counts = state.counts
-    if not running:  # nobody trains them: they wait to be leased again
+    if not running:  # no process trains them: they wait to be leased again
         counts[TrialStatus.PROPOSED] += counts[TrialStatus.RUNNING]
         counts[TrialStatus.RUNNING] = 0
     until = now if running else None
@@ -31,9 +31,9 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
         "generations": state.generations,
         "trials": counts,
         "confirmations": {
-            "planned": forecast.confirmations(state),
-            "done": sum(one.reason is None for one in state.confirmations.values()),
-            "failed": sum(one.reason is not None for one in state.confirmations.values()),
+            "planned": forecast.expected_confirmations(state),
+            "done": sum(confirmation.reason is None for confirmation in state.confirmations.values()),
+            "failed": sum(confirmation.reason is not None for confirmation in state.confirmations.values()),
         },
         "best": None if best is None else {"uid": best.uid, "fitness": best.fitness, "genome": best.genome},
         "winner": None if state.outcome is None else state.outcome.uid,
@@ -45,37 +45,37 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
     }
 
 
-def family(state: SearchState, uid: str | None = None) -> dict[str, object]:
-    """Every individual with its parents, the elites by generation, and the winner once it is chosen.
+def family_tree(state: SearchState, uid: str | None = None) -> dict[str, object]:
+    """All individuals with their parents, the elites by generation, and the winner once it is chosen.
 
-    uid: of the individuals only this one and its ancestors, oldest first. ValueError when there is none of that name.
+    uid: list only this individual and its ancestors, oldest first. ValueError if the search has no such individual.
     """
-    chosen = list(state.individuals.values()) if uid is None else ancestors(state, uid)[::-1]
+    records = list(state.individuals.values()) if uid is None else ancestors(state, uid)[::-1]
     return {
-        "individuals": [_individual(record) for record in chosen],
+        "individuals": [_individual(record) for record in records],
         "elites": {str(generation): list(elites) for generation, elites in sorted(state.closed.items())},
         "winner": _winner(state),
     }
 
 
 def ancestors(state: SearchState, uid: str) -> list[IndividualRecord]:
-    """The individual and all it came from, youngest first. ValueError when there is none of that name."""
+    """The individual and all its ancestors, youngest first. ValueError if the search has no such individual."""
     if uid not in state.individuals:
         raise ValueError(
             f"individual {uid}: expected one of this search (g000-000 to {max(state.individuals)}), got none"
         )
-    found: dict[str, IndividualRecord] = {}
-    waiting = [uid]
-    while waiting:
-        record = state.individuals[waiting.pop(0)]
-        if record.uid not in found:
-            found[record.uid] = record
-            waiting += record.parents
-    return list(found.values())
+    visited: dict[str, IndividualRecord] = {}
+    to_visit = [uid]
+    while to_visit:
+        record = state.individuals[to_visit.pop(0)]
+        if record.uid not in visited:
+            visited[record.uid] = record
+            to_visit += record.parents
+    return list(visited.values())
 
 
 def generations(state: SearchState) -> list[dict[str, object]]:
-    """One row a generation: how many stand where, and the fitness of those that finished."""
+    """One row per generation: the number of trials by status, and the fitness of those that finished."""
     rows: list[dict[str, object]] = []
     best_so_far: float | None = None
     for generation in range(state.generation + 1):
@@ -99,7 +99,7 @@ def generations(state: SearchState) -> list[dict[str, object]]:
 
 def write(directory: Path, state: SearchState) -> None:
     """Write lineage.json and generations.csv into the search directory."""
-    write_durably(directory / LINEAGE_FILE, json.dumps(family(state), indent=1))
+    write_durably(directory / LINEAGE_FILE, json.dumps(family_tree(state), indent=1))
     rows = generations(state)
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -128,7 +128,7 @@ def _winner(state: SearchState) -> dict[str, object] | None:
     outcome = state.outcome
     if outcome is None:
         return None
-    record, tuning = state.individuals[outcome.uid], state.tuned(outcome.uid)
+    record, tuning = state.individuals[outcome.uid], state.nms_confirmation(outcome.uid)
     return {
         "uid": record.uid,
         "genome": record.genome,

@@ -1,8 +1,8 @@
-"""Shows a search in MLflow: a thread that reads the journal and sends what is new. The only file that imports mlflow.
+"""Shows a search in MLflow: a thread reads the journal and sends what is new. The only file that imports mlflow.
 
 The search never waits for it and never fails because of it. The journal is the outbox (records/feed.py): an outage, a
-kill, a broken or lost tracking store costs nothing but time. After any error the thread begins again from what the
-store says it has.
+kill, a broken or lost tracking store costs only time. After any error the thread starts again from the last event
+that the store has.
 """
 
 import logging
@@ -17,65 +17,65 @@ from typing import Any
 
 from evolve.process import credentials
 from evolve.records import embedded_store
-from evolve.records.board import SEARCH_KEY, RunWrite, key_of
 from evolve.records.feed import Feed, pause_seconds
 from evolve.records.journal import is_held
+from evolve.records.run_updates import SEARCH_KEY, RunUpdate, key_of
 from evolve.records.tracking_uri import check
 
 EXPERIMENT = "yolov4-evolve"
-SENT_TAG = "evolve.sent"  # of a search's run: id of the last event that has arrived
-REBUILD_TAG = "evolve.rebuild"  # of the experiment in a database that was made just now: "pending", then "done"
+SENT_TAG = "evolve.sent"  # tag of a search's run: id of the last event that has arrived with all before it
+REBUILD_TAG = "evolve.rebuild"  # tag of the experiment in a newly created database: "pending", then "done"
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own 7 block for four minutes; the thread has its own patience
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's default of 7 blocks for four minutes; the thread retries itself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is said by us, once, and without a password
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # errors are reported here, once, and without a password
 }
-# A connection each time: a database that was set aside by another process is not written to any more.
+# A new connection each time: an open one would still write to a database that another process has renamed.
 EMBEDDED_SETTINGS = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
 METRICS_PER_REQUEST, TAGS_PER_REQUEST = 800, 100  # limits of MLflow: 1,000 and 100, and 1,000 in all
-# What MLflow says of a run that was deleted (with its experiment, perhaps), or of a value that it does not take.
+# MLflow's error codes for a run that was deleted (perhaps with its experiment), or for a value that it rejects.
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "INVALID_STATE", "BAD_REQUEST"})
-GONE = "RESOURCE_DOES_NOT_EXIST"  # a run that we made: the store is another one
-OUTAGES = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3")  # packages whose exceptions are no bug of ours
-REPAIRS = 3  # of the store in a row without a pause; more would be no repair
+GONE = "RESOURCE_DOES_NOT_EXIST"  # for a run that we created: the store was replaced
+OUTAGES = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3")  # packages whose exceptions are not bugs of ours
+REPAIRS = 3  # of the store in a row without a pause; if more are needed, repairing does not help
 
 logger = logging.getLogger(__name__)
 
 
 class MlflowTracker:
-    """The journal of one search, shown in MLflow. `problem` is a sentence for the end, or None.
+    """Shows the journal of one search in MLflow. `problem` is a sentence for the end of the command, or None.
 
-    ValueError for an address that is none of a tracking store, by its form.
+    ValueError if the address does not have the form of a tracking store's.
     """
 
     def __init__(self, journal_path: Path, uri: str) -> None:
         check(uri)
         self._path = journal_path
         self._uri = uri
-        self._database = credentials.database(uri)
+        self._database = credentials.database_file(uri)
         self._outage: str | None = None
         self._feed: Feed | None = None
-        self._others: list[Path] | None = None  # journals that a database made anew still lacks; None: not looked yet
+        self._others: list[Path] | None = None  # other journals that a new database still lacks; None: not listed yet
         self._connected = False  # whether anything could be sent in this session
-        self._logged: set[tuple[object, ...]] = set()  # kinds and places of bugs
+        self._logged: set[tuple[object, ...]] = set()  # exception types and code lines of bugs that are in the log
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
 
     @property
     def problem(self) -> str | None:
-        """What could not be shown, in one sentence; None when all was."""
-        place = f"MLflow at {credentials.public(self._uri)}"
+        """What could not be sent, in one sentence; None if everything was."""
+        server = f"MLflow at {credentials.public(self._uri)}"
         if self._outage:
-            return f"{place} does not have everything of this search: {self._outage}"
+            return f"{server} does not have everything of this search: {self._outage}"
         refused = {} if self._feed is None else self._feed.refused
         if refused:
-            key, said = next(iter(refused.items()))
-            return f"{place} refused {len(refused)} runs, first {key}: {said}; the next session sends them again"
+            key, reason = next(iter(refused.items()))
+            return f"{server} refused {len(refused)} runs, first {key}: {reason}; the next session sends them again"
         unshown = None if self._feed is None else self._feed.unshown
-        return None if unshown is None else f"{place} does not show all: {_one_line(unshown, self._uri)}"
+        return None if unshown is None else f"{server} does not show all: {_one_line(unshown, self._uri)}"
 
     def start(self) -> None:
         """Begin; returns at once, whatever the state of the tracking server."""
@@ -103,7 +103,7 @@ class MlflowTracker:
             try:
                 self._round(last)
                 tries, repairs, self._outage = 0, 0, None
-            except BaseException as error:  # whatever it is, it must not end the thread
+            except BaseException as error:  # no exception may end the thread
                 self._feed, self._others = None, None
                 self._outage = f"{type(error).__name__}: {_one_line(str(error), self._uri)}"
                 self._report(error)
@@ -128,13 +128,13 @@ class MlflowTracker:
             self._rebuild(self._database, last)
 
     def _feed_of(self, path: Path) -> Feed:
-        restore = not self._connected  # one that is deleted while it is in use waits for whoever did it
-        return Feed(path, lambda search_id: _Store(self._uri, search_id, restore=restore), self._report)
+        restore = not self._connected  # an experiment that is deleted while in use was deleted on purpose: it stays so
+        return Feed(path, lambda search_id: _MlflowStore(self._uri, search_id, restore=restore), self._report)
 
     def _rebuild(self, database: Path, last: bool) -> None:
-        """Of a database that was made anew: send the other searches beside it too, one a round, at the end all."""
+        """Send the other searches beside a newly created database too: one per round, all of them in the last round."""
         if self._others is None:
-            store = _Store(self._uri, None)
+            store = _MlflowStore(self._uri, None)
             self._others = embedded_store.journals_beside(database) if store.lacks_others else []
             if store.lacks_others and not self._others:
                 store.has_others()
@@ -143,10 +143,10 @@ class MlflowTracker:
                 with embedded_store.locked(database, embedded_store.LOCK_SECONDS if last else 0.0):
                     self._send_other(self._others[0])
             except TimeoutError:
-                return  # another process sends one
+                return  # another process sends one now
             del self._others[0]
             if not self._others:
-                _Store(self._uri, None).has_others()
+                _MlflowStore(self._uri, None).has_others()
             if not last:
                 return
 
@@ -160,31 +160,31 @@ class MlflowTracker:
         except Exception as error:
             if _is_outage(error):
                 raise
-            self._report(error)  # a damaged journal, say: the others are sent all the same
+            self._report(error)  # a damaged journal, for instance: the others are still sent
 
     def _repaired(self, error: BaseException) -> bool:
-        """Whether the store is another one than it was, so that the next try can be made at once."""
+        """Whether the store was replaced, so that the next try can be made at once."""
         if isinstance(error, _StoreLost):
             return True
         if self._database is None or not _is_outage(error):
             return False
         try:
-            found = embedded_store.set_aside(self._database, time.time())
-        except Exception:  # what cannot be repaired now is tried again later, like any other outage
+            set_aside = embedded_store.rename_broken(self._database, time.time())
+        except Exception:  # the repair is tried again later, as after any other outage
             return False
-        if found is None:
+        if set_aside is None:
             return False
-        why, kept = found
+        reason, renamed = set_aside
         logger.warning(
-            "%s cannot be used: %s. It is kept as %s, and made again from the journals beside it",
+            "%s cannot be used: %s. It is kept as %s, and a new one is made from the journals beside it",
             self._database,
-            why,
-            kept.name,
+            reason,
+            renamed.name,
         )
         return True
 
     def _report(self, error: BaseException) -> None:
-        """A bug is told once in the log, with its place; what the store or the network does is told at the end."""
+        """Log a bug once, with its traceback; failures of the store or the network are reported at the end instead."""
         if _is_outage(error):
             return
         where = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[-1:]]
@@ -196,22 +196,23 @@ class MlflowTracker:
 
 
 class _StoreLost(Exception):
-    """A run that was there is not there any more: the store was emptied or is another one."""
+    """A run that the store had is missing: the store was emptied or replaced."""
 
 
-class _Store:
-    """One search in one MLflow tracking store; knows which of its runs are there already.
+class _MlflowStore:
+    """One search in one MLflow tracking store; knows which of the search's runs exist there.
 
-    search_id: None for no search. restore: whether a deleted experiment of ours comes back: its name is taken.
+    search_id: None to look at the experiment only. restore: whether to restore our experiment if it was deleted; no
+    new one could have its name.
     """
 
     def __init__(self, uri: str, search_id: str | None, *, restore: bool = False) -> None:
         self._uri = uri
-        database = credentials.database(uri)
+        database = credentials.database_file(uri)
         for name, value in {**SETTINGS, **({} if database is None else EMBEDDED_SETTINGS)}.items():
             os.environ.setdefault(name, value)
         if database is not None:
-            embedded_store.ensure(database, _make_database)
+            embedded_store.ensure_database(database, _make_database)
         from mlflow import MlflowClient  # seconds: only here, in the thread
 
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries would tear the display
@@ -227,7 +228,7 @@ class _Store:
         return self._sent
 
     def remember(self, event: int) -> None:
-        """Keep that number with the search's run; one that was deleted by hand keeps the old one."""
+        """Store the event's id as a tag of the search's run; a run that was deleted by hand keeps its old tag."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -237,17 +238,17 @@ class _Store:
                 raise
 
     def has_others(self) -> None:
-        """The other searches beside the database are in it."""
+        """Note in the store that the other searches beside the database are in it."""
         self._client.set_experiment_tag(self._experiment, REBUILD_TAG, "done")
 
-    def write(self, write: RunWrite) -> str | None:
-        """Bring one run up to date; what MLflow says if it refuses this run for now."""
+    def write(self, update: RunUpdate) -> str | None:
+        """Bring one run up to date; returns MLflow's reason if it refuses this run for now, else None."""
         from mlflow.exceptions import MlflowException
 
-        if write.parent is not None and write.parent not in self._ids:
-            return f"{write.parent}, which it hangs below, is not there"
+        if update.parent is not None and update.parent not in self._ids:
+            return f"{update.parent}, its parent, is not there"
         try:
-            self._write(write)
+            self._write(update)
         except MlflowException as error:
             if error.error_code == GONE and not self._is_deleted():
                 raise _StoreLost(_one_line(str(error), self._uri)) from error
@@ -257,31 +258,31 @@ class _Store:
         return None
 
     def add_file(self, key: str, path: Path) -> None:
-        """Keep a copy of a file with a run."""
+        """Store a copy of a file with a run."""
         self._client.log_artifact(self._ids[key], str(path))
 
-    def _write(self, write: RunWrite) -> None:
-        run = self._ids.get(write.key) or self._create(write)
-        for metrics, params, tags in _requests(write):
+    def _write(self, update: RunUpdate) -> None:
+        run = self._ids.get(update.key) or self._create(update)
+        for metrics, params, tags in _requests(update):
             self._client.log_batch(run, metrics=metrics, params=params, tags=tags)
-        if write.ended is not None:
-            self._client.set_terminated(run, write.status, write.ended)
-        elif write.status is not None:
-            self._client.update_run(run, write.status)
+        if update.ended is not None:
+            self._client.set_terminated(run, update.status, update.ended)
+        elif update.status is not None:
+            self._client.update_run(run, update.status)
 
-    def _create(self, write: RunWrite) -> str:
-        tags = dict(write.identity)
-        if write.parent in self._ids:
-            tags["mlflow.parentRunId"] = self._ids[write.parent]
-        bred_from = [self._ids[key] for key in write.bred_from if key in self._ids]
+    def _create(self, update: RunUpdate) -> str:
+        tags = dict(update.identity)
+        if update.parent in self._ids:
+            tags["mlflow.parentRunId"] = self._ids[update.parent]
+        bred_from = [self._ids[key] for key in update.bred_from if key in self._ids]
         if bred_from:
             tags["evolve.parent_run_id"] = ",".join(bred_from)
-        run = self._client.create_run(self._experiment, write.started, tags, write.name)
-        self._ids[write.key] = str(run.info.run_id)
-        return self._ids[write.key]
+        run = self._client.create_run(self._experiment, update.started, tags, update.name)
+        self._ids[update.key] = str(run.info.run_id)
+        return self._ids[update.key]
 
     def _is_deleted(self) -> bool:
-        """Whether the experiment was deleted, by hand for instance: it can be restored with all its runs."""
+        """Whether the experiment is deleted: it can be restored with all its runs."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -290,17 +291,17 @@ class _Store:
             return False
 
     def _find_experiment(self, uri: str, restore: bool) -> tuple[str, bool]:
-        """Its id, and whether it is in a database that other searches were shown in before it was made anew."""
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is None:
+        """The experiment's id, and whether the database is new and may lack other searches that were shown in it."""
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
             tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens for language models otherwise
             location = _artifact_location(uri)
             if location is not None:
                 tags[REBUILD_TAG] = "pending"
             return str(self._client.create_experiment(EXPERIMENT, location, tags)), location is not None
-        if restore and found.lifecycle_stage == "deleted":
-            self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id), found.tags.get(REBUILD_TAG) == "pending"
+        if restore and experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id), experiment.tags.get(REBUILD_TAG) == "pending"
 
     def _find_runs(self, search_id: str) -> None:
         from mlflow.entities import ViewType
@@ -322,37 +323,37 @@ class _Store:
 
 
 def _number(text: str | None) -> int:
-    """A number in a tag that anybody may have changed; 0 for any other text."""
+    """The number in a tag; 0 if it is no number, as anybody may have changed it."""
     return int(text) if text is not None and text.isdecimal() else 0
 
 
-def _requests(write: RunWrite) -> Iterator[tuple[list[Any], list[Any], list[Any]]]:
-    """Metrics, params and tags of one run, cut to what one request may hold."""
+def _requests(update: RunUpdate) -> Iterator[tuple[list[Any], list[Any], list[Any]]]:
+    """Metrics, params and tags of one run, split into requests within MLflow's limits."""
     from mlflow.entities import Metric, Param, RunTag
 
-    metrics = [Metric(number.name, number.value, number.milliseconds, number.step) for number in write.numbers]
-    params = [Param(name, value) for name, value in write.params.items()]
-    tags = [RunTag(name, value) for name, value in write.tags.items()]
+    metrics = [Metric(metric.name, metric.value, metric.milliseconds, metric.step) for metric in update.metrics]
+    params = [Param(name, value) for name, value in update.params.items()]
+    tags = [RunTag(name, value) for name, value in update.tags.items()]
     while metrics or params or tags:
         yield metrics[:METRICS_PER_REQUEST], params[:TAGS_PER_REQUEST], tags[:TAGS_PER_REQUEST]
         metrics, params, tags = metrics[METRICS_PER_REQUEST:], params[TAGS_PER_REQUEST:], tags[TAGS_PER_REQUEST:]
 
 
 def _make_database(path: Path) -> None:
-    """A new database with all of MLflow's tables."""
+    """Create a database with all of MLflow's tables."""
     from mlflow import MlflowClient
 
     MlflowClient(tracking_uri=f"{credentials.SQLITE}{path}").search_experiments(max_results=1)
 
 
 def _artifact_location(uri: str) -> str | None:
-    """Beside an embedded database; a server decides for itself."""
-    database = credentials.database(uri)
+    """The artifact folder beside an embedded database; None for a server, which has its own."""
+    database = credentials.database_file(uri)
     return None if database is None else (database.resolve().parent / "mlartifacts").as_uri()
 
 
 def _is_outage(error: BaseException) -> bool:
-    """Whether it comes from the store or from the way to it, not from a bug of ours."""
+    """Whether the error comes from the store or the network, not from a bug of ours."""
     return isinstance(error, OSError | sqlite3.Error | _StoreLost) or type(error).__module__.startswith(OUTAGES)
 
 

@@ -1,18 +1,18 @@
-"""Writes a search's events, and nothing twice: what a resume finds in the journal is checked instead of written.
+"""Writes each event of a search once: on a resume, a decision that the journal has already is compared with it.
 
-The loop of a resumed search decides everything again from the beginning. Each of its decisions goes
-through `ensure`: one that the journal holds must be equal to it, one that it lacks (the process was
-killed before, or between two events of one decision) is written now.
+The loop of a resumed search makes all decisions again from the beginning. Each of them goes through
+`ensure`: if the journal has it, both must be equal; if the journal lacks it (the process was killed
+before, or between two events of one decision), it is written now.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from evolve.records.journal import Entry, Event, Journal, JournalError
+from evolve.records.journal import Event, Journal, JournalError, NewEvent
 from evolve.records.state import SearchState, begin, fold
 
-# What identifies an event of these kinds among its kind, beside its uid.
+# Kind -> the payload keys that, beside the uid, tell its events apart.
 IDENTITY: dict[str, tuple[str, ...]] = {
     "generation_opened": ("generation",),
     "trial_proposed": (),
@@ -23,15 +23,15 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "generation_closed": ("generation",),
     "confirm_measured": (),
 }
-# What two runs of one search may differ in.
+# Payload keys that may differ when the same search is repeated.
 UNREPEATABLE = frozenset({"seconds", "reason", "traceback"})
 
 
-class Writer(Protocol):
-    """What a recorder needs of a journal."""
+class EventLog(Protocol):
+    """The part of a journal that a recorder needs."""
 
-    def append(self, entries: Sequence[Entry]) -> list[Event]:
-        """Write the entries."""
+    def append(self, new_events: Sequence[NewEvent]) -> list[Event]:
+        """Write the events."""
         ...
 
     def events(self) -> list[Event]:
@@ -39,18 +39,18 @@ class Writer(Protocol):
         ...
 
 
-class Rehearsal:
-    """A journal in memory that begins as another stands: decisions are checked against it, nothing is written."""
+class InMemoryJournal:
+    """A copy of a journal in memory: decisions are compared with it, and nothing is written to the disk."""
 
     def __init__(self, journal: Journal) -> None:
         self._events = journal.events()
 
-    def append(self, entries: Sequence[Entry]) -> list[Event]:
-        """Remember the entries."""
+    def append(self, new_events: Sequence[NewEvent]) -> list[Event]:
+        """Keep the events in memory."""
         last = self._events[-1]
         written = [
-            Event(last.id + place, last.time, entry.kind, entry.uid, json.loads(json.dumps(entry.payload)))
-            for place, entry in enumerate(entries, start=1)
+            Event(last.id + count, last.time, new.kind, new.uid, json.loads(json.dumps(new.payload)))
+            for count, new in enumerate(new_events, start=1)
         ]
         self._events += written
         return written
@@ -65,20 +65,20 @@ Key = tuple[object, ...]
 
 
 class Recorder:
-    """The journal and its fold, moving together. Listeners see each event after it is on the disk."""
+    """The journal together with the state folded from it. Listeners get each event after it is on the disk."""
 
-    def __init__(self, journal: Writer, listeners: Iterable[Listener] = ()) -> None:
+    def __init__(self, journal: EventLog, listeners: Iterable[Listener] = ()) -> None:
         self._journal = journal
         self._listeners = tuple(listeners)
         self._known: dict[Key, Mapping[str, object]] = {}
-        earlier = journal.events()
-        for event in earlier:
+        events = journal.events()
+        for event in events:
             self._remember(event)
-        self._state: SearchState | None = fold(earlier) if earlier else None
+        self._state: SearchState | None = fold(events) if events else None
 
     @property
     def state(self) -> SearchState:
-        """The fold of the journal as it stands."""
+        """The state folded from all events so far."""
         if self._state is None:
             raise JournalError("journal: expected a search, got no event yet")
         return self._state
@@ -88,22 +88,22 @@ class Recorder:
         return self._journal.events()
 
     def append(self, kind: str, uid: str | None = None, **payload: object) -> None:
-        """Write an event that happens now."""
-        self._write([Entry(kind, uid, payload)])
+        """Write one event, whether or not the journal has an equal one."""
+        self._write([NewEvent(kind, uid, payload)])
 
-    def ensure(self, *entries: Entry) -> None:
-        """Write those of the entries that the journal lacks, in one transaction; JournalError when one differs."""
+    def ensure(self, *new_events: NewEvent) -> None:
+        """Write those events that the journal lacks, in one transaction; JournalError if one differs from its own."""
         missing = []
-        for entry in entries:
-            known = self._known.get(_key(entry.kind, entry.uid, entry.payload))
+        for new in new_events:
+            known = self._known.get(_key(new.kind, new.uid, new.payload))
             if known is None:
-                missing.append(entry)
+                missing.append(new)
             else:
-                _check_equal(entry, known)
+                _check_equal(new, known)
         self._write(missing)
 
-    def _write(self, entries: list[Entry]) -> None:
-        for event in self._journal.append(entries):
+    def _write(self, new_events: list[NewEvent]) -> None:
+        for event in self._journal.append(new_events):
             self._remember(event)
             if self._state is None:
                 self._state = begin(event)
@@ -121,21 +121,21 @@ def _key(kind: str, uid: str | None, payload: Mapping[str, object]) -> Key:
     return (kind, uid, *(payload[name] for name in IDENTITY[kind]))
 
 
-def _check_equal(entry: Entry, known: Mapping[str, object]) -> None:
-    for name in sorted({*entry.payload, *known} - UNREPEATABLE):
-        now, then = _plain(entry.payload.get(name)), _plain(known.get(name))
+def _check_equal(new: NewEvent, known: Mapping[str, object]) -> None:
+    for name in sorted({*new.payload, *known} - UNREPEATABLE):
+        now, then = _plain(new.payload.get(name)), _plain(known.get(name))
         if now != then:
-            subject = entry.uid or f"generation {entry.payload.get('generation')}"
+            subject = new.uid or f"generation {new.payload.get('generation')}"
             raise JournalError(
-                f"{subject}: this program decides otherwise than the journal says: {entry.kind} has {name} {now!r} "
+                f"{subject}: this program decides otherwise than the journal says: {new.kind} has {name} {now!r} "
                 f"now, {then!r} in the journal; go on with the version of the program that began the search"
             )
 
 
 def _plain(value: object) -> object:
-    """Tuples and lists are one to JSON."""
+    """The value with lists instead of tuples, which are the same in JSON."""
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     return value

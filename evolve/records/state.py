@@ -1,4 +1,4 @@
-"""The state of a search: the fold of its journal. Plain values; two equal journals fold to equal states."""
+"""The state of a search, folded from its journal. Plain values; equal journals give equal states."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import cast
 from evolve.records.journal import Event, JournalError
 from evolve.trial import TrialStatus, TunedPost, Value
 
-Plain = dict[str, object]
-CANDIDATE = "candidate"  # role of a confirmation that only chooses
+JsonObject = dict[str, object]
+CANDIDATE_ROLE = "candidate"  # role of a confirmation for the choice of the winner
 
 
 @dataclass
 class IndividualRecord:
-    """One individual as the journal knows it."""
+    """One individual and its trial, from the journal."""
 
     uid: str
     generation: int
@@ -22,80 +22,80 @@ class IndividualRecord:
     operator: str
     genome: dict[str, Value]
     seed: int
-    status: TrialStatus = TrialStatus.PROPOSED  # proposed also while it waits for a worker at a rung
+    status: TrialStatus = TrialStatus.PROPOSED  # also while the trial waits at a rung for a worker
     fitness: float | None = None
     rungs: dict[int, float] = field(default_factory=dict)  # step -> score
     reason: str | None = None  # of a failure
     kind: str | None = None  # of a failure
-    failed_seconds: float = 0.0  # what the attempt that failed took and no measurement reported
+    failed_seconds: float = 0.0  # of the failed attempt, after its last measurement
     attempts: int = 0
     scores: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> name -> score
     spent: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> kind -> seconds since the step before
 
     @property
     def trained_steps(self) -> int:
-        """Up to which step it was trained."""
+        """The last step that was trained and measured."""
         return max(self.spent, default=0)
 
     @property
     def seconds(self) -> float:
-        """Worker seconds spent on it."""
+        """Worker seconds spent on the trial."""
         return self.failed_seconds + sum(sum(kinds.values()) for kinds in self.spent.values())
 
 
 @dataclass
 class Confirmation:
-    """One retraining with a fresh seed: of a candidate to choose the winner, of winner or defaults for the verdict."""
+    """The result of training an individual again with a fresh seed, for the choice of the winner or for the verdict."""
 
     uid: str  # "g001-042/choice-seed-0"; "g001-042/test-seed-0"
-    role: str  # "candidate"; "winner" or "defaults"
+    role: str  # "candidate" for the choice; "winner" or "defaults" for the verdict
     individual: str
     seed: int
-    scores: dict[str, float]  # empty when it failed
-    reason: str | None
+    scores: dict[str, float]  # empty if it failed
+    reason: str | None  # of a failure
     seconds: dict[str, float]
-    post: TunedPost | None = None  # NMS tuned on validation; of the winner's first one
-    kind: str | None = None  # of a failure; not in journals of earlier versions
+    post: TunedPost | None = None  # NMS tuned on validation; only for the winner's first one
+    kind: str | None = None  # of a failure; missing in journals of earlier versions
 
 
 @dataclass
-class Choice:
-    """Which candidate was chosen, and from what."""
+class WinnerChoice:
+    """The candidate that was chosen as the winner, and the standings of all candidates."""
 
     uid: str
-    candidates: list[Plain]  # best first: uid, fitness, mean and shrunk (null without a run), seeds, failed
+    candidates: list[JsonObject]  # best first: uid, fitness, mean and shrunk (null without a run), seeds, failed
     noise: float | None  # standard deviation of fitness between runs of one candidate
     spread: float | None  # the same between the candidates' true means
 
 
 @dataclass
 class Outcome:
-    """What the confirmations say about the winner. Summaries are {mean, interval [low, high] | null, seeds}."""
+    """The winner and its verdict. A mean is {mean, interval [low, high] | null, seeds}."""
 
     uid: str
-    split: str  # "test", or "val" where there is no test split
-    confirmed: Plain | None
-    defaults: Plain | None
-    gain: Plain | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
+    split: str  # "test", or "val" if there is no test split
+    confirmed: JsonObject | None
+    defaults: JsonObject | None
+    gain: JsonObject | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
     verdict: str
-    validation: Plain | None = None  # summaries by "winner" and "defaults" on validation, of the same runs
-    metric: str = "AP50:95"  # what all of these numbers are, in words: the fitness; AP50:95 in earlier versions
-    map50_95: Plain | None = None  # confirmed, defaults, gain and validation in AP50:95, if the fitness is another
+    validation: JsonObject | None = None  # the means of "winner" and "defaults" on validation
+    metric: str = "AP50:95"  # name of the fitness, which all of these numbers are in; AP50:95 in earlier versions
+    map50_95: JsonObject | None = None  # confirmed, defaults, gain and validation in AP50:95, if fitness is another
 
 
 @dataclass
 class SearchState:
-    """Everything the journal says about a search."""
+    """Everything that the journal says about a search."""
 
     search_id: str
     seed: int
     steps: int  # full budget of a trial
     recipe_name: str
-    recipe: Plain
-    space: Plain
-    data: Plain
-    objective: Plain
-    request: Plain  # what the user asked for; a resume prepares the same task from it
+    recipe: JsonObject
+    space: JsonObject
+    data: JsonObject
+    objective: JsonObject
+    request: JsonObject  # the user's flags; a resume prepares the same task from them
     threads: int
     versions: dict[str, str]
     workers: int
@@ -105,52 +105,56 @@ class SearchState:
     individuals: dict[str, IndividualRecord] = field(default_factory=dict)
     closed: dict[int, tuple[str, ...]] = field(default_factory=dict)  # generation -> its elites, best first
     confirmations: dict[str, Confirmation] = field(default_factory=dict)
-    confirmed_before: int = 0  # confirmations there were when a finished search was extended
-    lost: dict[tuple[str, int, str], int] = field(default_factory=dict)  # uid, stop_step, cause -> attempts made again
-    choice: Choice | None = None  # None also where there was one candidate: it needs no choice
+    confirmed_before: int = 0  # number of confirmations when a finished search was extended
+    lost: dict[tuple[str, int, str], int] = field(default_factory=dict)  # uid, stop_step, cause -> lost attempts
+    choice: WinnerChoice | None = None  # also None if there was only one candidate, which needs no choice
     outcome: Outcome | None = None
     started_at: float = 0.0
     last_at: float = 0.0
     session_at: float = 0.0  # when the present session began
-    earlier_seconds: float = 0.0  # of the sessions before
-    earlier_capacity: float = 0.0  # worker seconds there were in the sessions before
+    earlier_seconds: float = 0.0  # duration of all earlier sessions
+    earlier_capacity: float = 0.0  # workers x seconds of all earlier sessions
     last_id: int = 0
 
     @property
     def generations(self) -> int:
-        """How many child generations the recipe asks for."""
+        """The number of child generations in the recipe."""
         return int(cast(int, self.recipe["generations"]))
 
     @property
     def best(self) -> IndividualRecord | None:
-        """The best finished individual, ties by uid; None before the first."""
+        """The best finished individual, ties by uid; None if none has finished yet."""
         return next(iter(self.ranking), None)
 
     @property
     def ranking(self) -> list[IndividualRecord]:
         """The individuals that reached the full budget, by fitness, best first, ties by uid."""
-        done = [record for record in self.individuals.values() if record.fitness is not None]
-        return sorted(done, key=lambda record: (-(record.fitness or 0.0), record.uid))
+        finished = [record for record in self.individuals.values() if record.fitness is not None]
+        return sorted(finished, key=lambda record: (-(record.fitness or 0.0), record.uid))
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials stand where."""
+        """The number of trials by status."""
         counts = {str(status): 0 for status in TrialStatus}
         for record in self.individuals.values():
             counts[str(record.status)] += 1
         return counts
 
-    def tuned(self, individual: str) -> Confirmation | None:
-        """The confirmation of the individual that tuned NMS; None where none did."""
-        found = [one for one in self.confirmations.values() if one.individual == individual and one.post is not None]
-        return min(found, key=lambda one: one.uid, default=None)
+    def nms_confirmation(self, individual: str) -> Confirmation | None:
+        """The individual's confirmation that tuned NMS; None if there is none."""
+        tuned = [
+            confirmation
+            for confirmation in self.confirmations.values()
+            if confirmation.individual == individual and confirmation.post is not None
+        ]
+        return min(tuned, key=lambda confirmation: confirmation.uid, default=None)
 
     def elapsed_seconds(self, now: float | None = None) -> float:
-        """Seconds of all sessions together; of the present one up to `now`, or up to its last event."""
+        """Seconds of all sessions together; the present one counts up to `now`, or up to its last event."""
         return self.earlier_seconds + max(0.0, (self.last_at if now is None else now) - self.session_at)
 
     def worker_seconds(self, now: float | None = None) -> dict[str, float]:
-        """Seconds that workers spent, by kind; "idle" is what is left of workers x time."""
+        """Seconds that workers spent, by kind; "idle" is the rest of workers x elapsed time."""
         total: dict[str, float] = {}
         spent = [kinds for record in self.individuals.values() for kinds in record.spent.values()]
         spent += [confirmation.seconds for confirmation in self.confirmations.values()]
@@ -165,7 +169,7 @@ class SearchState:
         return total
 
     def apply(self, event: Event) -> None:
-        """Fold one more event in. Kinds of a later version that are not known here change nothing."""
+        """Fold in the next event. Unknown kinds, from a later version, change nothing."""
         handler = _HANDLERS.get(event.kind)
         if handler is not None:
             handler(self, event)
@@ -199,7 +203,7 @@ def begin(event: Event) -> SearchState:
 
 
 def fold(events: Iterable[Event]) -> SearchState:
-    """The state after all these events; JournalError when there is none."""
+    """The state after all these events; JournalError if there are none."""
     state: SearchState | None = None
     for event in events:
         if state is None:
@@ -257,10 +261,10 @@ def _attempt_started(state: SearchState, event: Event) -> None:
 
 
 def _attempt_lost(state: SearchState, event: Event) -> None:
-    cause = str(event.payload.get("cause", "worker_lost"))  # not in journals of earlier versions
-    way = (str(event.uid), _int(event.payload["stop_step"]), cause)
-    state.lost[way] = state.lost.get(way, 0) + 1
-    if event.uid in state.individuals:  # else it was a confirmation's
+    cause = str(event.payload.get("cause", "worker_lost"))  # missing in journals of earlier versions
+    key = (str(event.uid), _int(event.payload["stop_step"]), cause)
+    state.lost[key] = state.lost.get(key, 0) + 1
+    if event.uid in state.individuals:  # else the attempt was a confirmation's
         state.individuals[event.uid].status = TrialStatus.PROPOSED
 
 
@@ -318,9 +322,9 @@ def _confirm_measured(state: SearchState, event: Event) -> None:
 
 def _candidate_chosen(state: SearchState, event: Event) -> None:
     plain = event.payload
-    state.choice = Choice(
+    state.choice = WinnerChoice(
         uid=str(event.uid),
-        candidates=[dict(_mapping(one)) for one in cast(list[object], plain["candidates"])],
+        candidates=[dict(_mapping(standing)) for standing in cast(list[object], plain["candidates"])],
         noise=cast(float | None, plain["noise"]),
         spread=cast(float | None, plain["spread"]),
     )
@@ -331,13 +335,14 @@ def _winner_chosen(state: SearchState, event: Event) -> None:
     state.outcome = Outcome(
         uid=str(event.uid),
         split=str(plain["split"]),
-        confirmed=cast(Plain | None, plain["confirmed"]),
-        defaults=cast(Plain | None, plain["defaults"]),
-        gain=cast(Plain | None, plain["gain"]),
+        confirmed=cast(JsonObject | None, plain["confirmed"]),
+        defaults=cast(JsonObject | None, plain["defaults"]),
+        gain=cast(JsonObject | None, plain["gain"]),
         verdict=str(plain["verdict"]),
-        validation=cast(Plain | None, plain.get("validation")),  # these three are not in journals of earlier versions
+        # these three are missing in journals of earlier versions
+        validation=cast(JsonObject | None, plain.get("validation")),
         metric=str(plain.get("metric", Outcome.metric)),
-        map50_95=cast(Plain | None, plain.get("map50_95")),
+        map50_95=cast(JsonObject | None, plain.get("map50_95")),
     )
 
 
@@ -352,13 +357,13 @@ def _search_resumed(state: SearchState, event: Event) -> None:
     if generations != state.generations:
         state.recipe = {**state.recipe, "generations": generations}
         state.confirmed_before = len(state.confirmations)
-        state.choice = state.outcome = None  # the search goes on beyond the end it had
-    _nobody_runs(state)
+        state.choice = state.outcome = None  # the search goes on beyond its earlier end
+    _mark_none_running(state)
 
 
 def _search_interrupted(state: SearchState, event: Event) -> None:
     state.phase, state.reason = "interrupted", str(event.payload["reason"])
-    _nobody_runs(state)
+    _mark_none_running(state)
 
 
 def _search_finished(state: SearchState, _event: Event) -> None:
@@ -369,7 +374,7 @@ def _search_failed(state: SearchState, event: Event) -> None:
     state.phase, state.reason = "failed", str(event.payload["reason"])
 
 
-def _nobody_runs(state: SearchState) -> None:
+def _mark_none_running(state: SearchState) -> None:
     for record in state.individuals.values():
         if record.status is TrialStatus.RUNNING:
             record.status = TrialStatus.PROPOSED

@@ -1,21 +1,21 @@
-"""Trackers show a search while it runs. They read the journal and are never waited for."""
+"""Trackers show a search while it runs. They read the journal, and the search never waits for them."""
 
 from typing import Protocol
 
 
 class Tracker(Protocol):
-    """A projection of the journal somewhere else; what it shows can always be rebuilt from the journal."""
+    """Shows the journal somewhere else; everything it shows can be rebuilt from the journal."""
 
     def start(self) -> None:
         """Begin; must return at once, whatever the state of the tracking server."""
         ...
 
     def notify(self) -> None:
-        """New events are in the journal; must return at once."""
+        """Called when new events are in the journal; must return at once."""
         ...
 
     def close(self, timeout_seconds: float) -> None:
-        """Send what is left, but give up after the timeout; the rest is sent by the next session."""
+        """Send what is left, but give up after the timeout; the next session sends the rest."""
         ...
 
 

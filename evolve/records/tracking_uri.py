@@ -1,7 +1,7 @@
-"""The address of a tracking store, looked at before a search begins. Light to import: no MLflow.
+"""Checks the address of a tracking store before a search begins. Light to import: no MLflow.
 
-Its form is the user's input: one that MLflow takes for no store is refused. A store that does not answer is said and
-stops nothing: the search goes on without it, and what is missing is sent later.
+An address that MLflow does not accept is wrong input and refused. A store that does not answer only gets a note: the
+search goes on without it, and what is missing is sent later.
 """
 
 import os
@@ -25,14 +25,14 @@ PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1
 
 
 def check(uri: str) -> None:
-    """ValueError unless MLflow takes it for the address of a store, by its form and the packages installed."""
+    """ValueError unless MLflow accepts the address, by its form and the installed packages."""
     try:
         parts = urlsplit(uri)
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         raise ValueError(_expected(uri)) from None
     kind = parts.scheme.partition("+")[0]
-    if uri in HOSTED or kind in HOSTED or kind in {one.name for one in entry_points(group=PLUGINS)} - {""}:
+    if uri in HOSTED or kind in HOSTED or kind in {plugin.name for plugin in entry_points(group=PLUGINS)} - {""}:
         return
     if kind in SERVERS and (not parts.hostname or not port_is_valid or uri != uri.strip()):
         raise ValueError(_expected(uri))
@@ -45,11 +45,11 @@ def check(uri: str) -> None:
 
 
 def unreachable(uri: str) -> str | None:
-    """Why the store cannot be written now, in one sentence; None if nothing is known against it."""
+    """Why the store cannot be written now, in one sentence; None if no reason is known."""
     parts = urlsplit(uri)
     kind = parts.scheme.partition("+")[0]
     if kind == "sqlite" and (file := _sqlite_file(uri)) is not None:
-        folder = next(one for one in (file.parent, *file.parent.parents) if one.exists())
+        folder = next(parent for parent in file.parents if parent.exists())
         if (
             not folder.is_dir()
             or not os.access(folder, os.W_OK | os.X_OK)
@@ -65,7 +65,7 @@ def unreachable(uri: str) -> str | None:
 
 
 def shown(uri: str) -> str:
-    """The address without what is secret in it."""
+    """The address without its secrets, as messages show it."""
     return credentials.public(uri)
 
 
@@ -82,26 +82,26 @@ def _check_database(uri: str, parts: SplitResult) -> None:
             raise ValueError(f"tracking store: expected sqlite:///FILE, got {shown(uri)!r}")
         if file.is_dir():
             raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is a folder")
-        if file.name != OWN_NAME and _is_of_another_kind(file):  # one of that name is damaged: it is set aside
+        if file.name != OWN_NAME and _has_other_content(file):  # a file of OWN_NAME is damaged: it will be renamed
             raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is no SQLite database")
         return
-    if not parts.hostname and not parts.query:  # a query may name it: host=/run/postgresql, odbc_connect=...
+    if not parts.hostname and not parts.query:  # a query may name the host: host=/run/postgresql, odbc_connect=...
         raise ValueError(f"tracking store: expected {parts.scheme}://USER@HOST/NAME, got {shown(uri)!r}")
     _check_driver(uri)
 
 
-def _is_of_another_kind(file: Path) -> bool:
-    """Whether the file has content, and not that of an SQLite database; False where it cannot be read."""
+def _has_other_content(file: Path) -> bool:
+    """Whether the file has content that is not an SQLite database; False if it cannot be read."""
     try:
-        with file.open("rb") as opened:
-            start = opened.read(len(SQLITE_START))
+        with file.open("rb") as handle:
+            start = handle.read(len(SQLITE_START))
     except OSError:
         return False
     return start not in (b"", SQLITE_START)
 
 
 def _check_driver(uri: str) -> None:
-    """ValueError if the package that speaks to the database is missing: it would never answer."""
+    """ValueError if the database's driver package is missing: the store could never be reached."""
     from sqlalchemy.engine import make_url  # MLflow's own
     from sqlalchemy.exc import ArgumentError
 
@@ -118,6 +118,6 @@ def _check_files(uri: str) -> None:
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    """The database's file, as SQLAlchemy reads the address (a # is part of a name); None for one in memory."""
+    """The database's file, as SQLAlchemy reads the address (a # is part of the name); None if it is in memory."""
     name = uri.partition(":///")[2].partition("?")[0]
     return None if name in ("", ":memory:") else Path(name).resolve()

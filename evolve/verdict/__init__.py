@@ -1,1 +1,1 @@
-"""The end of a search: the best are confirmed, the winner chosen, judged and written to its file."""
+"""The end of a search: confirm the best, choose the winner, compare it with the defaults, write its file."""

@@ -2,10 +2,11 @@
 
 The best of hundreds of noisy scores is too high on average. So the best few are trained again at full budget with
 fresh seeds, the same ones for all, and their validation scores choose the winner (leaders.py). Then winner and
-defaults are trained with other fresh seeds, the same ones for both, and scored on the test split: no other run sees it,
-and no run of the verdict has chosen anything. One candidate needs no choice: then only the verdict's runs are made.
-Confirmations are runs of the same individuals, outside fitness and selection. The winner's first one also tunes
-NMS, on validation, for whoever uses the winner; all scores here have the same fixed NMS nevertheless.
+defaults are trained with other fresh seeds, the same ones for both, and scored on the test split. No other training
+is scored on it, and no confirmation of the verdict has chosen anything. A single candidate needs no choice: only the
+confirmations of the verdict are trained.
+A confirmation trains the same individual again, outside fitness and selection. The winner's first confirmation for
+the verdict also tunes NMS on validation, for whoever uses the winner; all scores here use the same fixed NMS.
 """
 
 from collections import deque
@@ -18,79 +19,88 @@ import numpy as np
 from evolve.checks import resumable
 from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, lost_attempt, may_retry, next_attempt
+from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry, next_attempt
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics.genome import DEFAULTS, Genome
-from evolve.records.journal import Entry
+from evolve.records.journal import NewEvent
 from evolve.records.recorder import Recorder
-from evolve.records.state import CANDIDATE, SearchState
+from evolve.records.state import CANDIDATE_ROLE, SearchState
 from evolve.task import Task
 from evolve.trial import Failure, Measurement, TrialSpec
 from evolve.verdict import leaders
 
-WINNER, OTHERS = "winner", "defaults"  # roles of the verdict's runs
-_CONFIRM_STREAM = 0xC0F1  # first part of the key, where trials have their generation; two parts, where they have three
+WINNER_ROLE, DEFAULTS_ROLE = "winner", "defaults"  # roles of the confirmations for the verdict
+_CONFIRM_STREAM = 0xC0F1  # first of two parts of the key; a trial's key has three and begins with its generation
 
 
 @dataclass(frozen=True)
-class Run:
-    """One confirmation: who is trained again, what for, and with which of the fresh seeds."""
+class PlannedConfirmation:
+    """One individual to train again: its role, and which of the fresh seeds it gets."""
 
     individual: str
     role: str
-    place: int  # of the seed among those of its purpose
+    seed_index: int  # among the seeds of the choice, or among those of the verdict
     seed: int
 
     @property
     def uid(self) -> str:
         """g001-042/choice-seed-0 or g001-042/test-seed-0."""
-        purpose = "choice" if self.role == CANDIDATE else "test"
-        return f"{self.individual}/{purpose}-seed-{self.place}"
+        purpose = "choice" if self.role == CANDIDATE_ROLE else "test"
+        return f"{self.individual}/{purpose}-seed-{self.seed_index}"
 
 
-def seeds(search_seed: int, count: int, taken: frozenset[int]) -> list[int]:
-    """Fresh seeds, 0 to 2**31 - 1: keyed by the search's seed, none of them a trial's."""
+def fresh_seeds(search_seed: int, count: int, taken: frozenset[int]) -> list[int]:
+    """Seeds from 0 to 2**31 - 1, keyed by the search's seed; none of them is among the `taken` seeds of trials."""
     chosen: list[int] = []
-    place = 0
+    draw = 0
     while len(chosen) < count:
-        sequence = np.random.SeedSequence(search_seed, spawn_key=(_CONFIRM_STREAM, place))
+        sequence = np.random.SeedSequence(search_seed, spawn_key=(_CONFIRM_STREAM, draw))
         seed = int(sequence.generate_state(1, np.uint32)[0]) >> 1
         if seed not in taken and seed not in chosen:
             chosen.append(seed)
-        place += 1
+        draw += 1
     return chosen
 
 
 def split_of(data: dict[str, object]) -> str:
-    """The split that the verdict is on: "test", or "val" where the data set has no test pictures."""
+    """The split that the verdict is on: "test", or "val" if the data set has no test pictures."""
     images = data.get("images")
     return "test" if isinstance(images, dict) and images.get("test") else "val"
 
 
-def choosing(state: SearchState) -> list[Run]:
-    """The runs that choose the winner, seed by seed; none where there is one candidate."""
-    among = leaders.candidates(state)
-    fresh = _fresh(state)[1]
-    every = [Run(uid, CANDIDATE, place, seed) for place, seed in enumerate(fresh) for uid in among]
-    return every if len(among) > 1 else []
+def planned_for_choice(state: SearchState) -> list[PlannedConfirmation]:
+    """The confirmations that choose the winner, seed by seed; empty if there is only one candidate."""
+    candidates = leaders.candidates(state)
+    if len(candidates) == 1:
+        return []
+    _, choice_seeds = _verdict_and_choice_seeds(state)
+    return [
+        PlannedConfirmation(uid, CANDIDATE_ROLE, index, seed)
+        for index, seed in enumerate(choice_seeds)
+        for uid in candidates
+    ]
 
 
-def judging(state: SearchState, winner: str) -> list[Run]:
-    """The runs of the verdict, the winner's and the defaults' in turn."""
-    roles = {winner: WINNER} if winner == DEFAULTS else {winner: WINNER, DEFAULTS: OTHERS}
-    fresh = _fresh(state)[0]
-    return [Run(uid, role, place, seed) for place, seed in enumerate(fresh) for uid, role in roles.items()]
+def planned_for_verdict(state: SearchState, winner: str) -> list[PlannedConfirmation]:
+    """The confirmations of the verdict: for each seed the winner, then the defaults."""
+    roles = {winner: WINNER_ROLE} if winner == DEFAULTS else {winner: WINNER_ROLE, DEFAULTS: DEFAULTS_ROLE}
+    verdict_seeds, _ = _verdict_and_choice_seeds(state)
+    return [
+        PlannedConfirmation(uid, role, index, seed)
+        for index, seed in enumerate(verdict_seeds)
+        for uid, role in roles.items()
+    ]
 
 
-def _fresh(state: SearchState) -> tuple[list[int], list[int]]:
-    """The seeds of the verdict, and those of the choice."""
+def _verdict_and_choice_seeds(state: SearchState) -> tuple[list[int], list[int]]:
     count = int(str(state.recipe["confirm_seeds"]))
-    found = seeds(state.seed, 2 * count, frozenset(record.seed for record in state.individuals.values()))
-    return found[:count], found[count:]
+    trial_seeds = frozenset(record.seed for record in state.individuals.values())
+    seeds = fresh_seeds(state.seed, 2 * count, trial_seeds)
+    return seeds[:count], seeds[count:]
 
 
-class Plan:
-    """The confirmations of a search that has nothing more to breed: which are still to run, and running them."""
+class ConfirmStage:
+    """The confirmations of a search that has nothing more to breed: which are missing, and their training."""
 
     def __init__(self, task: Task, directory: Path, recorder: Recorder) -> None:
         self._task, self._directory, self._recorder = task, directory, recorder
@@ -99,91 +109,99 @@ class Plan:
     @property
     def pending(self) -> bool:
         """Whether anything is still to be trained."""
-        return bool(self._left(choosing(self._state)) or self._left(self._judging()))
+        return bool(self._missing(planned_for_choice(self._state)) or self._missing(self._planned_for_verdict()))
 
     def run(self, executor: Executor, tick: Callable[[], None]) -> None:
-        """Train what is left of both stages; between them the winner is chosen, and that is journalled."""
-        self._train(choosing(self._state), executor, tick)
-        self.settle()
-        self._train(self._judging(), executor, tick)
+        """Train what is missing for the choice, journal the winner, then train what is missing for the verdict."""
+        self._train(planned_for_choice(self._state), executor, tick)
+        self.journal_winner()
+        self._train(self._planned_for_verdict(), executor, tick)
 
-    def settle(self) -> str:
-        """The winner; from now on the journal says so."""
-        if self._state.choice is None and (found := leaders.choose(self._state)) is not None:
-            payload = {"candidates": found.candidates, "noise": found.noise, "spread": found.spread}
-            self._recorder.append("candidate_chosen", found.uid, **payload)
-        return leaders.winner(self._state)
+    def journal_winner(self) -> str:
+        """Journal the choice of the winner if that is still missing; returns the winner's uid."""
+        if self._state.choice is None and (choice := leaders.choose_winner(self._state)) is not None:
+            payload = {"candidates": choice.candidates, "noise": choice.noise, "spread": choice.spread}
+            self._recorder.append("candidate_chosen", choice.uid, **payload)
+        return leaders.winning_uid(self._state)
 
     @property
     def _state(self) -> SearchState:
         return self._recorder.state
 
-    def _judging(self) -> list[Run]:
-        return judging(self._state, leaders.winner(self._state))
+    def _planned_for_verdict(self) -> list[PlannedConfirmation]:
+        return planned_for_verdict(self._state, leaders.winning_uid(self._state))
 
-    def _left(self, runs: Iterable[Run]) -> list[Run]:
-        """Those that the journal has no result of."""
-        return [run for run in runs if run.uid not in self._state.confirmations]
+    def _missing(self, planned: Iterable[PlannedConfirmation]) -> list[PlannedConfirmation]:
+        """Those without a result in the journal."""
+        return [confirmation for confirmation in planned if confirmation.uid not in self._state.confirmations]
 
-    def _train(self, runs: Iterable[Run], executor: Executor, tick: Callable[[], None]) -> None:
-        """Run those that are left in parallel, and journal each result or failure."""
-        left = {run.uid: run for run in self._left(runs)}
-        waiting = deque(Lease(self._spec(run), attempt=1 + self._lost(uid)) for uid, run in left.items())
-        spent: dict[str, dict[int, Mapping[str, float]]] = {
-            uid: {} for uid in left
-        }  # step -> seconds since the one before
+    def _train(self, planned: Iterable[PlannedConfirmation], executor: Executor, tick: Callable[[], None]) -> None:
+        """Train the missing ones in parallel, and journal each result or failure."""
+        missing = {confirmation.uid: confirmation for confirmation in self._missing(planned)}
+        waiting = deque(
+            Lease(self._spec(confirmation), attempt=1 + self._lost(uid)) for uid, confirmation in missing.items()
+        )
+        # uid -> step -> kind -> seconds since the measurement before
+        spent: dict[str, dict[int, Mapping[str, float]]] = {uid: {} for uid in missing}
         for event in dispatch(executor, waiting) if waiting else ():
             if isinstance(event, Measured):
                 uid, measurement = event.lease.spec.uid, event.measurement
                 spent[uid][measurement.step] = measurement.seconds
                 if is_result(event):
-                    self._record(left[uid], measurement, _total(spent[uid].values()))
+                    self._record(missing[uid], measurement, _total(spent[uid].values()))
             elif isinstance(event, Ended) and event.lease.spec.uid not in self._state.confirmations:
                 uid = event.lease.spec.uid
-                self._ended_early(left[uid], event, waiting, _total(spent[uid].values()))
+                self._retry_or_fail(missing[uid], event, waiting, _total(spent[uid].values()))
             tick()
 
-    def _ended_early(self, run: Run, event: Ended, waiting: deque[Lease], seconds: Mapping[str, float]) -> None:
-        """The run is over without its result: try again, or it has failed."""
+    def _retry_or_fail(
+        self, confirmation: PlannedConfirmation, event: Ended, waiting: deque[Lease], seconds: Mapping[str, float]
+    ) -> None:
+        """The confirmation ended without a result: put it first in the queue again, or journal that it failed."""
         failure = event.failure or Failure("crashed", "ended without its last measurement")
-        if not may_retry(failure, self._state.lost.get((run.uid, self._task.steps, failure.kind), 0)):
-            self._record(run, failure, seconds)
+        uid = confirmation.uid
+        if not may_retry(failure, self._state.lost.get((uid, self._task.steps, failure.kind), 0)):
+            self._record(confirmation, failure, seconds)
             return
-        self._recorder.append("attempt_lost", run.uid, **lost_attempt(event.lease, failure))
+        self._recorder.append("attempt_lost", uid, **lost_attempt_payload(event.lease, failure))
         waiting.appendleft(next_attempt(event.lease))
 
     def _lost(self, uid: str) -> int:
-        return sum(count for (of, _step, _cause), count in self._state.lost.items() if of == uid)
+        """How many attempts at this confirmation were lost."""
+        return sum(count for (lost_uid, _step, _cause), count in self._state.lost.items() if lost_uid == uid)
 
-    def _spec(self, run: Run) -> TrialSpec:
-        """One confirmation; the winner's first also tunes NMS, on what it finds on its own validation pictures."""
-        splits = ("val",) if run.role == CANDIDATE else ("val", split_of(self._state.data))
+    def _spec(self, confirmation: PlannedConfirmation) -> TrialSpec:
+        """The confirmation as a trial; the winner's first one also tunes NMS on its validation detections."""
+        role = confirmation.role
+        splits = ("val",) if role == CANDIDATE_ROLE else ("val", split_of(self._state.data))
         return TrialSpec(
-            uid=run.uid,
-            config=self._task.config_of(Genome(self._state.individuals[run.individual].genome)),
-            seed=run.seed,
+            uid=confirmation.uid,
+            config=self._task.config_of(Genome(self._state.individuals[confirmation.individual].genome)),
+            seed=confirmation.seed,
             stop_step=self._task.steps,
             evaluate_splits=tuple(dict.fromkeys(splits)),
-            state_dir=storage.state_dir(self._directory, run.uid),
+            state_dir=storage.state_dir(self._directory, confirmation.uid),
             basis=self._basis,
-            tune_post=self._task.space.fitness if (run.role, run.place) == (WINNER, 0) else {},
+            tune_post=self._task.space.fitness if (role, confirmation.seed_index) == (WINNER_ROLE, 0) else {},
         )
 
-    def _record(self, run: Run, result: Measurement | Failure, seconds: Mapping[str, float]) -> None:
-        payload: dict[str, object] = {"role": run.role, "individual": run.individual, "seed": run.seed}
-        payload["seconds"] = dict(seconds)
+    def _record(
+        self, confirmation: PlannedConfirmation, result: Measurement | Failure, seconds: Mapping[str, float]
+    ) -> None:
+        payload: dict[str, object] = {"role": confirmation.role, "individual": confirmation.individual}
+        payload |= {"seed": confirmation.seed, "seconds": dict(seconds)}
         if isinstance(result, Failure):
             payload |= {"scores": {}, "kind": result.kind, "reason": result.reason, "traceback": result.traceback}
         else:
             payload |= {"scores": measurement_to_plain(result)["scores"], "reason": None}
             payload |= {} if result.post is None else {"post": result.post}
-        self._recorder.ensure(Entry("confirm_measured", run.uid, payload))
-        storage.drop(self._directory, run.uid)
+        self._recorder.ensure(NewEvent("confirm_measured", confirmation.uid, payload))
+        storage.remove_state(self._directory, confirmation.uid)
 
 
 def _total(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:
     total: dict[str, float] = {}
-    for seconds in pieces:
-        for kind, number in seconds.items():
-            total[kind] = total.get(kind, 0.0) + number
+    for seconds_by_kind in pieces:
+        for kind, seconds in seconds_by_kind.items():
+            total[kind] = total.get(kind, 0.0) + seconds
     return total

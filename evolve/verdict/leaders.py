@@ -1,10 +1,10 @@
-"""Who competes for the win, and who wins: the choice among a search's best by runs with fresh seeds.
+"""Who competes for the win, and who wins: the choice among a search's best by confirmations with fresh seeds.
 
 The best fitness of a search is the luckiest of many. So the best few, the candidates, are trained again with the
-same fresh seeds, and the one with the best shrunk mean of these runs on validation is the winner. Their runs in the
-search do not count again: by them the candidates were picked, so they are too high. (Shrinking those would not change
-who is a candidate: one run each, with the same noise in all, keeps the order of fitness.) The defaults are no
-candidate: the verdict is on the best that was found, against them.
+same fresh seeds, and the winner is the one with the best shrunk mean of these confirmations on validation. Their
+fitness in the search does not count again: it selected the candidates, so it is too high. (Shrinking it would not
+change who is a candidate: with one trial each and the same noise in all, the order stays.) The defaults are not a
+candidate: the verdict compares the best that was found with them.
 """
 
 import math
@@ -13,83 +13,90 @@ from dataclasses import asdict, dataclass
 from evolve import fitness
 from evolve.genetics import recipe as recipes
 from evolve.genetics.genome import DEFAULTS
-from evolve.records.state import CANDIDATE, Choice, Confirmation, SearchState
-from evolve.verdict.shrinkage import Shrunk, shrink
+from evolve.records.state import CANDIDATE_ROLE, Confirmation, SearchState, WinnerChoice
+from evolve.verdict.shrinkage import ShrunkMeans, shrink
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A candidate and what its runs say."""
+    """A candidate and the results of its confirmations."""
 
     uid: str
-    fitness: float  # of its run in the search
-    mean: float | None  # fitness over its runs with fresh seeds; None when none came to an end
-    shrunk: float | None
-    seeds: int  # that came to an end
-    failed: int
+    fitness: float  # of its trial in the search
+    mean: float | None  # of fitness over the finished confirmations; None if there is none
+    shrunk: float | None  # the same mean, shrunk
+    seeds: int  # number of finished confirmations
+    failed: int  # number of failed confirmations
 
 
 def candidates(state: SearchState) -> list[str]:
-    """The best individuals by fitness, as many as the recipe says; the defaults only where nothing else came so far."""
+    """The best individuals by fitness, as many as the recipe says; the defaults only if nothing else has a fitness."""
     count = recipes.parse(state.recipe).candidates
-    found = [record.uid for record in state.ranking if record.uid != DEFAULTS]
-    return found[:count] or [record.uid for record in state.ranking]
+    ranked = [record.uid for record in state.ranking if record.uid != DEFAULTS]
+    return ranked[:count] or [record.uid for record in state.ranking]
 
 
-def choose(state: SearchState) -> Choice | None:
-    """The winner and how the others stand, once all their runs are in; None where there is nothing to choose from.
+def choose_winner(state: SearchState) -> WinnerChoice | None:
+    """The winner and the standings of all candidates, once their confirmations are in; None if there is no choice.
 
-    Who has fewer failed runs comes first: runs that ended are no fair sample of a set that does not always end.
-    Then the shrunk mean decides; where all are alike but for noise, and so equal, the plain mean does.
+    Fewer failed confirmations rank first: what survives of a candidate that sometimes fails is a biased sample.
+    Then the shrunk mean decides, or the plain mean if the shrunk ones are equal (candidates that differ only by noise).
     """
-    among = candidates(state)
-    if len(among) < 2:
+    uids = candidates(state)
+    if len(uids) < 2:
         return None
-    scores = {uid: [fitness_of(state, run) for run in runs_of(state, uid)] for uid in among}
-    ended = {uid: [score for score in found if score is not None] for uid, found in scores.items()}
-    alive = [uid for uid in among if ended[uid]]
-    shrunk = shrink([ended[uid] for uid in alive]) if alive else Shrunk((), None, None)
-    estimates = dict(zip(alive, shrunk.means, strict=True))
+    results = {
+        uid: [fitness_of(state, confirmation) for confirmation in choice_confirmations(state, uid)] for uid in uids
+    }
+    scores = {uid: [score for score in results[uid] if score is not None] for uid in uids}
+    scored = [uid for uid in uids if scores[uid]]
+    shrunk = shrink([scores[uid] for uid in scored]) if scored else ShrunkMeans((), None, None)
+    shrunk_means = dict(zip(scored, shrunk.means, strict=True))
     standings = [
         Standing(
             uid=uid,
             fitness=state.individuals[uid].fitness or 0.0,
-            mean=math.fsum(ended[uid]) / len(ended[uid]) if ended[uid] else None,
-            shrunk=estimates.get(uid),
-            seeds=len(ended[uid]),
-            failed=len(scores[uid]) - len(ended[uid]),
+            mean=math.fsum(scores[uid]) / len(scores[uid]) if scores[uid] else None,
+            shrunk=shrunk_means.get(uid),
+            seeds=len(scores[uid]),
+            failed=len(results[uid]) - len(scores[uid]),
         )
-        for uid in among
+        for uid in uids
     ]
     standings.sort(key=_rank)
     plain = [asdict(standing) for standing in standings]
-    return Choice(standings[0].uid, plain, shrunk.noise, shrunk.spread)
+    return WinnerChoice(standings[0].uid, plain, shrunk.noise, shrunk.spread)
 
 
-def winner(state: SearchState) -> str:
-    """The chosen candidate, as journalled or as its runs say; the only one where there is one."""
-    choice = state.choice or choose(state)
+def winning_uid(state: SearchState) -> str:
+    """The winner's uid: the journalled choice, else what the confirmations say, else the only candidate."""
+    choice = state.choice or choose_winner(state)
     return candidates(state)[0] if choice is None else choice.uid
 
 
-def runs_of(state: SearchState, uid: str) -> list[Confirmation]:
-    """The candidate's runs that choose, by seed's place."""
-    found = [one for one in state.confirmations.values() if one.individual == uid and one.role == CANDIDATE]
-    return sorted(found, key=lambda one: one.uid)
+def choice_confirmations(state: SearchState, uid: str) -> list[Confirmation]:
+    """The candidate's confirmations for the choice of the winner, in the order of their seeds."""
+    of_candidate = [
+        confirmation
+        for confirmation in state.confirmations.values()
+        if confirmation.individual == uid and confirmation.role == CANDIDATE_ROLE
+    ]
+    return sorted(of_candidate, key=lambda confirmation: confirmation.uid)
 
 
-def fitness_of(state: SearchState, run: Confirmation) -> float | None:
-    """The run's fitness; None when it failed, or ended without a score that fitness is made of."""
+def fitness_of(state: SearchState, confirmation: Confirmation) -> float | None:
+    """The confirmation's fitness; None if it failed or lacks a score that fitness is made of."""
     weights = state.space["fitness"]
-    if run.reason is not None or not isinstance(weights, dict):
+    if confirmation.reason is not None or not isinstance(weights, dict):
         return None
     try:
-        return fitness.score(run.scores, weights)
+        return fitness.score(confirmation.scores, weights)
     except ValueError:
         return None
 
 
-def _rank(one: Standing) -> tuple[int, float, float, float, str]:
+def _rank(standing: Standing) -> tuple[int, float, float, float, str]:
+    """Sort key: the smallest is the winner."""
     lowest = float("-inf")
-    shrunk, mean = (lowest if value is None else value for value in (one.shrunk, one.mean))
-    return (one.failed, -shrunk, -mean, -one.fitness, one.uid)
+    shrunk, mean = (lowest if value is None else value for value in (standing.shrunk, standing.mean))
+    return (standing.failed, -shrunk, -mean, -standing.fitness, standing.uid)

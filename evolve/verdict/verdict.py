@@ -6,66 +6,71 @@ from typing import cast
 
 from evolve import fitness
 from evolve.genetics.genome import DEFAULTS
-from evolve.records.state import CANDIDATE, Confirmation, SearchState
+from evolve.records.state import CANDIDATE_ROLE, Confirmation, SearchState
 from evolve.verdict import interval
 from evolve.verdict.confirm import split_of
 
-DIGITS = 4  # of validation means, as they are compared and printed
+DIGITS = 4  # decimals of validation means, compared as printed
 AP50_95: Mapping[str, float] = {f"val/{fitness.AP}": 1.0}
 
 
-def runs_of(state: SearchState, individual: str) -> list[Confirmation]:
-    """The individual's runs that the verdict is on, by seed's place; those that chose the winner are none of them."""
-    found = [one for one in state.confirmations.values() if one.individual == individual and one.role != CANDIDATE]
-    return sorted(found, key=lambda one: one.uid)
+def verdict_confirmations(state: SearchState, individual: str) -> list[Confirmation]:
+    """The individual's confirmations that the verdict is on, in the order of their seeds; not those of the choice."""
+    of_individual = [
+        confirmation
+        for confirmation in state.confirmations.values()
+        if confirmation.individual == individual and confirmation.role != CANDIDATE_ROLE
+    ]
+    return sorted(of_individual, key=lambda confirmation: confirmation.uid)
 
 
 def conclude(state: SearchState, winner: str) -> dict[str, object]:
-    """What the verdict's runs say: the payload of winner_chosen.
+    """The verdict and its numbers: the payload of winner_chosen.
 
-    They are judged by what was searched, the space's fitness; where that is not AP50:95 and the runs have AP50:95 too,
-    `map50_95` has the same numbers of it, else null.
+    The comparison is in the metric that was searched, the space's fitness. `map50_95` has the same comparison in
+    AP50:95; it is null if the fitness is AP50:95 or no confirmation has that score.
     """
     split, weights = split_of(state.data), cast(Mapping[str, float], state.space["fitness"])
-    ours, others = runs_of(state, winner), runs_of(state, DEFAULTS)
-    compared = _Compared(winner, ours, others, split)
-    known = bool(_scores([*ours, *others], split, AP50_95))
-    beside = AP50_95 if known and not fitness.is_ap(weights) else None
-    gain, gain_beside = compared.gain(weights), None if beside is None else compared.gain(beside)
+    of_winner, of_defaults = verdict_confirmations(state, winner), verdict_confirmations(state, DEFAULTS)
+    comparison = _Comparison(winner, of_winner, of_defaults, split)
+    has_ap = bool(_scores([*of_winner, *of_defaults], split, AP50_95))
+    ap_weights = AP50_95 if has_ap and not fitness.is_ap(weights) else None
+    gain, ap_gain = comparison.gain(weights), None if ap_weights is None else comparison.gain(ap_weights)
     return {
         "split": split,
         "metric": fitness.in_words(weights),
-        **compared.to_plain(weights),
-        "map50_95": None if beside is None else compared.to_plain(beside),
-        "verdict": sentence(winner, gain, split, [*ours, *others], weights=weights, beside=gain_beside),
+        **comparison.to_plain(weights),
+        "map50_95": None if ap_weights is None else comparison.to_plain(ap_weights),
+        "verdict": sentence(winner, gain, split, [*of_winner, *of_defaults], weights=weights, ap_gain=ap_gain),
     }
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """Winner and defaults by their runs."""
+class _Comparison:
+    """Winner and defaults, compared by their confirmations."""
 
     winner: str
-    ours: list[Confirmation]
-    others: list[Confirmation]
+    of_winner: list[Confirmation]
+    of_defaults: list[Confirmation]
     split: str
 
     def gain(self, weights: Mapping[str, float]) -> interval.Gain | None:
-        """The winner's gain; None if it is the defaults or too few runs came to an end."""
+        """The winner's gain; None if the winner is the defaults or too few confirmations finished."""
         if self.winner == DEFAULTS:
             return None
-        return interval.compare(_scores(self.ours, self.split, weights), _scores(self.others, self.split, weights))
+        scores, baseline = (_scores(side, self.split, weights) for side in (self.of_winner, self.of_defaults))
+        return interval.compare(scores, baseline)
 
     def to_plain(self, weights: Mapping[str, float]) -> dict[str, object]:
-        """Summaries, and the gain, as JSON holds them."""
+        """The means with their intervals, and the gain, as JSON holds them."""
         gain = self.gain(weights)
         return {
-            "confirmed": _summary(self.ours, self.split, weights),
-            "defaults": _summary(self.others, self.split, weights),
+            "confirmed": _mean(self.of_winner, self.split, weights),
+            "defaults": _mean(self.of_defaults, self.split, weights),
             "gain": None if gain is None else gain.to_plain(),
             "validation": {
-                "winner": _summary(self.ours, "val", weights),
-                "defaults": _summary(self.others, "val", weights),
+                "winner": _mean(self.of_winner, "val", weights),
+                "defaults": _mean(self.of_defaults, "val", weights),
             },
         }
 
@@ -77,42 +82,43 @@ def sentence(
     confirmations: Iterable[Confirmation],
     *,
     weights: Mapping[str, float] = AP50_95,
-    beside: interval.Gain | None = None,
+    ap_gain: interval.Gain | None = None,
 ) -> str:
-    """One plain sentence on winner and defaults by their runs, and on those that failed.
+    """One plain sentence that compares winner and defaults, and names the confirmations that failed.
 
-    weights: of the fitness that gain is in. beside: the gain in AP50:95, for a fitness that is another.
+    weights: of the fitness that `gain` is in. ap_gain: the gain in AP50:95, if the fitness is another metric.
     """
-    runs = list({one.uid: one for one in confirmations}.values())
-    ended = [one for one in runs if _score(one, split, weights) is not None]
-    failed = [one for one in runs if one not in ended]
-    failing = ""
+    confirmed = list({confirmation.uid: confirmation for confirmation in confirmations}.values())
+    finished = [confirmation for confirmation in confirmed if _score(confirmation, split, weights) is not None]
+    failed = [confirmation for confirmation in confirmed if confirmation not in finished]
+    failures = ""
     if failed:
-        reason = failed[0].reason or _lacks(failed[0], split, weights)
-        failing = f"; {len(failed)} of {len(runs)} runs failed: {failed[0].uid}: {reason}"
+        reason = failed[0].reason or _missing_score(failed[0], split, weights)
+        failures = f"; {len(failed)} of {len(confirmed)} confirmations failed: {failed[0].uid}: {reason}"
     if winner == DEFAULTS:
         none = "no other set of hyperparameters reached the full budget"
-        return f"the winner is the defaults themselves ({DEFAULTS}): {none}{failing}"
+        return f"the winner is the defaults themselves ({DEFAULTS}): {none}{failures}"
     if gain is None:
-        return f"not confirmed: fewer than two runs of winner or defaults came to an end{failing}"
+        return f"not confirmed: fewer than two confirmations of winner or defaults finished{failures}"
     where = "on the test split" if split == "test" else "on the validation split only (the data set has no test split)"
     low, high = gain.interval
-    ours = sum(one.individual == winner for one in ended)
-    others = len(ended) - ours
-    seeds = f"{ours} seeds" if ours == others else f"{ours} seeds of the winner and {others} of the defaults"
+    num_winner = sum(confirmation.individual == winner for confirmation in finished)
+    num_defaults = len(finished) - num_winner
+    seeds = f"{num_winner} seeds"
+    if num_winner != num_defaults:
+        seeds = f"{num_winner} seeds of the winner and {num_defaults} of the defaults"
     numbers = f"{gain.mean:+.3f} {fitness.in_words(weights)}, 95 % interval {low:+.3f} to {high:+.3f}"
-    known = f"probability of a gain {gain.probability:.3f}, {seeds}, {where}{_in_ap(beside)}{failing}"
-    validation = _on_validation(winner, ended, weights) if split == "test" else ""
-    known = f"{known}{validation}"
+    disagreement = _validation_disagreement(winner, finished, weights) if split == "test" else ""
+    details = f"probability of a gain {gain.probability:.3f}, {seeds}, {where}{_in_ap(ap_gain)}{failures}{disagreement}"
     if high < 0:
-        return f"worse than the defaults: {numbers}, {known}"
+        return f"worse than the defaults: {numbers}, {details}"
     if low <= 0:
-        return f"no better than the defaults within the noise: {numbers}, {known}"
-    if validation:
-        return f"no better than the defaults, as validation and test do not agree: {numbers}, {known}"
-    if any(one.individual == winner for one in failed):  # the runs that ended are no fair sample of it
-        return f"not confirmed: {numbers} against the defaults where the winner came to an end, {known}"
-    return f"beats the defaults by {numbers}, {known}"
+        return f"no better than the defaults within the noise: {numbers}, {details}"
+    if disagreement:
+        return f"no better than the defaults, as validation and test do not agree: {numbers}, {details}"
+    if any(confirmation.individual == winner for confirmation in failed):  # those that finished are a biased sample
+        return f"not confirmed: {numbers} against the defaults where the winner finished, {details}"
+    return f"beats the defaults by {numbers}, {details}"
 
 
 def _in_ap(gain: interval.Gain | None) -> str:
@@ -121,32 +127,37 @@ def _in_ap(gain: interval.Gain | None) -> str:
     return f"; in AP50:95 the gain is {gain.mean:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"
 
 
-def _on_validation(winner: str, runs: Iterable[Confirmation], weights: Mapping[str, float]) -> str:
-    """Words for a validation mean of the defaults that is above the winner's as printed; none where it is not."""
-    listed = list(runs)
-    ours = interval.summarize(_scores([one for one in listed if one.individual == winner], "val", weights))
-    others = interval.summarize(_scores([one for one in listed if one.individual == DEFAULTS], "val", weights))
-    if ours is None or others is None or round(others.mean, DIGITS) <= round(ours.mean, DIGITS):
+def _validation_disagreement(winner: str, confirmations: Iterable[Confirmation], weights: Mapping[str, float]) -> str:
+    """Says that the defaults' validation mean, as printed, is above the winner's; empty if it is not."""
+    listed = list(confirmations)
+    of_winner, of_defaults = (
+        interval.summarize(
+            _scores([confirmation for confirmation in listed if confirmation.individual == individual], "val", weights)
+        )
+        for individual in (winner, DEFAULTS)
+    )
+    if of_winner is None or of_defaults is None or round(of_defaults.mean, DIGITS) <= round(of_winner.mean, DIGITS):
         return ""
-    return f"; the defaults' validation mean is higher: {others.mean:.{DIGITS}f} against {ours.mean:.{DIGITS}f}"
+    higher, lower = (f"{mean:.{DIGITS}f}" for mean in (of_defaults.mean, of_winner.mean))
+    return f"; the defaults' validation mean is higher: {higher} against {lower}"
 
 
-def _summary(runs: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> dict[str, object] | None:
-    found = interval.summarize(_scores(runs, split, weights))
-    return None if found is None else found.to_plain()
+def _mean(confirmations: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> dict[str, object] | None:
+    mean = interval.summarize(_scores(confirmations, split, weights))
+    return None if mean is None else mean.to_plain()
 
 
-def _scores(runs: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> list[float]:
-    found = (_score(one, split, weights) for one in runs)
-    return [score for score in found if score is not None]
+def _scores(confirmations: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> list[float]:
+    scores = (_score(confirmation, split, weights) for confirmation in confirmations)
+    return [score for score in scores if score is not None]
 
 
-def _score(run: Confirmation, split: str, weights: Mapping[str, float]) -> float | None:
-    """What the run is worth on a split; None if it has not all of the scores for that."""
+def _score(confirmation: Confirmation, split: str, weights: Mapping[str, float]) -> float | None:
+    """The confirmation's weighted score on a split; None if it lacks one of the scores."""
     wanted = fitness.on_split(weights, split)
-    return fitness.score(run.scores, wanted) if wanted.keys() <= run.scores.keys() else None
+    return fitness.score(confirmation.scores, wanted) if wanted.keys() <= confirmation.scores.keys() else None
 
 
-def _lacks(run: Confirmation, split: str, weights: Mapping[str, float]) -> str:
-    missing = sorted(fitness.on_split(weights, split).keys() - run.scores.keys())
+def _missing_score(confirmation: Confirmation, split: str, weights: Mapping[str, float]) -> str:
+    missing = sorted(fitness.on_split(weights, split).keys() - confirmation.scores.keys())
     return f"it has no score {missing[0]}"

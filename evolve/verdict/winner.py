@@ -1,4 +1,4 @@
-"""The winner as a file: winner.yaml alone is enough to train the detector that won."""
+"""The winner file: winner.yaml alone is enough to train the detector that won."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from evolve.genetics.genome import DEFAULTS, Genome
-from evolve.genetics.plain import named, read_file, to_yaml
+from evolve.genetics.plain import error_prefix, read_file, to_yaml
 from evolve.process.durable_file import write_durably
 from evolve.process.terminal import command
 from evolve.records.state import Confirmation, SearchState
@@ -20,14 +20,14 @@ FORMAT = 1
 HEADER = """\
 # The winner of a search, and all it takes to train it:
 #   evolve train winner.yaml --data DIR --out DIR
-# config is what is trained; genome says its genes once more, and must agree.
+# config is what is trained; genome repeats its genes and must agree with it.
 """
 SECTIONS = ("search", "genome", "config", "data", "scores")
-LINES = "config_lines"  # how many there are; files of earlier versions do not say
+CONFIG_LINES = "config_lines"  # key: the number of lines under config; files of earlier versions lack it
 
 
 class WinnerError(ValueError):
-    """A winner file that cannot be used, and why."""
+    """A winner file cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Winner:
     seed: int  # of its trial in the search
     config: Mapping[str, Setting]  # the whole effective configuration by address
     data: Mapping[str, object]  # path, fingerprint, class_names, anchors, weights ...
-    post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS for the detector's use; empty: the defaults
-    defaulted: tuple[str, ...] = ()  # settings that a file of an earlier version has no line for
+    post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings of the detector; empty: the defaults
+    defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
-    """The file's content, from the state of a search that has chosen its winner."""
+    """The content of the winner file; WinnerError if the search has no winner yet."""
     if state.outcome is None:
         raise WinnerError(
             f"search {state.search_id}: expected a chosen winner, there is none yet (it is {state.phase})"
@@ -64,20 +64,20 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         "verdict": state.outcome.verdict,
         "genome": dict(record.genome),
         "config": {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()},
-        LINES: len(config),
+        CONFIG_LINES: len(config),
         **_post(state, record.uid),
         "steps": state.steps,
         "data": dict(state.data),
         "scores": {
             "fitness": {"value": record.fitness, "seed": record.seed, "scores": record.scores.get(state.steps, {})},
             "split": state.outcome.split,
-            "winner": {**(state.outcome.confirmed or {}), "runs": _runs(state, record.uid)},
-            "defaults": {**(state.outcome.defaults or {}), "runs": _runs(state, DEFAULTS)},
+            "winner": {**(state.outcome.confirmed or {}), "runs": _verdict_runs(state, record.uid)},
+            "defaults": {**(state.outcome.defaults or {}), "runs": _verdict_runs(state, DEFAULTS)},
             "gain": state.outcome.gain,
             **_validation(state),
             "metric": state.outcome.metric,
             **({} if state.outcome.map50_95 is None else {"map50_95": state.outcome.map50_95}),
-            **_choice(state),
+            **_candidates(state),
         },
         "threads": state.threads,
         "versions": dict(state.versions),
@@ -90,21 +90,21 @@ def write(path: Path, plain: Mapping[str, object]) -> None:
 
 
 def read(path: Path) -> Winner:
-    """The winner in a file; WinnerError or ValueError names the file, what was expected and what came."""
+    """Read and check a winner file; WinnerError or ValueError names the file, what was expected and what came."""
     if not path.is_file():
         make = command("evolve", "winner", "DIR", "--out", path)
         raise WinnerError(f"{path}: expected a winner file, found no such file; write one with: {make}")
     plain = read_file(path)
-    with named(str(path)):
+    with error_prefix(str(path)):
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-            found = plain.get("format") if isinstance(plain, dict) else plain
-            raise WinnerError(f"expected a winner file of format {FORMAT}, got {str(found)[:80]!r}")
+            came = plain.get("format") if isinstance(plain, dict) else plain
+            raise WinnerError(f"expected a winner file of format {FORMAT}, got {str(came)[:80]!r}")
         for section in SECTIONS:
             if not isinstance(plain.get(section), dict):
                 raise WinnerError(f"expected a section {section!r}, got {plain.get(section)!r}")
         search, scores, lines = plain["search"], plain["scores"], plain["config"]
         config = TrialConfig.from_settings(cast(Mapping[str, Setting], lines)).settings()
-        defaulted = _missing(lines, plain.get(LINES))
+        defaulted = _missing(lines, plain.get(CONFIG_LINES))
         _check_genome(plain["genome"], lines, config)
         _check_steps(plain.get("steps"), config)
         fitness = scores.get("fitness")
@@ -120,26 +120,26 @@ def read(path: Path) -> Winner:
         )
 
 
-def _missing(config: Mapping[str, object], lines: object) -> tuple[str, ...]:
-    """Settings that have no line; WinnerError if there was one when the file was written.
+def _missing(lines: Mapping[str, object], num_lines: object) -> tuple[str, ...]:
+    """The settings without a line under config; WinnerError if lines were removed since the file was written.
 
-    A later version has more settings: of these an older file has none, and they take their defaults.
+    Settings that were added after the file's version are missing too: they take their defaults.
     """
-    missing = tuple(address for address in TrialConfig().settings() if address not in config)
-    if lines is not None and len(config) != _count(lines, LINES, 1):
-        named_here = f": none for {', '.join(missing)}" if missing else ""
-        raise WinnerError(f"config: expected {lines} lines, as it was written with, got {len(config)}{named_here}")
+    missing = tuple(address for address in TrialConfig().settings() if address not in lines)
+    if num_lines is not None and len(lines) != _count(num_lines, CONFIG_LINES, 1):
+        without_line = f": none for {', '.join(missing)}" if missing else ""
+        raise WinnerError(f"config: expected {num_lines} lines, as it was written with, got {len(lines)}{without_line}")
     return missing
 
 
 def _check_genome(genome: Mapping[str, object], lines: Mapping[str, object], config: Mapping[str, Setting]) -> None:
-    """WinnerError if a gene is another under genome than under config, which is what would be trained."""
-    with named("genome"):
-        said = TrialConfig.from_settings({**config, **cast(Mapping[str, Setting], genome)}).settings()
+    """WinnerError if a gene has different values under genome and under config, which is what would be trained."""
+    with error_prefix("genome"):
+        with_genome = TrialConfig.from_settings({**config, **cast(Mapping[str, Setting], genome)}).settings()
     for address in genome:
         if address not in lines:
             raise WinnerError(f"config: expected a line for the gene {address}, got none")
-        if said[address] != config[address]:
+        if with_genome[address] != config[address]:
             raise WinnerError(
                 f"genome: {address}: expected {config[address]!r}, as under config, got {genome[address]!r}; "
                 "config is what is trained: to train another value, change both lines"
@@ -147,17 +147,17 @@ def _check_genome(genome: Mapping[str, object], lines: Mapping[str, object], con
 
 
 def _check_steps(steps: object, config: Mapping[str, Setting]) -> None:
-    """WinnerError for a full budget that no search of this schedule has had; files need not say it."""
+    """WinnerError if the full budget is longer than the schedule; the line may be missing."""
     schedule = int(str(config[STEPS]))
     if steps is not None and _count(steps, "steps", 1) > schedule:
         raise WinnerError(
             f"steps: expected at most {STEPS} under config, {schedule}, got {steps}; "
-            f"--steps of {command('evolve', 'train')} is another length"
+            f"--steps of {command('evolve', 'train')} sets another length"
         )
 
 
-def check_is_of(state: SearchState, winner: Winner, path: Path) -> None:
-    """WinnerError unless the file says of the search's winner what the journal says."""
+def check_belongs_to(state: SearchState, winner: Winner, path: Path) -> None:
+    """WinnerError unless the file has the winner of this search, with the settings that the journal has."""
     if state.outcome is None:
         raise WinnerError(f"{path}: expected the winner of a search, but search {state.search_id} has none yet")
     uid = state.outcome.uid
@@ -175,7 +175,7 @@ def check_is_of(state: SearchState, winner: Winner, path: Path) -> None:
 
 
 def nms_line(post: TunedPost) -> str:
-    """One sentence on the NMS that was tuned for the winner's use."""
+    """One sentence on the NMS settings that were tuned for the winner's detector."""
     settings = post_config(post["settings"])
     beta = f", beta {settings.nms_beta:g}" if settings.nms == "diou" else ""
     chosen = f"{settings.nms} at {settings.nms_iou:g}{beta}"
@@ -186,22 +186,22 @@ def nms_line(post: TunedPost) -> str:
 
 
 def _post(state: SearchState, uid: str) -> dict[str, object]:
-    """The section on tuned NMS, where there is any."""
-    run = state.tuned(uid)
-    if run is None or run.post is None:
+    """The section with the tuned NMS settings; empty if the search has none."""
+    confirmation = state.nms_confirmation(uid)
+    if confirmation is None or confirmation.post is None:
         return {}
-    scores = {name: run.post[name] for name in ("fixed", "tuned")}
-    return {"post": {**run.post["settings"], "validation": {"seed": run.seed, **scores}}}
+    scores = {name: confirmation.post[name] for name in ("fixed", "tuned")}
+    return {"post": {**confirmation.post["settings"], "validation": {"seed": confirmation.seed, **scores}}}
 
 
 def _post_settings(section: object) -> dict[str, Value]:
-    """The settings of the section, checked; none for a file of before it was written, or of a search without it."""
+    """The checked settings of the section; empty if the file predates NMS tuning or the search did not tune NMS."""
     if section is None:
         return {}
     if not isinstance(section, dict):
         raise WinnerError(f"post: expected NMS settings by name, got {section!r}")
     settings = {name: value for name, value in section.items() if name != "validation"}
-    with named("post"):
+    with error_prefix("post"):
         post_config(settings)
     return settings
 
@@ -212,27 +212,28 @@ def _count(value: object, name: str, least: int) -> int:
     return value
 
 
-def _runs(state: SearchState, individual: str) -> list[dict[str, object]]:
-    return [_run(one) for one in verdict.runs_of(state, individual)]
+def _verdict_runs(state: SearchState, individual: str) -> list[dict[str, object]]:
+    return [_run(confirmation) for confirmation in verdict.verdict_confirmations(state, individual)]
 
 
-def _run(one: Confirmation) -> dict[str, object]:
-    return {"seed": one.seed, "scores": one.scores, **({} if one.reason is None else {"failed": one.reason})}
+def _run(confirmation: Confirmation) -> dict[str, object]:
+    failed = {} if confirmation.reason is None else {"failed": confirmation.reason}
+    return {"seed": confirmation.seed, "scores": confirmation.scores, **failed}
 
 
 def _validation(state: SearchState) -> dict[str, object]:
-    """The same runs on validation; not in searches of earlier versions."""
+    """The same confirmations on validation; missing in searches of earlier versions."""
     validation = None if state.outcome is None else state.outcome.validation
     return {} if validation is None else {"validation": validation}
 
 
-def _choice(state: SearchState) -> dict[str, object]:
-    """How the candidates stood when the winner was chosen, best first, with the runs that chose."""
+def _candidates(state: SearchState) -> dict[str, object]:
+    """The candidates' standings when the winner was chosen, best first, with their confirmations."""
     if state.choice is None:
         return {}
     return {
         "candidates": [
-            {**one, "runs": [_run(run) for run in leaders.runs_of(state, str(one["uid"]))]}
-            for one in state.choice.candidates
+            {**standing, "runs": [_run(run) for run in leaders.choice_confirmations(state, str(standing["uid"]))]}
+            for standing in state.choice.candidates
         ]
     }

@@ -1,4 +1,4 @@
-"""A winner as Darknet's .cfg: its network and every setting that Darknet has a key for; the rest stands in comments."""
+"""A winner as Darknet's .cfg: its network and every setting that Darknet has a key for; comments list the rest."""
 
 from evolve.trial_config import TrialConfig, post_config
 from evolve.verdict.winner import Winner, WinnerError
@@ -7,20 +7,20 @@ from model.network import scales
 
 
 def render(winner: Winner) -> str:
-    """The cfg's text, to train the winner with Darknet itself; WinnerError for what Darknet cannot be told."""
+    """The cfg's text, to train the winner with Darknet itself; WinnerError for what a cfg cannot express."""
     config = TrialConfig.from_settings(winner.config)
-    names, anchors = winner.data.get("class_names"), winner.data.get("anchors")
-    if not isinstance(names, list) or not isinstance(anchors, list):
-        raise WinnerError(f"data: expected class_names and anchors as lists, got {names!r} and {anchors!r}")
-    number = scales.number_of_anchors(scales.of_config(config.detector))
-    if len(anchors) != number or not all(isinstance(pair, list) and len(pair) == 2 for pair in anchors):
-        raise WinnerError(f"data: anchors: expected {number} pairs for {config.detector.variant}, got {anchors!r}")
+    class_names, anchors = winner.data.get("class_names"), winner.data.get("anchors")
+    if not isinstance(class_names, list) or not isinstance(anchors, list):
+        raise WinnerError(f"data: expected class_names and anchors as lists, got {class_names!r} and {anchors!r}")
+    num_anchors = scales.number_of_anchors(scales.of_config(config.detector))
+    if len(anchors) != num_anchors or not all(isinstance(pair, list) and len(pair) == 2 for pair in anchors):
+        raise WinnerError(f"data: anchors: expected {num_anchors} pairs for {config.detector.variant}, got {anchors!r}")
     post = {f"post.{name}": value for name, value in winner.post.items()}
     try:
         post_config(winner.post)
         return exporter.render(
             config.detector,
-            [str(name) for name in names],
+            [str(name) for name in class_names],
             [(float(width), float(height)) for width, height in anchors],
             height=config.train.size,
             width=config.train.size,

@@ -54,7 +54,7 @@ def test_eight_pictures_are_learned_by_heart_with_every_technique_on(tmp_path: P
     request = task.TaskRequest(data=data, space=task.SMALL_SPACE, steps=STEPS, settings=LOW)
     prepared = task.prepare(request, threads=2)
     config = prepared.config_of(prepared.space.defaults())
-    assert techniques.off(config) == ()
+    assert techniques.switched_off(config) == ()
     assert prepared.description["weights"] == str(task.EMBEDDED_BASE)
     train = detection_objective(**dict(prepared.factory.arguments))  # type: ignore[arg-type]
     last = list(train(TrialSpec("overfit", config, 0, STEPS, evaluate_splits=("val",))))[-1]

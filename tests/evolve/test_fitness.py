@@ -1,4 +1,4 @@
-"""Fitness: a weighted sum, or an error; never a made-up number."""
+"""Fitness: a weighted sum of scores, or an error."""
 
 import pytest
 from hypothesis import given

@@ -24,7 +24,7 @@ SMALL = {
     "train.size_period": 2,
     "train.statistics_pictures": 8,
     "input.max_boxes": 24,
-    # Every technique that has a state or draws anything: what holds with them on holds with them off.
+    # Every technique that has state or draws random numbers is on: what holds with them also holds without.
     "detector.neck_activation": "mish",
     "detector.sam": True,
     "detector.shortcut": "per_channel",
@@ -76,7 +76,7 @@ def _spec(uid="g000-000", *, seed=5, stop=6, start=0, state_dir=None, splits=("v
 
 
 def _weights(made, spec):
-    """All weights and velocities after the spec; the objective's own trainer holds them."""
+    """All weights and velocities after the spec, from the objective's own trainer."""
     measured = list(measurements(made(spec)))
     return measured, made._trainer.state()
 
@@ -95,7 +95,7 @@ def test_a_result_depends_on_the_spec_alone(make, warm):
 
 
 def test_other_genes_trace_nothing_new(warm):
-    list(warm(_spec(seed=11, regularization__sat_prob=1.0)))  # of the same training shapes
+    list(warm(_spec(seed=11, regularization__sat_prob=1.0)))  # with the same training shapes
     genes = {
         "optimizer__learning_rate": 0.003,
         "optimizer__momentum": 0.8,
@@ -274,7 +274,9 @@ def test_a_score_is_of_the_weights_whatever_the_running_statistics(warm, tmp_pat
     slow, fast = scored(optimizer__norm_momentum=0.99), scored(optimizer__norm_momentum=0.1)
     assert slow[0] == fast[0]
     for name, value in slow[1].items():
-        np.testing.assert_array_equal(value, fast[1][name], err_msg=name)  # what is kept is what was scored
+        np.testing.assert_array_equal(
+            value, fast[1][name], err_msg=name
+        )  # the checkpoint has the weights that were scored
     running = next(name for name in slow[1] if name.endswith("moving_mean"))
     assert np.any(slow[2][running] != fast[2][running])
     without = [
@@ -287,7 +289,7 @@ def test_steps_between_reports_and_batches_of_an_evaluation_are_signs_of_life(wa
     # 40 steps, 18 reports: one at every second step. Six pictures of val in batches of 4: two batches. At step 4 the
     # piece ends: its report comes as the last measurement, after the evaluation.
     reports = list(warm(_spec(stop=4, train__steps=40)))
-    assert [(type(one), one.step) for one in reports] == [
+    assert [(type(report), report.step) for report in reports] == [
         (Progress, 1),
         (Measurement, 2),
         (Progress, 3),
@@ -339,7 +341,9 @@ def test_yolov4_tiny_trains_and_is_kept(tmp_path):
     taken = starting_weights.base_weights(tmp_path / "tiny.keras", described["class_names"], described["anchors"])
     assert taken.keys() == weights.keys()
     for name, value in taken.items():
-        if not name.endswith(("moving_mean", "moving_variance")):  # those of the score, not the training's own
+        if not name.endswith(
+            ("moving_mean", "moving_variance")
+        ):  # the checkpoint has the statistics of the score, not those of the training
             np.testing.assert_array_equal(value, weights[name], err_msg=name)
     # Anchors of its own and other classes: each map's sizes move by the anchors of its mask (1 to 3, and 3 to 5).
     wider = [[w * (2.0 + k), h] for k, (w, h) in enumerate(described["anchors"])]
@@ -381,5 +385,5 @@ def test_a_states_file_has_that_size(changes, tmp_path):
     kept = sum(array.nbytes for array in trainer.state().values())
     assert expected == kept
     arrays = len(trainer.state())
-    # in the file each array has its header and its two entries in the archive
+    # in the file each array also has a header and two archive entries
     assert expected < (tmp_path / "state.npz").stat().st_size < expected + 600 * arrays

@@ -52,7 +52,7 @@ def test_nms_is_tuned_on_the_validation_split_alone_and_changes_no_score(
     monkeypatch.setattr(nms_tuning, "tune", spy)
     *before, last = warm(replace(SPEC, tune_post={"val/map50": 1.0}))
     assert sum(isinstance(report, Progress) for report in before) > len(nms_tuning.grid(PostConfig()))
-    assert looked == ["val", "test"]  # one forward pass a split, as without tuning
+    assert looked == ["val", "test"]  # one forward pass per split, as without tuning
     assert tuned == [[0, 1, 2, 3, 4]]  # the five pictures of val, each once
     assert (last.scores, last.losses, last.traces) == (plain.scores, plain.losses, 0)
     assert plain.post is None

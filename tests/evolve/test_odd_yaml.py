@@ -1,4 +1,4 @@
-"""Odd and hostile YAML wherever the command line takes it: one short sentence, at once, before anything is begun."""
+"""Odd and hostile YAML wherever the command line accepts YAML: one short error at once, before anything begins."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ SPACES = [
 
 
 def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one sentence of a command that refuses its input."""
+    """The error sentence of a command that refuses its input."""
     assert main(words) == 2
     sentence = capsys.readouterr().err
     assert len(sentence.splitlines()) == 1
@@ -93,7 +93,7 @@ def test_ten_lines_of_anchors_hold_nothing_up(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,  # a second; it took minutes and gigabytes
+        timeout=60,  # takes a second; an earlier version took minutes and gigabytes
     )
     assert done.returncode == 2
     assert done.stderr.startswith("evolve: w.yaml: line 6: expected at most 100,000 values, each alias counted")

@@ -1,4 +1,4 @@
-"""The simulated objective keeps the rules of the real one: its results depend on the spec alone."""
+"""The simulated objective follows the rules of the real one: its results depend on the spec alone."""
 
 import statistics
 import subprocess
@@ -93,7 +93,7 @@ def test_longer_is_better_and_noise_is_the_seed_s() -> None:
 
 
 def test_it_is_worth_searching() -> None:
-    """The defaults are neither best nor worst; sets differ by far more than seeds; early rungs mislead a little."""
+    """The defaults are neither best nor worst; genomes differ far more than seeds; early rungs mislead a little."""
     objective = simulated.simulated_objective()
     final = [scores(list(objective(spec_of(i))))["val/map50_95"] for i in INDIVIDUALS]
     early = [scores(list(objective(spec_of(i, stop=10))))["val/map50_95"] for i in INDIVIDUALS]

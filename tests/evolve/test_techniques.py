@@ -1,4 +1,4 @@
-"""The shipped spaces train with every technique on, in every trial; presets and variants mean what they say."""
+"""The shipped spaces train every trial with every technique on; presets and variants have the published settings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_every_individual_of_a_shipped_space_has_every_technique_on(path: Path) 
     rng = np.random.default_rng(0)
     children = [mutate(individual.genome, space, rng, rate=1.0, strength=1.0) for individual in first]
     for genome in [*(individual.genome for individual in first), *children]:
-        assert techniques.off(settings_of(space, genome)) == ()
+        assert techniques.switched_off(settings_of(space, genome)) == ()
 
 
 def test_each_switch_is_seen() -> None:
@@ -55,7 +55,7 @@ def test_each_switch_is_seen() -> None:
     }
     assert set(off_values) == set(techniques.TECHNIQUES)
     for name, values in off_values.items():
-        assert techniques.off({**on, **values}) == (name,)
+        assert techniques.switched_off({**on, **values}) == (name,)
 
 
 def test_the_released_network_is_the_variant() -> None:
@@ -77,8 +77,8 @@ def test_a_preset_gives_genes_their_defaults_or_is_fixed(name: str) -> None:
     assert {address: effective[address] for address in values} == values
     assert "optimizer.learning_rate" in space.genes
     if name == "paper":
-        assert techniques.off(effective) == ()
-    else:  # no smoothing in the cfg: outside the gene's range, so it is searched no more
+        assert techniques.switched_off(effective) == ()
+    else:  # the cfg has no smoothing, which is outside the gene's range: it is fixed, not searched
         assert "loss.label_smoothing" in space.trial
 
 
@@ -91,9 +91,9 @@ def test_an_unknown_preset_is_refused_by_name() -> None:
 def test_weights_of_another_network_are_seen_setting_by_setting() -> None:
     space = spaces.load(task.EMBEDDED_SPACE)
     detector = TrialConfig.from_settings(settings_of(space, space.defaults())).detector
-    assert task.unlike_weights(task.EMBEDDED_BASE, detector) == ()
+    assert task.differing_settings(task.EMBEDDED_BASE, detector) == ()
     other = replace(detector, sam=False, width=0.5)
-    assert task.unlike_weights(task.EMBEDDED_BASE, other) == ("detector.width", "detector.sam")
+    assert task.differing_settings(task.EMBEDDED_BASE, other) == ("detector.width", "detector.sam")
 
 
 def with_settings(**wanted: object) -> spaces.SearchSpace:
@@ -106,7 +106,7 @@ def test_yolov4_tiny_is_a_network_of_the_same_spaces() -> None:
     detector = TrialConfig.from_settings(settings_of(space, space.defaults())).detector
     assert detector == replace(YOLOV4_TINY, width=0.25)
     assert not {"regularization.dropblock_rate", "detector.scale_xy_8"} & set(space.genes)
-    assert "augment.mosaic_prob" in space.genes  # what has nothing to do with the network is searched as ever
+    assert "augment.mosaic_prob" in space.genes  # genes outside the network are searched as before
     assert with_settings(variant="yolov4-tiny", preset="darknet").trial["detector.backbone_activation"] == "leaky"
     own = spaces.load(task.EMBEDDED_SPACE)
     choices = {"detector.sam": Choice((True, False), False), "detector.dropblock_size": Choice((3, 7), 7)}
@@ -134,7 +134,7 @@ def test_no_gene_is_searched_whose_technique_is_off() -> None:
 
 
 def test_a_preset_leaves_what_the_space_fixes_of_its_task() -> None:
-    """A mirrored digit is another sign, and the embedded batch is 16, whatever was published."""
+    """What the embedded space fixes stays: digits are not mirrored, and the batch is 16, whatever was published."""
     paper = with_settings(preset="paper")
     assert paper.trial["augment.flip_prob"] == 0.0
     assert (paper.trial["train.batch"], paper.trial["train.subdivisions"]) == (16, 4)
@@ -154,11 +154,11 @@ def test_weights_of_plain_sums_get_the_gain_that_keeps_them(monkeypatch: pytest.
     file = tmp_path / "plain.keras"
     file.touch()
     for detector, expected in ((DetectorConfig(), 2.0), (DetectorConfig(shortcut="per_feature"), 1.0)):
-        start = starting_weights.Start(detector, ("a",), ())
-        monkeypatch.setattr(task, "look", lambda *_, start=start: start)
+        start = starting_weights.WeightsFile(detector, ("a",), ())
+        monkeypatch.setattr(task, "inspect_weights", lambda *_, start=start: start)
         space = with_settings(weights=str(file))
         config = TrialConfig.from_settings({**space.trial, **dict(space.defaults())})
         assert config.detector.shortcut_gain == expected
-    monkeypatch.setattr(task, "look", lambda *_: starting_weights.Start(DetectorConfig(), ("a",), ()))
+    monkeypatch.setattr(task, "inspect_weights", lambda *_: starting_weights.WeightsFile(DetectorConfig(), ("a",), ()))
     said = with_settings(weights=str(file), settings={"detector.shortcut_gain": "1.5"})
     assert said.trial["detector.shortcut_gain"] == 1.5

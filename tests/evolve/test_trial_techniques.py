@@ -24,12 +24,12 @@ from evolve.trial import Measurement, ObjectiveFactory, Setting, TrialSpec
 pytestmark = pytest.mark.medium  # draws the digits
 
 SHAPE = ["--population", "6", "--elites", "2", "--children", "4", "--generations", "2", "--tracking-uri", "none"]
-INDIVIDUALS = 6 + 2 * 2 * 4  # children are of each elite
+INDIVIDUALS = 6 + 2 * 2 * 4  # `children` is per elite
 
 
 @dataclass
 class Searched:
-    """A finished search: its folder, what its journal says, and the configurations that trials were given."""
+    """A finished search: its folder, its journalled state, and the configurations that its trials got."""
 
     directory: Path
     state: SearchState
@@ -71,7 +71,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
 def test_every_technique_is_on_in_every_trial(searched: Searched) -> None:
     configurations = searched.journalled()
     assert len(configurations) == INDIVIDUALS
-    assert {uid: techniques.off(config) for uid, config in configurations.items()} == dict.fromkeys(configurations, ())
+    assert {uid: techniques.switched_off(config) for uid, config in configurations.items()} == dict.fromkeys(
+        configurations, ()
+    )
 
 
 def test_the_techniques_are_those_of_the_task(searched: Searched) -> None:
@@ -117,4 +119,4 @@ def test_trials_were_given_what_the_journal_says(searched: Searched) -> None:
 def test_the_winners_file_has_them_too(searched: Searched) -> None:
     config = yaml.safe_load((searched.directory / "winner.yaml").read_text())["config"]
     settings = {address: tuple(value) if isinstance(value, list) else value for address, value in config.items()}
-    assert techniques.off(settings) == ()
+    assert techniques.switched_off(settings) == ()

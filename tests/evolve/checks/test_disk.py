@@ -1,4 +1,4 @@
-"""Disk that the states of trials need: how many there are at once, by hand, and how large one is, by the real thing."""
+"""Disk space for the states of trials: their largest number at once, by hand; the size of one, from a real state."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -20,13 +20,13 @@ THIRDS = (Fraction(1, 9), Fraction(1, 3), Fraction(1))
 @pytest.mark.parametrize(
     ("recipe", "steps", "schedule", "states"),
     [
-        (FAST, 900, 900, 100),  # all at rung 1; then 34 with two states, 68; 12 train on with two, 24
-        (FAST, 90, 900, 100),  # 12 with two states, and one a worker at the end of the budget: 28
-        (recipes.load("seed"), 900, 900, 0),  # one rung, and nothing is stored at a schedule's end
+        (FAST, 900, 900, 100),  # all at rung 1; then 34 with two states each, 68; then 12 with two each, 24
+        (FAST, 90, 900, 100),  # 12 with two states each, and one per worker at the end of the budget: 28
+        (recipes.load("seed"), 900, 900, 0),  # one rung, and no state is stored at the end of the schedule
         (recipes.load("seed"), 90, 900, 4),  # one a worker
         (Recipe("all", 10, 2, 3, 1, rungs=THIRDS), 90, 90, 20),  # keep is 1: ten with two states each
         (Recipe("late", 4, 2, 10, 1, rungs=THIRDS, keep=Fraction(1, 3)), 90, 90, 20),  # 2 x 10 children
-        (Recipe("none", 4, 2, 10, 0, rungs=THIRDS, keep=Fraction(1, 3)), 90, 90, 4),  # of no child generation
+        (Recipe("none", 4, 2, 10, 0, rungs=THIRDS, keep=Fraction(1, 3)), 90, 90, 4),  # no child generation
         (FAST, 3, 3, 100),  # rungs at 1, 1 and 3 are two: 100, then 34 with one
         (FAST, 1, 1, 0),
     ],
@@ -37,7 +37,15 @@ def test_so_many_states_lie_there_at_once(recipe: Recipe, steps: int, schedule: 
 
 def test_sizes_in_words() -> None:
     sizes = (51_400_000_000, 526_000_000, 8_300_000, 99_000_000, 1_000_000_000, 3_200_000_000_000, 0)
-    assert [disk.shown(size) for size in sizes] == ["51 GB", "0.53 GB", "8.3 MB", "99.0 MB", "1 GB", "3.2 TB", "0.0 MB"]
+    assert [disk.bytes_in_words(size) for size in sizes] == [
+        "51 GB",
+        "0.53 GB",
+        "8.3 MB",
+        "99.0 MB",
+        "1 GB",
+        "3.2 TB",
+        "0.0 MB",
+    ]
 
 
 def test_the_released_networks_states() -> None:
@@ -50,12 +58,12 @@ def test_the_released_networks_states() -> None:
     assert objective.state_bytes(released, 80) == 4 * (total + total - 2 * channels)
     averaged = TrialConfig.from_settings({"optimizer.ema_decay": 0.999})
     assert objective.state_bytes(averaged, 80) == 4 * (total + 2 * (total - 2 * channels))
-    # a hundred of them: what a first rung of the full model needs
+    # a hundred states: the need of a first rung with the full model
     assert 51e9 < 100 * objective.state_bytes(released, 80) < 52e9
 
 
 def test_the_page_says_what_the_full_model_needs() -> None:
-    need = disk.shown(100 * space_checks.largest_state(spaces.load(task.FULL_SPACE), 10))
+    need = disk.bytes_in_words(100 * space_checks.largest_state(spaces.load(task.FULL_SPACE), 10))
     page = Path(__file__).parents[3] / "docs" / "search-spaces.md"
     assert f"wait at the first rung of `fast` together: {need} in the search directory" in page.read_text(
         encoding="utf-8"

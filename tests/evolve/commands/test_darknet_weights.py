@@ -32,7 +32,7 @@ Files = Callable[..., Path]
 
 
 def numbers(config: DetectorConfig, layers: int | None = None) -> dict[str, NDArray[np.float32]]:
-    """Weights that are none of them alike."""
+    """Weights that all differ."""
     rng = np.random.default_rng(0)
     return {
         part.name: rng.uniform(0.1, 0.2, convert.keras_shape(part)).astype(np.float32)
@@ -43,7 +43,7 @@ def numbers(config: DetectorConfig, layers: int | None = None) -> dict[str, NDAr
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """Writes what Darknet leaves: mine_best.weights, or the first layers of it, and mine.cfg and mine.names."""
+    """Writes files as Darknet does: mine_best.weights, or its first layers only, mine.cfg and mine.names."""
 
     def write(config: DetectorConfig = CUSTOM, name: str = "mine_best.weights", layers: int | None = None) -> Path:
         sections = topology.sections(config, len(NAMES))
@@ -77,7 +77,7 @@ def test_a_darknet_file_is_described_with_its_cfg_and_names(files: Files) -> Non
     assert others["taken_over"] == "all but the classes in the output maps"
     with pytest.raises(ValueError, match=r"weights of a network with detector\.variant yolov4, got yolov4-tiny"):
         starting_weights.describe_weights(path, DetectorConfig(width=0.125), NAMES)
-    # what its numbers mean is part of what it is
+    # the fingerprint depends on the cfg, which gives the numbers their meaning
     (path.parent / "mine.cfg").write_text((path.parent / "mine.cfg").read_text().replace("5,6,", "4,6,"))
     changed = starting_weights.describe_weights(path, CUSTOM, NAMES)
     assert changed["weights_fingerprint"] != described["weights_fingerprint"]
@@ -199,5 +199,5 @@ def test_a_trial_trains_on_the_masks_and_keeps_them(
     given = numbers(config)
     for name in ("head16_output/kernel", "head32_output/kernel", "tiny_top_conv/kernel"):
         assert kept[name].shape == given[name].shape
-        assert np.abs(kept[name] - given[name]).max() < 0.05  # two small steps from where it began
+        assert np.abs(kept[name] - given[name]).max() < 0.05  # after two small steps it is near its start
     json.dumps(prepared.description)  # what the journal keeps

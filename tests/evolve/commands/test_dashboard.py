@@ -1,4 +1,4 @@
-"""The dashboard: its link, its port, what it says when there is nothing to show, and one real start."""
+"""The dashboard: its link, its port, its errors if there is nothing to show, and one real start."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from evolve.commands import dashboard
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 
 CREATED = {
     "search_id": "20260101T000000-s0",
@@ -35,7 +35,7 @@ CREATED = {
 def runs(tmp_path: Path) -> Path:
     """runs/latest points to a search that has just begun."""
     with Journal(tmp_path / "first") as journal:
-        journal.append([Entry("search_created", None, CREATED)])
+        journal.append([NewEvent("search_created", None, CREATED)])
     (tmp_path / "latest").symlink_to("first")
     return tmp_path
 
@@ -47,7 +47,11 @@ def test_the_link_lists_the_runs_of_one_search_generations_first() -> None:
     assert place == "http://127.0.0.1:5000/#/experiments/3/runs"
     assert asked["searchFilter"] == ["tags.`evolve.search` = 'a-s0'"]
     assert asked["orderByKey"] == ["tags.`evolve.kind`"]
-    assert sorted(["trial", "search", "generation"]) == ["generation", "search", "trial"]  # why that order helps
+    assert sorted(["trial", "search", "generation"]) == [
+        "generation",
+        "search",
+        "trial",
+    ]  # so ordering by kind puts the trials last
 
 
 def test_a_taken_port_is_passed_over() -> None:
@@ -129,11 +133,11 @@ def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
         assert probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) != 0, "the server is gone too"
 
 
-# A server that serves nothing: what counts is that it ends.
+# A server that serves nothing: the test checks that it ends.
 WAITING = """
 import sys
 from evolve.commands import dashboard
-dashboard.command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
+dashboard.server_command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
 dashboard.latest_search = lambda _runs: "a-search"
 sys.exit(dashboard.main(["--runs", sys.argv[1], "--port", "5300"]))
 """

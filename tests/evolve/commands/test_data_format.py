@@ -1,4 +1,4 @@
-"""A search of a data set that has labels of two formats: the one that was named is read, by trials too.
+"""A search of a data set with labels in two formats: trials, too, read the format that was named.
 
 The commands read the real data set here; what their trials train is simulated.
 """
@@ -55,7 +55,7 @@ def test_a_format_needs_data() -> None:
 
 @pytest.fixture
 def factories(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> list[ObjectiveFactory]:
-    """What trials are made by, in the order of the commands, in a folder of their own; instead they are simulated."""
+    """The objective factories of the commands, in order; the trials themselves are simulated, in an empty folder."""
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
     given: list[ObjectiveFactory] = []
 
@@ -79,7 +79,7 @@ def test_every_command_that_is_printed_reads_the_named_format(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([*search_of(two_formats), "--format", "yolo", "--out", "s"]) == 0
-    [line] = [one for one in capsys.readouterr().out.splitlines() if one.startswith("final training: ")]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("final training: ")]
     assert f"--data {two_formats} --format yolo --out " in line
     assert main(["resume", "s", "--generations", "1"]) == 0
     assert main(["replay", "s", "g000-001"]) == 0
@@ -87,7 +87,7 @@ def test_every_command_that_is_printed_reads_the_named_format(
     assert main(["train", *shlex.split(line.partition("evolve train ")[2]), "--cpu"]) == 0
     said = capsys.readouterr().out
     assert f"--data {two_formats} --format yolo --split test" in said
-    # the data set's own place is enough, too; another place is another data set, of which the file knows nothing
+    # the data set's own path implies its format; another path may be another data set, whose format is unknown
     assert main(["train", "s/winner.yaml", "--data", f"{two_formats}/train/..", "--out", "o", "--cpu"]) == 0
     assert {factory.arguments["format"] for factory in factories} == {"yolo"}
     assert len(factories) == 5
@@ -96,7 +96,7 @@ def test_every_command_that_is_printed_reads_the_named_format(
     assert main(["train", "s/winner.yaml", "--data", moved, "--out", "p", "--cpu"]) == 2
     assert "choose one with --format" in capsys.readouterr().err
     assert main(["winner", "s", "--out", "w.yaml"]) == 0
-    assert "w.yaml --data DIR --out DIR" in capsys.readouterr().out  # DIR may be another data set, of one format
+    assert "w.yaml --data DIR --out DIR" in capsys.readouterr().out  # DIR may be another data set with a single format
 
 
 def test_a_format_that_nobody_named_is_not_printed_for_training(

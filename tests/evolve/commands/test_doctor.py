@@ -1,4 +1,4 @@
-"""Each check of `evolve doctor` on a machine that is well, and on one where its thing is amiss."""
+"""Each check of `evolve doctor` on a machine where it passes and on one where it fails."""
 
 import importlib
 import importlib.metadata
@@ -16,7 +16,7 @@ from evolve.commands.doctor import Check
 
 @pytest.fixture(autouse=True)
 def _plain_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No GPU, no Ray settings, an empty home and working directory: what a check says follows from the test alone."""
+    """No GPU, no Ray settings, an empty home and working directory, so that only the test decides a check's result."""
     monkeypatch.setattr(doctor.resources, "gpus_in_sight", lambda: [])
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)
@@ -123,12 +123,12 @@ def test_a_look_that_cannot_be_taken_is_not_well_and_the_others_are_taken(monkey
         raise PermissionError("Permission denied: 'runs'")
 
     monkeypatch.setattr(doctor, "_nearest", fails)
-    found = {check.name: check for check in doctor.checks()}
-    assert len(found) == 11
-    assert not found["disk"].ok
-    assert found["disk"].detail == "cannot be looked at: PermissionError: Permission denied: 'runs'"
-    assert found["disk"].mend
-    assert found["python"].ok
+    checks_by_name = {check.name: check for check in doctor.checks()}
+    assert len(checks_by_name) == 11
+    assert not checks_by_name["disk"].ok
+    assert checks_by_name["disk"].detail == "cannot be checked: PermissionError: Permission denied: 'runs'"
+    assert checks_by_name["disk"].mend
+    assert checks_by_name["python"].ok
 
 
 def test_too_little_memory_names_the_number_of_workers_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,11 +155,11 @@ def test_a_tracking_store_that_cannot_be_written_is_amiss(monkeypatch: pytest.Mo
 def test_one_json_document_and_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ok: bool, code: int
 ) -> None:
-    found = [Check("python", True, "3.11"), Check("disk", ok, "1 GiB", "" if ok else "free some")]
-    monkeypatch.setattr(doctor, "checks", lambda: found)
+    results = [Check("python", True, "3.11"), Check("disk", ok, "1 GiB", "" if ok else "free some")]
+    monkeypatch.setattr(doctor, "checks", lambda: results)
     assert doctor.run(True) == code
     document = json.loads(capsys.readouterr().out)
-    assert document == {"ok": ok, "checks": [vars(check) for check in found]}
+    assert document == {"ok": ok, "checks": [vars(check) for check in results]}
 
 
 def test_the_table_shows_each_check_and_its_mend(

@@ -1,4 +1,4 @@
-"""What every executor promises; a new one joins by its name in EXECUTORS."""
+"""The contract of every executor; a new one joins by its name in EXECUTORS."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Progressed, Started
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Progressed, Started
 from evolve.execution.local_executor import LocalExecutor
-from evolve.execution.watch import Watched
+from evolve.execution.watch import WatchedExecutor
 from evolve.trial import Failure, ObjectiveFactory, TrialSpec
 
 FACTORY = ObjectiveFactory("executor_objectives:scripted_objective")
@@ -29,7 +29,7 @@ def _local(request: pytest.FixtureRequest) -> Executor:
 
 
 def _watched(request: pytest.FixtureRequest) -> Executor:
-    return Watched(_local(request))
+    return WatchedExecutor(_local(request))
 
 
 EXECUTORS: dict[str, Callable[[pytest.FixtureRequest], Executor]] = {
@@ -53,7 +53,7 @@ def lease(uid: str, *, do: str = "", steps: int = 4, attempt: int = 1, state_dir
 
 
 def wait_for_slots(executor: Executor, count: int) -> None:
-    """Until so many leases can run at once: the worker of a crashed trial is replaced, which takes a moment."""
+    """Wait until `count` leases can run at once: replacing the worker of a crashed trial takes a moment."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while executor.slots < count:
         assert time.monotonic() < deadline, f"{executor.slots} of {count} slots"
@@ -61,16 +61,16 @@ def wait_for_slots(executor: Executor, count: int) -> None:
 
 
 def slots_of(executor: Executor) -> int:
-    """How many there are when every worker is up."""
+    """The number of slots when every worker is up."""
     return WORKERS if type(executor).__name__ == "RayExecutor" else 1  # by name: its module loads Ray
 
 
-def events_of(executor: Executor, *leases: Lease) -> list[Event]:
-    """Every event until all the leases, no more than there are slots, have ended."""
+def events_of(executor: Executor, *leases: Lease) -> list[LeaseEvent]:
+    """All events until the leases, at most one per slot, have ended."""
     wait_for_slots(executor, len(leases))
-    for one in leases:
-        executor.submit(one)
-    events: list[Event] = []
+    for lease in leases:
+        executor.submit(lease)
+    events: list[LeaseEvent] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Ended) for event in events) < len(leases):
         assert time.monotonic() < deadline, f"no end of {leases} in {events}"
@@ -78,8 +78,8 @@ def events_of(executor: Executor, *leases: Lease) -> list[Event]:
     return events
 
 
-def warm_state(events: list[Event]) -> tuple[float, float]:
-    """Process id and number of trials trained so far of the worker that ended a piece."""
+def warm_state(events: list[LeaseEvent]) -> tuple[float, float]:
+    """Process id, and number of trials trained so far, of the worker that ended a piece."""
     [scores] = [
         event.measurement.scores for event in events if isinstance(event, Measured) and event.measurement.scores
     ]
@@ -110,7 +110,7 @@ def test_every_slot_runs_a_lease_and_each_ends_once(executor: Executor) -> None:
 def test_a_sign_of_life_is_an_event_of_its_own(executor: Executor) -> None:
     events = events_of(executor, lease("g000-000", do="breathe", steps=2))
     kinds = [type(event) for event in events]
-    # the watch keeps signs of life to itself, and a worker keeps back those that come soon after another report
+    # the watch passes on no signs of life, and a worker drops those that come soon after another report
     assert [kind for kind in kinds if kind is not Progressed] == [Started, Measured, Measured, Ended]
     assert all(event.step == 2 for event in events if isinstance(event, Progressed))
     assert kinds.count(Progressed) == isinstance(executor, LocalExecutor)
@@ -121,7 +121,7 @@ def test_a_lease_can_be_ended_from_outside_and_its_slot_starts_anew(executor: Ex
     before, _ = warm_state(events_of(executor, lease("g000-000")))
     piece, why = lease("g000-001", do="hang"), Failure("hung", "no sign of life")
     executor.submit(piece)
-    events: list[Event] = []
+    events: list[LeaseEvent] = []
     while not any(isinstance(event, Started) for event in events):
         events.extend(executor.poll(0.2))
     executor.end(piece, why)
@@ -133,7 +133,7 @@ def test_a_lease_can_be_ended_from_outside_and_its_slot_starts_anew(executor: Ex
     wait_for_slots(executor, slots_of(executor))
     after, trained = warm_state(events_of(executor, lease("g000-001", attempt=2)))  # the first free slot is that one
     assert trained == 1  # its objective is new
-    assert (after != before) == (slots_of(executor) == WORKERS)  # and where it has one of its own, its process
+    assert (after != before) == (slots_of(executor) == WORKERS)  # and its process is new if workers have their own
 
 
 def test_more_leases_than_slots_are_refused_by_name(executor: Executor) -> None:
@@ -143,7 +143,7 @@ def test_more_leases_than_slots_are_refused_by_name(executor: Executor) -> None:
         executor.submit(piece)
     with pytest.raises(ValueError, match="free slot for g009-009, but g000-000"):
         executor.submit(lease("g009-009"))
-    ended: list[Event] = []
+    ended: list[LeaseEvent] = []
     while len(ended) < len(pieces):
         ended.extend(event for event in executor.poll(0.2) if isinstance(event, Ended))
     assert {event.lease.spec.uid for event in ended} == {piece.spec.uid for piece in pieces}
@@ -176,7 +176,7 @@ def test_a_piece_that_was_finished_is_handed_out_again_and_not_trained_again(
     first = [event.measurement for event in events_of(executor, piece) if isinstance(event, Measured)]
     again = [event.measurement for event in events_of(executor, piece) if isinstance(event, Measured)]
     assert again == first
-    assert "trained" in first[-1].scores  # the count of trials would differ, had it been trained again
+    assert "trained" in first[-1].scores  # the count of trials would differ if it had been trained again
 
 
 def test_an_idle_executor_has_no_events(executor: Executor) -> None:

@@ -1,4 +1,4 @@
-"""An attempt: trained once, then read again; and what its exceptions mean."""
+"""An attempt is trained once, then read from its file; and its exceptions are classified."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from evolve.trial import Measurement, Progress, Report, TrialDiverged, TrialSpec
 
 
 class Counting:
-    """Two measurements; knows how often it was called."""
+    """Yields two measurements; counts its calls."""
 
     def __init__(self, last: int = 10) -> None:
         self.calls = 0
@@ -44,8 +44,8 @@ def test_signs_of_life_are_passed_on_and_not_kept(spec: TrialSpec) -> None:
         yield Measurement(10, {"total": 1.0}, {"val/map50_95": 0.5})
 
     reports = list(attempt.run_attempt(lively, Lease(spec, 1)))
-    assert [type(one) for one in reports] == [Progress, Measurement, Progress, Measurement]
-    assert attempt.read_result(spec) == [one for one in reports if isinstance(one, Measurement)]
+    assert [type(report) for report in reports] == [Progress, Measurement, Progress, Measurement]
+    assert attempt.read_result(spec) == [report for report in reports if isinstance(report, Measurement)]
 
 
 def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None:
@@ -65,7 +65,7 @@ def test_tuned_nms_is_kept_with_the_result_and_asked_for_apart(spec: TrialSpec) 
     tuning = replace(spec, tune_post={"val/map50_95": 1.0})
     attempt.write_result(tuning, measured)
     assert attempt.read_result(tuning) == measured
-    assert attempt.read_result(spec) is None  # stored by the trial that tuned, not by this one
+    assert attempt.read_result(spec) is None  # it was stored for a spec that tunes NMS, unlike this one
     assert "post" not in attempt.measurement_to_plain(replace(measured[0], post=None))
 
 
@@ -73,7 +73,7 @@ def test_the_result_is_on_the_disk_before_the_last_measurement_is_seen(spec: Tri
     objective = Counting()
     for measurement in attempt.run_attempt(objective, Lease(spec, 1)):
         assert (attempt.read_result(spec) is not None) == (measurement.step == 10)
-        assert objective.ended == (measurement.step == 10)  # whatever the objective stores at its end is stored
+        assert objective.ended == (measurement.step == 10)  # everything that the objective stores at its end is stored
 
 
 def test_an_attempt_that_was_cut_off_leaves_no_result(spec: TrialSpec) -> None:

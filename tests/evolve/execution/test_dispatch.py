@@ -6,19 +6,19 @@ from collections.abc import Sequence
 import pytest
 
 from evolve.execution import dispatch
-from evolve.execution.executor import Ended, Event, Lease, Started
+from evolve.execution.executor import Ended, Lease, LeaseEvent, Started
 from evolve.trial import Failure, TrialSpec
 
 
 class TwoSlots:
-    """Starts what it is given at one poll and ends it at the next."""
+    """Starts its leases at one poll and ends them at the next."""
 
     slots = 2
 
     def __init__(self) -> None:
         self.running: list[Lease] = []
         self.most = 0
-        self.events: list[Event] = []
+        self.events: list[LeaseEvent] = []
 
     def submit(self, lease: Lease) -> None:
         if len(self.running) == self.slots:
@@ -27,7 +27,7 @@ class TwoSlots:
         self.most = max(self.most, len(self.running))
         self.events.append(Started(lease, "slot", "node"))
 
-    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
         if self.events:
             found, self.events = self.events, []
             return found
@@ -64,11 +64,11 @@ def test_leases_go_to_slots_that_are_there_at_the_moment() -> None:
     class Coming(TwoSlots):
         slots = 0
 
-        def poll(self, timeout_seconds: float) -> Sequence[Event]:
+        def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
             assert len(self.running) <= self.slots
-            found = super().poll(timeout_seconds)
-            type(self).slots = min(2, self.slots + (found == []))  # a worker comes up when nothing else happens
-            return found
+            events = super().poll(timeout_seconds)
+            type(self).slots = min(2, self.slots + (events == []))  # a worker comes up when nothing else happens
+            return events
 
     executor = Coming()
     ended = [

@@ -1,4 +1,4 @@
-"""The folder of a private Ray: its owner's alone, gone with its search, swept when that was killed, and only then."""
+"""The folder of a private Ray cluster: open to its owner alone, removed with its search, swept only after a kill."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ import pytest
 from evolve.execution import private_folder
 
 WAITS = "import time, sys; sys.stdout.write('x'); sys.stdout.flush(); time.sleep(600)"
-# A search that is killed: it has a folder with a process that writes there, says both, and waits.
+# A search to be killed: it makes a folder and a process that writes there, prints both, and waits.
 SEARCH = """
 import subprocess, sys, time
 from evolve.execution.private_folder import private_folder
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not private_folder.PROCESSES.is_dir(), reason="n
 
 @pytest.fixture
 def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary files go, with a path as short as Ray needs it."""
+    """A folder for temporary files, with a path that is short enough for Ray."""
     with tempfile.TemporaryDirectory(dir="/tmp") as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         monkeypatch.setenv("TMPDIR", short)
@@ -55,7 +55,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is not a zombie."""
     with suppress(FileNotFoundError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
@@ -72,7 +72,7 @@ def test_nobody_else_gets_into_what_ray_opens_to_all(root: Path) -> None:
 def test_processes_that_are_left_go_with_the_folder(root: Path, start: Any) -> None:
     with private_folder.private_folder(print) as folder:
         left = start(sys.executable, "-c", WAITS, stdout=(folder / "log").open("w"))
-        os.kill(left.pid, signal.SIGSTOP)  # even one that hears nothing
+        os.kill(left.pid, signal.SIGSTOP)  # even one that handles no signal
     assert left.wait(timeout=30) == -signal.SIGKILL
     assert list(root.iterdir()) == []
 
@@ -94,7 +94,7 @@ def test_what_a_killed_search_left_is_swept_by_the_next(root: Path, start: Any) 
 def test_a_living_search_is_left_alone(root: Path, start: Any) -> None:
     living = start(sys.executable, "-c", SEARCH, stdout=subprocess.PIPE)
     folder, child = living.stdout.readline().split()
-    os.kill(living.pid, signal.SIGSTOP)  # also one that does nothing at the moment
+    os.kill(living.pid, signal.SIGSTOP)  # also one that is suspended at the moment
     with private_folder.private_folder(pytest.fail):
         pass
     assert Path(folder).is_dir()
@@ -105,7 +105,7 @@ def test_a_living_search_is_left_alone(root: Path, start: Any) -> None:
 def test_who_reads_a_log_is_no_process_of_the_folder(root: Path, start: Any) -> None:
     folder = root / f"{private_folder.PREFIX}dead"
     folder.mkdir()
-    (folder / private_folder.LOCK).touch()
+    (folder / private_folder.LOCK_FILE).touch()
     (folder / "log").write_text("last words\n")
     reader = start(sys.executable, "-c", WAITS, stdin=(folder / "log").open(), stdout=subprocess.PIPE)
     reader.stdout.read(1)
@@ -147,7 +147,7 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(root: Path, mo
     def make(**options: Any) -> str:
         made.append(Path(new(**options)))
         if len(made) == 1:
-            shutil.rmtree(made[0])  # a sweeper came first
+            shutil.rmtree(made[0])  # as if a sweeper came first
         return str(made[-1])
 
     new = tempfile.mkdtemp
@@ -158,7 +158,7 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(root: Path, mo
 
     def late(handle: Any, how: int) -> None:
         if len(made) == 3:
-            shutil.rmtree(made[2])  # now between opening and locking
+            shutil.rmtree(made[2])  # as if it came between opening and locking
         lock(handle, how)
 
     monkeypatch.setattr(private_folder.fcntl, "flock", late)

@@ -1,4 +1,4 @@
-"""Several nodes, one of them lost; a cluster without room; an address where nobody answers. All on one machine."""
+"""Several nodes, one of them lost; a cluster without room; an address that does not answer. All on one machine."""
 
 import json
 import os
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 400.0  # each scenario has a bound of its own
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[dict[str, Any]]:
-    """What happened in the scenarios of on_nodes.py."""
+    """The results of the scenarios of on_nodes.py."""
     folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), str(IN_WORKERS)])}
     done = subprocess.run(
@@ -37,7 +37,7 @@ def found() -> Iterator[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_two_workers_where_there_is_room_for_one(found: dict[str, Any]) -> None:
-    """Leases go to the one that is up; what is missing is said; the other joins when a node does."""
+    """Leases go to the worker that is up; what is missing is reported; the other worker comes up when a node joins."""
     seen = found["room_for_one_of_two"]
     assert seen["failures"] == [None, None, None]
     assert seen["few"][-1] == (
@@ -84,7 +84,7 @@ def test_a_lost_node_is_no_fault_of_its_trial_and_the_slot_waits_for_another(fou
 
 @pytest.mark.slow
 def test_a_lost_head_is_an_error_with_a_sentence(found: dict[str, Any]) -> None:
-    """Ray itself would end the process after a minute, without a word of ours."""
+    """Ray itself would end the process after a minute, without our message."""
     assert found["a_lost_head"]["error"].startswith("the Ray cluster is lost: ")
 
 

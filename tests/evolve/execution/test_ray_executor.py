@@ -1,4 +1,4 @@
-"""What the Ray executor promises beyond the contract: live events, real processes, and none left behind."""
+"""The Ray executor beyond the contract: live events, real processes, and none of them left behind."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Started
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
 from evolve.trial import Failure, GpuNotUsable, ObjectiveFactory, TrialSpec
 
 pytestmark = pytest.mark.medium
@@ -32,11 +32,11 @@ def lease(uid: str, **config: Any) -> Lease:
     return Lease(TrialSpec(uid, config, seed=0, stop_step=4), attempt=1)
 
 
-def timed_events(executor: Executor, *leases: Lease) -> list[tuple[float, Event]]:
+def timed_events(executor: Executor, *leases: Lease) -> list[tuple[float, LeaseEvent]]:
     """Every event with the second at which it was seen, until all leases have ended."""
-    for one in leases:
-        executor.submit(one)
-    seen: list[tuple[float, Event]] = []
+    for lease in leases:
+        executor.submit(lease)
+    seen: list[tuple[float, LeaseEvent]] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Ended) for _, event in seen) < len(leases):
         assert time.monotonic() < deadline, f"no end of {leases} in {seen}"
@@ -222,14 +222,16 @@ def test_a_private_cluster_ignores_ray_address_says_so_and_leaves_nothing(worker
         [sys.executable, "-c", ALONE], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "None None\n"  # neither Ray's words on a dead worker nor its settings stay
+    assert (
+        done.stdout == "None None\n"
+    )  # Ray prints no report on dead workers, and its settings are not left in the environment
     refused, client, no_port, ignored = done.stderr.splitlines()
     assert refused.startswith("ConnectionError --address 127.0.0.1:1: nothing answers there")
     assert client.startswith("ValueError --address ray://head:10001: Ray Client is not supported")
     assert no_port == "ValueError --address head: expected auto or HOST:PORT"
     assert ignored == "RAY_ADDRESS=127.0.0.1:1 is not used: trials run on this machine; --address 127.0.0.1:1 uses it"
     assert list(short.iterdir()) == []
-    assert list(home.iterdir()) == []  # no token is left for other clusters to trip over
+    assert list(home.iterdir()) == []  # no token is left that could disturb other clusters
     assert _processes_that_name(str(short)) == []
     short.rmdir()
 
@@ -252,7 +254,7 @@ def test_tensorflow_takes_no_more_threads_than_the_worker_has(local_ray: None) -
     with RayExecutor(ObjectiveFactory(f"{MODULE}:tensorflow_objective"), workers=1, threads=1) as made:
         _, scores, failure = run(made, lease("g000-000"))
     assert failure is None
-    assert scores["pool"] == 1  # by default it is one a core
+    assert scores["pool"] == 1  # by default it is one per core
     assert scores["cores"] < 1.2
 
 
@@ -270,7 +272,7 @@ with RayExecutor(ObjectiveFactory("evolve.simulated:simulated_objective"), worke
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a command line is read from Linux' /proc")
 def test_a_password_of_the_command_line_is_neither_the_clusters_nor_that_of_ps() -> None:
-    """Ray keeps the command line of each driver, and its dashboard shows it to whoever sees the cluster."""
+    """Ray records the command line of each driver, and its dashboard shows it to everybody with access."""
     words = ["search", "--tracking-uri", "http://me:hunter2@mlflow.example", "--tracking-uri=http://me:hunter2@host"]
     done = subprocess.run(
         [sys.executable, "-c", COMMAND_LINES, *words], capture_output=True, text=True, timeout=120, check=False

@@ -1,4 +1,4 @@
-"""GPUs in sight, cores that may be used, and how many workers follow from them."""
+"""Visible GPUs, usable cores, and the number of workers that follows from them."""
 
 import subprocess
 
@@ -108,7 +108,7 @@ NODE = {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}
     [
         (2, {"CPU": 1, "GPU": 0}, [{"CPU": 1.0}], None, "CPU is short: 2 workers need 1 each, the cluster has 1"),
         (2, {"CPU": 2, "GPU": 1}, [NODE], None, "GPU is short: 2 workers need 1 each, the cluster has 1"),
-        # Enough of each in all, but three and three cores of two machines are no room for a third worker of two.
+        # Enough in total, but three cores on each of two machines have no room for a third worker with two cores.
         (
             3,
             {"CPU": 2, "GPU": 0},
@@ -123,7 +123,7 @@ NODE = {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}
             {"CPU": 8.0},
             "GPU is short: a worker needs 1, the cluster has 0",
         ),
-        # Room by what there is, but others have it.
+        # The totals would be enough, but others use them.
         (
             2,
             {"CPU": 2, "GPU": 0},
@@ -149,9 +149,9 @@ def test_what_a_cluster_lacks(
 
 
 def test_what_a_cluster_offers_and_a_worker_needs() -> None:
-    assert resources.offer([NODE, {"CPU": 2.0}], {"CPU": 5.0}) == (
+    assert resources.cluster_in_words([NODE, {"CPU": 2.0}], {"CPU": 5.0}) == (
         "the cluster has 6 CPU (5 free) and 1 GPU (0 free) on 2 nodes"
     )
-    assert resources.offer([NODE], {}) == "the cluster has 4 CPU (0 free) and 1 GPU (0 free) on 1 node"
-    assert resources.in_words({"CPU": 4.0, "GPU": 0.5}) == "4 CPU and 0.5 GPU"
-    assert resources.in_words({"CPU": 1.0, "GPU": 0.0}) == "1 CPU"
+    assert resources.cluster_in_words([NODE], {}) == "the cluster has 4 CPU (0 free) and 1 GPU (0 free) on 1 node"
+    assert resources.needs_in_words({"CPU": 4.0, "GPU": 0.5}) == "4 CPU and 0.5 GPU"
+    assert resources.needs_in_words({"CPU": 1.0, "GPU": 0.0}) == "1 CPU"

@@ -1,4 +1,4 @@
-"""A trial that hangs is told from one that is slow; time is a list of numbers here."""
+"""Trials that hang are distinguished from slow ones; the clock is simulated."""
 
 import re
 from collections import deque
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from evolve.execution.dispatch import dispatch, next_attempt
-from evolve.execution.executor import Ended, Event, Executor, Lease, Measured, Progressed, Started
-from evolve.execution.watch import Patience, Watched
+from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Progressed, Started
+from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.trial import Failure, Measurement, TrialSpec
 
 PATIENCE = Patience(factor=10.0, least_seconds=60.0, unknown_seconds=1000.0)
@@ -23,18 +23,18 @@ class Clock:
 
 
 class Scripted:
-    """Hands out the events that the test gives it, and remembers what it was told to end."""
+    """Hands out the events that the test gives it, and records which leases it must end."""
 
     slots = 2
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[LeaseEvent] = []
         self.ended: list[tuple[Lease, Failure]] = []
 
     def submit(self, lease: Lease) -> None:
         self.events.append(Started(lease, "slot-0", "node"))
 
-    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
         events, self.events = self.events, []
         return events
 
@@ -57,11 +57,11 @@ def lease(uid: str, attempt: int = 1) -> Lease:
 
 
 class Bench:
-    """A watched executor, its clock, and what was said."""
+    """A watched executor, its clock, and its notes."""
 
     def __init__(self, patience: Patience = PATIENCE) -> None:
         self.clock, self.inner, self.notes = Clock(), Scripted(), list[str]()
-        self.watched = Watched(self.inner, patience, self.notes.append, self.clock)
+        self.watched = WatchedExecutor(self.inner, patience, self.notes.append, self.clock)
 
     def start(self, uid: str) -> Lease:
         one = lease(uid)
@@ -69,8 +69,8 @@ class Bench:
         self.watched.poll(0.0)
         return one
 
-    def pass_time(self, seconds: float, look_every: float = 1.0) -> list[Event]:
-        events: list[Event] = []
+    def pass_time(self, seconds: float, look_every: float = 1.0) -> list[LeaseEvent]:
+        events: list[LeaseEvent] = []
         for _ in range(round(seconds / look_every)):
             self.clock.now += look_every
             events.extend(self.watched.poll(look_every))
@@ -112,7 +112,9 @@ def test_fast_trials_have_a_floor_and_others_teach() -> None:
         bench.moves(quick, 1)
     assert bench.inner.ended == []  # 59 s; ten times 1 s would be over long ago
     bench.pass_time(1)
-    assert [one for one, _ in bench.inner.ended] == [stuck]  # it never moved: the pace is that of the other
+    assert [one for one, _ in bench.inner.ended] == [
+        stuck
+    ]  # it has not reported at all: the bound comes from the other trial
 
 
 def test_before_anything_moved_the_bound_is_another_and_is_said() -> None:
@@ -128,7 +130,7 @@ def test_before_anything_moved_the_bound_is_another_and_is_said() -> None:
 
 
 @pytest.mark.parametrize("report", [lambda one: Measured(one, Measurement(30, {})), lambda one: Progressed(one, 30)])
-def test_every_report_is_a_sign_of_life(report: Callable[[Lease], Event]) -> None:
+def test_every_report_is_a_sign_of_life(report: Callable[[Lease], LeaseEvent]) -> None:
     bench = Bench()
     one = bench.start("g000-000")
     bench.pass_time(5)
@@ -139,7 +141,7 @@ def test_every_report_is_a_sign_of_life(report: Callable[[Lease], Event]) -> Non
 
 
 def test_time_that_was_not_watched_does_not_count() -> None:
-    """The machine slept, or the search was stopped and continued: its workers as well."""
+    """The machine slept, or the search and its workers were suspended and continued."""
     bench = Bench()
     one = bench.start("g000-000")
     bench.pass_time(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evolve.execution.executor import Lease
-from evolve.execution.worker import Begun, Over, TrialWorker, Unable, environment
+from evolve.execution.worker import CannotTrain, LeaseBegun, LeaseOver, TrialWorker, environment
 from evolve.trial import GpuNotUsable, Measurement, Objective, ObjectiveFactory, Progress, Report, TrialSpec
 
 
@@ -28,11 +28,11 @@ def two_steps(spec: TrialSpec) -> Iterator[Measurement]:
 
 def test_a_stream_begins_measures_and_is_over() -> None:
     begun, first, last, over = worker_of(lambda: two_steps).run(lease())
-    assert isinstance(begun, Begun)
+    assert isinstance(begun, LeaseBegun)
     assert isinstance(first, Measurement)
     assert isinstance(last, Measurement)
     assert (first.step, last.step) == (1, 2)
-    assert over == Over(None)
+    assert over == LeaseOver(None)
 
 
 def test_the_stream_of_a_piece_that_was_finished_before_can_be_driven_by_send(tmp_path: Path) -> None:
@@ -54,13 +54,17 @@ def test_signs_of_life_are_handed_out_at_most_every_five_seconds_and_measurement
 
     factory: Any = SimpleNamespace(target="test:made", make=lambda: lively)
     begun, *reports, over = TrialWorker(factory, lambda: now[0]).run(lease(12))
-    assert isinstance(begun, Begun)
-    assert [(type(one), one.step) for one in reports if not isinstance(one, Over | Begun | Unable)] == [
+    assert isinstance(begun, LeaseBegun)
+    assert [
+        (type(report), report.step)
+        for report in reports
+        if not isinstance(report, LeaseOver | LeaseBegun | CannotTrain)
+    ] == [
         (Progress, 5),
         (Measurement, 7),
         (Measurement, 12),
     ]
-    assert over == Over(None)
+    assert over == LeaseOver(None)
 
 
 def test_the_objective_is_made_once_and_at_the_first_lease_unless_asked_before() -> None:
@@ -74,7 +78,7 @@ def test_the_objective_is_made_once_and_at_the_first_lease_unless_asked_before()
     assert made == []
     assert worker.ready() is None
     for _ in range(2):
-        assert list(worker.run(lease()))[-1] == Over(None)
+        assert list(worker.run(lease()))[-1] == LeaseOver(None)
     assert made == [1]
 
 
@@ -84,7 +88,7 @@ def test_an_objective_that_cannot_be_made_is_no_result_of_the_lease() -> None:
 
     worker = worker_of(make)
     [said] = worker.run(lease())  # not even begun
-    assert isinstance(said, Unable)
+    assert isinstance(said, CannotTrain)
     ready = worker.ready()
     assert ready is not None
     assert replace(ready, traceback=said.traceback) == said
@@ -101,7 +105,7 @@ def test_a_result_that_cannot_be_written_is_no_result_of_the_trial(tmp_path: Pat
     (tmp_path / "trials").touch()  # a file where the trial's folder should be made
     spec = TrialSpec("g000-000", {}, seed=0, stop_step=2, state_dir=tmp_path / "trials" / "g000-000")
     *_, last = worker_of(lambda: two_steps).run(Lease(spec, attempt=1))
-    assert isinstance(last, Unable)
+    assert isinstance(last, CannotTrain)
     assert (last.what, last.kind) == ("run g000-000", "NotADirectoryError")
 
 

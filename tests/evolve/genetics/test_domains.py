@@ -115,5 +115,5 @@ def test_values_outside_have_no_place(domain: Domain, value: float | str) -> Non
     with pytest.raises(ValueError, match="got"):
         domain.to_unit(value)
     for unit in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="expected a place in 0 to 1"):
+        with pytest.raises(ValueError, match="expected a position from 0 to 1"):
             domain.from_unit(unit)

@@ -1,4 +1,4 @@
-"""Fidelity: who goes on from a rung."""
+"""Fidelity: which trials go on from a rung."""
 
 from fractions import Fraction
 
@@ -18,7 +18,13 @@ def test_hand_sums() -> None:
     # 9 entered, 3 of them failed: a third of 9 is 3
     alive = {"a": 0.1, "b": 0.4, "c": 0.2, "d": 0.3, "e": 0.0, "f": 0.5}
     assert fidelity.promoted(alive, 9, THIRD, 1) == ("f", "b", "d")
-    assert fidelity.promoted(alive, 9, THIRD, 5) == ("f", "b", "d", "c", "a")  # never fewer than the elites to come
+    assert fidelity.promoted(alive, 9, THIRD, 5) == (
+        "f",
+        "b",
+        "d",
+        "c",
+        "a",
+    )  # never fewer than the elites to be chosen
     assert fidelity.promoted({"b": 0.5, "a": 0.5, "c": 0.5}, 3, THIRD, 1) == ("a",)  # ties by uid
     assert fidelity.promoted({}, 9, THIRD, 2) == ()
     assert fidelity.promoted({"a": 0.1}, 9, Fraction(1), 10) == ("a",)

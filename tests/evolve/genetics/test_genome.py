@@ -1,4 +1,4 @@
-"""Genomes: one canonical form; seeds by place alone."""
+"""Genomes have one canonical form; seeds depend on generation and slot alone."""
 
 import json
 import pickle
@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.genetics.genome import Genome, generator, trial_seed, uid_of
+from evolve.genetics.genome import Genome, random_generator, trial_seed, uid_of
 
 VALUES = st.one_of(
     st.booleans(),
@@ -67,18 +67,18 @@ def test_uids() -> None:
 
 def test_chance_is_keyed_by_seed_generation_and_slot() -> None:
     places = [(seed, generation, slot) for seed in (0, 1, 2**40) for generation in range(4) for slot in range(50)]
-    draws = {place: tuple(generator(*place).random(2)) for place in places}
+    draws = {place: tuple(random_generator(*place).random(2)) for place in places}
     seeds = {place: trial_seed(*place) for place in places}
     assert len(set(draws.values())) == len(places)
     assert len(set(seeds.values())) == len(places)
     assert all(0 <= seed < 2**31 for seed in seeds.values())
-    assert draws == {place: tuple(generator(*place).random(2)) for place in reversed(places)}
-    # Another stream than the generator's: breeding and training share no draw.
+    assert draws == {place: tuple(random_generator(*place).random(2)) for place in reversed(places)}
+    # The trial's seed is of another stream than the generator: breeding and training share no draw.
     key = np.random.SeedSequence(0, spawn_key=(1, 2)).generate_state(1, np.uint32)[0]
     assert trial_seed(0, 1, 2) != int(key) >> 1
 
 
 def test_the_streams_are_pinned() -> None:
     """A search of an older version must resume: numbers written down with NumPy 2.4.6."""
-    assert generator(7, 1, 42).random() == 0.9844140282040507
+    assert random_generator(7, 1, 42).random() == 0.9844140282040507
     assert trial_seed(7, 1, 42) == 610262786

@@ -1,4 +1,4 @@
-"""Mutation: children inside the space, always different, spread as said."""
+"""Mutation: children are inside the space, differ from the parent, and spread as documented."""
 
 import statistics
 
@@ -15,7 +15,7 @@ from evolve.genetics.space import Choice, Domain, Integer, Linear, Log, SearchSp
 DOMAINS: list[Domain] = [
     Linear(0.0, 1.0, 0.5),
     Linear(-5.0, 1e6, 0.0),
-    Linear(1e6, 1e6 + 2.0, 1e6),  # nearly too narrow for 12 digits
+    Linear(1e6, 1e6 + 2.0, 1e6),  # the range is nearly too narrow for values of 12 digits
     Log(1e-6, 1e3, 1.0),
     Integer(1, 2, 1),
     Integer(-3, 40, 0),
@@ -38,7 +38,7 @@ def changed(parent: Genome, child: Genome) -> set[str]:
     return {gene for gene in parent if parent[gene] != child[gene]}
 
 
-# What every mutation promises; a new one joins by its name in MUTATIONS.
+# The contract of every mutation; a new one joins by its name in MUTATIONS.
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
@@ -57,7 +57,7 @@ def test_children_are_inside_and_differ_in_a_gene(
     assert child == mutate(parent, space, np.random.default_rng(seed + 1), rate=rate, strength=strength)
 
 
-# What the Gaussian one promises beside that.
+# The contract of the Gaussian one beside that.
 
 
 @given(MOVABLE, st.integers(0, 2**32), st.floats(operators.SMALLEST_STRENGTH, 1))

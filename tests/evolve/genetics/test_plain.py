@@ -13,7 +13,7 @@ from evolve.genetics import plain
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-4", 0.0001),  # YAML 1.1 reads a word here
+        ("1e-4", 0.0001),  # YAML 1.1 would read a string here
         ("1E5", 100000.0),
         ("-2.5e3", -2500.0),
         (".5e1", 5.0),
@@ -70,8 +70,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_places_nest() -> None:
     with (
         pytest.raises(ValueError, match=r"^file: gene 'x': expected more$"),
-        plain.named("file"),
-        plain.named("gene 'x'"),
+        plain.error_prefix("file"),
+        plain.error_prefix("gene 'x'"),
     ):
         raise ValueError("expected more")
 
@@ -86,15 +86,15 @@ def test_an_unknown_key_is_refused_with_the_right_ones() -> None:
 @pytest.mark.parametrize("value", [True, "1", None, float("nan"), float("inf"), [1]])
 def test_what_is_no_finite_number(value: object) -> None:
     with pytest.raises(ValueError, match="expected low to be a finite number, got"):
-        plain.number(value, "low")
+        plain.finite_number(value, "low")
 
 
 def test_whole_numbers() -> None:
-    assert plain.whole(1e3, "n") == 1000
-    assert type(plain.whole(1e3, "n")) is int
+    assert plain.whole_number(1e3, "n") == 1000
+    assert type(plain.whole_number(1e3, "n")) is int
     for value in (1.5, True, "3", float("nan"), float("inf")):
         with pytest.raises(ValueError, match="expected n to be a whole number"):
-            plain.whole(value, "n")
+            plain.whole_number(value, "n")
 
 
 def test_fractions_are_exact() -> None:

@@ -38,11 +38,11 @@ def test_rungs_in_steps() -> None:
 @given(st.integers(1, 10**6), st.lists(st.fractions(0, 1).filter(bool), max_size=5, unique=True))
 def test_rung_steps_rise_to_the_full_budget(steps: int, shares: list[Fraction]) -> None:
     rungs = (*sorted(set(shares) - {Fraction(1)}), Fraction(1))
-    found = Recipe("x", rungs=rungs).rung_steps(steps)
-    assert found[0] >= 1
-    assert found[-1] == steps
-    assert list(found) == sorted(set(found))
-    assert all(any(0 <= step - share * steps < 1 for share in rungs) for step in found)
+    rungs_in_steps = Recipe("x", rungs=rungs).rung_steps(steps)
+    assert rungs_in_steps[0] >= 1
+    assert rungs_in_steps[-1] == steps
+    assert list(rungs_in_steps) == sorted(set(rungs_in_steps))
+    assert all(any(0 <= step - share * steps < 1 for share in rungs) for step in rungs_in_steps)
 
 
 @pytest.mark.parametrize("name", ["fast", "seed"])

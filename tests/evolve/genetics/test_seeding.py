@@ -53,11 +53,11 @@ def test_seeded_by_defaults_the_others_are_mutants_of_them(
 
 
 def test_mutants_of_the_defaults_are_as_near_as_the_recipe_says() -> None:
-    """Of 1000 mutants with a rate of 0.4 and a strength of 0.05; the defaults are six strengths from the bounds."""
+    """1000 mutants with a rate of 0.4 and a strength of 0.05; the defaults are six strengths from the bounds."""
     space = SearchSpace("s", {"a": Linear(0, 10, 3), "b": Linear(0, 1, 0.5)})
     recipe = Recipe("r", population=1001, elites=1, seeding="defaults", mutation_rate=0.4, mutation_strength=0.05)
     mutants = seeding.first_generation(space, recipe, 0)[1:]
-    moves = [(float(one.genome["a"]) - 3.0) / 10.0 for one in mutants if one.genome["a"] != 3]
+    moves = [(float(mutant.genome["a"]) - 3.0) / 10.0 for mutant in mutants if mutant.genome["a"] != 3]
     # 0.4, and half of those for whom neither gene was drawn: 0.6 x 0.6 / 2 = 0.18; error sqrt(0.58 x 0.42 / 1000)
     assert len(moves) / 1000 == pytest.approx(0.58, abs=0.05)
     assert statistics.mean(moves) == pytest.approx(0.0, abs=0.01)
@@ -73,7 +73,7 @@ def test_a_space_without_so_many_mutants_is_refused() -> None:
 
 def test_the_seedings_are_those_of_the_recipe() -> None:
     assert set(seeding.SEEDINGS) == {"random", "defaults"}
-    for name in seeding.SEEDINGS:  # the command knows them without loading any
+    for name in seeding.SEEDINGS:  # the command line has them as choices
         assert parser().parse_args(["search", "--seeding", name]).seeding == name
     assert Recipe("r").seeding == "random"
     for name in seeding.SEEDINGS:
@@ -104,6 +104,6 @@ def test_random_genomes_are_uniform_after_the_transform() -> None:
 def test_a_small_space_is_used_up_and_one_too_small_is_refused_with_the_count() -> None:
     space = SearchSpace("tiny", {"c": Integer(1, 4, 2), "d": Choice(("x", "y", "z"), "y")})
     individuals = seeding.first_generation(space, Recipe("r", population=12, elites=1), 0)
-    assert len({individual.genome for individual in individuals}) == 12  # 4 * 3: all there are
+    assert len({individual.genome for individual in individuals}) == 12  # 4 * 3: all of the space
     with pytest.raises(ValueError, match=r"search space 'tiny': expected at least as many .* population of 13, got 12"):
         seeding.first_generation(space, Recipe("r", population=13, elites=1), 0)

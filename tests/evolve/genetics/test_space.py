@@ -138,7 +138,7 @@ def test_a_fixed_gene_leaves_the_genes() -> None:
     assert fixed.trial["loss.box_weight"] == 12.0
     assert type(fixed.trial["loss.box_weight"]) is float
     assert set(fixed.genes) == set(space.genes) - {"loss.box_weight"}
-    assert "loss.box_weight" in space.genes  # the space itself is as it was
+    assert "loss.box_weight" in space.genes  # the space itself has not changed
 
 
 def test_text_from_a_command_line_is_read_as_in_a_file() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evolve.genetics import recipe as recipes
-from evolve.genetics.genome import generator, trial_seed
+from evolve.genetics.genome import random_generator, trial_seed
 from evolve.genetics.operators import MUTATIONS
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import Choice, Integer, Linear, Log, SearchSpace
@@ -95,7 +95,7 @@ def test_every_finishing_order_gives_the_same_decisions(
 def test_telling_a_fresh_strategy_again_is_the_same_search(
     search: tuple[Recipe, int, Outcome], order: random.Random, data: st.DataObject
 ) -> None:
-    """What a resume does: replay the results so far, in whatever order within a rung they came, and go on."""
+    """What a resume does: tell the results so far again, in any order within a rung, and go on."""
     recipe, seed, outcome = search
     undisturbed = Strategy(SPACE, recipe, seed, 90)
     decisions, told = play(undisturbed, outcome, order)
@@ -159,7 +159,7 @@ def test_the_rules_of_the_rungs(search: tuple[Recipe, int, Outcome], order: rand
     for piece in assigned:
         assert (piece.start_step, piece.stop_step) == ((0, *steps)[piece.rung], steps[piece.rung])
         assert piece.last == (piece.stop_step == 90)
-        if piece.rung:  # never a failed one goes on
+        if piece.rung:  # no failed trial goes on
             assert result[piece.uid, piece.start_step] is not None
     for generation in {d.generation for d in decisions if isinstance(d, GenerationOpened)}:
         for rung, step in enumerate(steps[:-1]):
@@ -216,7 +216,7 @@ def test_a_child_depends_on_its_parent_and_its_place_alone() -> None:
     assert len(children) == 12
     for child in children:
         parent = strategy.individuals[child.parents[0]].genome
-        rng = generator(11, child.generation, child.slot)
+        rng = random_generator(11, child.generation, child.slot)
         rate, strength = recipe.mutation_rate, recipe.mutation_strength
         assert child.genome == MUTATIONS[child.operator](parent, SPACE, rng, rate=rate, strength=strength)
         assert child.seed == trial_seed(11, child.generation, child.slot)

@@ -1,4 +1,4 @@
-"""What of a tracking store's address is kept and shown, and where its password comes from again."""
+"""Passwords in a tracking store's address: never kept or shown, and found again on a resume."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from evolve.process import credentials
 
-# address, what is kept of it, what must be nowhere
+# address, the form that is kept, the secrets that must appear nowhere
 ADDRESSES = [
     ("http://me:hunter2@mlflow.example:5000", "http://mlflow.example:5000", ["hunter2"]),
     ("https://a-token@mlflow.example/ml", "https://mlflow.example/ml", ["a-token"]),
@@ -36,7 +36,11 @@ OPEN = [
 def test_a_password_is_neither_kept_nor_shown(uri: str, kept: str, secrets: list[str]) -> None:
     assert credentials.public(uri) == kept
     assert credentials.has_secret(uri)
-    for said in (f"cannot connect to {uri}", f"at {uri}/api: timed out", *(f"tried ({one}), no" for one in secrets)):
+    for said in (
+        f"cannot connect to {uri}",
+        f"at {uri}/api: timed out",
+        *(f"tried ({secret}), no" for secret in secrets),
+    ):
         hidden = credentials.hide(said, uri)
         for secret in secrets:
             assert secret not in hidden
@@ -65,11 +69,11 @@ def test_the_variable_brings_the_password_of_the_same_store_alone(uri: str, kept
 
 
 def test_the_file_of_an_embedded_database() -> None:
-    assert credentials.database("sqlite:////a/runs/mlflow.db") == Path("/a/runs/mlflow.db")
-    assert credentials.database("sqlite:///runs/mlflow.db?timeout=5") == Path("runs/mlflow.db")
-    assert credentials.database("sqlite://") is None
-    assert credentials.database("sqlite:///:memory:") is None
-    assert credentials.database("http://mlflow.example") is None
+    assert credentials.database_file("sqlite:////a/runs/mlflow.db") == Path("/a/runs/mlflow.db")
+    assert credentials.database_file("sqlite:///runs/mlflow.db?timeout=5") == Path("runs/mlflow.db")
+    assert credentials.database_file("sqlite://") is None
+    assert credentials.database_file("sqlite:///:memory:") is None
+    assert credentials.database_file("http://mlflow.example") is None
 
 
 @pytest.mark.parametrize(("address", "kept", "secret"), ADDRESSES)

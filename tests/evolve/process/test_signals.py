@@ -1,4 +1,4 @@
-"""Signals that ask to stop, in processes of their own: caught, held, ignored, and bounded."""
+"""Stop signals, each test in a process of its own: caught, held, ignored, and bounded."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from evolve.process import signals
 
-# Says READY, waits to be stopped, and says how it was.
+# Prints READY, waits to be stopped, and prints which signal stopped it.
 CAUGHT = """
 import time
 from evolve.process import signals
@@ -21,7 +21,7 @@ with signals.caught():
         print(type(asked).__name__, asked, flush=True)
         {end}
 """
-# As above, with a library in between that takes the signals for itself, and is not to be cut in the middle.
+# As above, inside a library that installs its own handlers and must not be interrupted in the middle.
 HELD = """
 import os, signal, subprocess, sys, time
 from evolve.process import signals
@@ -41,14 +41,14 @@ with signals.caught():
     except KeyboardInterrupt as asked:
         print(type(asked).__name__, asked, flush=True)
 """
-# The end of this one hangs; of what it has registered one thing fails, one is over, and one is to be done.
+# Its end hangs. Of its before_cutoff actions one fails, one is over already, and one must still run.
 HANGING = """
 import time
 from evolve.process import signals
 def fail(): raise OSError("no")
-signals.LAST_SECONDS = 0.5
-with signals.caught(), signals.at_last(lambda: print("done")), signals.at_last(fail):
-    with signals.at_last(lambda: print("over")):
+signals.CUTOFF_SECONDS = 0.5
+with signals.caught(), signals.before_cutoff(lambda: print("done")), signals.before_cutoff(fail):
+    with signals.before_cutoff(lambda: print("over")):
         pass
     try:
         print("READY", flush=True)
@@ -59,7 +59,7 @@ with signals.caught(), signals.at_last(lambda: print("done")), signals.at_last(f
 
 
 def start(program: str, *, ignoring: signal.Signals | None = None) -> subprocess.Popen[str]:
-    """The program, ready."""
+    """Start the program and wait until it is ready."""
 
     def ignore() -> None:
         if ignoring is not None:
@@ -116,9 +116,9 @@ def test_an_end_that_hangs_is_cut_off_when_what_must_be_done_is_done() -> None:
 
 @pytest.mark.parametrize("heard", [False, True])
 def test_an_end_that_is_cut_off_has_a_last_word_unless_all_is_said(heard: bool) -> None:
-    """Also where a library that is not to be cut has kept the signal to itself until then."""
+    """Also if the signal was held back for a library until then."""
     program = HANGING.replace("signals.caught()", "signals.caught(lambda name: print('by', name))")
-    program = program.replace('print("READY"', f"{'signals.said()' if heard else 'pass'}; print('READY'")
+    program = program.replace('print("READY"', f"{'signals.mark_explained()' if heard else 'pass'}; print('READY'")
     program = program.replace('READY"', "READY'")
     held = program.replace("    try:\n", "    with signals.held():\n").replace(
         "    finally:\n        time.sleep(60)", ""
@@ -136,7 +136,7 @@ def test_a_library_is_not_cut_in_the_middle(number: signal.Signals) -> None:
     process = start(HELD)
     process.send_signal(number)
     said, _ = process.communicate("go on\n", timeout=30)
-    # The library's own handler for SIGTERM would have ended the process; its child does not hear the terminal close.
+    # The library's own handler for SIGTERM would have ended the process; its child does not get SIGHUP.
     assert said.splitlines()[:2] == ["child None", "whole"]
     assert said.splitlines()[2:] == [f"StopAsked {'Ctrl-C' if number == signal.SIGINT else number.name}"]
     assert process.returncode == 0
@@ -149,11 +149,11 @@ def test_under_nohup_a_library_hears_nothing_of_the_terminal() -> None:
 
 
 def test_handlers_are_given_back() -> None:
-    before = [signal.getsignal(number) for number in signals.ASKING]
+    before = [signal.getsignal(number) for number in signals.STOP_SIGNALS]
     installed = signal.signal
     with signals.caught(), signals.held():
-        assert [signal.getsignal(number) for number in signals.ASKING] != before
-    assert [signal.getsignal(number) for number in signals.ASKING] == before
+        assert [signal.getsignal(number) for number in signals.STOP_SIGNALS] != before
+    assert [signal.getsignal(number) for number in signals.STOP_SIGNALS] == before
     assert signal.signal is installed
 
 

@@ -1,4 +1,4 @@
-"""A database that is made by one process, whole or not at all, and set aside where it is broken."""
+"""A database that only one process creates, whole or not at all, and that is renamed if it is broken."""
 
 import sqlite3
 import subprocess
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from evolve.records import embedded_store
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 
 NOON = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
 
 def make(path: Path) -> None:
-    """As MLflow does it in the end: a table, and a first row."""
+    """Like MLflow's last steps: a table and its first row."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE experiments (name TEXT)")
         database.execute("INSERT INTO experiments VALUES ('Default')")
@@ -38,7 +38,7 @@ def test_several_at_once_make_it_once(tmp_path: Path) -> None:
 
     def start() -> None:
         ready.wait()
-        embedded_store.ensure(tmp_path / "runs" / "mlflow.db", make_and_note)
+        embedded_store.ensure_database(tmp_path / "runs" / "mlflow.db", make_and_note)
 
     threads = [threading.Thread(target=start) for _ in range(5)]
     for thread in threads:
@@ -59,7 +59,7 @@ def make(path):
     database.execute("CREATE TABLE experiments (name TEXT)")
     database.commit()
     os.kill(os.getpid(), signal.SIGKILL)
-embedded_store.ensure(Path(sys.argv[1]), make)
+embedded_store.ensure_database(Path(sys.argv[1]), make)
 """
 
 
@@ -68,7 +68,7 @@ def test_a_kill_in_the_middle_leaves_nothing_that_the_next_start_trips_over(tmp_
     for _ in range(2):
         assert subprocess.run([sys.executable, "-c", KILLED, str(database)], timeout=60).returncode == -9
         assert not database.exists()
-    embedded_store.ensure(database, make)
+    embedded_store.ensure_database(database, make)
     assert rows(database) == [("Default",)]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
 
@@ -79,15 +79,15 @@ def test_a_failure_in_the_middle_too(tmp_path: Path) -> None:
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):
-        embedded_store.ensure(tmp_path / "mlflow.db", fail)
+        embedded_store.ensure_database(tmp_path / "mlflow.db", fail)
     assert [path.name for path in tmp_path.iterdir()] == [".mlflow.db.lock"]
 
 
 def test_an_empty_file_is_no_database_and_what_is_there_is_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     database.touch()
-    embedded_store.ensure(database, make)
-    embedded_store.ensure(database, lambda _path: pytest.fail("it is there"))
+    embedded_store.ensure_database(database, make)
+    embedded_store.ensure_database(database, lambda _path: pytest.fail("it is there"))
     assert rows(database) == [("Default",)]
 
 
@@ -135,14 +135,14 @@ def test_a_broken_one_is_kept_under_a_name_and_made_again(break_it: object, why:
     for name in ("mlflow.db.broken-2027-01-15T08-00-00Z", "mlflow.db.broken-2027-01-15T08-00-00Z-2"):
         break_it(database)  # type: ignore[operator]
         content = database.read_bytes()
-        found = embedded_store.set_aside(database, NOON)
-        assert found is not None
-        assert why in found[0]
-        assert found[1] == tmp_path / name
-        assert found[1].read_bytes() == content
+        renamed = embedded_store.rename_broken(database, NOON)
+        assert renamed is not None
+        assert why in renamed[0]
+        assert renamed[1] == tmp_path / name
+        assert renamed[1].read_bytes() == content
         assert not database.exists()
-    embedded_store.ensure(database, make)
-    assert embedded_store.set_aside(database, NOON) is None
+    embedded_store.ensure_database(database, make)
+    assert embedded_store.rename_broken(database, NOON) is None
     assert rows(database) == [("Default",)]
 
 
@@ -151,13 +151,13 @@ def test_a_locked_one_is_not_broken(tmp_path: Path) -> None:
     make(database)
     with closing(sqlite3.connect(database, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        assert embedded_store.what_is_broken(database) is None
-    assert embedded_store.what_is_broken(tmp_path / "none.db") is None
+        assert embedded_store.why_broken(database) is None
+    assert embedded_store.why_broken(tmp_path / "none.db") is None
 
 
 def begin(directory: Path, request: dict[str, object]) -> None:
     with Journal(directory) as journal:
-        journal.append([Entry("search_created", None, {"search_id": directory.name, "request": request})])
+        journal.append([NewEvent("search_created", None, {"search_id": directory.name, "request": request})])
 
 
 def test_which_journals_belong_to_a_database(tmp_path: Path) -> None:
@@ -172,5 +172,5 @@ def test_which_journals_belong_to_a_database(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("a-default")
     begin(tmp_path / "g-running", {"tracking_uri": None})
     with Journal(tmp_path / "g-running"):
-        found = embedded_store.journals_beside(database)
-    assert [path.parent.name for path in found] == ["a-default", "b-named", "e-from-python"]
+        journals = embedded_store.journals_beside(database)
+    assert [path.parent.name for path in journals] == ["a-default", "b-named", "e-from-python"]

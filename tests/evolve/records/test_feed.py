@@ -1,4 +1,4 @@
-"""From a journal to a store: nothing is lost that the store refuses for a time, and a bug of ours costs one event."""
+"""From a journal to a store: what the store refuses is sent again, and a bug of ours costs only one event."""
 
 import itertools
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from evolve.records import feed as feeds
 from evolve.records import projection
-from evolve.records.board import SEARCH_KEY, RunWrite
 from evolve.records.feed import Feed
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
+from evolve.records.run_updates import SEARCH_KEY, RunUpdate
 
 CREATED: dict[str, object] = {
     "search_id": "s1",
@@ -32,31 +32,31 @@ CREATED: dict[str, object] = {
 PLACE = {"parents": [], "operator": "random", "seed": 11, "generation": 0}
 
 
-def trial(slot: int, fitness: float) -> list[Entry]:
+def trial(slot: int, fitness: float) -> list[NewEvent]:
     uid = f"g000-{slot:03d}"
     measured = {"losses": {}, "scores": {"val/map50_95": fitness}, "seconds": {"train": 2.0}, "traces": 0}
     return [
-        Entry("attempt_started", uid, {"attempt": 1, "start_step": 0, "stop_step": 90, "worker": "w", "node": "n"}),
-        Entry("measured", uid, {"attempt": 1, "step": 90, **measured}),
-        Entry("rung_reached", uid, {"step": 90, "score": fitness, "share": 1.0}),
-        Entry("trial_finished", uid, {"fitness": fitness, "seconds": 2.0}),
+        NewEvent("attempt_started", uid, {"attempt": 1, "start_step": 0, "stop_step": 90, "worker": "w", "node": "n"}),
+        NewEvent("measured", uid, {"attempt": 1, "step": 90, **measured}),
+        NewEvent("rung_reached", uid, {"step": 90, "score": fitness, "share": 1.0}),
+        NewEvent("trial_finished", uid, {"fitness": fitness, "seconds": 2.0}),
     ]
 
 
 ENTRIES = [
-    Entry("search_created", None, CREATED),
-    Entry("generation_opened", None, {"generation": 0, "population": 2}),
-    Entry("trial_proposed", "g000-000", {**PLACE, "slot": 0, "genome": {"a": 1}}),
-    Entry("trial_proposed", "g000-001", {**PLACE, "slot": 1, "genome": {"a": 2}}),
+    NewEvent("search_created", None, CREATED),
+    NewEvent("generation_opened", None, {"generation": 0, "population": 2}),
+    NewEvent("trial_proposed", "g000-000", {**PLACE, "slot": 0, "genome": {"a": 1}}),
+    NewEvent("trial_proposed", "g000-001", {**PLACE, "slot": 1, "genome": {"a": 2}}),
     *trial(0, 0.3),
     *trial(1, 0.4),
-    Entry("generation_closed", None, {"generation": 0, "elites": ["g000-001"]}),
-    Entry("search_failed", None, {"reason": "for a test"}),
+    NewEvent("generation_closed", None, {"generation": 0, "elites": ["g000-001"]}),
+    NewEvent("search_failed", None, {"reason": "for a test"}),
 ]
 
 
 class Memory:
-    """A store in memory. refuses: asked with a run's key before each write; a text refuses it."""
+    """A store in memory. refuses: called with a run's key before each write; returns a text to refuse it."""
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
@@ -70,26 +70,26 @@ class Memory:
     def remember(self, event: int) -> None:
         self.number = event
 
-    def write(self, write: RunWrite) -> str | None:
+    def write(self, update: RunUpdate) -> str | None:
         self.writes += 1
-        said = self.refuses(write.key)
-        if said is None and write.parent is not None and write.parent not in self.runs:
+        said = self.refuses(update.key)
+        if said is None and update.parent is not None and update.parent not in self.runs:
             said = "its parent is not there"
         if said is not None:
             return said
-        run = self.runs.setdefault(write.key, {"tags": dict(write.identity), "params": {}, "numbers": set()})
-        run["tags"] |= write.tags
-        run["params"] |= write.params
-        run["numbers"] |= set(write.numbers)
-        if write.status is not None:
-            run["status"], run["ended"] = write.status, write.ended
+        run = self.runs.setdefault(update.key, {"tags": dict(update.identity), "params": {}, "numbers": set()})
+        run["tags"] |= update.tags
+        run["params"] |= update.params
+        run["numbers"] |= set(update.metrics)
+        if update.status is not None:
+            run["status"], run["ended"] = update.status, update.ended
         return None
 
     def add_file(self, key: str, path: Path) -> None:
         self.runs[key].setdefault("files", set()).add(path.name)
 
 
-def append(directory: Path, entries: list[Entry]) -> Path:
+def append(directory: Path, entries: list[NewEvent]) -> Path:
     """Events at the times of their ids."""
     with Journal(directory) as journal:
         count = itertools.count(len(journal.events()) + 1)
@@ -106,7 +106,7 @@ def feed(path: Path, store: Memory, clock: Callable[[], float] = lambda: 0.0) ->
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Memory:
-    """What a store holds that took everything at once."""
+    """The content of a store that accepts everything at once."""
     store = Memory()
     feed(append(tmp_path / "undisturbed", ENTRIES), store)[0].send()
     assert store.number == len(ENTRIES)
@@ -203,7 +203,7 @@ def test_a_bug_in_the_projection_costs_one_event(
     assert one.unshown == "event 6 (measured): KeyError: 'a bug'"
     assert [str(error) for error in reported] == ["'a bug'"] * 2
     assert store.runs["trial/g000-001"]["status"] == "FINISHED", "what comes after it is shown"
-    feed(path, store)[0].send()  # of a program without the bug
+    feed(path, store)[0].send()  # by a program without the bug
     assert store.runs == whole.runs
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from evolve.records import journal
-from evolve.records.journal import Entry, Journal, JournalError
+from evolve.records.journal import Journal, JournalError, NewEvent
 
 
 def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
     with Journal(tmp_path, clock=lambda: 12.5) as writer:
-        written = writer.append([Entry("a", None, {"x": (1, 2), "f": 0.1}), Entry("b", "g000-001", {})])
+        written = writer.append([NewEvent("a", None, {"x": (1, 2), "f": 0.1}), NewEvent("b", "g000-001", {})])
         read_meanwhile = journal.events(tmp_path / "journal.db")
     assert written == read_meanwhile == journal.events(tmp_path / "journal.db")
-    assert [(one.id, one.time, one.kind, one.uid) for one in written] == [
+    assert [(event.id, event.time, event.kind, event.uid) for event in written] == [
         (1, 12.5, "a", None),
         (2, 12.5, "b", "g000-001"),
     ]
@@ -27,10 +27,10 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_an_append_is_whole_or_not_at_all(tmp_path: Path) -> None:
     with Journal(tmp_path) as writer:
         with pytest.raises(ValueError, match="JSON"):
-            writer.append([Entry("good", None, {}), Entry("bad", None, {"x": float("nan")})])
+            writer.append([NewEvent("good", None, {}), NewEvent("bad", None, {"x": float("nan")})])
         assert writer.events() == []
-        writer.append([Entry("good", None, {})])
-        assert [one.id for one in writer.events()] == [1]
+        writer.append([NewEvent("good", None, {})])
+        assert [event.id for event in writer.events()] == [1]
 
 
 def test_it_is_written_through_to_the_disk(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_looking_whether_it_is_held_refuses_nobody(tmp_path: Path) -> None:
     import threading
 
     Journal(tmp_path).close()
-    with (tmp_path / "lock").open("rb") as looking:  # as is_held does, but for longer
-        fcntl.flock(looking, fcntl.LOCK_SH)
-        threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+    with (tmp_path / "lock").open("rb") as reader:  # as is_held does, but for longer
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (reader, fcntl.LOCK_UN)).start()
         Journal(tmp_path).close()
 
 
@@ -62,9 +62,9 @@ def test_a_folder_without_a_search(tmp_path: Path) -> None:
     assert not journal.holds_search(tmp_path)
     with pytest.raises(JournalError, match="no such file"):
         journal.events(tmp_path / "journal.db")
-    sqlite3.connect(tmp_path / "journal.db").close()  # killed before the table was made
+    sqlite3.connect(tmp_path / "journal.db").close()  # as if the writer was killed before it created the table
     assert not journal.holds_search(tmp_path)
-    Journal(tmp_path).close()  # killed before the first event
+    Journal(tmp_path).close()  # as if the writer was killed before the first event
     assert not journal.holds_search(tmp_path)
 
 

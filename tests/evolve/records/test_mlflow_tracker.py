@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from evolve.records.journal import Entry, Journal
+from evolve.records.journal import Journal, NewEvent
 from evolve.records.mlflow_tracker import EXPERIMENT, SENT_TAG, MlflowTracker
 from evolve.records.projection import Projection
 
@@ -38,38 +38,38 @@ CREATED = {
 }
 
 
-def proposed(uid: str, parents: list[str], rate: float) -> Entry:
+def proposed(uid: str, parents: list[str], rate: float) -> NewEvent:
     generation, slot = int(uid[1:4]), int(uid[5:])
     operator = "gaussian" if parents else "random"
     place = {"generation": generation, "slot": slot, "parents": parents, "operator": operator, "seed": 11}
-    return Entry("trial_proposed", uid, {**place, "genome": {"optimizer.learning_rate": rate, "augment.flip": True}})
+    return NewEvent("trial_proposed", uid, {**place, "genome": {"optimizer.learning_rate": rate, "augment.flip": True}})
 
 
-def attempt(uid: str, number: int = 1) -> Entry:
+def attempt(uid: str, number: int = 1) -> NewEvent:
     where = {"worker": "slot-0", "node": "here"}
-    return Entry("attempt_started", uid, {"attempt": number, "start_step": 0, "stop_step": 90, **where})
+    return NewEvent("attempt_started", uid, {"attempt": number, "start_step": 0, "stop_step": 90, **where})
 
 
-def measured(uid: str, step: int, score: float) -> Entry:
+def measured(uid: str, step: int, score: float) -> NewEvent:
     scores = {"val/map50_95": score}
     losses = {"box": 1.5, "total": 4.0}
-    return Entry(
+    return NewEvent(
         "measured",
         uid,
         {"attempt": 1, "step": step, "losses": losses, "scores": scores, "seconds": {"train": 2.0}, "traces": 0},
     )
 
 
-def rung(uid: str, step: int, score: float) -> Entry:
-    return Entry("rung_reached", uid, {"step": step, "score": score, "share": step / 90})
+def rung(uid: str, step: int, score: float) -> NewEvent:
+    return NewEvent("rung_reached", uid, {"step": step, "score": score, "share": step / 90})
 
 
-def finished(uid: str, fitness: float) -> list[Entry]:
+def finished(uid: str, fitness: float) -> list[NewEvent]:
     return [
         attempt(uid),
         measured(uid, 90, fitness),
         rung(uid, 90, fitness),
-        Entry("trial_finished", uid, finish(fitness)),
+        NewEvent("trial_finished", uid, finish(fitness)),
     ]
 
 
@@ -77,16 +77,16 @@ def finish(fitness: float) -> dict[str, object]:
     return {"fitness": fitness, "seconds": 2.0}
 
 
-def confirmation(role: str, individual: str, number: int, score: float) -> Entry:
+def confirmation(role: str, individual: str, number: int, score: float) -> NewEvent:
     payload = {"role": role, "individual": individual, "seed": number, "seconds": {"train": 2.0}, "reason": None}
-    return Entry(
+    return NewEvent(
         "confirm_measured", f"{individual}/test-seed-{number}", {**payload, "scores": {"test/map50_95": score}}
     )
 
 
 FIRST_HALF = [
-    Entry("search_created", None, CREATED),
-    Entry("generation_opened", None, {"generation": 0, "population": 3}),
+    NewEvent("search_created", None, CREATED),
+    NewEvent("generation_opened", None, {"generation": 0, "population": 3}),
     proposed("g000-000", [], 0.01),
     proposed("g000-001", [], 0.02),
     proposed("g000-002", [], 0.9),
@@ -94,24 +94,24 @@ FIRST_HALF = [
     attempt("g000-001"),
     measured("g000-001", 30, 0.10),
     rung("g000-001", 30, 0.10),
-    Entry("trial_stopped", "g000-001", {"step": 30}),
+    NewEvent("trial_stopped", "g000-001", {"step": 30}),
     attempt("g000-002"),
 ]
 SECOND_HALF = [
-    Entry(
+    NewEvent(
         "trial_failed", "g000-002", {"kind": "diverged", "reason": "box is NaN", "traceback": "at x", "seconds": 1.0}
     ),
-    Entry("generation_closed", None, {"generation": 0, "elites": ["g000-000"]}),
-    Entry("generation_opened", None, {"generation": 1, "population": 2}),
+    NewEvent("generation_closed", None, {"generation": 0, "elites": ["g000-000"]}),
+    NewEvent("generation_opened", None, {"generation": 1, "population": 2}),
     proposed("g001-000", ["g000-000"], 0.011),
     proposed("g001-001", ["g000-000"], 0.012),
     *finished("g001-000", 0.25),
     *finished("g001-001", 0.50),
-    Entry("generation_closed", None, {"generation": 1, "elites": ["g001-001"]}),
+    NewEvent("generation_closed", None, {"generation": 1, "elites": ["g001-001"]}),
     confirmation("winner", "g001-001", 0, 0.4),
     confirmation("winner", "g001-001", 1, 0.5),
     confirmation("defaults", "g000-000", 0, 0.3),
-    Entry(
+    NewEvent(
         "winner_chosen",
         "g001-001",
         {
@@ -122,11 +122,11 @@ SECOND_HALF = [
             "verdict": "better than the defaults",
         },
     ),
-    Entry("search_finished", None, {"verdict": "better than the defaults"}),
+    NewEvent("search_finished", None, {"verdict": "better than the defaults"}),
 ]
 
 
-def write(directory: Path, entries: list[Entry], start: float = 1_800_000_000.0) -> Path:
+def write(directory: Path, entries: list[NewEvent], start: float = 1_800_000_000.0) -> Path:
     """A journal with one event a second."""
     ticks = itertools.count(start)
     with Journal(directory, clock=lambda: float(next(ticks))) as journal:
@@ -151,9 +151,9 @@ class Shown:
 
         self.client: Any = MlflowClient(tracking_uri=uri)
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        found = self.client.search_runs([experiment.experiment_id], f"tags.`evolve.search` = '{search_id}'")
-        self.runs = {run.info.run_name: run for run in found}
-        assert len(self.runs) == len(found), "one run a name"
+        runs = self.client.search_runs([experiment.experiment_id], f"tags.`evolve.search` = '{search_id}'")
+        self.runs = {run.info.run_name: run for run in runs}
+        assert len(self.runs) == len(runs), "one run a name"
 
     def parent(self, name: str) -> str:
         by_id = {run.info.run_id: one for one, run in self.runs.items()}
@@ -239,7 +239,7 @@ def test_curves_stand_at_their_steps(shown: Shown) -> None:
     assert shown.curve("g000-000", "loss/box") == [(90, 1.5)]
     assert shown.curve("g000-000", "rung_score") == [(90, 0.30)]
     assert shown.curve("g001-001", "fitness") == [(0, 0.50)]
-    assert "fitness" not in shown.runs["g000-001"].data.metrics  # it never saw its full budget
+    assert "fitness" not in shown.runs["g000-001"].data.metrics  # it did not reach the full budget
 
 
 def test_generations_can_be_compared_on_the_search_run(shown: Shown) -> None:
@@ -273,13 +273,15 @@ def test_the_verdict_and_its_files_are_on_the_search_run(shown: Shown) -> None:
 
 
 def test_times_are_those_of_the_events(shown: Shown) -> None:
-    run = shown.runs["g000-000"]  # its attempt is the 6th event, its end the 9th, one a second
+    run = shown.runs["g000-000"]  # its attempt is the 6th event, its end the 9th; one event per second
     assert (run.info.start_time, run.info.end_time) == (1_800_000_005_000, 1_800_000_008_000)
 
 
 def test_the_same_journal_again_changes_nothing(shown: Shown, uri: str, directory: Path) -> None:
     before = shown.everything()
-    shown.client.set_tag(shown.runs["search s1"].info.run_id, SENT_TAG, "?")  # as if nobody knew that it was sent
+    shown.client.set_tag(
+        shown.runs["search s1"].info.run_id, SENT_TAG, "?"
+    )  # as if the store did not know that it has the events
     assert project(directory / "journal.db", uri).problem is None
     assert Shown(uri, "s1").everything() == before
 
@@ -287,15 +289,15 @@ def test_the_same_journal_again_changes_nothing(shown: Shown, uri: str, director
 def test_a_second_session_sends_only_the_rest(
     shown: Shown, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = Entry("search_created", None, {**CREATED, "search_id": "s2"})
-    interrupted = [Entry("search_interrupted", None, {"reason": "Ctrl-C"})]
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s2"})
+    interrupted = [NewEvent("search_interrupted", None, {"reason": "Ctrl-C"})]
     path = write(tmp_path, [created, *FIRST_HALF[1:], *interrupted])
     project(path, uri)
     half = Shown(uri, "s2")
     assert half.runs["search s2"].info.status == half.runs["g000-002"].info.status == "KILLED"
     assert half.runs["g000-002"].data.tags["evolve.status_reason"] == "search interrupted: Ctrl-C"
 
-    resumed = [Entry("search_resumed", None, {"workers": 2, "generations": 1}), attempt("g000-002", 2)]
+    resumed = [NewEvent("search_resumed", None, {"workers": 2, "generations": 1}), attempt("g000-002", 2)]
     write(tmp_path, resumed + SECOND_HALF, start=1_800_001_000.0)
     written = watch_writes(monkeypatch)
     assert project(path, uri).problem is None
@@ -311,25 +313,25 @@ def watch_writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from evolve.records import mlflow_tracker
 
     written: list[str] = []
-    original = mlflow_tracker._Store.write
+    original = mlflow_tracker._MlflowStore.write
 
     def write_and_note(store: Any, write: Any) -> str | None:
         written.append(write.key)
         return original(store, write)
 
-    monkeypatch.setattr(mlflow_tracker._Store, "write", write_and_note)
+    monkeypatch.setattr(mlflow_tracker._MlflowStore, "write", write_and_note)
     return written
 
 
 def test_an_emptied_tracking_store_gets_everything_again(shown: Shown, uri: str, directory: Path) -> None:
     for run in shown.runs.values():
-        shown.client.set_tag(run.info.run_id, "evolve.search", "somebody else's")  # as good as gone
+        shown.client.set_tag(run.info.run_id, "evolve.search", "somebody else's")  # the tracker no longer finds it
     project(directory / "journal.db", uri)
     assert set(Shown(uri, "s1").runs) == set(shown.runs)
 
 
 def test_a_run_that_was_deleted_by_hand_stops_nothing_and_is_said(shown: Shown, uri: str, tmp_path: Path) -> None:
-    created = Entry("search_created", None, {**CREATED, "search_id": "s3"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s3"})
     path = write(tmp_path, [created, *FIRST_HALF[1:]])
     project(path, uri)
     client = shown.client
@@ -379,7 +381,7 @@ def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypat
 
 
 def run_tracker(path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> MlflowTracker:
-    """A tracker that is running, and does not wait long between two tries."""
+    """A running tracker with short pauses between its tries."""
     from evolve.records import feed
 
     monkeypatch.setattr(feed, "PERIOD_SECONDS", 0.01)
@@ -400,7 +402,7 @@ def wait_until(condition: Callable[[], object], tracker: MlflowTracker) -> None:
 def test_an_experiment_that_was_deleted_and_restored_lacks_nothing(
     shown: Shown, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    created = Entry("search_created", None, {**CREATED, "search_id": "s4"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s4"})
     path = write(tmp_path, [created, *FIRST_HALF[1:]])
     tracker = run_tracker(path, uri, monkeypatch)
     wait_until(lambda: "g000-002" in Shown(uri, "s4").runs, tracker)
@@ -444,7 +446,7 @@ def test_what_a_server_refuses_with_5xx_or_a_lock_is_sent_later(
         original(self, *words, **named)
 
     monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
-    created = Entry("search_created", None, {**CREATED, "search_id": "s5"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s5"})
     tracker = run_tracker(write(tmp_path, [created, *FIRST_HALF[1:], *SECOND_HALF]), uri, monkeypatch)
     wait_until(lambda: not failures and tracker.problem is None, tracker)
     tracker.close(PATIENCE_SECONDS)
@@ -462,11 +464,11 @@ def test_more_tries_than_a_number_can_count_end_nothing(
     tries = itertools.count(1)
 
     def fail(*_: object) -> None:
-        if next(tries) <= 1100:  # 2.0 ** 1024 is no number any more
+        if next(tries) <= 1100:  # 2.0 ** 1024 would overflow
             raise ValueError("a bug, with secret in it")
 
-    monkeypatch.setattr(mlflow_tracker.embedded_store, "ensure", fail)
-    created = Entry("search_created", None, {**CREATED, "search_id": "s6"})
+    monkeypatch.setattr(mlflow_tracker.embedded_store, "ensure_database", fail)
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s6"})
     tracker = run_tracker(write(tmp_path, [created, *FIRST_HALF[1:]]), uri, monkeypatch)
     wait_until(lambda: "search s6" in Shown(uri, "s6").runs, tracker)
     tracker.close(PATIENCE_SECONDS)
@@ -495,7 +497,7 @@ def test_several_first_searches_together_in_a_fresh_folder(tmp_path: Path) -> No
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     names = ["a", "b", "c"]
     paths = [
-        write(tmp_path / name, [Entry("search_created", None, {**CREATED, "search_id": name}), *FIRST_HALF[1:]])
+        write(tmp_path / name, [NewEvent("search_created", None, {**CREATED, "search_id": name}), *FIRST_HALF[1:]])
         for name in names
     ]
     for process in [start(path, store) for path in paths]:
@@ -520,7 +522,7 @@ def test_a_kill_while_the_database_is_made(size: int, tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert project(path, store).problem is None
     assert "search s1" in Shown(store, "s1").runs
-    assert sorted(one.name for one in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db", "s"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db", "s"]
 
 
 def test_a_broken_database_is_made_again_from_the_journals_beside_it(
@@ -528,11 +530,11 @@ def test_a_broken_database_is_made_again_from_the_journals_beside_it(
 ) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     for name in ("a", "b"):
-        created = Entry("search_created", None, {**CREATED, "search_id": name})
+        created = NewEvent("search_created", None, {**CREATED, "search_id": name})
         assert project(write(tmp_path / name, [created, *FIRST_HALF[1:], *SECOND_HALF]), store).problem is None
     before = {name: Shown(store, name).everything() for name in ("a", "b")}
     broken = half_made_by_mlflow(tmp_path / "mlflow.db")
-    created = Entry("search_created", None, {**CREATED, "search_id": "c"})
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "c"})
     assert project(write(tmp_path / "c", [created, *FIRST_HALF[1:]]), store).problem is None
     [kept] = tmp_path.glob("mlflow.db.broken-*")
     assert kept.read_bytes() == broken
@@ -547,7 +549,7 @@ def test_a_broken_database_is_made_again_from_the_journals_beside_it(
 
 
 def half_made_by_mlflow(path: Path) -> bytes:
-    """The database as a kill in MLflow's migrations leaves it: all later ones trip over a column that is there."""
+    """The database after a kill in MLflow's migrations: all later ones fail at a column that exists already."""
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY, name VARCHAR(256))")
@@ -557,7 +559,7 @@ def half_made_by_mlflow(path: Path) -> bytes:
 
 
 def without_ids(everything: dict[str, Any]) -> dict[str, Any]:
-    """All but what MLflow draws anew for each run."""
+    """Everything except the ids that MLflow draws for each run."""
     links = {"evolve.parent_run_id", "mlflow.parentRunId"}
     return {
         name: (*rest, {tag: value for tag, value in tags.items() if tag not in links}, params, curves)
@@ -585,4 +587,4 @@ def test_projecting_is_pure(tmp_path: Path) -> None:
         for event in journal.events():
             first.apply(event)
             second.apply(event)
-    assert first.board.pending == second.board.pending
+    assert first.updates.pending == second.updates.pending

@@ -1,4 +1,4 @@
-"""The fold, on a journal written by hand."""
+"""The state folded from a journal that was written by hand."""
 
 import pytest
 

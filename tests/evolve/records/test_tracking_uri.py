@@ -1,4 +1,4 @@
-"""Addresses of tracking stores: what is one by its form, what answers, and that MLflow says the same."""
+"""Addresses of tracking stores: which forms are valid, which stores answer, and that MLflow agrees."""
 
 import contextlib
 import re
@@ -73,7 +73,7 @@ def test_a_database_may_be_named_by_its_query(uri: str) -> None:
 
 
 def test_a_file_of_another_kind_is_no_database_and_stays_what_it_is(tmp_path: Path) -> None:
-    """But one that has the default's name is a damaged database, which the tracker sets aside."""
+    """A file with the default's name is a damaged database instead, which the tracker renames."""
     notes, new, database = (tmp_path / name for name in ("notes.txt", "new.db", "old.db"))
     notes.write_text("what I did last summer")
     new.touch()
@@ -94,7 +94,7 @@ def test_a_folder_is_a_store_where_mlflow_is_told_so(monkeypatch: pytest.MonkeyP
 
 
 def test_a_database_needs_its_driver() -> None:
-    """The locks have none but SQLite's, which is Python's own."""
+    """The locked packages include no database driver; SQLite's comes with Python."""
     with pytest.raises(
         ValueError, match=r"tracking store postgresql://user@host/x: expected a database with its driver"
     ) as no:
@@ -129,13 +129,13 @@ def test_looking_at_an_address_loads_no_mlflow() -> None:
 
 @pytest.mark.medium
 def test_mlflow_judges_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whatever is refused here MLflow has no store for, and whatever is taken it has."""
+    """MLflow has a store for each accepted address, and none for a refused one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(tracking_uri.FILES_ALLOWED, raising=False)
     from mlflow.tracking._tracking_service.utils import _tracking_store_registry as registry
 
     takes_more = {"", "http:/x", "http://", "http://:5000", "http://host:99999", "http://host:port", " http://host"}
-    takes_more |= {"sqlite://", "sqlite:///", "sqlite:///:memory:"}  # stores that answer nobody, or keep nothing
+    takes_more |= {"sqlite://", "sqlite:///", "sqlite:///:memory:"}  # stores that cannot be reached, or keep nothing
     for uri in WRONG:
         if uri not in takes_more:
             with pytest.raises(
@@ -143,5 +143,5 @@ def test_mlflow_judges_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             ):  # of many kinds: a plain word, a missing driver, an unknown scheme
                 registry.get_store(uri, None)
     for uri in RIGHT:
-        if not uri.startswith("sqlite"):  # those would be made
+        if not uri.startswith("sqlite"):  # those would be created
             assert registry.get_store_builder(uri) is not None

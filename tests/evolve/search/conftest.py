@@ -1,4 +1,4 @@
-"""A whole search in milliseconds: a simulated task, a small recipe, and objectives that are watched."""
+"""Fixtures for a whole search in milliseconds: a simulated task, a small recipe, objectives that record pieces."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ from evolve.simulated import SPACE, simulated_objective
 from evolve.task import Task
 from evolve.trial import Measurement, Objective, ObjectiveFactory, TrialSpec
 
-FAILURES = 0.3  # share of genomes that fail somewhere
+FAILURES = 0.3  # share of genomes that fail at some step
 TARGET = "evolve.simulated:simulated_objective"
 
 
@@ -45,7 +45,7 @@ def make_recipe(name: str = "fast", **overrides: object) -> Recipe:
 
 @dataclass
 class Watched:
-    """Makes an objective and writes down each piece that it starts to train, as (uid, start, stop)."""
+    """Makes an objective that records each piece it starts to train, as (uid, start, stop)."""
 
     inner: Objective = field(default_factory=simulated_objective)
     before: Callable[[TrialSpec], None] = lambda _spec: None  # called at the start of each piece; may raise
@@ -64,7 +64,7 @@ class Watched:
 
 
 def essence(state: SearchState) -> Mapping[str, object]:
-    """What two runs of one search must agree in, whatever happened to them on the way."""
+    """The part of the state that must be equal for equal searches, whatever happened on the way."""
     outcome = state.outcome
     return {
         "individuals": {
@@ -80,7 +80,7 @@ def essence(state: SearchState) -> Mapping[str, object]:
 
 @dataclass
 class House:
-    """What a test of the search needs, in one fixture."""
+    """Everything that a test of the search needs, in one fixture."""
 
     path: Path
     task = staticmethod(make_task)
@@ -103,7 +103,7 @@ def house(tmp_path: Path) -> House:
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The commands run on simulated trials, in an empty folder."""
+    """Makes the commands use simulated trials, in an empty working directory."""
     spec = spec_from_file_location("simulated_command", Path(__file__).with_name("simulated_command.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -119,7 +119,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 @dataclass
 class Undisturbed:
-    """A search that was left alone, to compare with."""
+    """An undisturbed search to compare with."""
 
     house: House
     state: SearchState

@@ -34,7 +34,7 @@ DESCRIPTION: Mapping[str, object] = {
 
 @dataclass
 class Logged:
-    """Writes each piece that it begins into a file, then simulates it."""
+    """Writes the name of each piece to a file when it begins, then simulates it."""
 
     def make(self) -> "Logged":
         self.inner = simulated_objective(
@@ -74,7 +74,7 @@ def local(*_arguments: object) -> LocalExecutor:
 
 
 def patch() -> None:
-    """Let the commands run on simulated trials."""
+    """Make the commands use simulated trials."""
     task.prepare = prepare
     machine.Machine.executor = local  # type: ignore[assignment]
 

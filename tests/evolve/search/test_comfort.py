@@ -1,4 +1,4 @@
-"""A comfort never stops the work: links, displays, terminals, locales and folders that are not as they should be."""
+"""Problems with links, displays, terminals, locales and folders never stop the work."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ def through_a_shell(redirected: str, *words: str, cwd: Path, **options: Any) -> 
 
 @pytest.fixture
 def plain_user() -> tuple[str, ...]:
-    """What makes a process of ours obey the permissions of files: nothing for a plain user, no rights for root."""
+    """The words before a command that make it obey file permissions: none for a plain user, setpriv for root."""
     if os.geteuid() != 0:
         return ()
     bare = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
@@ -49,7 +49,7 @@ def plain_user() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def unwritable(*folders: Path) -> Iterator[None]:
-    """The folders and all that is in them can be read alone."""
+    """Make the folders and everything in them read-only."""
     inside = [path for folder in folders for path in (folder, *folder.rglob("*"))]
     for path in inside:
         path.chmod(path.stat().st_mode & ~0o222)
@@ -62,14 +62,14 @@ def unwritable(*folders: Path) -> Iterator[None]:
 
 @pytest.fixture
 def killed(undisturbed: Any, tmp_path: Path) -> Path:
-    """The directory of a search whose process was killed: what it wrote last stands in SQLite's log alone."""
+    """The directory of a search whose process was killed: its last events are only in SQLite's log."""
     directory = tmp_path / "killed"
     written = events(undisturbed.journal)[:40]
     with Journal(tmp_path / "alive") as journal:
-        for one in written:
+        for event in written:
             journal._connection.execute(
                 "INSERT INTO events (time, kind, uid, payload) VALUES (?, ?, ?, ?)",
-                (one.time, one.kind, one.uid, json.dumps(one.payload)),
+                (event.time, event.kind, event.uid, json.dumps(event.payload)),
             )
         shutil.copytree(tmp_path / "alive", directory)
     assert (directory / "journal.db-wal").stat().st_size > 0
@@ -156,7 +156,7 @@ def test_a_finished_search_is_read_where_nothing_can_be_written(
     assert json.loads(done["status"].stdout)["state"] == "finished"
     assert len(json.loads(done["lineage"].stdout)["individuals"]) == len(undisturbed.state.individuals)
     assert done["winner"].stdout == (directory / "winner.yaml").read_text()
-    assert "begun from Python" in done["replay"].stderr  # which is no matter of the disk
+    assert "begun from Python" in done["replay"].stderr  # this error does not come from the disk
     assert sorted(path.name for path in directory.iterdir()) == sorted(
         path.name for path in undisturbed.journal.parent.iterdir()
     )
@@ -209,7 +209,7 @@ def test_names_that_the_locale_does_not_have(environment: dict[str, str], tmp_pa
     assert (done.returncode, done.stderr) == (0, "")
     assert "final training: " in done.stdout
     assert (tmp_path / "über ✓" / "winner.yaml").is_file()
-    raw = os.fsdecode(b"caf\xe9")  # of another machine's file system
+    raw = os.fsdecode(b"caf\xe9")  # a name from another machine's file system
     done = run("search", "--out", raw, *SHAPE, cwd=tmp_path, environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / raw / "winner.yaml").is_file()
@@ -221,7 +221,7 @@ def test_a_stdout_that_takes_nothing_stops_no_search(redirected: str, tmp_path: 
     done = through_a_shell(redirected, "search", "--out", "s", *SHAPE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert fold(events(tmp_path / "s" / "journal.db")).phase == "finished"
-    assert run("status", "s", cwd=tmp_path).returncode == 0  # no stray line of ours is in the journal
+    assert run("status", "s", cwd=tmp_path).returncode == 0  # the journal has no stray output of ours
 
 
 @medium
@@ -265,14 +265,14 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(tmp_path: Path)
     )
     os.close(theirs)
     said = b""
-    with contextlib.suppress(OSError):  # so a terminal ends on Linux
+    with contextlib.suppress(OSError):  # Linux reports the end of a terminal this way
         while piece := os.read(ours, 65536):
             said += piece
     os.close(ours)
     assert process.wait(60) == 0
     assert b"\x1b" not in said
     assert b"generation 1 closed" in said
-    assert b" finished: fitness " in said  # a line that a moving display leaves out
+    assert b" finished: fitness " in said  # a line that the live display leaves out
 
 
 @medium
@@ -299,11 +299,11 @@ def test_a_resume_needs_no_temporary_folder(
 def test_a_display_that_fails_is_said_once_and_the_search_goes_on(
     house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Broken(progress.Silent):
+    class Broken(progress.SilentDisplay):
         def show(self, event: object, state: object) -> None:
             raise KeyError("a bug")
 
-    display = progress.Careful(Broken())
+    display = progress.FailsafeDisplay(Broken())
     state = house.run(display=display)
     assert state.phase == "finished"
     said = capsys.readouterr().err
@@ -318,7 +318,7 @@ def test_embedded_data_goes_to_the_cache_where_runs_cannot_be_written(
 ) -> None:
     from evolve import objective
 
-    (tmp_path / "runs").touch()  # where a folder is wanted
+    (tmp_path / "runs").touch()  # where a folder is expected
     images = {"train": 1, "val": 1, "test": 1}
     monkeypatch.setenv("YOLOV4_EVOLVE_CACHE", "off")
     with pytest.raises(OSError, match="runs"):

@@ -60,8 +60,8 @@ def test_a_search_and_what_can_be_asked_of_it(simulated: Any, capsys: pytest.Cap
         "repeated": family["winner"]["fitness"],
         "equal": True,
     }
-    for one in family["individuals"]:  # those that were stopped or failed come out as they did, too
-        assert main(["replay", "runs/latest", one["uid"]]) == 0
+    for individual in family["individuals"]:  # stopped and failed trials are replayed, too
+        assert main(["replay", "runs/latest", individual["uid"]]) == 0
     assert main(["resume", "runs/latest"]) == 0
     assert main(["resume", "runs/latest", "--generations", "2"]) == 0
     capsys.readouterr()
@@ -77,7 +77,7 @@ def test_final_training(simulated: Any, capsys: pytest.CaptureFixture[str]) -> N
     training = json.loads(Path("final/training.json").read_text())
     assert training["steps"] == 90
     assert training["scores"].keys() >= {"val/map50_95", "test/map50_95"}
-    assert [one["step"] for one in training["measurements"]] == [45, 90]
+    assert [measurement["step"] for measurement in training["measurements"]] == [45, 90]
     assert "python -m model evaluate --weights" in said
     assert "python -m model predict IMAGE --weights" in said
     assert main(["train", "runs/latest/winner.yaml", "--out", "final", "--cpu"]) == 2
@@ -105,12 +105,14 @@ def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[s
     assert main(["search", "--seeding", "defaults", "--out", "s", *SHAPE]) == 0
     assert "6 individuals (the defaults and mutants of them), the best 2 kept" in capsys.readouterr().out
     assert main(["lineage", "s", "--json"]) == 0
-    first = [one for one in json.loads(capsys.readouterr().out)["individuals"] if one["generation"] == 0]
+    first = [
+        individual for individual in json.loads(capsys.readouterr().out)["individuals"] if individual["generation"] == 0
+    ]
     assert [one["parents"] for one in first] == [[], *[["g000-000"]] * 5]
     assert [one["operator"] for one in first] == ["defaults", *["gaussian"] * 5]
     assert main(["lineage", "s", "--trial", "g000-003"]) == 0
-    assert "->" in capsys.readouterr().out  # the genes that it has otherwise than the defaults
-    assert main(["resume", "s", "--generations", "2"]) == 0  # decides the first generation again, and equally
+    assert "->" in capsys.readouterr().out  # the genes in which it differs from the defaults
+    assert main(["resume", "s", "--generations", "2"]) == 0  # makes the same decisions on the first generation again
     assert main(["replay", "s", "g000-001"]) == 0
     capsys.readouterr()
     assert main(["search", "--out", "r", *SHAPE]) == 0
@@ -122,7 +124,10 @@ def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[s
     ("words", "complaint"),
     [
         # an integer of 64 values, a step of 0.05 of them: 50 mutants of the one in the middle are not found
-        (["--seeding", "defaults"], "in 1000 draws, got only genomes that have been there; expected a smaller --popul"),
+        (
+            ["--seeding", "defaults"],
+            "in 1000 draws, got only genomes that the search has already; expected a smaller --popul",
+        ),
         (["--population", "65"], "expected at least as many different genomes as the population of 65, got 64"),
     ],
 )
@@ -142,18 +147,18 @@ def test_a_first_generation_that_cannot_be_made_is_refused_before_anything_is_wr
 
 
 def test_an_interrupted_latest_is_named(simulated: Any, capsys: pytest.CaptureFixture[str], undisturbed: Any) -> None:
-    from evolve.records.journal import Entry, Journal, events
+    from evolve.records.journal import Journal, NewEvent, events
 
     Path("runs").mkdir()
     with Journal(Path("runs/old")) as journal:
-        journal.append([Entry(one.kind, one.uid, one.payload) for one in events(undisturbed.journal)[:12]])
+        journal.append([NewEvent(event.kind, event.uid, event.payload) for event in events(undisturbed.journal)[:12]])
     Path("runs/latest").symlink_to("old")
     assert main(["search", "--dry-run", *SHAPE]) == 0
     assert "evolve resume runs/old" in capsys.readouterr().out
     assert main(["status"]) == 0
     said = capsys.readouterr().out
     assert "interrupted" in said
-    assert " 0 running" in said  # nobody trains, whatever the journal saw last
+    assert " 0 running" in said  # no process trains, whatever the last event is
 
 
 def test_a_latest_search_that_cannot_be_read_stops_no_new_one(
@@ -201,7 +206,7 @@ def test_an_error_in_the_work_is_no_wrong_input(
     def broken(*_arguments: object) -> None:
         raise error
 
-    with monkeypatch.context() as patch:  # its workers do not start: there is no search yet
+    with monkeypatch.context() as patch:  # its workers do not start, so there is no search yet
         patch.setattr(Machine, "executor", broken)
         assert main(["search", "--out", "s", *SHAPE]) == code
         assert complaint.format(go_on="") in capsys.readouterr().err
@@ -212,7 +217,7 @@ def test_an_error_in_the_work_is_no_wrong_input(
         assert main(["search", "--out", "s", *SHAPE]) == code
         assert complaint.format(go_on="; go on with: evolve resume s") in capsys.readouterr().err
     assert main(["resume", "s"]) == 0
-    assert main(["search", "--out", "s/journal.db/x", *SHAPE]) == 2  # a path that was given
+    assert main(["search", "--out", "s/journal.db/x", *SHAPE]) == 2  # a wrong path is wrong input
 
 
 def test_a_moved_search_says_where_its_weights_lie(
@@ -259,7 +264,7 @@ def test_a_search_goes_on_on_another_cluster(simulated: Any, monkeypatch: pytest
 
     monkeypatch.setattr(Machine, "executor", local)
     assert main(["resume", "s", "--generations", "2", "--workers", "7", "--address", "head:6379"]) == 0
-    assert [(one.workers, one.threads, one.address) for one in machines] == [(7, 1, "head:6379")]
+    assert [(machine.workers, machine.threads, machine.address) for machine in machines] == [(7, 1, "head:6379")]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +311,7 @@ def test_the_cursor_comes_back_in_every_case(undisturbed: Any, tmp_path: Path) -
         ) as process:
             os.close(theirs)
             shown = b""
-            with contextlib.suppress(OSError):  # so a terminal ends on Linux
+            with contextlib.suppress(OSError):  # Linux reports the end of a terminal this way
                 while piece := os.read(ours, 65536):
                     shown += piece
             os.close(ours)
@@ -317,9 +322,9 @@ def test_the_cursor_comes_back_in_every_case(undisturbed: Any, tmp_path: Path) -
     hide, show = "\x1b[?25l", "\x1b[?25h"
     code, said, complaint = at_a_terminal("search", "--out", "s", *SHAPE)
     assert (code, complaint) == (0, "")
-    assert said.count(hide) == said.count(show) == 1  # it was live, and is over
+    assert said.count(hide) == said.count(show) == 1  # there was a live display, and it was ended
     assert said.index(show) < said.index("verdict: ")
-    code, said, complaint = at_a_terminal("resume", "s")  # is finished
+    code, said, complaint = at_a_terminal("resume", "s")  # the search is finished already
     assert (code, complaint, said.count(hide)) == (0, "", 0)
     code, said, complaint = at_a_terminal("resume", "s", "--generations", "0")
     assert (code, said) == (2, "")
@@ -418,7 +423,7 @@ def test_wrong_input_is_refused_before_tensorflow(words: list[str], complaint: s
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """The real command, in a process that cannot import what is heavy."""
+    """The real command, in a process that cannot import heavy packages."""
     heavy = ("tensorflow", "keras", "ray", "mlflow", "pandas", "scipy")
     blocked = f"import sys\nfor name in {heavy}: sys.modules[name] = None\n"
     code = f"{blocked}from evolve.__main__ import main\nsys.exit(main({list(words)!r}))"

@@ -1,4 +1,4 @@
-"""Confirmations: their seeds, their sentences, and that they run side by side and once."""
+"""Confirmations: their seeds, their verdict sentences, and that each is trained once, in parallel."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,33 +25,33 @@ def runs(*failed: str) -> list[Confirmation]:
     """Three confirmations of the defaults and three of g001-003; those named have failed."""
     return [
         Confirmation(
-            uid=(uid := f"{individual}/test-seed-{place}"),
+            uid=(uid := f"{individual}/test-seed-{index}"),
             role=role,
             individual=individual,
-            seed=place,
+            seed=index,
             scores={} if uid in failed else {"test/map50_95": 0.5, "val/map50_95": 0.5},
             reason="the box loss is nan at step 4" if uid in failed else None,
             seconds={},
         )
         for role, individual in (("defaults", "g000-000"), ("winner", "g001-003"))
-        for place in range(3)
+        for index in range(3)
     ]
 
 
 def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
     trials = frozenset(trial_seed(5, generation, slot) for generation in range(3) for slot in range(100))
-    chosen = confirm.seeds(5, 3, trials)
-    assert chosen == confirm.seeds(5, 3, trials)
+    chosen = confirm.fresh_seeds(5, 3, trials)
+    assert chosen == confirm.fresh_seeds(5, 3, trials)
     assert len({*chosen}) == 3
     assert not trials & {*chosen}
     assert all(0 <= seed < 2**31 for seed in chosen)
-    assert chosen != confirm.seeds(6, 3, trials)
+    assert chosen != confirm.fresh_seeds(6, 3, trials)
     taken = frozenset(chosen[:1])
-    assert confirm.seeds(5, 2, taken) == chosen[1:]  # a seed that a trial has is passed over
+    assert confirm.fresh_seeds(5, 2, taken) == chosen[1:]  # a seed of a trial is skipped
 
 
 @pytest.mark.parametrize(
-    ("found", "begins"),
+    ("winner_gain", "begins"),
     [
         (gain(0.01, 0.05), "beats the defaults by +0.030 AP50:95, 95 % interval +0.010 to +0.050, probability"),
         (gain(-0.01, 0.05), "no better than the defaults within the noise: +0.020"),
@@ -59,8 +59,8 @@ def test_seeds_are_fresh_and_keyed_by_the_searchs_seed() -> None:
         (gain(0.0, 0.05), "no better than the defaults within the noise"),
     ],
 )
-def test_the_verdict_is_one_plain_sentence(found: interval.Gain, begins: str) -> None:
-    sentence = verdict.sentence("g001-003", found, "test", runs())
+def test_the_verdict_is_one_plain_sentence(winner_gain: interval.Gain, begins: str) -> None:
+    sentence = verdict.sentence("g001-003", winner_gain, "test", runs())
     assert sentence.startswith(begins)
     assert sentence.endswith("3 seeds, on the test split")
 
@@ -72,12 +72,12 @@ def test_verdicts_of_their_own() -> None:
 
 
 def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> None:
-    failed = "; 1 of 6 runs failed: g001-003/test-seed-1: the box loss is nan at step 4"
-    for found in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
-        sentence = verdict.sentence("g001-003", found, "test", runs("g001-003/test-seed-1"))
+    failed = "; 1 of 6 confirmations failed: g001-003/test-seed-1: the box loss is nan at step 4"
+    for winner_gain in (gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01), None):
+        sentence = verdict.sentence("g001-003", winner_gain, "test", runs("g001-003/test-seed-1"))
         assert sentence.endswith(failed)
         assert "beats" not in sentence
-        if found is not None:
+        if winner_gain is not None:
             assert "2 seeds of the winner and 3 of the defaults" in sentence
     assert verdict.sentence("g001-003", gain(0.01, 0.05), "test", runs("g001-003/test-seed-1")).startswith(
         "not confirmed: +0.030"
@@ -85,12 +85,12 @@ def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> No
     theirs = verdict.sentence("g001-003", gain(0.01, 0.05), "test", runs("g000-000/test-seed-0"))
     assert theirs.startswith("beats the defaults by +0.030")
     assert "3 seeds of the winner and 2 of the defaults" in theirs
-    assert "; 1 of 6 runs failed: g000-000/test-seed-0" in theirs
+    assert "; 1 of 6 confirmations failed: g000-000/test-seed-0" in theirs
     own = verdict.sentence("g000-000", None, "test", runs("g000-000/test-seed-0")[:3])
-    assert own.endswith("; 1 of 3 runs failed: g000-000/test-seed-0: the box loss is nan at step 4")
-    # a run that ended without the score that is compared has failed too
-    assert "6 of 6 runs failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
-        "g001-003", None, "val", [replace(one, scores={"test/map50_95": 0.5}) for one in runs()]
+    assert own.endswith("; 1 of 3 confirmations failed: g000-000/test-seed-0: the box loss is nan at step 4")
+    # a confirmation that lacks the compared score has failed too
+    assert "6 of 6 confirmations failed: g000-000/test-seed-0: it has no score val/map50_95" in verdict.sentence(
+        "g001-003", None, "val", [replace(confirmation, scores={"test/map50_95": 0.5}) for confirmation in runs()]
     )
 
 
@@ -106,12 +106,28 @@ def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: Ho
     assert by_individual[state.outcome.uid] == by_individual["g000-000"]
     assert len(verdicts) == 6
     assert {(spec.start_step, spec.stop_step, spec.evaluate_splits) for spec in verdicts} == {(0, 90, ("val", "test"))}
-    assert not {one.seed for one in state.confirmations.values()} & {one.seed for one in state.individuals.values()}
-    mean = sum(one.scores["test/map50_95"] for one in state.confirmations.values() if one.role == "winner") / 3
+    assert not {confirmation.seed for confirmation in state.confirmations.values()} & {
+        record.seed for record in state.individuals.values()
+    }
+    mean = (
+        sum(
+            confirmation.scores["test/map50_95"]
+            for confirmation in state.confirmations.values()
+            if confirmation.role == "winner"
+        )
+        / 3
+    )
     assert state.outcome.confirmed is not None
     assert state.outcome.confirmed["mean"] == pytest.approx(mean)
     assert state.outcome.validation is not None
-    mean = sum(one.scores["val/map50_95"] for one in state.confirmations.values() if one.role == "defaults") / 3
+    mean = (
+        sum(
+            confirmation.scores["val/map50_95"]
+            for confirmation in state.confirmations.values()
+            if confirmation.role == "defaults"
+        )
+        / 3
+    )
     assert state.outcome.validation["defaults"]["mean"] == pytest.approx(mean)  # type: ignore[index]
 
 
@@ -143,22 +159,33 @@ def test_the_defaults_can_win(house: House) -> None:
     assert "the defaults themselves" in state.outcome.verdict
 
 
-@pytest.mark.parametrize("found", [gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01)])
-def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats_them(found: interval.Gain) -> None:
+@pytest.mark.parametrize("winner_gain", [gain(0.01, 0.05), gain(-0.01, 0.05), gain(-0.05, -0.01)])
+def test_a_better_validation_mean_of_the_defaults_is_said_and_then_nothing_beats_them(
+    winner_gain: interval.Gain,
+) -> None:
     lower = [
-        replace(one, scores={**one.scores, "val/map50_95": 0.4}) if one.role == "winner" else one for one in runs()
+        replace(confirmation, scores={**confirmation.scores, "val/map50_95": 0.4})
+        if confirmation.role == "winner"
+        else confirmation
+        for confirmation in runs()
     ]
-    sentence = verdict.sentence("g001-003", found, "test", lower)
+    sentence = verdict.sentence("g001-003", winner_gain, "test", lower)
     assert sentence.endswith("; the defaults' validation mean is higher: 0.5000 against 0.4000")
-    assert sentence.startswith("worse than the defaults" if found.interval[1] < 0 else "no better than the defaults")
-    assert "validation mean" not in verdict.sentence("g001-003", found, "val", lower)  # there it is the verdict itself
+    assert sentence.startswith(
+        "worse than the defaults" if winner_gain.interval[1] < 0 else "no better than the defaults"
+    )
+    assert "validation mean" not in verdict.sentence(
+        "g001-003", winner_gain, "val", lower
+    )  # there validation is the split of the verdict
 
 
 def test_a_validation_mean_that_is_higher_by_less_than_is_printed_is_no_disagreement() -> None:
     for more, agree in ((1e-7, True), (4e-5, True), (6e-5, False), (1e-3, False)):
         scored = [
-            replace(one, scores={**one.scores, "val/map50_95": 0.5 + more}) if one.role == "defaults" else one
-            for one in runs()
+            replace(confirmation, scores={**confirmation.scores, "val/map50_95": 0.5 + more})
+            if confirmation.role == "defaults"
+            else confirmation
+            for confirmation in runs()
         ]
         sentence = verdict.sentence("g001-003", gain(0.01, 0.05), "test", scored)
         assert sentence.startswith("beats the defaults by" if agree else "no better than the defaults, as validation")
@@ -167,13 +194,15 @@ def test_a_validation_mean_that_is_higher_by_less_than_is_printed_is_no_disagree
 
 def test_a_confirmations_seconds_are_all_of_its_measurements(house: House) -> None:
     def spending(spec: Any) -> Iterator[Measurement]:
-        for one in simulated_objective()(spec):
-            yield replace(one, seconds={"train": 1.0, **({"evaluate": 2.0} if one.step == spec.stop_step else {})})
+        for measurement in simulated_objective()(spec):
+            yield replace(
+                measurement, seconds={"train": 1.0, **({"evaluate": 2.0} if measurement.step == spec.stop_step else {})}
+            )
 
     watched = house.watched(spending)
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=watched.means())
     # two measurements each, at half and at the end of the schedule
-    assert all(one.seconds == {"train": 2.0, "evaluate": 2.0} for one in state.confirmations.values())
+    assert all(confirmation.seconds == {"train": 2.0, "evaluate": 2.0} for confirmation in state.confirmations.values())
 
 
 def test_polling_leaves_room_for_ctrl_c() -> None:

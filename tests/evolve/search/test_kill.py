@@ -1,4 +1,4 @@
-"""A real process, killed at any moment: the search goes on to the same end, and trains nothing twice."""
+"""A real process, killed at random moments: the resumed search ends the same, and trains nothing twice."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def new(folder: Path, **environment: str) -> subprocess.Popen[str]:
 
 
 def wait_for_events(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Until the journal holds so many events, or the process has ended."""
+    """Wait until the journal has `count` events or the process has ended."""
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         if holds_search(folder / "s") and len(events(folder / "s" / "journal.db")) >= count:
@@ -67,7 +67,7 @@ def test_killed_again_and_again(whole: tuple[SearchState, list[str]], tmp_path: 
         wait_for_events(tmp_path, count, process)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        kills += process.returncode == -signal.SIGKILL  # else it had ended before
+        kills += process.returncode == -signal.SIGKILL  # else the process had ended before
         if not holds_search(tmp_path / "s"):
             pytest.fail("killed before the first event: the test waits for one")
         assert not is_held(tmp_path / "s")
@@ -79,7 +79,7 @@ def test_killed_again_and_again(whole: tuple[SearchState, list[str]], tmp_path: 
     assert house.essence(state_of(tmp_path)) == house.essence(undisturbed)
     begun = Counter(log.read_text().splitlines())
     assert set(begun) == set(pieces)  # nothing lost
-    assert begun.total() <= len(pieces) + kills  # a kill costs at most the one piece that was in work
+    assert begun.total() <= len(pieces) + kills  # a kill costs at most the piece that was being trained
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

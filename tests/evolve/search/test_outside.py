@@ -1,4 +1,4 @@
-"""What a search looks like from outside: status, lineage, tables, the winner's file, progress lines."""
+"""The outputs of a search: status, lineage, tables, the winner file, progress lines."""
 
 import csv
 import json
@@ -69,30 +69,30 @@ def test_status_of_a_killed_search(undisturbed: Undisturbed) -> None:
 
 def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Undisturbed) -> None:
     youngest = max(undisturbed.state.individuals)
-    chain = [one["uid"] for one in lineage.family(undisturbed.state, youngest)["individuals"]]
+    chain = [individual["uid"] for individual in lineage.family_tree(undisturbed.state, youngest)["individuals"]]
     expected = [youngest]
     while undisturbed.state.individuals[expected[0]].parents:  # one parent each: there is no crossover
         expected.insert(0, undisturbed.state.individuals[expected[0]].parents[0])
     assert chain == expected
     assert len(chain) > 1
     with pytest.raises(ValueError, match="g999-000"):
-        lineage.family(undisturbed.state, "g999-000")
+        lineage.family_tree(undisturbed.state, "g999-000")
 
 
 def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
     plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
-    assert plain == json.loads(json.dumps(lineage.family(undisturbed.state)))
-    assert {tuple(one) for one in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
+    assert plain == json.loads(json.dumps(lineage.family_tree(undisturbed.state)))
+    assert {tuple(individual) for individual in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
     assert set(plain["elites"]) == {"0", "1"}
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= set(plain["winner"])
     assert set(plain["winner"]["confirmed"]) == {"mean", "interval", "seeds"}
     assert set(plain["winner"]["gain"]) == {"mean", "interval", "probability"}
-    known = {one["uid"] for one in plain["individuals"]}
-    assert all(parent in known for one in plain["individuals"] for parent in one["parents"])
+    known = {individual["uid"] for individual in plain["individuals"]}
+    assert all(parent in known for individual in plain["individuals"] for parent in individual["parents"])
 
 
 def test_ancestors_end_in_the_first_generation(undisturbed: Undisturbed) -> None:
-    child = next(one for one in undisturbed.state.individuals.values() if one.generation == 1)
+    child = next(record for record in undisturbed.state.individuals.values() if record.generation == 1)
     line = lineage.ancestors(undisturbed.state, child.uid)
     assert [one.generation for one in line] == [1, 0]
     assert line[1].uid == child.parents[0]
@@ -158,7 +158,7 @@ def test_a_missing_winner_file_and_no_winner_yet(undisturbed: Undisturbed, tmp_p
 
 def test_plain_progress_has_a_line_for_each_event_that_matters(house: House) -> None:
     lines: list[str] = []
-    state = house.run(display=progress.Plain(lines.append))
+    state = house.run(display=progress.PlainDisplay(lines.append))
     text = "\n".join(lines)
     assert "\x1b" not in text
     assert "\r" not in text
@@ -184,14 +184,14 @@ def test_worker_use_is_the_share_of_the_workers_time_that_trials_took(undisturbe
     record.failed_seconds = 4.0
     assert progress.worker_use(state, 110.0) == pytest.approx(0.6)  # 7 + 1 + 4 of 2 x 10 seconds
     assert progress.worker_use(state, 106.0) == 1.0  # 12 of 2 x 6
-    state.earlier_capacity = 20.0  # of a session before
+    state.earlier_capacity = 20.0  # worker seconds of an earlier session
     assert progress.worker_use(state, 110.0) == pytest.approx(0.3)
 
 
 def test_the_live_display_leaves_the_terminal_as_it_was(
     undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = progress.Terminal()
+    display = progress.LiveDisplay()
     state = fold(events(undisturbed.journal)[:1])
     for event in events(undisturbed.journal)[1:]:
         state.apply(event)

@@ -1,4 +1,4 @@
-"""A tracking store's password is in no file and in no sentence, and the store is reached all the same."""
+"""A tracking store's password appears in no file and no message, and the store is still reached."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ BASIC = "Basic " + base64.b64encode(b"me:hunter2").decode()
 
 @pytest.fixture
 def server() -> Iterator[tuple[int, list[str | None]]]:
-    """A server that refuses everybody, and writes down how they introduced themselves."""
+    """A server that refuses every request and records its authorization."""
     heard: list[str | None] = []
 
     class Refuse(BaseHTTPRequestHandler):
@@ -59,7 +59,7 @@ def test_it_is_nowhere(
     said = "".join(capsys.readouterr()) + caplog.text
     assert "hunter2" not in said
     assert b"hunter2" not in everything(Path("s"))
-    [request] = [one.payload["request"] for one in events(Path("s/journal.db")) if one.kind == "search_created"]
+    [request] = [event.payload["request"] for event in events(Path("s/journal.db")) if event.kind == "search_created"]
     assert isinstance(request, dict)
     assert request["tracking_uri"] == kept
     assert f"note: no password of {kept} is in the journal; give --tracking-uri again, or set " in said

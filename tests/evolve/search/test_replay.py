@@ -1,4 +1,4 @@
-"""A repetition is equal if it gave the same number, or failed for the same reason; both reasons are said."""
+"""A replay is equal if it gives the same score or fails for the same reason; both reasons are printed."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import pytest
 
 from evolve import replay, search
 from evolve.__main__ import main
-from evolve.execution.executor import Ended, Event
+from evolve.execution.executor import Ended, LeaseEvent
 from evolve.execution.local_executor import LocalExecutor
-from evolve.records.journal import Entry, Journal, events
+from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.state import fold
 from evolve.trial import Failure, Measurement, TrialDiverged, TrialSpec
 
@@ -48,7 +48,7 @@ NAN = TrialDiverged("the box loss is nan at step 3 of 90")
     ("then", "now", "equal"),
     [
         (THEN, RuntimeError("layer 7 has no weights"), True),
-        (THEN, RuntimeError("layer 12 has no weights"), True),  # for the same reason, elsewhere
+        (THEN, RuntimeError("layer 12 has no weights"), True),  # the same reason at another place
         (THEN, RuntimeError("no room left on the device"), False),
         (THEN, KeyError("layer 7 has no weights"), False),
         (THEN, NAN, False),
@@ -63,26 +63,26 @@ def test_failures_are_equal_for_one_reason(
     uid: str, then: Exception, now: Exception | None, equal: bool, house: House
 ) -> None:
     state = searched(house, then)
-    found = again(house, state, uid, now)
-    assert found.journalled is None
-    assert found.equal is equal
-    assert found.to_plain().keys() == {"uid", "journalled", "repeated", "equal"}
-    assert found.failure_then is not None
-    assert found.failure_then.reason.endswith(str(then))
-    assert (found.failure is None) is (now is None)
+    replayed = again(house, state, uid, now)
+    assert replayed.journalled is None
+    assert replayed.equal is equal
+    assert replayed.to_plain().keys() == {"uid", "journalled", "repeated", "equal"}
+    assert replayed.failure_then is not None
+    assert replayed.failure_then.reason.endswith(str(then))
+    assert (replayed.failure is None) is (now is None)
 
 
 def test_a_failure_that_was_a_score_is_not_equal(house: House) -> None:
     state = house.run()
     uid = next(uid for uid, one in state.individuals.items() if one.fitness is not None)
     watched = house.watched(before=lambda _spec: (_ for _ in ()).throw(RuntimeError("now it fails")))
-    found = replay.replay(house.task(), state, uid, LocalExecutor(watched))
-    assert (found.equal, found.repeated, found.failure_then) == (False, None, None)
+    replayed = replay.replay(house.task(), state, uid, LocalExecutor(watched))
+    assert (replayed.equal, replayed.repeated, replayed.failure_then) == (False, None, None)
 
 
 def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
     class Losing(LocalExecutor):
-        def poll(self, timeout_seconds: float) -> list[Event]:
+        def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
             lease = self._lease
             self._release()
             return (
@@ -90,13 +90,13 @@ def test_a_lost_worker_is_no_repetition_of_a_crash(house: House) -> None:
             )
 
     state = searched(house, THEN)
-    found = replay.replay(house.task(), state, FAILING, Losing(house.watched()))
-    assert found.failure is not None
-    assert (found.failure.kind, found.equal) == ("worker_lost", False)
+    replayed = replay.replay(house.task(), state, FAILING, Losing(house.watched()))
+    assert replayed.failure is not None
+    assert (replayed.failure.kind, replayed.equal) == ("worker_lost", False)
 
 
 def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
-    """As in a search: a score that is NaN is no score, and the trial failed."""
+    """As in a search, NaN is no score, and the trial has failed."""
 
     def nothing(spec: TrialSpec) -> Iterator[Measurement]:
         yield Measurement(spec.stop_step, {}, {f"{split}/map50_95": score for split in spec.evaluate_splits})
@@ -106,24 +106,26 @@ def test_scores_without_a_number_fail_then_and_now(house: House) -> None:
     means = watched.means()
 
     def broken(spec: TrialSpec) -> Iterator[Measurement]:
-        for one in nothing(spec):
+        for measurement in nothing(spec):
             bad = spec.uid == FAILING
-            yield replace(one, scores={"val/map50_95": float("nan")}) if bad else one
+            yield replace(measurement, scores={"val/map50_95": float("nan")}) if bad else measurement
 
     watched.inner = broken
     state = search.run(house.task(), house.path / "s", recipe=house.recipe(), seed=5, means=means)
     assert "expected the score 'val/map50_95'" in str(state.individuals[FAILING].reason)
-    found = replay.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
-    assert (found.equal, found.repeated) == (True, None)
+    replayed = replay.replay(house.task(), state, FAILING, LocalExecutor(house.watched(broken)))
+    assert (replayed.equal, replayed.repeated) == (True, None)
     assert again(house, state, FAILING, RuntimeError("another reason")).equal is False
 
 
 def test_a_confirmation_of_an_earlier_version_has_no_kind(house: House) -> None:
     state = searched(house, THEN)
     with Journal(house.path / "old") as journal:
-        for one in events(house.path / "s" / "journal.db"):
-            payload = {name: value for name, value in one.payload.items() if name != "kind" or "/" not in str(one.uid)}
-            journal.append([Entry(one.kind, one.uid, payload)])
+        for event in events(house.path / "s" / "journal.db"):
+            payload = {
+                name: value for name, value in event.payload.items() if name != "kind" or "/" not in str(event.uid)
+            }
+            journal.append([NewEvent(event.kind, event.uid, payload)])
     old = fold(events(house.path / "old" / "journal.db"))
     uid = "g000-000/test-seed-1"
     assert (old.confirmations[uid].kind, state.confirmations[uid].kind) == (None, "crashed")
@@ -138,7 +140,7 @@ def test_both_reasons_are_said(
     monkeypatch.setenv("SIMULATED_FAILURES", "0.5")
     assert main(["search", "--out", "s", *shape]) == 0
     state = fold(events(Path("s/journal.db")))
-    record = next(one for one in state.individuals.values() if one.reason is not None)
+    record = next(record for record in state.individuals.values() if record.reason is not None)
     capsys.readouterr()
     assert main(["replay", "s", record.uid]) == 0
     reason = f"failed ({record.kind}: {record.reason})"

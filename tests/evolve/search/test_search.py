@@ -1,4 +1,4 @@
-"""The loop on simulated trials: whatever happens on the way, the search ends as one that was left alone."""
+"""The loop on simulated trials: whatever happens on the way, the search ends like an undisturbed one."""
 
 import sqlite3
 import time
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from evolve import search
 from evolve.checks import resumable, versions
-from evolve.execution.executor import Ended, Event, Lease, Measured
+from evolve.execution.executor import Ended, Lease, LeaseEvent, Measured
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience
 from evolve.process.signals import StopAsked
-from evolve.records.journal import Entry, Journal, JournalError, events
+from evolve.records.journal import Journal, JournalError, NewEvent, events
 from evolve.records.state import fold
 from evolve.trial import Failure, TrialSpec, TrialStatus
 
@@ -25,22 +25,22 @@ House = Undisturbed = Any  # the fixtures' classes live in conftest.py
 
 
 def copy_of(journal: Path, directory: Path, count: int) -> Path:
-    """A search directory whose journal was cut after so many events."""
+    """A search directory whose journal ends after `count` events."""
     with Journal(directory) as writer:
-        writer.append([Entry(one.kind, one.uid, one.payload) for one in events(journal)[:count]])
+        writer.append([NewEvent(event.kind, event.uid, event.payload) for event in events(journal)[:count]])
     return directory
 
 
 def test_the_shape_of_a_search(house: House) -> None:
     state = house.run()
     assert state.phase == "finished"
-    assert Counter(one.generation for one in state.individuals.values()) == {0: 8, 1: 6}
-    assert {one.status for one in state.individuals.values()} == {
+    assert Counter(record.generation for record in state.individuals.values()) == {0: 8, 1: 6}
+    assert {record.status for record in state.individuals.values()} == {
         TrialStatus.FINISHED,
         TrialStatus.STOPPED_EARLY,
         TrialStatus.FAILED,
     }
-    children = Counter(one.parents for one in state.individuals.values() if one.generation == 1)
+    children = Counter(record.parents for record in state.individuals.values() if record.generation == 1)
     assert children == {(elite,): 3 for elite in state.closed[0]}
     for record in state.individuals.values():
         assert (record.fitness is not None) == (90 in record.rungs) == (record.status is TrialStatus.FINISHED)
@@ -62,9 +62,9 @@ def test_no_state_is_left_behind(house: House) -> None:
 
 def test_state_that_a_kill_left_behind_goes_with_the_next_session(undisturbed: Undisturbed, tmp_path: Path) -> None:
     whole = events(undisturbed.journal)
-    last = max(place for place, one in enumerate(whole) if one.kind == "confirm_measured")
+    last = max(index for index, one in enumerate(whole) if one.kind == "confirm_measured")
     directory = copy_of(undisturbed.journal, tmp_path / "s", last)  # all confirmations but the last one are journalled
-    confirmed = [str(one.uid).replace("/", ".") for one in whole if one.kind == "confirm_measured"]
+    confirmed = [str(event.uid).replace("/", ".") for event in whole if event.kind == "confirm_measured"]
     for name in ("g000-001", *confirmed):
         (directory / "trials" / name).mkdir(parents=True)
     seen: list[list[str]] = []
@@ -78,7 +78,7 @@ def test_state_that_a_kill_left_behind_goes_with_the_next_session(undisturbed: U
 
 
 def test_state_stays_while_a_trial_can_go_on(house: House) -> None:
-    """At each start the folders on disk are those of individuals that are still in the race."""
+    """At each start the state folders on disk are those of trials that can still go on."""
     directory = house.path / "search"
 
     def look(_spec: TrialSpec) -> None:
@@ -105,18 +105,20 @@ def test_a_journal_cut_anywhere_goes_on_to_the_same_end(
     watched = house.watched(house.failing())
     state = search.resume(house.task(), directory, means=watched.means())
     assert house.essence(state) == house.essence(undisturbed.state)
-    # nothing that had its result is trained again, and everything else once
+    # no piece with a result is trained again, and every other piece is trained once
     measured = {
-        (one.uid, one.payload["step"]) for one in whole[:count] if one.kind == "measured" and one.payload["scores"]
+        (event.uid, event.payload["step"])
+        for event in whole[:count]
+        if event.kind == "measured" and event.payload["scores"]
     }
-    measured |= {(one.uid, 90) for one in whole[:count] if one.kind == "confirm_measured"}
+    measured |= {(event.uid, 90) for event in whole[:count] if event.kind == "confirm_measured"}
     assert not measured & {(uid, stop) for uid, _, stop in watched.started}
     assert max(Counter(watched.started).values(), default=1) == 1
-    decided = [one for one in events(directory / "journal.db") if one.kind in search_decisions]
+    decided = [event for event in events(directory / "journal.db") if event.kind in search_decisions]
     assert (
         max(
             Counter(
-                (one.kind, one.uid, one.payload.get("generation"), one.payload.get("step")) for one in decided
+                (event.kind, event.uid, event.payload.get("generation"), event.payload.get("step")) for event in decided
             ).values()
         )
         == 1
@@ -247,22 +249,24 @@ def test_a_crashed_trial_fails_once_and_is_no_parent(house: House) -> None:
     record = state.individuals["g000-000"]
     assert (record.status, record.kind, record.reason) == (TrialStatus.FAILED, "crashed", "RuntimeError: boom")
     assert [piece for piece in watched.started if piece[0] == "g000-000"] == [("g000-000", 0, 10)]
-    assert all("g000-000" not in one.parents for one in state.individuals.values())
+    assert all("g000-000" not in record.parents for record in state.individuals.values())
     # the defaults fail in their confirmations too, and that is said
-    assert [one.reason for one in state.confirmations.values() if one.role == "defaults"] == ["RuntimeError: boom"] * 3
+    assert [
+        confirmation.reason for confirmation in state.confirmations.values() if confirmation.role == "defaults"
+    ] == ["RuntimeError: boom"] * 3
     assert state.outcome is not None
     assert "not confirmed" in state.outcome.verdict
     assert "RuntimeError: boom" in state.outcome.verdict
 
 
 class Losing(LocalExecutor):
-    """Loses the worker of one individual so many times."""
+    """Loses the worker of one individual a number of times."""
 
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
         self.uid, self.times = uid, times
 
-    def poll(self, timeout_seconds: float) -> list[Event]:
+    def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
         lease: Lease | None = self._lease
         if lease is not None and lease.spec.uid == self.uid and self.times:
             self.times -= 1
@@ -284,14 +288,14 @@ def test_a_lost_worker_is_replaced_three_times(house: House, times: int, status:
 
 
 class LosingEachPiece(LocalExecutor):
-    """Loses the worker of every piece of one individual, or of one confirmation, so many times."""
+    """Loses the worker of every piece of one individual, or of one confirmation, a number of times."""
 
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
         self.uid, self.times = uid, times
         self.lost: Counter[tuple[str, int, str]] = Counter()
 
-    def poll(self, timeout_seconds: float) -> list[Event]:
+    def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
         lease: Lease | None = self._lease
         if lease is not None and lease.spec.uid == self.uid:
             piece = (lease.spec.uid, lease.spec.stop_step, "worker_lost")
@@ -319,23 +323,23 @@ def test_lost_workers_are_counted_by_piece_and_those_of_confirmations_are_journa
 
 
 class Hanging(LocalExecutor):
-    """The trial of one individual or confirmation comes to its first measurement and no further, so many times."""
+    """Lets the trial of one individual or confirmation hang after its first measurement, a number of times."""
 
     def __init__(self, factory: object, uid: str, times: int) -> None:
         super().__init__(factory)  # type: ignore[arg-type]
         self.uid, self.times = uid, times
         self.moved = False
 
-    def poll(self, timeout_seconds: float) -> list[Event]:
+    def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
         lease: Lease | None = self._lease
         if lease is None or lease.spec.uid != self.uid or not self.times:
             return list(super().poll(timeout_seconds))
         if self.moved:
             time.sleep(0.01)
             return []
-        found = list(super().poll(timeout_seconds))
-        self.moved = any(isinstance(event, Measured) for event in found)
-        return found
+        events = list(super().poll(timeout_seconds))
+        self.moved = any(isinstance(event, Measured) for event in events)
+        return events
 
     def end(self, lease: Lease, failure: Failure) -> None:
         super().end(lease, failure)
@@ -355,7 +359,7 @@ def test_a_trial_that_hangs_once_changes_nothing(where: str, undisturbed: Undist
     means = replace(means, make_executor=lambda _id: Hanging(watched, uid, 1))
     state = search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
     assert house.essence(state) == house.essence(undisturbed.state)
-    [lost] = [one for one in events(tmp_path / "s" / "journal.db") if one.kind == "attempt_lost"]
+    [lost] = [event for event in events(tmp_path / "s" / "journal.db") if event.kind == "attempt_lost"]
     assert (lost.uid, lost.payload["cause"]) == (uid, "hung")
     assert str(lost.payload["reason"]).startswith("no sign of life for 0 s after step ")
 
@@ -371,12 +375,12 @@ def test_a_trial_that_hangs_twice_has_failed_and_the_search_goes_on(house: House
 
 
 def test_each_way_of_losing_an_attempt_has_its_own_budget(house: House) -> None:
-    """Three dead workers, then a hang: the trial still has the retry of a hang."""
+    """After three dead workers, a hang is still retried once: each kind of failure has its own number of retries."""
 
     class Both(Hanging):
         deaths = 3
 
-        def poll(self, timeout_seconds: float) -> list[Event]:
+        def poll(self, timeout_seconds: float) -> list[LeaseEvent]:
             lease: Lease | None = self._lease
             if lease is not None and lease.spec.uid == self.uid and self.deaths:
                 self.deaths -= 1
@@ -407,8 +411,8 @@ def test_what_no_trial_can_help_interrupts_the_search_and_fails_no_trial(
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=watched.means())
     state = fold(events(tmp_path / "s" / "journal.db"))
     assert (state.phase, state.reason) == ("interrupted", "OSError: [Errno 28] No space left on device")
-    assert not any("No space" in str(one.reason) for one in state.individuals.values())
-    assert not any("No space" in str(one.reason) for one in state.confirmations.values())
+    assert not any("No space" in str(record.reason) for record in state.individuals.values())
+    assert not any("No space" in str(confirmation.reason) for confirmation in state.confirmations.values())
     state = search.resume(house.task(), tmp_path / "s", means=house.watched(house.failing()).means())
     assert house.essence(state) == house.essence(undisturbed.state)
 
@@ -417,7 +421,7 @@ def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturb
     house = undisturbed.house
     sentences: list[str] = []
 
-    class Display(search.Silent):
+    class Display(search.SilentDisplay):
         def interrupted(self, directory: Path) -> None:
             phase = fold(events(directory / "journal.db")).phase
             sentences.append(phase)
@@ -430,7 +434,7 @@ def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturb
     means = watched.means(display=Display())
     with pytest.raises(KeyboardInterrupt):
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
-    assert sentences == ["running"]  # the sentence comes before anything else
+    assert sentences == ["running"]  # the sentence is shown before anything else happens
     interrupted = fold(events(tmp_path / "s" / "journal.db"))
     assert (interrupted.phase, interrupted.reason) == ("interrupted", "Ctrl-C")
     go_on = house.watched(house.failing())
@@ -447,7 +451,7 @@ def test_a_broken_executor_ends_the_session_and_not_the_search(undisturbed: Undi
     means = search.Means(make_executor=broken)
     with pytest.raises(ConnectionError):
         search.run(house.task(), tmp_path / "s", recipe=house.recipe(), seed=5, means=means)
-    assert not (tmp_path / "s").exists()  # it never began
+    assert not (tmp_path / "s").exists()  # the search has not begun
     directory = copy_of(undisturbed.journal, tmp_path / "t", 40)
     with pytest.raises(ConnectionError):
         search.resume(house.task(), directory, means=means)
@@ -461,7 +465,7 @@ def test_being_asked_to_stop_while_the_workers_start_leaves_a_search_that_goes_o
     house = undisturbed.house
     said: list[Path] = []
 
-    class Display(search.Silent):
+    class Display(search.SilentDisplay):
         def interrupted(self, directory: Path) -> None:
             said.append(directory)
 
@@ -496,7 +500,7 @@ def test_the_workers_end_before_the_tracker_takes_its_time(house: House) -> None
 
 
 def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
-    """Its journal was removed, its pieces lie in the directory still."""
+    """The results of another search, whose journal was removed, are still in the directory."""
     directory, task = house.path / "s", house.task()
 
     def stop(spec: TrialSpec) -> None:
@@ -504,7 +508,7 @@ def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
             raise KeyboardInterrupt
 
     def again(task: object) -> list[str]:
-        """Who is trained to the first rung by a search that begins in the directory and is stopped there."""
+        """The uids that a search trains in the directory until it is stopped at the first rung."""
         for path in directory.glob("journal.db*"):
             path.unlink()
         watched = house.watched(before=stop)
@@ -515,7 +519,7 @@ def test_a_piece_of_another_search_is_not_taken_over(house: House) -> None:
     every = [f"g000-00{slot}" for slot in range(5)]
     directory.mkdir()
     assert again(task) == every
-    assert again(task) == every[4:]  # the same search: what was finished is finished
+    assert again(task) == every[4:]  # the same search: its finished pieces are used
     moved = replace(task, description={**task.description, "path": "elsewhere"})
     assert again(moved) == every[4:]
     description, factory = task.description, task.factory
@@ -559,7 +563,7 @@ def test_a_tracker_is_told_and_closed(house: House) -> None:
     assert (calls[0], calls[-2:]) == ("start", ["notify", "close"])
     calls.clear()
     search.resume(house.task(), house.path / "s", means=means)
-    assert calls == ["start", "notify", "close"]  # of a finished search: what is missing is sent
+    assert calls == ["start", "notify", "close"]  # for a finished search: only to send what is missing
     untracked = search.run(house.task(), house.path / "t", recipe=house.recipe(), seed=5, means=house.watched().means())
     tracked = fold(events(house.path / "s" / "journal.db"))
     assert house.essence(tracked) == house.essence(untracked)

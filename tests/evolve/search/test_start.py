@@ -1,4 +1,4 @@
-"""What is wrong is found before anything is written, from the command line and from Python alike.
+"""Wrong input is refused before anything is written, the same from the command line and from Python.
 
 The simulated commands share the checks with the real ones; what only the real task knows is at the end.
 """
@@ -65,7 +65,7 @@ def factory(target: str, **arguments: object) -> Callable[[Task], Task]:
     return with_(factory=ObjectiveFactory(target, arguments))
 
 
-# What is wrong with the task -> what is said of it
+# (a wrong task, the message about it)
 WRONG_TASKS: list[tuple[Callable[[Task], Task], str]] = [
     (
         with_(space=space_of(fitness={"val/mAP50": 1})),
@@ -148,7 +148,7 @@ WRONG_ARGUMENTS: list[tuple[dict[str, object], str]] = [
             "task": task_of(train__size_period=narrow),
             "recipe": replace(small, seeding="defaults", population=50, mutation_strength=0.05),
         },
-        "in 1000 draws, got only genomes that have been there; expected a smaller --population",
+        "in 1000 draws, got only genomes that the search has already; expected a smaller --population",
     ),
 ]
 
@@ -169,7 +169,7 @@ def test_a_wrong_argument_from_python_is_refused_before_anything_is_written(
 def test_a_directory_that_cannot_be_written_is_refused(
     simulated: Any, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(launch.os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed anything
+    monkeypatch.setattr(launch.os, "access", lambda path, mode: False)  # the user who runs the tests may be root
     with pytest.raises(InputError, match=r"p: expected a directory that can be written, but .* cannot"):
         search.run(house.task(), Path("p"), recipe=small, seed=0)
     assert main(["search", "--out", "c", *SHAPE]) == 2
@@ -240,7 +240,7 @@ def test_a_wrong_tracking_store_is_refused_by_both_entrances(
 def test_a_tracking_store_that_is_down_is_said_and_stops_nothing(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tracking.Tracked, "make", lambda *_: search.NullTracker())
+    monkeypatch.setattr(tracking.SearchTracking, "make", lambda *_: search.NullTracker())
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert main(["search", "--dry-run", "--tracking-uri", f"http://127.0.0.1:{port}", *SHAPE]) == 0
@@ -256,9 +256,9 @@ def test_a_tracking_store_that_is_down_is_said_and_stops_nothing(
 def test_a_search_that_began_with_a_wrong_tracking_store_goes_on_without_it(
     simulated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with monkeypatch.context() as patch:  # as earlier versions began it
+    with monkeypatch.context() as patch:  # as an earlier version would have begun it
         patch.setattr(tracking_uri, "check", lambda _uri: None)
-        patch.setattr(tracking.Tracked, "make", lambda *_: search.NullTracker())
+        patch.setattr(tracking.SearchTracking, "make", lambda *_: search.NullTracker())
         assert main(["search", "--out", "c", "--tracking-uri", "mlruns", *SHAPE]) == 0
     capsys.readouterr()
     assert main(["resume", "c", "--generations", "2"]) == 0
@@ -394,11 +394,11 @@ def test_a_detector_that_does_not_fit_is_refused_before_its_training(
     assert not Path("o").exists()
 
 
-# --- what only the first result tells
+# --- what only the first result shows
 
 
 class Silent:
-    """An objective that does not say what it reports."""
+    """An objective whose module has no SCORES."""
 
     def make(self) -> "Silent":
         return self
@@ -427,10 +427,10 @@ def test_a_score_that_is_no_number_costs_its_trial_alone(house: House) -> None:
     watched = house.watched(Silent())
     state = search.run(silent_task(house, recall=1), house.path / "s", recipe=small, seed=0, means=watched.means())
     assert state.phase == "finished"
-    assert [one.uid for one in state.individuals.values() if one.reason is not None] == ["g000-001"]
+    assert [record.uid for record in state.individuals.values() if record.reason is not None] == ["g000-001"]
 
 
-# --- the task from the command line's words
+# --- the task from command-line flags
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_a_fitness_of_the_objectives_scores_is_searched_by_both_entrances(simula
 
 
 class OneSecond:
-    """A clock that shows one second for ever, to whoever names a folder by it."""
+    """A clock that always shows the same second, for the names of default folders."""
 
     gmtime, time = staticmethod(time.gmtime), staticmethod(time.time)
 
@@ -493,7 +493,7 @@ class OneSecond:
 
 def test_searches_that_start_in_one_second_get_a_folder_each(simulated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_folders, "time", OneSecond)
-    Path("runs/T-s0").mkdir(parents=True)  # of another search that starts its workers now
+    Path("runs/T-s0").mkdir(parents=True)  # the folder of another search whose workers are starting
     for _ in range(2):
         assert main(["search", *SHAPE, "--tracking-uri", "none"]) == 0
     journals = sorted(Path("runs").glob("T*/journal.db"))

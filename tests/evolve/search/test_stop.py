@@ -1,4 +1,4 @@
-"""Asked to stop at any moment: exit code 130, how to go on, nothing left behind; and what a kill left is swept."""
+"""A command stopped at any moment: exit code 130, how to go on, nothing left behind; after a kill a later sweep."""
 
 import os
 import pty
@@ -70,7 +70,7 @@ def state_of(folder: Path) -> SearchState:
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_before_the_search_has_begun(number: signal.Signals, name: str, start: Start, tmp_path: Path) -> None:
     process = start(SIMULATED, *new(), environment={"SIMULATED_READING": "60"})
-    time.sleep(2.0)  # to the reading
+    time.sleep(2.0)  # until it reads the data set
     process.send_signal(number)
     assert process.communicate(timeout=30) == ("", f"evolve: stopped by {name}; the same command starts it again\n")
     assert process.returncode == 130
@@ -79,7 +79,7 @@ def test_before_the_search_has_begun(number: signal.Signals, name: str, start: S
 
 @pytest.mark.parametrize("seconds", ["2", "60"])
 def test_while_workers_start(seconds: str, start: Start, tmp_path: Path) -> None:
-    """Also if their start takes longer than the end of a command may."""
+    """Also if the workers take longer to start than a command may take to end."""
     process = start(SIMULATED, *new(), environment={"SIMULATED_START": seconds})
     wait_until(process, lambda: (tmp_path / "starting").exists())
     process.send_signal(signal.SIGTERM)
@@ -92,7 +92,7 @@ def test_while_workers_start(seconds: str, start: Start, tmp_path: Path) -> None
 
 
 def test_the_end_of_the_terminal(start: Start, tmp_path: Path) -> None:
-    """A window is closed, a connection breaks: nobody is left to read, and what is written there is an error."""
+    """A window is closed or a connection breaks: writing to the terminal fails."""
     master, terminal = pty.openpty()
 
     def take_terminal() -> None:
@@ -128,7 +128,7 @@ def test_a_reader_that_has_gone_stops_no_search(start: Start, tmp_path: Path) ->
 
 
 def test_a_tracker_that_hangs_is_not_waited_for(start: Start, tmp_path: Path) -> None:
-    """A tracking server that accepts and says nothing; without a bound of its own the end takes half a minute."""
+    """A tracking server that accepts connections but never answers; MLflow alone would wait half a minute."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -147,7 +147,7 @@ def test_a_tracker_that_hangs_is_not_waited_for(start: Start, tmp_path: Path) ->
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """Where Ray's folders go, with a path as short as it needs it; nothing is left there by any test."""
+    """A folder for Ray's folders, with a path that is short enough for it; every test must leave it empty."""
     short = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
     yield short
     left = sorted(short.iterdir())
@@ -156,7 +156,7 @@ def temporary() -> Iterator[Path]:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Those that were started with this folder for temporary files, as Ray's all are."""
+    """The processes whose TMPDIR is this folder, as that of all Ray processes."""
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
@@ -169,14 +169,14 @@ def processes_in(folder: Path) -> list[int]:
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP])
 def test_while_ray_starts(number: signal.Signals, start: Start, tmp_path: Path, temporary: Path) -> None:
-    # a session of its own, as a terminal's: Ctrl-C and SIGHUP come to all of its processes
+    # a session of its own, as in a terminal: Ctrl-C and SIGHUP reach all of its processes
     process = start(ON_RAY, *new(), environment={"TMPDIR": str(temporary)}, start_new_session=True)
     wait_until(process, lambda: any(temporary.glob("evolve-ray-*/**/session_*/logs/*")))
     os.killpg(process.pid, number)
     said, complaint = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, complaint
     assert said.splitlines()[-1] == HOW_TO_GO_ON, complaint
-    assert not is_held(tmp_path / "s")  # where Ray's start took too long, its end was not journalled: as after a kill
+    assert not is_held(tmp_path / "s")  # if Ray's start took too long, the end was not journalled, as after a kill
     assert processes_in(temporary) == []
 
 
@@ -186,10 +186,10 @@ def test_killed_stopped_and_stopped_again_on_ray(start: Start, tmp_path: Path, t
     first = start(ON_RAY, *new("--tracking-uri", "none", "--workers", "2"), environment=environment)
     wait_until(first, lambda: has_events(tmp_path, 16))
     [folder] = temporary.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700  # Ray opens its own, in it, to all
-    [*_, started] = [one for one in events(tmp_path / "s" / "journal.db") if one.kind == "attempt_started"]
+    assert folder.stat().st_mode & 0o777 == 0o700  # Ray's own folder inside it is open to all
+    [*_, started] = [event for event in events(tmp_path / "s" / "journal.db") if event.kind == "attempt_started"]
     worker = int(str(started.payload["node"]).rpartition("/")[2])
-    os.kill(worker, signal.SIGSTOP)  # it will not notice that its controller is gone
+    os.kill(worker, signal.SIGSTOP)  # so that it cannot notice that its controller is gone
     first.kill()
     first.wait()
     assert worker in processes_in(temporary)

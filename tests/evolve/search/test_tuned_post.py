@@ -1,4 +1,4 @@
-"""NMS tuned on validation at the winner's confirmation: asked for once, journalled, resumed, kept in every file."""
+"""NMS tuned on validation in a confirmation of the winner: done once, journalled, resumed, written to every file."""
 
 import re
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from evolve.commands import outcome, tracking
 from evolve.commands import winner as winners
 from evolve.execution.local_executor import LocalExecutor
 from evolve.records import lineage
-from evolve.records.board import SEARCH_KEY
 from evolve.records.journal import events
 from evolve.records.projection import Projection
+from evolve.records.run_updates import SEARCH_KEY
 from evolve.records.state import fold
 from evolve.simulated import simulated_objective
 from evolve.trial import Measurement, Objective, TrialSpec, TunedPost
@@ -66,31 +66,31 @@ def test_the_winners_first_confirmation_alone_is_asked_by_the_metric_of_fitness(
     state, tuning, _ = searched
     asked = {spec.uid: spec.tune_post for spec in tuning.specs if spec.tune_post}
     assert asked == {f"{state.outcome.uid}/test-seed-0": house.task().space.fitness}
-    assert state.tuned(state.outcome.uid).post == POST
+    assert state.nms_confirmation(state.outcome.uid).post == POST
     assert [uid for uid, one in state.confirmations.items() if one.post] == [*asked]
-    assert state.tuned("g000-000") is None or state.outcome.uid == "g000-000"
+    assert state.nms_confirmation("g000-000") is None or state.outcome.uid == "g000-000"
 
 
 def test_scores_and_verdict_are_those_of_a_search_without_it(searched: Any, house: House) -> None:
     without = search.run(house.task(), house.path / "w", recipe=house.recipe(), seed=5, means=house.watched().means())
     assert house.essence(searched[0]) == house.essence(without)
-    assert not any(one.post for one in without.confirmations.values())
+    assert not any(confirmation.post for confirmation in without.confirmations.values())
 
 
 def test_it_is_in_the_journal_and_a_killed_search_comes_to_the_same(searched: Any, house: House) -> None:
     state, _, directory = searched
     journalled = events(directory / "journal.db")
     assert fold(journalled).confirmations == state.confirmations
-    [payload] = [one.payload for one in journalled if one.kind == "confirm_measured" and "post" in one.payload]
+    [payload] = [event.payload for event in journalled if event.kind == "confirm_measured" and "post" in event.payload]
     assert payload["post"] == POST
-    for place, killed_at in enumerate((f"{state.outcome.uid}/test-seed-0", f"{state.outcome.uid}/test-seed-1")):
+    for index, killed_at in enumerate((f"{state.outcome.uid}/test-seed-0", f"{state.outcome.uid}/test-seed-1")):
         cut = Tuning(killed_at=killed_at)
         with pytest.raises(KeyboardInterrupt):
-            search.run(house.task(), house.path / f"k{place}", recipe=house.recipe(), seed=5, means=cut.means())
+            search.run(house.task(), house.path / f"k{index}", recipe=house.recipe(), seed=5, means=cut.means())
         again = Tuning()
-        resumed = search.resume(house.task(), house.path / f"k{place}", means=again.means())
+        resumed = search.resume(house.task(), house.path / f"k{index}", means=again.means())
         assert house.essence(resumed) == house.essence(state)
-        assert resumed.tuned(state.outcome.uid).post == POST
+        assert resumed.nms_confirmation(state.outcome.uid).post == POST
         assert len([spec for spec in again.specs if spec.tune_post]) == (
             killed_at == f"{state.outcome.uid}/test-seed-0"
         )
@@ -102,9 +102,9 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
     seed = state.confirmations[f"{state.outcome.uid}/test-seed-0"].seed
     scores = {"fixed": POST["fixed"], "tuned": POST["tuned"]}
     assert plain["post"] == {**POST["settings"], "validation": {"seed": seed, **scores}}
-    found = winner.read(directory / "winner.yaml")
-    assert found.post == POST["settings"]
-    spec = final_training.final_spec(found, house.task(), house.path / "final")
+    winner_read = winner.read(directory / "winner.yaml")
+    assert winner_read.post == POST["settings"]
+    spec = final_training.final_spec(winner_read, house.task(), house.path / "final")
     assert spec.post == POST["settings"]
     assert not spec.tune_post
     chosen = post_config(spec.post)
@@ -112,7 +112,7 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
 
 
 def test_files_without_it_load_and_wrong_ones_are_refused(undisturbed: Undisturbed, tmp_path: Path) -> None:
-    path = undisturbed.journal.parent / "winner.yaml"  # of a simulated search: there is nothing to tune
+    path = undisturbed.journal.parent / "winner.yaml"  # of a simulated search, which has no NMS to tune
     plain = yaml.safe_load(path.read_text())
     assert "post" not in plain
     assert winner.read(path).post == {}
@@ -133,14 +133,14 @@ def test_it_is_said_in_one_line_and_shown_outside(
 ) -> None:
     state, _, directory = searched
     line = "NMS: diou at 0.55, beta 0.8, tuned on validation: 0.2600 there instead of 0.2500"
-    assert outcome.say_outcome(state, directory, tracking.Tracked(None)) == 0  # type: ignore[arg-type]
+    assert outcome.say_outcome(state, directory, tracking.SearchTracking(None)) == 0  # type: ignore[arg-type]
     assert len([one for one in capsys.readouterr().out.splitlines() if one.startswith(line)]) == 1
     options = type("Options", (), {"directory": directory, "out": house.path / "w.yaml", "format": "yaml"})
     assert winners.winner(options) == 0  # type: ignore[arg-type]
     assert line in capsys.readouterr().out
     kept: TunedPost = {"settings": {"nms": "plain", "nms_iou": 0.5}, "fixed": POST["fixed"], "tuned": POST["fixed"]}
     assert winner.nms_line(kept) == "plain at 0.5, as in the search: no other setting scored higher on validation"
-    shown = lineage.family(state)["winner"]
+    shown = lineage.family_tree(state)["winner"]
     assert isinstance(shown, dict)
     assert shown["post"] == POST
 
@@ -149,7 +149,7 @@ def test_mlflow_is_told(searched: Any) -> None:
     projection = Projection()
     for event in events(searched[2] / "journal.db"):
         projection.apply(event)
-    run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
-    numbers = {number.name: number.value for number in run.numbers}
+    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
+    numbers = {number.name: number.value for number in run.metrics}
     assert (numbers["post/fixed/fitness"], numbers["post/tuned/val/map50_95"]) == (0.25, 0.26)
     assert run.tags["evolve.post"] == '{"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8}'

@@ -1,4 +1,4 @@
-"""Every command that the program prints can be typed as it stands, whatever the folders are called."""
+"""Every command that the program prints can be copied into a shell, whatever the folders are called."""
 
 import ast
 import json
@@ -41,7 +41,7 @@ def commands_in(said: str) -> list[list[str]]:
 
 
 def parsed(words: list[str]) -> dict[str, Any]:
-    """What our own parsers make of a command; Darknet's has none here."""
+    """The arguments that our own parsers read from a command; of Darknet's command its words."""
     if words[0] == "darknet":
         return {"words": words}
     if "-m" in words:
@@ -71,20 +71,20 @@ def test_commands_with_an_odd_folder(
         simulated_run(folder)
     said += str(caught.value) + "\n" + progress.how_to_resume(folder) + "\n"
     captured = capsys.readouterr()
-    found = commands_in(said + captured.out + captured.err)
-    assert len(found) == 8
-    for words in found:
+    commands = commands_in(said + captured.out + captured.err)
+    assert len(commands) == 8
+    for words in commands:
         written = paths_in(parsed(words))
         assert json.dumps(name, ensure_ascii=False)[1:-1] in written, words
-    resumes = [parsed(words)["directory"] for words in found if "resume" in words]
+    resumes = [parsed(words)["directory"] for words in commands if "resume" in words]
     assert len(resumes) == 3
     assert {path.resolve() for path in resumes} == {(tmp_path / name).resolve()}
     trained = next(
-        parsed(words) for words in found if "train" in words and parsed(words)["winner"].name == "winner.yaml"
+        parsed(words) for words in commands if "train" in words and parsed(words)["winner"].name == "winner.yaml"
     )
     assert trained["winner"].resolve() == (tmp_path / name / "winner.yaml").resolve()
     assert trained["out"].resolve() == (tmp_path / name / "final").resolve()
-    data = [one["data"] for one in map(parsed, found) if one.get("data")]
+    data = [one["data"] for one in map(parsed, commands) if one.get("data")]
     assert data == [Path("/data", name), Path("DIR"), Path("/data", name)]  # train, what winner says, evaluate
 
 
@@ -108,14 +108,14 @@ def test_an_interrupted_search_says_how_to_go_on(
     with Journal(directory) as journal:
         journal._connection.executemany(
             "INSERT INTO events (time, kind, uid, payload) VALUES (?, ?, ?, ?)",
-            [(one.time, one.kind, one.uid, json.dumps(one.payload)) for one in events[:20]],
+            [(event.time, event.kind, event.uid, json.dumps(event.payload)) for event in events[:20]],
         )
     (tmp_path / "runs" / "latest").symlink_to(directory)
     assert main(["status", str(directory)]) == 0
     said = capsys.readouterr().out + (search_folders.note_on_latest() or "")
-    found = commands_in(said)
-    assert [words[:2] for words in found] == [["evolve", "resume"]] * 2
-    assert {parsed(words)["directory"].resolve() for words in found} == {directory}
+    commands = commands_in(said)
+    assert [words[:2] for words in commands] == [["evolve", "resume"]] * 2
+    assert {parsed(words)["directory"].resolve() for words in commands} == {directory}
 
 
 def test_darknets_command_too(
@@ -138,7 +138,7 @@ def test_a_python_in_an_odd_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_sentence_puts_a_path_into_a_command_by_hand() -> None:
-    """In the product's own texts, what follows `evolve resume ` and the like is never a value without its quotes."""
+    """In our source, no text such as `evolve resume ` is followed by a value that is not quoted for a shell."""
     by_hand = re.compile(
         r"(^| )(resume|replay|lineage|predict|(evolve|make|-m \w+|darknet|chmod) [a-z+-]+)( --?[a-z-]+)* $"
     )
@@ -152,7 +152,7 @@ def test_no_sentence_puts_a_path_into_a_command_by_hand() -> None:
 
 
 def parts(node: ast.AST) -> list[str]:
-    """Of an f-string: each text with a value after it, then "value"; of other nodes nothing."""
+    """The texts of an f-string that a value follows, each with "value" after it; empty for other nodes."""
     if not isinstance(node, ast.JoinedStr):
         return []
     found = []

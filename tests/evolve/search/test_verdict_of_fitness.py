@@ -1,4 +1,4 @@
-"""The verdict is on what was searched, the space's fitness, with AP50:95 beside it."""
+"""The verdict is in the space's fitness, which was searched, with AP50:95 beside it."""
 
 import json
 import math
@@ -14,9 +14,9 @@ from evolve import fitness, search
 from evolve.commands.outcome import outcome_tables
 from evolve.genetics import space as spaces
 from evolve.records import lineage, progress
-from evolve.records.board import SEARCH_KEY
-from evolve.records.journal import Entry, Journal, events
+from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
+from evolve.records.run_updates import SEARCH_KEY
 from evolve.records.state import Confirmation, SearchState, fold
 from evolve.simulated import SPACE, simulated_objective
 from evolve.trial import Measurement, TrialSpec
@@ -32,10 +32,10 @@ def state_of(weights: Mapping[str, float], ours: list[dict[str, float]], others:
     space = {"fitness": dict(weights)}
     state = SearchState("s", 0, 90, "fast", {}, space, {"images": {"test": 4}}, {}, {}, 1, {}, 1)
     for role, uid, scores in (("winner", "g001-003", ours), ("defaults", "g000-000", others)):
-        for place, measured in enumerate(scores):
+        for index, measured in enumerate(scores):
             named = {f"{split}/{name}": score for name, score in measured.items() for split in ("val", "test")}
-            name = f"{uid}/test-seed-{place}"
-            state.confirmations[name] = Confirmation(name, role, uid, place, named, None, {})
+            name = f"{uid}/test-seed-{index}"
+            state.confirmations[name] = Confirmation(name, role, uid, index, named, None, {})
     return state
 
 
@@ -52,53 +52,55 @@ def test_better_in_what_was_searched_is_better() -> None:
 
     AP50:95 -0.10, sqrt(2 x 0.01^2 / 3) = 0.00816: +-0.0227.
     """
-    found: dict[str, Any] = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
-    assert found["metric"] == "AP50"
-    assert found["confirmed"]["mean"] == pytest.approx(0.62)
-    assert found["defaults"]["mean"] == pytest.approx(0.52)
-    assert found["gain"]["mean"] == pytest.approx(0.10)
-    assert found["gain"]["interval"] == pytest.approx([0.0547, 0.1453], abs=1e-4)
-    assert found["validation"]["winner"]["mean"] == pytest.approx(0.62)
-    beside = found["map50_95"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
+    assert conclusion["metric"] == "AP50"
+    assert conclusion["confirmed"]["mean"] == pytest.approx(0.62)
+    assert conclusion["defaults"]["mean"] == pytest.approx(0.52)
+    assert conclusion["gain"]["mean"] == pytest.approx(0.10)
+    assert conclusion["gain"]["interval"] == pytest.approx([0.0547, 0.1453], abs=1e-4)
+    assert conclusion["validation"]["winner"]["mean"] == pytest.approx(0.62)
+    beside = conclusion["map50_95"]
     assert beside["confirmed"]["mean"] == pytest.approx(0.31)
     assert beside["defaults"]["mean"] == pytest.approx(0.41)
     assert beside["gain"]["interval"] == pytest.approx([-0.1227, -0.0773], abs=1e-4)
     assert beside["validation"]["defaults"]["mean"] == pytest.approx(0.41)
-    assert found["verdict"].startswith("beats the defaults by +0.100 AP50, 95 % interval +0.055 to +0.145, probability")
-    assert found["verdict"].endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
+    assert conclusion["verdict"].startswith(
+        "beats the defaults by +0.100 AP50, 95 % interval +0.055 to +0.145, probability"
+    )
+    assert conclusion["verdict"].endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
 
 
 def test_worse_in_what_was_searched_is_worse() -> None:
-    found = verdict.conclude(state_of(AP50, OTHERS, OURS), "g001-003")
-    assert str(found["verdict"]).startswith("worse than the defaults: -0.100 AP50, ")
+    conclusion = verdict.conclude(state_of(AP50, OTHERS, OURS), "g001-003")
+    assert str(conclusion["verdict"]).startswith("worse than the defaults: -0.100 AP50, ")
 
 
 def test_ap50_95_alone_is_as_it_was() -> None:
-    found: dict[str, Any] = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
-    assert (found["metric"], found["map50_95"]) == ("AP50:95", None)
-    assert found["gain"]["mean"] == pytest.approx(0.10)
-    assert found["verdict"].startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
-    assert "in AP50:95" not in found["verdict"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
+    assert (conclusion["metric"], conclusion["map50_95"]) == ("AP50:95", None)
+    assert conclusion["gain"]["mean"] == pytest.approx(0.10)
+    assert conclusion["verdict"].startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
+    assert "in AP50:95" not in conclusion["verdict"]
 
 
 def test_a_weighting_is_compared_in_its_own_numbers() -> None:
     """0.25 x AP50 + 0.75 x AP50:95: 0.38 and 0.4375 by hand."""
     weights = {"val/map50": 0.25, "val/map50_95": 0.75}
-    found: dict[str, Any] = verdict.conclude(state_of(weights, OURS, OTHERS), "g001-003")
-    assert found["confirmed"]["mean"] == pytest.approx(0.25 * 0.62 + 0.75 * 0.31)
-    assert found["gain"]["mean"] == pytest.approx(0.25 * 0.10 - 0.75 * 0.10)
-    assert "worse than the defaults: -0.050 fitness (0.25 AP50 + 0.75 AP50:95), 95 % interval" in found["verdict"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of(weights, OURS, OTHERS), "g001-003")
+    assert conclusion["confirmed"]["mean"] == pytest.approx(0.25 * 0.62 + 0.75 * 0.31)
+    assert conclusion["gain"]["mean"] == pytest.approx(0.25 * 0.10 - 0.75 * 0.10)
+    assert "worse than the defaults: -0.050 fitness (0.25 AP50 + 0.75 AP50:95), 95 % interval" in conclusion["verdict"]
 
 
 def test_scores_of_ones_own_need_no_ap() -> None:
     ours, others = ([{"recall": one} for one in values] for values in ([0.9, 0.91], [0.5, 0.52]))
-    found: dict[str, Any] = verdict.conclude(state_of({"val/recall": 1.0}, ours, others), "g001-003")
-    assert found["verdict"].startswith("beats the defaults by +0.395 recall, ")
-    assert found["map50_95"] is None
-    assert "AP50:95" not in found["verdict"]
+    conclusion: dict[str, Any] = verdict.conclude(state_of({"val/recall": 1.0}, ours, others), "g001-003")
+    assert conclusion["verdict"].startswith("beats the defaults by +0.395 recall, ")
+    assert conclusion["map50_95"] is None
+    assert "AP50:95" not in conclusion["verdict"]
     lacking = [{"precision": 0.5}, *ours]
-    found = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
-    assert "1 of 5 runs failed: g001-003/test-seed-0: it has no score test/recall" in found["verdict"]
+    conclusion = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
+    assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in conclusion["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -117,24 +119,30 @@ def test_the_metric_in_words(weights: dict[str, float], words: str) -> None:
 
 def opposed(spec: TrialSpec) -> Iterator[Measurement]:
     """AP50 is high where AP50:95 is low."""
-    for one in simulated_objective()(spec):
-        turned = {f"{split}/map50": 1 - one.scores[f"{split}/map50_95"] for split in spec.evaluate_splits if one.scores}
-        yield replace(one, scores={**one.scores, **turned})
+    for measurement in simulated_objective()(spec):
+        turned = {
+            f"{split}/map50": 1 - measurement.scores[f"{split}/map50_95"]
+            for split in spec.evaluate_splits
+            if measurement.scores
+        }
+        yield replace(measurement, scores={**measurement.scores, **turned})
 
 
 @pytest.fixture
 def searched(house: House) -> tuple[SearchState, Path, list[str]]:
     lines: list[str] = []
     task = replace(house.task(), space=spaces.parse({**SPACE, "fitness": AP50}, "simulated"))
-    means = house.watched(opposed).means(display=progress.Plain(lines.append))
+    means = house.watched(opposed).means(display=progress.PlainDisplay(lines.append))
     return search.run(task, house.path / "s", recipe=house.recipe(), seed=5, means=means), house.path / "s", lines
 
 
 def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     state, directory, lines = searched
     outcome = state.outcome
-    runs = verdict.runs_of(state, outcome.uid)
-    assert outcome.confirmed["mean"] == pytest.approx(math.fsum(one.scores["test/map50"] for one in runs) / 3)
+    runs = verdict.verdict_confirmations(state, outcome.uid)
+    assert outcome.confirmed["mean"] == pytest.approx(
+        math.fsum(confirmation.scores["test/map50"] for confirmation in runs) / 3
+    )
     assert outcome.gain["mean"] > 0 > outcome.map50_95["gain"]["mean"]
     assert outcome.map50_95["gain"]["mean"] == pytest.approx(-outcome.gain["mean"])
     assert " AP50, 95 % interval " in outcome.verdict
@@ -153,9 +161,9 @@ def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     table = outcome_tables(state)[0]
     for row in (
         "test AP50, 3 fresh seeds",
-        "val AP50, the same runs",
-        "test AP50:95, the same runs",
-        "val AP50:95, the same runs",
+        "val AP50, the same confirmations",
+        "test AP50:95, the same confirmations",
+        "val AP50:95, the same confirmations",
     ):
         assert row in table
 
@@ -164,8 +172,8 @@ def test_mlflow_gets_both(searched: Any) -> None:
     projection = Projection()
     for event in events(searched[1] / "journal.db"):
         projection.apply(event)
-    run = next(one for one in projection.board.pending if one.key == SEARCH_KEY)
-    numbers = {number.name: number.value for number in run.numbers}
+    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
+    numbers = {number.name: number.value for number in run.metrics}
     outcome = searched[0].outcome
     assert numbers["confirm/gain/mean"] == outcome.gain["mean"]
     assert numbers["confirm/winner/map50_95/mean"] == outcome.map50_95["confirmed"]["mean"]
@@ -173,23 +181,23 @@ def test_mlflow_gets_both(searched: Any) -> None:
 
 
 def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, house: House) -> None:
-    """On AP50:95, whatever was searched: its numbers are called so, and the search goes on."""
+    """An earlier version's verdict, in AP50:95 whatever was searched: it is named so, and the search can go on."""
     state, directory, _ = searched
     old = dict(state.outcome.map50_95)
     sentence = "worse than the defaults: -0.2 AP50:95"
     with Journal(house.path / "old") as journal:
-        for one in events(directory / "journal.db"):
-            payload = dict(one.payload)
-            if one.kind == "winner_chosen":
+        for event in events(directory / "journal.db"):
+            payload = dict(event.payload)
+            if event.kind == "winner_chosen":
                 payload = {"split": "test", **old, "verdict": sentence}
-            journal.append([Entry(one.kind, one.uid, payload)])
+            journal.append([NewEvent(event.kind, event.uid, payload)])
     read = fold(events(house.path / "old" / "journal.db"))
     assert (read.outcome.metric, read.outcome.map50_95) == ("AP50:95", None)
     assert "test AP50:95, 3 fresh seeds" in outcome_tables(read)[0]
-    assert lineage.family(read)["winner"]["gain"] == old["gain"]  # type: ignore[index]
+    assert lineage.family_tree(read)["winner"]["gain"] == old["gain"]  # type: ignore[index]
     task = replace(house.task(), space=spaces.parse({**SPACE, "fitness": AP50}, "simulated"))
     finished = search.resume(task, house.path / "old", means=house.watched(opposed).means())
     assert finished.outcome == read.outcome
     longer = search.resume(task, house.path / "old", generations=2, means=house.watched(opposed).means())
     assert longer.outcome is not None
-    assert longer.outcome.metric == "AP50"  # a new verdict is on what was searched
+    assert longer.outcome.metric == "AP50"  # a new verdict is in the fitness

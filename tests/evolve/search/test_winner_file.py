@@ -1,4 +1,4 @@
-"""One truth: winner.yaml says everything once, or twice the same; a file that somebody changed is never overwritten."""
+"""winner.yaml never contradicts itself or the journal, and an edited one is never overwritten."""
 
 import re
 from collections.abc import Callable
@@ -26,8 +26,8 @@ GENE = "optimizer.momentum"
 
 @pytest.fixture
 def plain(undisturbed: Undisturbed) -> Plain:
-    found: Plain = yaml.safe_load((undisturbed.journal.parent / "winner.yaml").read_text())
-    return found
+    content: Plain = yaml.safe_load((undisturbed.journal.parent / "winner.yaml").read_text())
+    return content
 
 
 def moved(plain: Plain, part: str, address: str, value: object) -> None:
@@ -95,19 +95,19 @@ def test_every_line_that_is_taken_out_is_missed(plain: Plain, tmp_path: Path) ->
 
 
 def test_a_file_of_an_earlier_version_loads_and_says_what_it_has_no_line_for(plain: Plain, tmp_path: Path) -> None:
-    """As versions wrote it that knew fewer settings and did not count them."""
+    """A file of an earlier version, which had fewer settings and did not count them."""
     later = ("optimizer.ema_decay", "regularization.sat_prob")
     config = {name: value for name, value in plain["config"].items() if name not in later}
     old = {name: value for name, value in plain.items() if name != "config_lines"}
     winner.write(tmp_path / "w.yaml", {**old, "config": config})
-    found = winner.read(tmp_path / "w.yaml")
-    assert set(found.defaulted) == {*later}
-    assert found.config == {**config, **{name: TrialConfig().settings()[name] for name in later}} | {
+    winner_read = winner.read(tmp_path / "w.yaml")
+    assert set(winner_read.defaulted) == {*later}
+    assert winner_read.config == {**config, **{name: TrialConfig().settings()[name] for name in later}} | {
         name: tuple(value) for name, value in config.items() if isinstance(value, list)
     }
     winner.write(tmp_path / "w.yaml", plain)
     assert winner.read(tmp_path / "w.yaml").defaulted == ()
-    del config[GENE]  # a gene has had its line in every version
+    del config[GENE]  # every version has written a line for each gene
     winner.write(tmp_path / "w.yaml", {**old, "config": config})
     with pytest.raises(ValueError, match=r"config: expected a line for the gene optimizer\.momentum, got none"):
         winner.read(tmp_path / "w.yaml")
@@ -170,7 +170,7 @@ def test_a_file_that_was_changed_is_not_overwritten(
     out, export = Path("w"), ["winner", "runs/latest", "--out", "w", "--format", format]
     assert main(["winner", "runs/one", *export[2:]]) == 0
     first = out.read_bytes()
-    assert main(export) == 0  # another search's winner as it was written: it is still there
+    assert main(export) == 0  # an unchanged winner of another search, which still has it
     second = out.read_bytes()
     assert main(export) == 0  # the same once more
     assert first != second == out.read_bytes()

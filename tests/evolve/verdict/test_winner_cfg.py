@@ -1,4 +1,4 @@
-"""A winner as Darknet's cfg: its numbers stand under Darknet's keys, and our reader knows the network again."""
+"""A winner as Darknet's cfg: its values are under Darknet's keys, and our reader reads the same network."""
 
 from dataclasses import replace
 
@@ -33,13 +33,13 @@ def winner(**changes: object) -> Winner:
 
 def test_numbers_stand_under_darknets_keys() -> None:
     text = winner_cfg.render(replace(winner(), post={"nms": "plain", "nms_iou": 0.5}))
-    found = cfg.parse(text)
+    parsed_cfg = cfg.parse(text)
     # burn_in counts steps: a tenth of a thousand
     expected = {"learning_rate": "0.002", "burn_in": "100", "max_batches": "1000", "hue": "0.07", "letter_box": "1"}
-    assert {key: found.net[key] for key in expected} == expected
-    yolos = [keys for kind, keys in found.sections if kind == "yolo"]
+    assert {key: parsed_cfg.net[key] for key in expected} == expected
+    yolos = [keys for kind, keys in parsed_cfg.sections if kind == "yolo"]
     assert {(keys["ignore_thresh"], keys["nms_kind"], keys["classes"]) for keys in yolos} == {("0.6", "default", "2")}
-    described = cfg_network.describe(found)
+    described = cfg_network.describe(parsed_cfg)
     assert described.config == TrialConfig.from_settings(SETTINGS).detector
     assert described.anchors == tuple((w, h) for w, h in ANCHORS)
     assert (described.class_names, described.height, described.width) == (("ring", "rod"), 320, 320)
@@ -49,9 +49,9 @@ def test_a_winner_of_yolov4_tiny() -> None:
     tiny = replace(winner(), config=TrialConfig(detector=YOLOV4_TINY).settings())
     tiny = replace(tiny, data={"class_names": ["ring"], "anchors": [[1.0, 1.0], *ANCHORS[:5]]})
     text = "".join(line for line in winner_cfg.render(tiny).splitlines(True) if not line.startswith("# yolov4-evolve"))
-    found = cfg_network.describe(cfg.parse(text))  # from the keys alone
-    assert found.config == YOLOV4_TINY
-    assert found.anchors == ((1.0, 1.0), *((w, h) for w, h in ANCHORS[:5]))
+    described = cfg_network.describe(cfg.parse(text))  # from the keys alone
+    assert described.config == YOLOV4_TINY
+    assert described.anchors == ((1.0, 1.0), *((w, h) for w, h in ANCHORS[:5]))
 
 
 def test_what_darknet_has_no_key_for_is_told() -> None:

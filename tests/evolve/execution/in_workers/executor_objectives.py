@@ -10,7 +10,7 @@ from evolve.trial import GpuNotUsable, Measurement, Objective, Progress, Report,
 
 
 def scripted_objective(*, note: str = "") -> Objective:
-    """Does what the setting "do" of a spec says, and reports its process in the scores."""
+    """Behaves as the spec's setting "do" says, and reports its process in the scores."""
     if note:
         raise ValueError(note)
     trained: list[str] = []  # the warm state of this worker
@@ -61,12 +61,12 @@ def _is_first(spec: TrialSpec) -> bool:
 
 
 def without_gpu() -> Objective:
-    """As the real objective does it when TensorFlow sees no GPU."""
+    """Raises the real objective's error for a TensorFlow without a GPU."""
     raise GpuNotUsable("TensorFlow sees no GPU: run `make setup` or search with --cpu")
 
 
 def made_so_often(*, tally: str, times: int) -> Objective:
-    """The scripted objective, so many times; then its data are gone."""
+    """The scripted objective; after a number of calls its data set is gone."""
     with Path(tally).open("a", encoding="utf-8") as file:
         file.write("made\n")
     if len(Path(tally).read_text(encoding="utf-8").splitlines()) > times:
@@ -75,12 +75,12 @@ def made_so_often(*, tally: str, times: int) -> Objective:
 
 
 def dying() -> Objective:
-    """A worker that does not survive the making of its objective."""
+    """Kills its worker while the objective is made."""
     os._exit(3)
 
 
 def environment_objective() -> Objective:
-    """Reports as scores what the process was started with."""
+    """Reports the environment of its process as scores."""
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL")
 
     def train(spec: TrialSpec) -> Iterator[Measurement]:
@@ -93,7 +93,7 @@ def environment_objective() -> Objective:
 
 
 def tensorflow_objective() -> Objective:
-    """Reports what TensorFlow really takes: its pool's threads, and the cores that a product of matrices keeps busy."""
+    """Reports what TensorFlow really uses: the threads of its pool, and the cores that a matrix product keeps busy."""
     import tensorflow as tf
 
     def train(spec: TrialSpec) -> Iterator[Measurement]:

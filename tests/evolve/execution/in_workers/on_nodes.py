@@ -1,4 +1,4 @@
-"""What happens on a Ray cluster of several nodes, all on this machine: run by test_ray_cluster.py, prints one JSON."""
+"""Scenarios on a Ray cluster of several nodes, all on this machine; run by test_ray_cluster.py, prints one JSON."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from ray.cluster_utils import Cluster
 from evolve.execution import ray_executor
 from evolve.execution.dispatch import dispatch
 from evolve.execution.executor import Ended, Lease, Measured, Started
-from evolve.execution.watch import Patience, Watched
+from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.trial import Failure, ObjectiveFactory, TrialSpec
 
 FACTORY = ObjectiveFactory("executor_objectives:scripted_objective")
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-ENDS_BY_ITSELF_SECONDS = 90.0  # a scenario that waits for ever is a failed one
+ENDS_BY_ITSELF_SECONDS = 90.0  # a scenario that would wait for ever fails after this
 
 
 def lease(uid: str, **config: Any) -> Lease:
@@ -32,7 +32,7 @@ def lease(uid: str, **config: Any) -> Lease:
 
 
 class Cut(Exception):
-    """It took too long."""
+    """The scenario took too long."""
 
 
 @contextmanager
@@ -79,12 +79,12 @@ def room_for_none(cluster: Cluster) -> dict[str, Any]:
 
 
 def a_stopped_process(cluster: Cluster) -> dict[str, Any]:
-    """The only worker there is room for is stopped in the middle of a trial: it neither reports nor hears."""
+    """The only worker is suspended in the middle of a trial: it neither reports nor handles signals."""
     notes: list[str] = []
     marker = Path(tempfile.mkdtemp(dir=sys.argv[1])) / "marker"
     stuck = lease("g000-000", do="stop once", marker=str(marker))
     with executor(cluster, notes, workers=1) as made:
-        watched = Watched(made, Patience(least_seconds=3.0, unknown_seconds=30.0), notes.append)
+        watched = WatchedExecutor(made, Patience(least_seconds=3.0, unknown_seconds=30.0), notes.append)
         seen, waiting = [], deque([stuck])
         for event in dispatch(watched, waiting):
             seen.append(event)
@@ -124,7 +124,7 @@ def a_lost_node(cluster: Cluster) -> dict[str, Any]:
             events.extend(made.poll(0.5))
         failure: Failure = events[-1].failure
         until = time.monotonic() + 2 * ray_executor.SAY_SECONDS
-        while time.monotonic() < until:  # nobody is up now: that is said
+        while time.monotonic() < until:  # no worker is up now, which is reported
             made.poll(0.5)
         cluster.add_node(**NODE)
         [end] = ended(made, lease("g000-001"))

@@ -1,7 +1,7 @@
-"""Runs as plain values: what MLflow is to be told about a search, its generations and its trials.
+"""MLflow runs as plain values: what is new about a search, its generations and its trials.
 
-A `Board` collects what has not arrived yet, one `RunWrite` per run, so that many events become few
-requests. "Run" is MLflow's word and stays in board.py, projection.py and mlflow_tracker.py.
+`RunUpdates` collects what MLflow does not have yet, one `RunUpdate` per run, so that many events become few
+requests. "Run" is MLflow's word and stays in run_updates.py, projection.py, feed.py and mlflow_tracker.py.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from evolve.records.state import SearchState
 SEARCH_KEY = "search"
 
 
-class Number(NamedTuple):
+class MetricValue(NamedTuple):
     """One value of a metric."""
 
     name: str
@@ -23,32 +23,32 @@ class Number(NamedTuple):
 
 
 @dataclass
-class RunWrite:
-    """What is new about one run. `identity` and `started` matter only when the run has to be created."""
+class RunUpdate:
+    """What is new about one run. `identity`, `started` and `bred_from` are used only when the run is created."""
 
     key: str  # "search", "generation/001", "trial/g001-042"
     name: str
-    parent: str | None  # key of the run it hangs below
+    parent: str | None  # key of the run above it in MLflow's tree
     started: int  # milliseconds since 1970
     identity: dict[str, str]  # tags that never change
-    bred_from: tuple[str, ...] = ()  # keys of its parents' trial runs
+    bred_from: tuple[str, ...] = ()  # keys of the trial runs of the individual's parents
     tags: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
-    numbers: list[Number] = field(default_factory=list)
+    metrics: list[MetricValue] = field(default_factory=list)
     status: str | None = None  # RUNNING, FINISHED, FAILED, KILLED; None: unchanged
     ended: int | None = None  # milliseconds since 1970
 
     def end(self, status: str, milliseconds: int) -> None:
-        """The run is over."""
+        """Mark the run as over."""
         self.status, self.ended = status, milliseconds
 
     def reopen(self) -> None:
-        """The run goes on."""
+        """Mark the run as running again."""
         self.status, self.ended = "RUNNING", None
 
 
 def key_of(tags: Mapping[str, str]) -> str | None:
-    """The key of a run that is in MLflow already, from its tags; None for a run that is not ours."""
+    """The key of a run in MLflow, from its tags; None if the run is not ours."""
     kind = tags.get("evolve.kind")
     if kind == "search":
         return SEARCH_KEY
@@ -59,36 +59,36 @@ def key_of(tags: Mapping[str, str]) -> str | None:
     return None
 
 
-class Board:
-    """The runs of one search; `pending` is what has come together and has not arrived yet."""
+class RunUpdates:
+    """The runs of one search; `pending` holds the updates that MLflow does not have yet."""
 
     def __init__(self) -> None:
-        self._writes: dict[str, RunWrite] = {}
-        self._started: dict[str, int] = {}
+        self._pending: dict[str, RunUpdate] = {}
+        self._started: dict[str, int] = {}  # key -> milliseconds since 1970
         self._open: set[str] = set()  # keys of runs that have begun and not ended
 
     @property
-    def pending(self) -> tuple[RunWrite, ...]:
-        """Writes in an order in which every run comes after the one it hangs below."""
-        return tuple(self._writes.values())
+    def pending(self) -> tuple[RunUpdate, ...]:
+        """The pending updates, each after that of its parent run."""
+        return tuple(self._pending.values())
 
     def clear(self) -> None:
-        """All that was pending is known where it would go."""
-        self._writes.clear()
+        """Drop all pending updates: MLflow has them already."""
+        self._pending.clear()
 
     def drop(self, key: str) -> None:
-        """What was pending of this run has arrived."""
-        del self._writes[key]
+        """Drop the pending update of this run: MLflow has it now."""
+        del self._pending[key]
 
-    def search(self, state: SearchState) -> RunWrite:
-        """The search's run."""
+    def search(self, state: SearchState) -> RunUpdate:
+        """The update of the search's run."""
         identity = {"evolve.kind": "search", "evolve.search": state.search_id, "evolve.seed": str(state.seed)}
         return self._run(
             SEARCH_KEY, f"search {state.search_id}", None, identity, started=milliseconds(state.started_at)
         )
 
-    def generation(self, state: SearchState, generation: int, now: int) -> RunWrite:
-        """A generation's run."""
+    def generation(self, state: SearchState, generation: int, now: int) -> RunUpdate:
+        """The update of a generation's run."""
         identity = {
             "evolve.kind": "generation",
             "evolve.search": state.search_id,
@@ -97,8 +97,8 @@ class Board:
         key = f"generation/{generation:03d}"
         return self._run(key, f"generation {generation:03d}", SEARCH_KEY, identity, started=now)
 
-    def trial(self, state: SearchState, uid: str, now: int) -> RunWrite:
-        """A trial's run."""
+    def trial(self, state: SearchState, uid: str, now: int) -> RunUpdate:
+        """The update of a trial's run."""
         record = state.individuals[uid]
         parents = ",".join(f"{state.search_id}/{parent}" for parent in record.parents)
         identity = {
@@ -111,22 +111,22 @@ class Board:
         }
         if parents:
             identity["evolve.parent_uid"] = parents
-        below = f"generation/{record.generation:03d}"
+        parent_run = f"generation/{record.generation:03d}"
         bred_from = tuple(f"trial/{parent}" for parent in record.parents)
-        return self._run(f"trial/{uid}", uid, below, identity, started=now, bred_from=bred_from)
+        return self._run(f"trial/{uid}", uid, parent_run, identity, started=now, bred_from=bred_from)
 
-    def open_runs(self, state: SearchState, now: int) -> list[RunWrite]:
-        """The runs that have begun and not ended, the search's first."""
-        found = [self.search(state)]
+    def open_runs(self, state: SearchState, now: int) -> list[RunUpdate]:
+        """The updates of the runs that have begun and not ended, the search's first."""
+        open_runs = [self.search(state)]
         for key in sorted(self._open - {SEARCH_KEY}):
             kind, _, rest = key.partition("/")
-            found.append(
+            open_runs.append(
                 self.generation(state, int(rest), now) if kind == "generation" else self.trial(state, rest, now)
             )
-        return found
+        return open_runs
 
-    def close(self, run: RunWrite, status: str, now: int) -> None:
-        """A run is over for good."""
+    def close(self, run: RunUpdate, status: str, now: int) -> None:
+        """End a run for good: no resume reopens it."""
         run.end(status, now)
         self._open.discard(run.key)
 
@@ -139,15 +139,15 @@ class Board:
         *,
         started: int,
         bred_from: tuple[str, ...] = (),
-    ) -> RunWrite:
+    ) -> RunUpdate:
         if key not in self._started:
             self._started[key] = started
             self._open.add(key)
-        if key not in self._writes:
-            self._writes[key] = RunWrite(key, name, parent, self._started[key], identity, bred_from)
-        return self._writes[key]
+        if key not in self._pending:
+            self._pending[key] = RunUpdate(key, name, parent, self._started[key], identity, bred_from)
+        return self._pending[key]
 
 
 def milliseconds(seconds: float) -> int:
-    """Seconds since 1970 as MLflow counts them."""
+    """Seconds since 1970 as whole milliseconds, MLflow's unit."""
     return round(seconds * 1000)
