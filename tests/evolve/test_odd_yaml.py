@@ -15,7 +15,7 @@ SPACE = "name: mine\ngenes:\n  loss.box_weight: {scale: log, low: 0.5, high: 5.0
 
 SPACES = [
     (BILLION, "line 6: expected at most 100,000 values"),
-    ("name: " + "[" * 20_000, "line 1: expected at most 32 lists and mappings"),
+    ("name: " + "[" * 20_000, "line 1: expected at most 32 levels of lists and mappings"),
     (SPACE + "trial:\n  <<: {train.size: 64}\n", "line 5: expected keys, got a merge (<<)"),
     (SPACE + "trial: {regularization.cmbn: no}\n", "regularization.cmbn: expected true or false, got 'no'"),
     (SPACE + "trial: {detector.sam: on}\n", "detector.sam: expected true or false, got 'on'"),
@@ -55,7 +55,7 @@ def test_a_space(
         ("regularization.cmbn=no", "regularization.cmbn: expected true or false, got 'no'"),
         ("train.size=1:30", "train.size: expected a whole number, got '1:30'"),
         ("train.size=010", "expected multiples of 32, got 10"),
-        ("train.sizes=" + "[" * 20_000, "setting 'train.sizes': line 1: expected at most 32 lists and mappings"),
+        ("train.sizes=" + "[" * 20_000, "setting 'train.sizes': line 1: expected at most 32 levels of lists and mappings"),
         ("train.size=<<: 64", "setting 'train.size': line 1: expected keys, got a merge (<<)"),
         ("train.size=0x" + "f" * 5000, "setting 'train.size': line 1: expected a whole number of at most 100 digits"),
     ],
@@ -70,7 +70,7 @@ def test_a_setting_of_the_command_line(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[" * 20_000, "w.yaml: line 1: expected at most 32 lists and mappings"),
+        ("[" * 20_000, "w.yaml: line 1: expected at most 32 levels of lists and mappings"),
         ("format: 1\nsearch:\n  <<: {id: x}\n", "w.yaml: line 3: expected keys, got a merge (<<)"),
         ("format: 1\nformat: 1\n", "w.yaml: line 2: expected each key once, got 'format' twice"),
         (f"format: 1\nsearch: {'x' * 900_000}\n", " ... "),
