@@ -52,7 +52,7 @@ def look(path: Path, cfg: Path | None = None) -> Start:
     from model.darknet import importer, neighbours
 
     if neighbours.is_darknet(path):
-        found = importer.read(path, importer.Said(cfg=cfg), with_numbers=False)
+        found = importer.read(path, importer.DarknetOptions(cfg=cfg), with_numbers=False)
         whole = any(name.startswith("head") and name.endswith("_output/kernel") for name in found.loaded.names)
         option = " (--cfg FILE names its cfg)" if "--cfg" in found.open_options else ""
         note = f"{found.note}{option}" if whole and found.note else ""
@@ -173,5 +173,5 @@ def _numbers(path: Path, cfg: Path | None) -> dict[str, NDArray[np.float32]]:
     from model.darknet import importer, neighbours
 
     if neighbours.is_darknet(path):
-        return dict(importer.read(path, importer.Said(cfg=cfg)).loaded.weights)
+        return dict(importer.read(path, importer.DarknetOptions(cfg=cfg)).loaded.weights)
     return dict(checkpoint.read_weights(path))

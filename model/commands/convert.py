@@ -7,10 +7,10 @@ from typing import Any
 from model.commands.shared import (
     add_darknet,
     add_size,
+    darknet_options,
     finish,
     load_keras,
     print_json,
-    said_of,
     say,
     tell,
 )
@@ -59,7 +59,7 @@ def _form(path: Path) -> str:
 
 
 def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
-    found = importer.read(options.source, said_of(options, options.size), other_classes=True)
+    found = importer.read(options.source, darknet_options(options, options.size), other_classes=True)
     names = found.class_names
     if not names:
         raise ValueError(
@@ -87,7 +87,7 @@ def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
         "files": [str(options.target)],
         "classes": len(names),
         "layers": found.loaded.layers,
-        "fresh": list(convert.layer_lines(found.loaded.left, found.sections)),
+        "fresh": list(convert.layer_lines(found.loaded.missing, found.sections)),
     }
 
 

@@ -5,24 +5,24 @@ from typing import TYPE_CHECKING
 
 from model.commands.weights import Weights
 from model.darknet import importer
-from model.darknet.importer import Said, Source
+from model.darknet.importer import DarknetDetector, DarknetOptions
 from model.darknet.weights import WeightsError
 
 if TYPE_CHECKING:
     from model.detection.detector import Network
 
 
-def find(path: Path, said: Said) -> Weights:
+def find(path: Path, said: DarknetOptions) -> Weights:
     """The detector in the file. Its class count follows from cfg or length where nobody says it.
 
     Darknet stretches pictures unless its cfg says otherwise, and its plain NMS is the default. ValueError, with the
     counts, where the file is not all of that network.
     """
     found = importer.read(path, said)
-    if found.loaded.left:
+    if found.loaded.missing:
         raise WeightsError(
             f"{path}: expected weights for all layers, got those of the first {found.loaded.layers}; "
-            f"{len(found.loaded.left)} are without, from {found.loaded.left[0].name} on "
+            f"{len(found.loaded.missing)} are without, from {found.loaded.missing[0].name} on "
             "(`python -m model convert` makes a checkpoint of it, to train)"
         )
     return Weights(
@@ -40,7 +40,7 @@ def find(path: Path, said: Said) -> Weights:
     )
 
 
-def _network(path: Path, found: Source) -> "Network":
+def _network(path: Path, found: DarknetDetector) -> "Network":
     from model import checkpoint
     from model.detection.detector import KerasNetwork
     from model.network import architecture, scales

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from model.commands.weights import Weights
 from model.config import PostConfig
 from model.darknet import importer, neighbours
-from model.darknet.importer import NOTHING, Said
+from model.darknet.importer import NO_OPTIONS, DarknetOptions
 
 if TYPE_CHECKING:
     from model.detection.detector import Network
     from model.export.card import Card
 
 
-def find(path: Path, said: Said = NOTHING) -> Weights:
+def find(path: Path, said: DarknetOptions = NO_OPTIONS) -> Weights:
     """What the file at `path` is. What people say of it is needed for Darknet's files, and checked for all."""
     if neighbours.is_darknet(path):
         from model.commands import darknet_weights
@@ -27,7 +27,7 @@ def find(path: Path, said: Said = NOTHING) -> Weights:
         raise ValueError(f"--cfg {said.cfg}: expected beside a Darknet file (.weights) alone, got {path}")
     if said.variant not in (None, found.variant):
         raise ValueError(f"--variant: expected {found.variant}, which {path} is, got {said.variant}")
-    given = None if said.names is None else importer.said_names(said.names, path, len(found.class_names))
+    given = None if said.names is None else importer.read_names_option(said.names, path, len(found.class_names))
     if said.num_classes not in (None, len(found.class_names)):
         raise ValueError(
             f"--classes: expected {len(found.class_names)} classes, as many as {path} has, got {said.num_classes}"

@@ -14,7 +14,7 @@ from model.config import NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
     from model.commands.weights import Weights
-    from model.darknet.importer import Said
+    from model.darknet.importer import DarknetOptions
 
 VARIANTS = get_args(Variant)
 OPEN = {"--cfg": "cfg", "--names": "class names"}
@@ -109,20 +109,20 @@ def add_darknet(
     command.add_argument("--names", type=Path, metavar="FILE", help=names)
 
 
-def said_of(options: argparse.Namespace, size: tuple[int, int] | None = None) -> "Said":
+def darknet_options(options: argparse.Namespace, size: tuple[int, int] | None = None) -> "DarknetOptions":
     """What the options of add_darknet say of a .weights file."""
-    from model.darknet.importer import Said
+    from model.darknet.importer import DarknetOptions
 
     if options.classes is not None and options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
-    return Said(options.cfg, options.names, options.variant, options.classes, size)
+    return DarknetOptions(options.cfg, options.names, options.variant, options.classes, size)
 
 
 def find_weights(path: Path, options: argparse.Namespace) -> "Weights":
     """What the options of add_weights name; what had to be assumed is told on stderr."""
     from model.commands.find_weights import find
 
-    found = find(path, said_of(options, options.size))
+    found = find(path, darknet_options(options, options.size))
     tell(found.note, found.open_options)
     return found
 

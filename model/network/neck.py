@@ -48,17 +48,17 @@ def _towards_fine(
     raised = layers.upsample(_convolution(coarse, filters, 1, config, f"{name}_raise"), name=f"{name}_upsample")
     lateral = _convolution(tap, filters, 1, config, f"{name}_lateral")
     joined = keras.layers.Concatenate(name=f"{name}_concat")([lateral, raised])
-    return _five(joined, filters, config, name, feeds_head=feeds_head)
+    return _five_convolutions(joined, filters, config, name, feeds_head=feeds_head)
 
 
 def _towards_coarse(fine: Tensor, kept: Tensor, filters: int, config: DetectorConfig, name: str) -> Tensor:
     """A fine map at half the size, beside the map of that stride from the way down."""
     lowered = _convolution(fine, filters, 3, config, f"{name}_lower", stride=2)
     joined = keras.layers.Concatenate(name=f"{name}_concat")([lowered, kept])
-    return _five(joined, filters, config, name, feeds_head=True)
+    return _five_convolutions(joined, filters, config, name, feeds_head=True)
 
 
-def _five(x: Tensor, filters: int, config: DetectorConfig, name: str, *, feeds_head: bool) -> Tensor:
+def _five_convolutions(x: Tensor, filters: int, config: DetectorConfig, name: str, *, feeds_head: bool) -> Tensor:
     """1x1 and 3x3 convolutions in turn, five of them.
 
     Where a head follows: attention between the fourth and the fifth (as in Darknet's yolov4-sam-mish), DropBlock last.

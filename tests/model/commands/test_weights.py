@@ -10,7 +10,7 @@ from model.commands import find_weights, shared, weights
 from model.config import YOLOV4_TINY, PostConfig
 from model.darknet import topology
 from model.darknet.coco_names import NAMES as COCO_NAMES
-from model.darknet.importer import Said
+from model.darknet.importer import DarknetOptions
 from model.darknet.weights import WeightsError
 
 
@@ -50,7 +50,7 @@ def test_a_darknet_file_tells_variant_and_classes_by_its_length(tmp_path: Path) 
     assert find_weights.find(three).class_names == ("class 0", "class 1", "class 2")
     names = tmp_path / "names"
     names.write_text("a\nb\nc\n")
-    assert find_weights.find(three, Said(names=names)).class_names == ("a", "b", "c")
+    assert find_weights.find(three, DarknetOptions(names=names)).class_names == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_darknet_files_of_another_length_are_refused_with_counts(
 ) -> None:
     path = tiny_file(tmp_path / "a.weights", 3, floats)
     with pytest.raises(WeightsError, match=words) as refused:
-        find_weights.find(path, Said(**options))  # type: ignore[arg-type]
+        find_weights.find(path, DarknetOptions(**options))  # type: ignore[arg-type]
     assert any(character.isdigit() for character in str(refused.value))
 
 

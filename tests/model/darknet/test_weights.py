@@ -24,7 +24,7 @@ def test_the_header_that_darknet_writes_now(tmp_path: Path) -> None:
     file = weights.open_file(path)
     assert file.header == weights.Header(0, 2, 5, 32_032_000)
     assert file.count == 3
-    np.testing.assert_array_equal(file.numbers, VALUES)
+    np.testing.assert_array_equal(file.floats, VALUES)
     assert [found.name for found in tmp_path.iterdir()] == ["new.weights"]  # nothing half-written is left
 
 
@@ -36,7 +36,7 @@ def test_both_forms_of_the_header(tmp_path: Path, versions: tuple[int, int, int]
     path.write_bytes(struct.pack("<3i", *versions) + struct.pack(form, 77) + VALUES.tobytes())
     file = weights.open_file(path)
     assert (file.header.size, file.header.seen) == (size, 77)
-    np.testing.assert_array_equal(file.numbers, VALUES)
+    np.testing.assert_array_equal(file.floats, VALUES)
 
 
 GOOD = struct.pack("<3iQ", 0, 2, 5, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.darknet.convert import keras_shape
-from model.darknet.sections import Section, Stored
+from model.darknet.sections import Section, StoredArray
 
 GAIN = 1.5  # keeps the heads of every case within some tens
 RANGES = {  # lowest and highest of what is no kernel
@@ -30,7 +30,7 @@ def weights(sections: Sequence[Section], seed: int) -> dict[str, NDArray[np.floa
     return {part.name: _weight(part, seed) for section in sections for part in section.stored}
 
 
-def _weight(part: Stored, seed: int) -> NDArray[np.float32]:
+def _weight(part: StoredArray, seed: int) -> NDArray[np.float32]:
     rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(part.name.encode())]))
     shape = keras_shape(part)
     draws = rng.random(shape)
