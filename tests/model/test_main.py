@@ -145,7 +145,7 @@ def test_predict_says_and_draws(
         (["predict", "none.png", "--weights", "WEIGHTS"], "none.png: expected a picture"),
         (["predict", "WEIGHTS", "--weights", "WEIGHTS"], "expected a picture"),
         (["predict", "EMPTY", "--weights", "WEIGHTS"], "expected pictures in it, got none"),
-        (["predict", "none/*.png", "--weights", "WEIGHTS"], "expected a pattern that meets pictures, got none"),
+        (["predict", "none/*.png", "--weights", "WEIGHTS"], "expected a pattern that matches pictures, got none"),
         (["predict", "PICTURE", "--weights", "none.onnx"], "none.onnx: expected a file, got nothing there"),
         (["predict", "PICTURE", "--weights", "EMPTY"], "expected a SavedModel, got a folder without saved_model.pb"),
         (["predict", "PICTURE", "--weights", "WEIGHTS", "--variant", "yolov4-tiny"], "--variant: expected yolov4"),
@@ -215,7 +215,7 @@ def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pyt
     good = label.read_text()
     try:
         label.write_text(good + "7 0.5 0.5 0.1 0.1\n8 0.5 0.5 0.1 0.1\n0 0.5\n")
-        evaluate.tell_problems(read.load(folder, strict=False))
+        evaluate.report_problems(read.load(folder, strict=False))
     finally:
         label.write_text(good)
     said = capsys.readouterr().err
