@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from data.batches.pipeline import Pipeline
     from data.dataset import Example
     from model.detection.average_precision import AveragePrecision
-    from model.detection.evaluate import Looked
+    from model.detection.evaluate import CandidateBatch
     from model.training.optimizer import Adam
     from model.training.trainer import Trainer
 
@@ -271,10 +271,10 @@ class DetectionObjective:
         traced = trainer.traces
         begun = time.perf_counter()
         scores: dict[str, float] = {}
-        kept: list[Looked] = []
+        kept: list[CandidateBatch] = []
         with trainer.as_scored(self._statistics_pictures(config, trainer)):
             for split in spec.evaluate_splits:
-                looked: Iterable[Looked] = self._look(split, config, trainer)
+                looked: Iterable[CandidateBatch] = self._look(split, config, trainer)
                 if split == TUNED_ON and spec.tune_post:
                     looked = _kept(looked, kept)
                 scores |= yield from self._scores(split, looked, report.step)
@@ -303,29 +303,31 @@ class DetectionObjective:
             batch=config.train.batch // trainer.passes.passes,
         )
 
-    def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[Looked]:
+    def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[CandidateBatch]:
         """The forward pass over a split."""
         from model.detection import evaluate
 
-        return evaluate.look(
+        return evaluate.candidate_batches(
             lambda images: trainer.forward(images, config.detector.scale_xy),
             self._pipeline(split, config).evaluation(
                 size=config.train.size, fit=config.input.fit, batch=config.train.batch
             ),
         )
 
-    def _scores(self, split: str, looked: Iterable[Looked], step: int) -> Generator[Progress, None, dict[str, float]]:
+    def _scores(
+        self, split: str, looked: Iterable[CandidateBatch], step: int
+    ) -> Generator[Progress, None, dict[str, float]]:
         """Scores by name, with the NMS that every trial has."""
         from model.detection import evaluate
 
-        seen: list[evaluate.Seen] = []
-        for one in evaluate.suppressed(looked):
+        seen: list[evaluate.DetectionBatch] = []
+        for one in evaluate.apply_nms(looked):
             seen.append(one)
             yield Progress(step)
-        return _named(split, evaluate.precision_of(seen, self.splits[split], self.class_names))
+        return _named(split, evaluate.score_detections(seen, self.splits[split], self.class_names))
 
     def _tuned(
-        self, looked: Sequence[Looked], weights: Mapping[str, float], step: int
+        self, looked: Sequence[CandidateBatch], weights: Mapping[str, float], step: int
     ) -> Generator[Progress, None, TunedPost]:
         """NMS tuned on what a forward pass over the validation split has found."""
         from model.detection import nms_tuning
@@ -406,7 +408,7 @@ def _named(split: str, precision: AveragePrecision) -> dict[str, float]:
     return {f"{split}/{name}": getattr(precision, name) for name in SCORES}
 
 
-def _kept(looked: Iterable[Looked], kept: list[Looked]) -> Iterator[Looked]:
+def _kept(looked: Iterable[CandidateBatch], kept: list[CandidateBatch]) -> Iterator[CandidateBatch]:
     """The same batches, each added to `kept` on its way."""
     for one in looked:
         kept.append(one)

@@ -143,7 +143,7 @@ def _check_packages(kind: str, out: Path) -> None:
         from model.export import optional_packages
 
         for package in ("onnx", "tf2onnx", "onnxruntime"):
-            optional_packages.look(package, f"{out}: writing ONNX")
+            optional_packages.require(package, f"{out}: writing ONNX")
 
 
 def _output(options: argparse.Namespace) -> "Output":

@@ -100,7 +100,7 @@ def add_darknet(
     """Add --cfg, --variant, --classes and --names, which state what a .weights file does not contain."""
     command.add_argument(
         "--cfg", type=Path, metavar="FILE",
-        help="cfg of a .weights file (default: the file of its name beside it, or in the folders cfg or data there)",
+        help="cfg of a .weights file (default: the cfg of its name beside it, or in cfg or data there)",
     )  # fmt: skip
     command.add_argument(
         "--variant", choices=VARIANTS, help="variant of a .weights file without a cfg (default: by its length)"
