@@ -300,7 +300,7 @@ class DetectionObjective:
             config.train.statistics_pictures,
             size=config.train.size,
             fit=config.input.fit,
-            batch=config.train.batch // trainer.passes.passes,
+            batch=config.train.batch // trainer.batch_passes.num_passes,
         )
 
     def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[CandidateBatch]:

@@ -74,9 +74,9 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
     def __init__(self, momentum: float = DEFAULT_MOMENTUM, **settings: Any) -> None:
         super().__init__(**settings)
         self.momentum: Any = momentum
-        self.plain()
+        self.clear_step_settings()
 
-    def plain(self) -> None:
+    def clear_step_settings(self) -> None:
         """Forget what a train step set: no symbolic tensor outlives its trace."""
         if not isinstance(self.momentum, int | float):
             self.momentum = DEFAULT_MOMENTUM

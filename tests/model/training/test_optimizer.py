@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from model.training.optimizer import MomentumSGD, Pace
+from model.training.optimizer import MomentumSGD, UpdateSettings
 
-PACE = Pace(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
+PACE = UpdateSettings(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
 
 
 class Weight(keras.layers.Layer):
