@@ -60,8 +60,8 @@ def describe_data(
 
     dataset = read.load(root, format)
     maps = scales.of_config(detector or DetectorConfig())
-    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.places(maps)))
-    chosen = scales.with_unused(used, maps)
+    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.anchor_indices(maps)))
+    chosen = scales.with_unused_anchors(used, maps)
     return {
         "path": str(root.resolve()),
         "format": dataset.format,

@@ -138,14 +138,14 @@ def base_weights(
 
     from model import checkpoint
     from model.network import head, scales
-    from model.network.initialize import for_anchors, without_classes
+    from model.network.initialize import bias_for_anchors, with_fresh_classes
 
     weights = _numbers(path, cfg)
     broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
     if broken is not None:
         raise ValueError(f"{path}: {broken}: expected finite numbers, got NaN or infinite ones")
     start = look(path, cfg)
-    maps = scales.RELEASED[start.detector.variant] if masks is None else scales.of_masks(masks)
+    maps = scales.RELEASED_MAPS[start.detector.variant] if masks is None else scales.of_masks(masks)
     taken = _taken_over(start, class_names, maps)
     if taken == BACKBONE_ALONE:
         return {name: value for name, value in weights.items() if name.startswith(checkpoint.BACKBONE_LAYERS)}
@@ -160,10 +160,10 @@ def base_weights(
             np.asarray(sizes, np.float32)[list(found.mask)]
             for sizes, found in ((start.anchors, known), (anchors, scale))
         )
-        weights[bias] = for_anchors(weights[bias], old, new)
+        weights[bias] = bias_for_anchors(weights[bias], old, new)
         if taken == ALL_BUT_CLASSES:
             for name in (bias, kernel):
-                weights[name] = without_classes(weights[name], len(new), len(class_names))
+                weights[name] = with_fresh_classes(weights[name], len(new), len(class_names))
     return weights
 
 

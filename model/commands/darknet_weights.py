@@ -47,6 +47,6 @@ def _network(path: Path, detector: DarknetDetector) -> "Network":
 
     model = architecture.build(detector.config, len(detector.class_names))
     transfer = checkpoint.transfer(model, detector.loaded.weights)
-    if transfer.left:
-        raise WeightsError(f"{path}: expected weights for all layers, got none for {transfer.left[0]}")
+    if transfer.unmatched:
+        raise WeightsError(f"{path}: expected weights for all layers, got none for {transfer.unmatched[0]}")
     return KerasNetwork(model, detector.anchors, detector.config.scale_xy, scales.of_config(detector.config))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from data.config import Fit, require
-from model.config import PostConfig, require_word
+from model.config import PostConfig, require_choice
 from model.network import scales
 from model.network.scales import Scale
 
@@ -53,8 +53,8 @@ class Card:
         require(all(len(a) == 2 and min(a) > 0 for a in self.anchors), "anchors", "sizes above 0", self.anchors)
         for side in (self.height, self.width):
             require(side >= 32 and side % 32 == 0, "input", "multiples of 32", (self.height, self.width))
-        require_word(self.fit, "fit", Fit)
-        require_word(self.output, "output", Output)
+        require_choice(self.fit, "fit", Fit)
+        require_choice(self.output, "output", Output)
         require((self.post is not None) == (self.output == "detections"), "post", "settings with NMS alone", self.post)
 
     @property
@@ -106,7 +106,7 @@ def _parse(plain: Mapping[str, Any]) -> Card:
     post = plain["post"]
     scale_xy = tuple(float(value) for value in plain["scale_xy"])
     # Older files have no masks, because only the released masks were supported.
-    released = next((scales.masks_of(maps) for maps in scales.RELEASED.values() if len(maps) == len(scale_xy)), ())
+    released = next((scales.masks_of(maps) for maps in scales.RELEASED_MAPS.values() if len(maps) == len(scale_xy)), ())
     masks = plain.get("masks", released)
     return Card(
         class_names=tuple(str(name) for name in plain["class_names"]),

@@ -63,15 +63,15 @@ def assign(
 
     boxes: [b, m, 4] xyxy network pixels; classes: [b, m], -1 is padding; anchors: [n, 2] network pixels, all of the
     network; maps: its output maps; grids: (rows, columns) of each. An anchor that is on no map takes no truth
-    from the others (in Darknet's training of yolov4-tiny it does, and the truth is lost); one on two maps is positive on
-    both.
+    from the others (in Darknet's training of yolov4-tiny it does, and the truth is lost); one on two maps is positive
+    on both.
     """
     valid = ops.cast(classes >= 0, "float32")
     # Padding becomes a unit box: a division by its zero area would make the gradient NaN even when masked.
     sizes = ops.where(valid[..., None] > 0, boxes[..., 2:] - boxes[..., :2], 1.0)
     sizes = ops.maximum(sizes, 1e-3)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    used = scales.places(maps)
+    used = scales.anchor_indices(maps)
     positive = positive_anchors(sizes, ops.take(anchors, used, axis=0), iou_threshold) * valid[..., None]
     anchor_columns = [used.index(anchor) for scale in maps for anchor in scale.mask]
     positive = ops.take(positive, anchor_columns, axis=-1)

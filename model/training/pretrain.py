@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from model.checkpoint import BACKBONE_LAYERS
-from model.config import DetectorConfig, Place
+from model.config import DetectorConfig, DropBlockPlace
 from model.network import backbone, initialize
 from model.network.dropblock import DropBlock
 from model.network.normalization import DEFAULT_MOMENTUM, BatchNorm
@@ -46,7 +46,7 @@ class Pretraining:
         if num_classes < 2:
             raise ValueError(f"num_classes: expected at least 2 to tell apart, got {num_classes}")
         images = keras.Input((None, None, 3), name="images")
-        place: Place = "backbone" if dropblock_rate > 0 else "none"
+        place: DropBlockPlace = "backbone" if dropblock_rate > 0 else "none"
         taps = backbone.cspdarknet53(images, replace(config, dropblock_place=place))
         pooled = [keras.layers.GlobalAveragePooling2D()(tap) for tap in taps]
         # Fixed names: fresh weights are drawn by seed and name, and Keras would number default names.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.config import DetectorConfig, Place, Shortcut
+from model.config import DetectorConfig, DropBlockPlace, Shortcut
 from model.network import architecture, summary
 from model.network.dropblock import DropBlock
 
@@ -117,7 +117,7 @@ def test_weighted_shortcuts_add_their_weights_alone(shortcut: Shortcut, extra: i
 
 
 @pytest.mark.parametrize(("place", "count"), [("none", 0), ("backbone", 2), ("neck", 3), ("both", 5)])
-def test_dropblock_stands_where_it_is_told(place: Place, count: int) -> None:
+def test_dropblock_stands_where_it_is_told(place: DropBlockPlace, count: int) -> None:
     model = architecture.build(replace(SMALL, dropblock_place=place, dropblock_size=5), 1)
     drops = [layer for layer in model.layers if isinstance(layer, DropBlock)]
     assert len(drops) == count

@@ -15,7 +15,7 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from model.config import DetectorConfig, LossConfig, Place, Shortcut, ShortcutNormalization
+from model.config import DetectorConfig, DropBlockPlace, LossConfig, Shortcut, ShortcutNormalization
 from model.network import architecture, decode, scales
 from model.network.dropblock import DropBlock
 from model.network.initialize import initialize
@@ -166,7 +166,7 @@ def test_a_switch_changes_the_layers_after_it_and_nothing_before(switch: str) ->
 
 
 @pytest.mark.parametrize("place", ["neck", "backbone", "both"])
-def test_dropblock_at_rate_0_is_the_plain_step_to_the_last_bit(place: Place) -> None:
+def test_dropblock_at_rate_0_is_the_plain_step_to_the_last_bit(place: DropBlockPlace) -> None:
     off, on = step(PLAIN), step(replace(PLAIN, dropblock_place=place))
     assert on.losses == off.losses
     assert set(on.gradients) == set(off.gradients)
