@@ -59,7 +59,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """Compute and print the average precision of a saved detector on a split."""
     if options.points is not None and options.protocol != "darknet":
-        raise ValueError(f"--points: expected --protocol darknet beside it, got {options.protocol}")
+        raise ValueError(f"--points: expected --protocol darknet with it, got {options.protocol}")
     weights = find_weights(options.weights, options)
     size = weights.size(options.size)
     limits = {"max_candidates": NO_LIMIT, "max_detections": NO_LIMIT} if options.protocol == "darknet" else {}

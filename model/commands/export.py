@@ -131,10 +131,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.dtype == "float16" and options.to != "tflite":
         raise ValueError(f"--dtype float16: expected --to tflite, got {options.to}")
     if options.to == "darknet" and (options.decode or options.nms is not None):
-        raise ValueError("--to darknet: expected neither --decode nor --nms, as Darknet's files hold weights alone")
+        raise ValueError("--to darknet: expected neither --decode nor --nms, as Darknet's files hold only weights")
     for option in ("score", "nms_iou", "nms_beta"):
         if getattr(options, option) is not None and options.nms is None:
-            raise ValueError(f"--{option.replace('_', '-')}: expected --nms beside it, as it is part of NMS")
+            raise ValueError(f"--{option.replace('_', '-')}: expected --nms with it, as it is a setting of NMS")
 
 
 def _check_packages(kind: str, out: Path) -> None:

@@ -24,7 +24,7 @@ def find(path: Path, options: DarknetOptions = NO_OPTIONS) -> SavedDetector:
         return darknet_weights.find(path, options)
     detector = _find(path)
     if options.cfg is not None:
-        raise ValueError(f"--cfg {options.cfg}: expected beside a Darknet file (.weights) alone, got {path}")
+        raise ValueError(f"--cfg {options.cfg}: expected only with a Darknet file (.weights), got {path}")
     if options.variant not in (None, detector.variant):
         raise ValueError(f"--variant: expected {detector.variant}, which {path} is, got {options.variant}")
     class_names = (

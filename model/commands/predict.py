@@ -162,7 +162,7 @@ def _draw(picture: Any, detections: "Detections", weights: "SavedDetector", targ
     from model.detection import drawing
 
     drawn = drawing.draw(picture, detections, weights.class_names)
-    done, content = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-    if not done:
+    encoded, content = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    if not encoded:
         raise OSError(f"{target}: could not be encoded")
     target.write_bytes(content.tobytes())

@@ -161,7 +161,7 @@ def post_config(options: argparse.Namespace, detector: "SavedDetector", score: f
     own = in_graph or detector.tuned or PostConfig(nms=detector.nms)
     nms: NmsKind = options.nms or own.nms
     if options.nms_beta is not None and nms != "diou":
-        raise ValueError(f"--nms-beta: expected --nms diou beside it, as {nms} NMS has no distance term")
+        raise ValueError(f"--nms-beta: expected --nms diou with it, as {nms} NMS has no distance term")
     post = PostConfig(
         score=max(score, in_graph.score) if in_graph and options.score is None else _given(options.score, score),
         nms_iou=_given(options.nms_iou, own.nms_iou),

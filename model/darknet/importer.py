@@ -200,14 +200,14 @@ def _class_names(
     count = network.num_classes
     if options.names is not None:
         return _ChosenNames(read_names_option(options.names, path, None if other_classes else count))
-    found = neighbours.find_names(path, count)
-    if network.class_names is not None and not (found.by_name and found.names != network.class_names):
+    nearby = neighbours.find_names(path, count)
+    if network.class_names is not None and not (nearby.by_name and nearby.names != network.class_names):
         return _ChosenNames(network.class_names)
     if network.class_names is not None:
-        raise ValueError(f"{found.path}: expected the class names of {cfg_path}, got others; --names FILE says which")
-    if found.names is not None:
-        usual = found.path == path.with_suffix(".names")
-        return _ChosenNames(found.names, () if usual else (f"its class names are those of {found.path}",))
+        raise ValueError(f"{nearby.path}: expected the class names of {cfg_path}, got others; --names FILE says which")
+    if nearby.names is not None:
+        usual = nearby.path == path.with_suffix(".names")
+        return _ChosenNames(nearby.names, () if usual else (f"its class names are those of {nearby.path}",))
     if count is None:
         return _ChosenNames((), assumed=True)
     released = network.anchors == ANCHORS[network.config.variant]
@@ -215,7 +215,7 @@ def _class_names(
         return _ChosenNames(coco_names.NAMES, ("its classes are called as COCO's",), assumed=True)
     numbered = tuple(f"class {k}" for k in range(count))
     ends = f"'{numbered[0]}'" if count == 1 else f"'{numbered[0]}' to '{numbered[-1]}'"
-    why = f", as {found.unused}" if found.unused else ""
+    why = f", as {nearby.unused}" if nearby.unused else ""
     return _ChosenNames(numbered, (f"its classes are called {ends}{why}",), assumed=True)
 
 

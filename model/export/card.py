@@ -55,7 +55,12 @@ class Card:
             require(side >= 32 and side % 32 == 0, "input", "multiples of 32", (self.height, self.width))
         require_choice(self.fit, "fit", Fit)
         require_choice(self.output, "output", Output)
-        require((self.post is not None) == (self.output == "detections"), "post", "settings with NMS alone", self.post)
+        require(
+            (self.post is not None) == (self.output == "detections"),
+            "post",
+            "settings only with NMS",
+            self.post,
+        )
 
     @property
     def maps(self) -> tuple[Scale, ...]:

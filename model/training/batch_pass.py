@@ -130,16 +130,16 @@ class BatchPasses:
             tf.zeros((channels,)),
             tf.ones((channels,)),
         )
-        _, done = tf.while_loop(
+        _, sums = tf.while_loop(
             lambda k, _: k < self.num_passes, body, (tf.constant(0), nothing), parallel_iterations=1
         )
         start = 0
         for layer in self.norms:
             end = start + layer.gamma.shape[0]
             layer.momentum = inputs.scalars["norm_momentum"]
-            layer.update_moving(done.mean[start:end], done.variance[start:end])
+            layer.update_moving(sums.mean[start:end], sums.variance[start:end])
             start = end
-        return PassSums(*done)
+        return PassSums(*sums)
 
     def _set_layers(
         self, scalars: Mapping[str, Tensor], chance: Tensor, before: PassSums | None, pass_index: Tensor

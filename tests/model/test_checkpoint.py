@@ -1,4 +1,4 @@
-"""One file holds a detector: what goes in comes out, and a wrong file is told in a sentence."""
+"""One file holds a detector: it is read back as written, and a wrong file is refused in a sentence."""
 
 import io
 import json
@@ -144,7 +144,7 @@ def test_transfer_leaves_output_maps_of_another_class_count(saved: Path) -> None
 
 
 def rewritten(saved: Path, path: Path, **changes: object) -> Path:
-    """A copy of the file with other values in detector.json; a value of None takes the key away."""
+    """A copy of the file with other values in detector.json; a value of None removes the key."""
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
         for member in source.infolist():
             content = source.read(member)

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained detector that sees its anchors everywhere; its classes come in another order than the data's."""
+    """An untrained detector that detects its anchors everywhere; its classes are in another order than the data's."""
     info = DetectorInfo(
         class_names=("blue", "red"),
         anchors=tuple((8.0 * k, 10.0 * k) for k in range(1, 10)),
@@ -159,7 +159,7 @@ def test_predict_says_and_draws(
         (["export", "WEIGHTS", "--to", "saved_model", "--out", "EMPTY"], "expected nothing there"),
         (["export", "WEIGHTS", "--to", "tflite", "--out", "a.tflite", "--score", "1"], "--score: expected --nms"),
         (["export", "WEIGHTS", "--to", "saved_model", "--out", "a", "--dtype", "float16"], "expected --to tflite"),
-        (["export", "WEIGHTS", "--to", "darknet", "--out", "a.weights", "--decode"], "hold weights alone"),
+        (["export", "WEIGHTS", "--to", "darknet", "--out", "a.weights", "--decode"], "hold only weights"),
     ],
 )
 def test_wrong_input_is_one_sentence(

@@ -1,4 +1,4 @@
-"""A detector that Darknet trained with anchors and masks of its own, through every command that reads weights.
+"""A Darknet detector with its own anchors and masks, in every command that reads weights.
 
 Expected, by hand: all kernels are 0, so a map is its bias at every cell. Of stride 16 the second anchor of the mask
 shows its class with tx = ty = tw = th = 0, so in each of 6 x 10 cells there is a box of that anchor's very size around
@@ -42,7 +42,7 @@ def write_weights(path: Path, config: DetectorConfig) -> None:
 
 @pytest.fixture(params=[CUSTOM, UNEVEN], ids=["custom", "uneven"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DetectorConfig:
-    """What Darknet leaves: backup/mine_best.weights, cfg/mine.cfg, data/obj.names; and a picture to look at."""
+    """Files as Darknet writes them: backup/mine_best.weights, cfg/mine.cfg, data/obj.names; and a picture."""
     config: DetectorConfig = request.param
     write_weights(tmp_path / "backup" / "mine_best.weights", config)
     (tmp_path / "cfg").mkdir()
@@ -57,7 +57,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
-    """Runs a command; what it wrote on stdout and stderr."""
+    """Run a command; returns what it wrote to stdout and stderr."""
 
     def main(*words: object) -> tuple[str, str]:
         code = command.main([str(word) for word in words])
@@ -128,7 +128,7 @@ def test_exports_show_the_same_boxes(
     form: str, out: str, decoded: bool, project: DetectorConfig, run: Callable[..., tuple[str, str]]
 ) -> None:
     if decoded and form == "darknet":
-        return  # its files hold weights alone
+        return  # its files hold only weights
     run("export", "backup/mine_best.weights", "--to", form, "--out", out, *(["--decode"] if decoded else []))
     found, err = run(*PREDICT, out)
     check_boxes(found)

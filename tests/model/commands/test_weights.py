@@ -1,4 +1,4 @@
-"""What a file of weights is found to be, without TensorFlow."""
+"""Which detector a file holds is found out without TensorFlow."""
 
 import argparse
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_coco_names() -> None:
 
 
 def tiny_file(path: Path, num_classes: int, floats: int = 0) -> Path:
-    """A .weights file of yolov4-tiny's length, all zeros, without taking the disk for them."""
+    """A sparse .weights file of yolov4-tiny's length, all zeros."""
     sections = topology.sections(YOLOV4_TINY, num_classes)
     count = sum(section.count for section in sections) + floats
     with path.open("wb") as file:
@@ -104,7 +104,7 @@ def test_tuned_nms_of_a_file_is_its_default_and_each_option_overrides_its_own() 
     assert shared.post_config(options(), found_with(inside), 0.25) == inside
     with pytest.raises(ValueError, match=r"--nms-beta: expected 0.7, as NMS is inside f, got 1.0"):
         shared.post_config(options(nms_beta=1.0), found_with(inside), 0.25)
-    with pytest.raises(ValueError, match=r"--nms-beta: expected --nms diou beside it, as plain NMS has no"):
+    with pytest.raises(ValueError, match=r"--nms-beta: expected --nms diou with it, as plain NMS has no"):
         shared.post_config(options(nms_beta=1.0), found_with(None), 0.25)
 
 

@@ -1,4 +1,4 @@
-"""Weights by name in and out of files: whole, partial, of another class count; nothing left over, nothing missing."""
+"""Weights by name, to and from files: whole, partial, of another class count; nothing left over, nothing missing."""
 
 import struct
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def written(path: Path, sections: Sequence[Section]) -> dict[str, np.ndarray]:
 
 
 def cut(source: Path, target: Path, floats: int) -> Path:
-    """The first floats of a file, with its header: what Darknet's `partial` does."""
+    """The first floats of a file, with its header: as Darknet's `partial` writes them."""
     target.write_bytes(source.read_bytes()[: 20 + 4 * floats])
     return target
 

@@ -1,4 +1,4 @@
-"""`python -m model convert`, both ways, through its own parser."""
+"""`python -m model convert` in both directions, through its own parser."""
 
 import argparse
 import json

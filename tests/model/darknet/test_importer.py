@@ -1,4 +1,4 @@
-"""A detector from .weights and .cfg files, and back: names, anchors, sizes, and what no file says."""
+"""A detector from .weights and .cfg files, and back: names, anchors, sizes, and what the files lack."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Anchors and masks as people's cfgs have them: Darknet's README has them edited, and its custom cfgs differ.
+"""Anchors and masks in people's cfgs: Darknet's README tells them to edit these, and its custom cfgs differ.
 
 Expected: Darknet's own reading (parser.c, parse_yolo; option_list.c), by hand.
 """

@@ -1,4 +1,4 @@
-"""Files of class names as editors of all systems leave them."""
+"""Files of class names as the editors of all systems save them."""
 
 from pathlib import Path
 

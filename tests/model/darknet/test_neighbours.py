@@ -1,4 +1,4 @@
-"""Cfg and class names found as Darknet leaves them, and a word on everything that is assumed.
+"""Cfg and class names are found where Darknet puts them, and a note says what is assumed.
 
 Expected: the names that Darknet's detector.c gives to weights, the folders of its README, and the numbers in the files.
 """
@@ -20,7 +20,7 @@ OBJ_DATA = "classes = 2\ntrain  = data/train.txt\nvalid  = data/test.txt\nnames 
 
 
 def weights_of(path: Path, classes: int = 2, config: object = MINE, layers: int | None = None) -> Path:
-    """A .weights file of that network's length, all zeros, without taking the disk for them."""
+    """A sparse .weights file of that network's length, all zeros."""
     sections = topology.sections(config, classes)[:layers]  # type: ignore[arg-type]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
@@ -30,7 +30,7 @@ def weights_of(path: Path, classes: int = 2, config: object = MINE, layers: int 
 
 
 def cfg_of(path: Path, classes: int = 2, **changed: object) -> Path:
-    """Its cfg, without our comment, as another's."""
+    """Its cfg without our comment, as other programs write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     config = replace(MINE, **changed)  # type: ignore[arg-type]
     path.write_text(cfg.render(topology.sections(config, classes), height=96, width=160, anchors=ANCHORS))

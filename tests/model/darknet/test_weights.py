@@ -1,4 +1,4 @@
-"""The binary file: both headers, and every kind of wrong file told in a sentence before memory is taken."""
+"""The binary file: both headers, and every kind of wrong file is refused in a sentence before memory is allocated."""
 
 import struct
 import tracemalloc

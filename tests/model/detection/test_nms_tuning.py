@@ -1,4 +1,4 @@
-"""NMS tuned on candidates: boxes made up so that the AP of each setting is a sum by hand."""
+"""NMS tuned on candidates: made-up boxes for which the AP of each setting is a sum by hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What travels with a file: read back as written, and anything else refused by name."""
+"""The card of an exported file is read back as written; damaged ones are refused with the file's name."""
 
 import json
 from collections.abc import Callable
@@ -92,5 +92,5 @@ def test_anything_else_is_an_export_error(content: bytes | str) -> None:
 
 
 def test_post_settings_belong_to_nms_alone() -> None:
-    with pytest.raises(ValueError, match="post: expected settings with NMS alone"):
+    with pytest.raises(ValueError, match="post: expected settings only with NMS"):
         Card(("a",), ANCHORS, MASKS, (1.2, 1.1, 1.05), 64, 64, "stretch", "maps", PostConfig())

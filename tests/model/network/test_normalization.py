@@ -179,7 +179,7 @@ def test_one_by_one_or_together_is_the_same() -> None:
 
 
 def test_the_gradient_of_the_cumulative_statistics_takes_what_went_before_as_constant() -> None:
-    """In float64, against finite differences of the paper's formulas in which only the present mini-batch moves."""
+    """In float64, against finite differences of the paper's formulas in which only the present mini-batch varies."""
     tf = pytest.importorskip("tensorflow")
     rng = np.random.default_rng(2)
     mean, variance = rng.normal(0, 2, (3, 2)), rng.uniform(0.5, 2, (3, 2))
@@ -222,7 +222,7 @@ def normalized_part(
 @pytest.mark.parametrize("cross", [1.0, 0.0], ids=["cmbn", "each by itself"])
 @pytest.mark.parametrize("at_once", [3, 1], ids=["together", "one by one"])
 def test_the_whole_normalizations_gradient_takes_what_went_before_as_constant(cross: float, at_once: int) -> None:
-    """By x, gamma and beta, against central differences in float64 in which earlier mini-batches' moments stand still.
+    """Gradients by x, gamma and beta, against central differences in float64 with earlier mini-batches' moments fixed.
 
     The layer computes in float32, so it is held to 1e-3 of the largest gradient; the differences are good to 1e-8.
     """

@@ -1,4 +1,4 @@
-"""Output maps and their anchors: the masks of the released cfgs (reference 2), and anchors of our own."""
+"""Output maps and their anchors: the masks of the released cfgs (reference 2), and our own anchors."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""SAT's first stage: by hand on a toy, and its promises on small networks: weights stand still, the picture empties."""
+"""SAT's first stage: by hand on a toy, and on small networks: weights do not change, the picture empties."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def network():
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
 def awake(network, request):
-    """A network with random weights that sees many objects, its running statistics those of pictures like ours.
+    """A network with random weights that detects many objects; its running statistics are those of similar pictures.
 
     The box values keep their small kernels: a loss scaled by the boxes is compared before and after.
     """

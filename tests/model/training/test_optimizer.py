@@ -10,7 +10,7 @@ PACE = UpdateSettings(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
 
 
 class Weight(keras.layers.Layer):
-    """One variable under a path of its own, as those of a network have."""
+    """One variable with its own path, like a network's."""
 
     def __init__(self, layer: str, name: str, value: object) -> None:
         super().__init__(name=layer)

@@ -1,4 +1,4 @@
-"""Batches are made one ahead, in order, in a thread of their own."""
+"""Batches are prefetched one ahead, in order, in a thread of their own."""
 
 import contextlib
 import threading
