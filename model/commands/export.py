@@ -127,7 +127,7 @@ def _check(options: argparse.Namespace) -> None:
     if suffix and options.out.suffix != suffix:
         raise ValueError(f"--out {options.out}: expected a name that ends in {suffix}")
     if options.to == "saved_model" and options.out.exists():
-        raise ValueError(f"--out {options.out}: expected nothing there, as a SavedModel is a new folder")
+        raise ValueError(f"--out {options.out}: expected no file or folder there, as a SavedModel is a new folder")
     if options.dtype == "float16" and options.to != "tflite":
         raise ValueError(f"--dtype float16: expected --to tflite, got {options.to}")
     if options.to == "darknet" and (options.decode or options.nms is not None):

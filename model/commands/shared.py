@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from model.darknet.importer import DarknetOptions
 
 VARIANTS = get_args(Variant)
-OPEN = {"--cfg": "cfg", "--names": "class names"}
+NAMED_BY_OPTION = {"--cfg": "cfg", "--names": "class names"}  # what FILE is, in print_note
 LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than there is
 
 
@@ -132,7 +132,7 @@ def find_weights(path: Path, options: argparse.Namespace) -> "SavedDetector":
 def print_note(note: str, open_options: Sequence[str] = ()) -> None:
     """Write a note to stderr, with the options that would replace what was assumed; nothing if it is empty."""
     if note:
-        options = ", ".join(f"{option} FILE names its {OPEN[option]}" for option in open_options)
+        options = ", ".join(f"{option} FILE names its {NAMED_BY_OPTION[option]}" for option in open_options)
         sys.stderr.write(f"{note}{f' ({options})' if options else ''}\n")
 
 

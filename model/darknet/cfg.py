@@ -138,7 +138,7 @@ def _about(text: str, where: str) -> dict[str, Any]:
     try:
         about = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CfgError(f"{where}: expected a JSON object behind {ABOUT.strip()!r}: {error}") from error
+        raise CfgError(f"{where}: expected a JSON object after {ABOUT.strip()!r}: {error}") from error
     if not isinstance(about, dict):
-        raise CfgError(f"{where}: expected a JSON object behind {ABOUT.strip()!r}, got {type(about).__name__}")
+        raise CfgError(f"{where}: expected a JSON object after {ABOUT.strip()!r}, got {type(about).__name__}")
     return about

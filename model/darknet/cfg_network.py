@@ -220,7 +220,7 @@ def _difference(section: Section, where: str, num_classes: int, expected_signatu
     if is_output(section) and {**theirs, "filters": ours["filters"]} == ours:
         anchors = int(ours["filters"]) // (5 + num_classes)
         return (
-            f"{where}: expected filters={ours['filters']}, as the [yolo] behind it has {anchors} anchors in its mask "
+            f"{where}: expected filters={ours['filters']}, as the [yolo] after it has {anchors} anchors in its mask "
             f"and {num_classes} classes: {anchors} x (5 + {num_classes}), got {theirs['filters']}"
         )
     return f"{NOT_OURS}: {where}: expected {_signature_text(expected_signature)}, got {_signature_text(got)}"

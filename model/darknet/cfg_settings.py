@@ -49,7 +49,7 @@ APPLIED_AT_HALF = {"augment.flip_prob", "augment.mosaic_prob", "augment.mixup_pr
 
 
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the rooms that shape a training, by address; others, such as the detector's, are left out."""
+    """The settings of CONFIGS by address, with defaults; others, such as the detector's, are left out."""
     known = {f"{room}.{f.name}": f.default for room, config in CONFIGS.items() for f in fields(config)}
     return {address: settings.get(address, default) for address, default in known.items()}
 
@@ -182,7 +182,7 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
     if value["augment.mosaic_prob"] > 0 and letterbox:
         yield "augment.mosaic_prob: left out, as Darknet refuses mosaic=1 beside letter_box=1"
     if value["augment.mixup_prob"] > 0 and _has_mosaic(value, letterbox):
-        yield "augment.mixup_prob: left out, as Darknet has one of mosaic and mixup"
+        yield "augment.mixup_prob: left out, as Darknet uses only one of mosaic and mixup"
     if value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] != "raw":
         norm = value["regularization.sat_norm"]
         yield f"regularization.sat_prob: SAT is left out, as adversarial_lr is its raw form and this is '{norm}'"
@@ -190,7 +190,7 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
     if "loss.box_weight" in settings:
         weight = value["loss.box_weight"]
-        yield f"loss.box_weight {weight}: Darknet's gradients scale otherwise; iou_normalizer is its own"
+        yield f"loss.box_weight {weight}: Darknet scales its gradients differently; iou_normalizer has Darknet's value"
     for address, plain in NOT_IN_DARKNET.items():
         if settings.get(address, plain) != plain and (attack or address != "regularization.sat_goal"):
             yield f"{address} {settings[address]}: no key"

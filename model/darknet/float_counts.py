@@ -99,7 +99,7 @@ def _mismatch_of_classes(count: int, sections: Sequence[Section], num_classes: i
 
 
 def _mismatch_of_length(count: int, before_outputs: Sequence[Section], fixed: int, per_class: int) -> str:
-    expected = f"expected {fixed:,} floats and {per_class:,} for every class, or the first layers whole"
+    expected = f"expected {fixed:,} floats plus {per_class:,} per class, or all floats of the first layers"
     if count > fixed + per_class:
         classes, rest = divmod(count - fixed, per_class)
         return f"{expected}, got {count:,}: {rest:,} are left over after {classes} classes"

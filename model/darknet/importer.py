@@ -212,7 +212,7 @@ def _class_names(
         return _ChosenNames((), assumed=True)
     released = network.anchors == ANCHORS[network.config.variant]
     if count == len(coco_names.NAMES) and released:
-        return _ChosenNames(coco_names.NAMES, ("its classes are called as COCO's",), assumed=True)
+        return _ChosenNames(coco_names.NAMES, ("its classes have COCO's names",), assumed=True)
     numbered = tuple(f"class {k}" for k in range(count))
     ends = f"'{numbered[0]}'" if count == 1 else f"'{numbered[0]}' to '{numbered[-1]}'"
     why = f", as {nearby.unused}" if nearby.unused else ""
@@ -240,7 +240,7 @@ def _note(
         size = "" if options.size else f", at {SIZE}x{SIZE} pixels"
         # Darknet's README has people train on yolov4-tiny-custom.cfg, whose masks are others.
         own = variant == "yolov4-tiny" and network.num_classes not in (None, len(coco_names.NAMES))
-        custom = " (with yolov4-tiny-custom.cfg its boxes would be others)" if own else ""
+        custom = " (with yolov4-tiny-custom.cfg its boxes would differ)" if own else ""
         parts.append(f"no cfg was found, so its anchors and masks are those of Darknet's {variant}.cfg{custom}{size}")
     elif options.cfg is None and cfg_path != path.with_suffix(".cfg"):
         parts.append(f"its cfg is {cfg_path}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from model.darknet import texts
 
 LARGEST = 1 << 24  # bytes
-EXPECTED = "expected a class name a line"
+EXPECTED = "expected one class name per line"
 # How files of other kinds begin; their lines must not be taken for class names.
 OF_CFG = re.compile(r"\[(net|network|convolutional)\]")
 OF_DATA = re.compile(r"(classes|train|valid|names|backup)\s*=")
@@ -47,7 +47,7 @@ def _lines(path: Path) -> list[str]:
             raise NamesError(f"{path}: {EXPECTED}, got more than {LARGEST} bytes")
         text = texts.decode(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        raise NamesError(f"{path}: expected a text file (UTF-8) with a class name a line: {error}") from error
+        raise NamesError(f"{path}: expected a text file (UTF-8) with one class name per line: {error}") from error
     if "\0" in text:
-        raise NamesError(f"{path}: expected a text file with a class name a line, got binary content")
+        raise NamesError(f"{path}: expected a text file with one class name per line, got binary content")
     return [line.strip() for line in text.rstrip().splitlines()]

@@ -9,7 +9,7 @@ Kind = Literal["convolutional", "route", "shortcut", "maxpool", "upsample", "sam
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One run of floats in a .weights file: our "layer/weight" name and its shape in the file's order."""
+    """One array in a .weights file: our "layer/weight" name, and its shape in the file's order."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Section:
 
     @property
     def count(self) -> int:
-        """Floats it keeps in a .weights file."""
+        """How many floats it has in a .weights file."""
         return sum(part.count for part in self.stored)
 
     def option(self, key: str, default: str = "") -> str:
@@ -110,7 +110,7 @@ class SectionBuilder:
         return self._add(Section("maxpool", name, (self.last,), self.channels(self.last), options))
 
     def upsample(self, name: str) -> int:
-        """Twice the side, nearest neighbour."""
+        """Nearest-neighbour upsampling to twice the side."""
         return self._add(Section("upsample", name, (self.last,), self.channels(self.last), (("stride", "2"),)))
 
     def sam(self, name: str, start: int) -> int:

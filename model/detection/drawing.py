@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 
 
 def draw(picture: Pixels, detections: Detections, class_names: Sequence[str]) -> Pixels:
-    """A copy of the picture [h, w, 3] RGB with boxes in its own pixels; the best detection lies on top."""
+    """A copy of the picture [h, w, 3] RGB with boxes in its own pixels; the best detection is on top."""
     canvas = np.ascontiguousarray(picture).copy()
     thickness = max(1, round(max(canvas.shape[:2]) / ONE_PIXEL_LINE))
     rows = list(zip(detections.boxes.tolist(), detections.classes.tolist(), detections.scores.tolist(), strict=True))

@@ -21,7 +21,7 @@ def write(path: Path, model: Any, card: Card) -> None:
     from model.export import graph
 
     if path.exists():
-        raise ExportError(f"{path}: expected nothing there, as a SavedModel is a folder, got something")
+        raise ExportError(f"{path}: expected no file or folder there, as a SavedModel is a new folder, got one")
     spec = tf.TensorSpec((1, card.height, card.width, 3), tf.float32, name=cards.INPUT)
     module = tf.Module()
     module.held = [variable.value for variable in model.variables]  # only variables that the module holds are saved

@@ -78,7 +78,7 @@ def detection_loss(
         grids=grids,
     )
     valid = ops.cast(classes >= 0, "float32")
-    # Padding becomes a unit box before any division (a masked NaN still poisons the gradient).
+    # Padding becomes a unit box before any division (a masked NaN still makes the gradient NaN).
     truths = ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0]))
     box_term = objectness_term = class_term = 0.0
     end = 0

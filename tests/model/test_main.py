@@ -156,7 +156,7 @@ def test_predict_says_and_draws(
         (["summary", "--variant", "yolov4-tiny", "--depth", "0.5"], "detector.depth"),
         (["evaluate", "--weights", "WEIGHTS", "--data", "DATA", "--points", "11"], "expected --protocol darknet"),
         (["export", "WEIGHTS", "--to", "onnx", "--out", "a.tflite"], "a name that ends in .onnx"),
-        (["export", "WEIGHTS", "--to", "saved_model", "--out", "EMPTY"], "expected nothing there"),
+        (["export", "WEIGHTS", "--to", "saved_model", "--out", "EMPTY"], "expected no file or folder there"),
         (["export", "WEIGHTS", "--to", "tflite", "--out", "a.tflite", "--score", "1"], "--score: expected --nms"),
         (["export", "WEIGHTS", "--to", "saved_model", "--out", "a", "--dtype", "float16"], "expected --to tflite"),
         (["export", "WEIGHTS", "--to", "darknet", "--out", "a.weights", "--decode"], "hold only weights"),

@@ -175,7 +175,10 @@ def test_a_partial_file_starts_a_checkpoint(project: DetectorConfig, run: Callab
     [
         (("backup/mine_best.weights", "--cfg", "absent.cfg"), "absent.cfg: expected a Darknet cfg, got nothing there"),
         (("backup/mine_best.weights", "--cfg", "data/obj.names"), "line 1: expected key=value in a section, got 'pot'"),
-        (("backup/mine_best.weights", "--names", "cfg/mine.cfg"), "--names cfg/mine.cfg: expected a class name a line"),
+        (
+            ("backup/mine_best.weights", "--names", "cfg/mine.cfg"),
+            "--names cfg/mine.cfg: expected one class name per line",
+        ),
         (("backup/mine_best.weights", "--names", "absent.names"), "--names absent.names: expected a text file"),
         (("backup/mine_best.weights", "--classes", "3"), "--classes: expected 2, as cfg/mine.cfg says, got 3"),
         (("backup/mine_best.weights", "--variant", "yolov4"), "--variant: expected yolov4-tiny, as cfg/mine.cfg says"),
@@ -187,7 +190,7 @@ def test_a_partial_file_starts_a_checkpoint(project: DetectorConfig, run: Callab
         (("absent_best.weights",), "absent_best.weights: expected a Darknet file (.weights), got nothing there"),
         (
             ("mine.keras", "--cfg", "cfg/mine.cfg"),
-            "--cfg cfg/mine.cfg: expected beside a Darknet file (.weights)",
+            "--cfg cfg/mine.cfg: expected only with a Darknet file (.weights)",
         ),
     ],
 )

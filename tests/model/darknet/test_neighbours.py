@@ -169,7 +169,7 @@ def test_names_called_after_the_weights_must_be_as_many(tmp_path: Path) -> None:
     check_mine(look(path, DarknetOptions(names=tmp_path / "right.txt")))
     with pytest.raises(ValueError, match=r"--names: expected 2 classes, as many as .*mine_best\.weights has, got 3"):
         look(path, DarknetOptions(names=tmp_path / "mine.names"))
-    with pytest.raises(NamesError, match=r"--names .*mine\.cfg: expected a class name a line, got a cfg"):
+    with pytest.raises(NamesError, match=r"--names .*mine\.cfg: expected one class name per line, got a cfg"):
         look(path, DarknetOptions(names=tmp_path / "mine.cfg"))
 
 
@@ -179,7 +179,7 @@ def test_without_a_cfg_what_is_assumed_is_said(tmp_path: Path) -> None:
     assert found.config == YOLOV4_TINY
     assert found.note == (
         f"{path}: no cfg was found, so its anchors and masks are those of Darknet's yolov4-tiny.cfg "
-        "(with yolov4-tiny-custom.cfg its boxes would be others), at 416x416 pixels; "
+        "(with yolov4-tiny-custom.cfg its boxes would differ), at 416x416 pixels; "
         "its classes are called 'class 0' to 'class 2'"
     )
     assert found.open_options == ("--cfg", "--names")
@@ -187,7 +187,7 @@ def test_without_a_cfg_what_is_assumed_is_said(tmp_path: Path) -> None:
     found = look(path, DarknetOptions(names=names, size=(96, 96)))
     assert found.note == (
         f"{path}: no cfg was found, so its anchors and masks are those of Darknet's yolov4-tiny.cfg "
-        "(with yolov4-tiny-custom.cfg its boxes would be others)"
+        "(with yolov4-tiny-custom.cfg its boxes would differ)"
     )
     assert found.open_options == ("--cfg",)
 
@@ -198,7 +198,7 @@ def test_released_weights_have_cocos_classes_and_say_so(tmp_path: Path) -> None:
     assert found.class_names[0] == "person"
     assert found.note == (
         f"{path}: no cfg was found, so its anchors and masks are those of Darknet's yolov4-tiny.cfg, "
-        "at 416x416 pixels; its classes are called as COCO's"
+        "at 416x416 pixels; its classes have COCO's names"
     )
     text = cfg.render(
         topology.sections(YOLOV4_TINY, 80), height=608, width=608, anchors=importer.ANCHORS["yolov4-tiny"]
@@ -206,7 +206,7 @@ def test_released_weights_have_cocos_classes_and_say_so(tmp_path: Path) -> None:
     (tmp_path / "yolov4-tiny.cfg").write_text(text)
     found = look(path)
     assert (found.class_names[0], found.height) == ("person", 608)
-    assert found.note == f"{path}: its classes are called as COCO's"
+    assert found.note == f"{path}: its classes have COCO's names"
     # 80 classes with anchors of their own are somebody's, and nobody knows which
     (tmp_path / "yolov4-tiny.cfg").write_text(text.replace("344,319", "340,320"))
     assert look(path).class_names[0] == "class 0"

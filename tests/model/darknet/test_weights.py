@@ -59,7 +59,7 @@ GOOD = struct.pack("<3iQ", 0, 2, 5, 0)
         (b"# a text file, not weights at all\n", "got a text that begins with '# a text file, not w'"),
         (b"<!DOCTYPE html>\n<html>", "got a text that begins with '<!DOCTYPE html>'"),  # a download page
         (b"[net]\nbatch=64\nwidth=416\n", "got a text that begins with '.net.'"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "got a Git LFS pointer in place of the file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "got a Git LFS pointer instead of the file"),
     ],
 )
 def test_wrong_files_are_told_in_a_sentence(tmp_path: Path, content: bytes, words: str) -> None:

@@ -175,7 +175,7 @@ def test_a_damaged_saved_model_is_refused(written: Callable[[str, Output], Path]
 
 
 def test_a_saved_model_is_not_overwritten(model: keras.Model, card: Cards, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="expected nothing there"):
+    with pytest.raises(ExportError, match="expected no file or folder there"):
         saved_model.write(tmp_path, model, card())
 
 

@@ -2,7 +2,7 @@
 
 Eager steps of a tiny network. Fresh weights are drawn by layer name, so two networks of one seed share all that both
 have; a layer before the switch must then give the same numbers to the last bit. Grid sensitivity, a number and no
-layer, is told here too: which terms of the loss it moves, and where boxes go.
+layer, is tested here too: which terms of the loss it changes, and where boxes go.
 """
 
 from collections.abc import Mapping
