@@ -54,7 +54,7 @@ def tune(
     found: list[list[float]],
     score: Callable[[AveragePrecision], float] = map50_95,
     fixed: PostConfig = FIXED,
-) -> nms_tuning.Tuned:
+) -> nms_tuning.TuningResult:
     looked, pictures = case(truths, found)
     steps = nms_tuning.tune(looked, pictures, ["thing"], score, fixed)
     tried = []
