@@ -82,16 +82,16 @@ def suppress(boxes: Tensor, classes: Tensor, alive: Tensor, post: PostConfig) ->
     )
     matrix = ops.cast(suppresses, "float32")
 
-    def settled(_before: Tensor, _now: Tensor, changed: Tensor) -> Tensor:
+    def still_changing(_before: Tensor, _now: Tensor, changed: Tensor) -> Tensor:
         return changed
 
-    def again(_before: Tensor, now: Tensor, _changed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def next_round(_before: Tensor, now: Tensor, _changed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         suppressors = ops.matmul(now[None, :], matrix)[0]  # number of staying boxes that suppress each
         after = start * ops.cast(suppressors < 0.5, "float32")
         return now, after, ops.any(after != now)
 
     start = ops.cast(alive, "float32")
-    _, now, _ = ops.while_loop(settled, again, (ops.zeros_like(start), start, ops.any(alive)))
+    _, now, _ = ops.while_loop(still_changing, next_round, (ops.zeros_like(start), start, ops.any(alive)))
     return now > 0.5
 
 

@@ -36,7 +36,7 @@ class Statistics(NamedTuple):
     variance: Tensor
 
 
-def cumulative_statistics(mean: Tensor, variance: Tensor, before: Statistics | None = None) -> tuple[Tensor, Tensor]:
+def cumulative_statistics(mean: Tensor, variance: Tensor, earlier: Statistics | None = None) -> tuple[Tensor, Tensor]:
     """Statistics over each of g equal mini-batches and all before it: M_k and var_k, [g, c] each.
 
     mean, variance: [g, c], of each mini-batch alone. M_k = (mu_k + (k - 1) M_{k-1}) / k, and likewise Q_k of E[x^2];
@@ -48,13 +48,13 @@ def cumulative_statistics(mean: Tensor, variance: Tensor, before: Statistics | N
     count = mean.shape[0]
     shift = ops.stop_gradient(mean[:1])
     moments = ops.concatenate([mean - shift, variance + ops.square(mean - shift)], axis=-1)
-    earlier = ops.cast(np.tril(np.ones((count, count)), -1), mean.dtype)
-    summed = ops.matmul(earlier, ops.stop_gradient(moments)) + moments
+    is_earlier = ops.cast(np.tril(np.ones((count, count)), -1), mean.dtype)
+    summed = ops.matmul(is_earlier, ops.stop_gradient(moments)) + moments
     counts = ops.cast(np.arange(1, count + 1)[:, None], mean.dtype)
-    if before is not None:
-        far = before.mean[None, :] - shift
-        summed = summed + before.count * ops.concatenate([far, before.variance[None, :] + ops.square(far)], axis=-1)
-        counts = counts + before.count
+    if earlier is not None:
+        far = earlier.mean[None, :] - shift
+        summed = summed + earlier.count * ops.concatenate([far, earlier.variance[None, :] + ops.square(far)], axis=-1)
+        counts = counts + earlier.count
     first, second = ops.split(summed / counts, 2, axis=-1)
     return shift + first, ops.maximum(second - ops.square(first), 0.0)
 
@@ -64,9 +64,9 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
     """Normalization over batch, rows and columns, one scale and shift per channel (the last axis).
 
     A train step sets, while it is traced: `momentum`, a scalar tensor; `mini_batches`, the number of equal parts of the
-    input's pictures, each normalized with its own statistics; `cross`, 1.0 to include the statistics of earlier parts
-    (CmBN), else 0.0; `before`, the statistics of earlier inputs of the same batch; `deferred`, whether the step itself
-    updates the running statistics, from the layer's `after`, when the last part is through.
+    input's pictures, each normalized with its own statistics; `cross_mini_batch`, 1.0 to include the statistics of
+    earlier parts (CmBN), else 0.0; `earlier`, the statistics of earlier inputs of the same batch; `defer_update`,
+    whether the step itself updates the running statistics, from `batch_moments`, when the last part is through.
     The running statistics are updated once per batch, by those of the whole batch, with CmBN and without.
     Statistics are float32 and the variance is the biased one, in whatever precision the layer computes.
     """
@@ -81,10 +81,10 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
         if not isinstance(self.momentum, int | float):
             self.momentum = DEFAULT_MOMENTUM
         self.mini_batches = 1
-        self.cross: Any = 0.0
-        self.before: Statistics | None = None
-        self.after: tuple[Tensor, Tensor] | None = None  # mean and variance [c] of the batch so far
-        self.deferred = False
+        self.cross_mini_batch: Any = 0.0
+        self.earlier: Statistics | None = None
+        self.batch_moments: tuple[Tensor, Tensor] | None = None  # mean and variance [c] of the batch so far
+        self.defer_update = False
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make gamma, beta and the running statistics: [channels] each."""
@@ -105,14 +105,14 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
         x = ops.cast(inputs, "float32")
         if not (training and self.trainable):
             return ops.cast(self._normalize(x, self.moving_mean, self.moving_variance), self.compute_dtype)
-        if self.mini_batches == 1 and self.before is None:
+        if self.mini_batches == 1 and self.earlier is None:
             mean, variance = batch_statistics(x)
             y = self._normalize(x, mean, variance)
         else:
             y, mean, variance = self._by_mini_batches(x)
-        self.after = (ops.stop_gradient(mean), ops.stop_gradient(variance))
-        if not self.deferred:
-            self.update_moving(*self.after)
+        self.batch_moments = (ops.stop_gradient(mean), ops.stop_gradient(variance))
+        if not self.defer_update:
+            self.update_moving(*self.batch_moments)
         return ops.cast(y, self.compute_dtype)
 
     def _by_mini_batches(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,11 +121,11 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
         parts = ops.reshape(x, (self.mini_batches, -1, shape[-1]))
         own_mean = ops.mean(parts, axis=1)
         own_variance = ops.mean(ops.square(parts - ops.stop_gradient(own_mean)[:, None, :]), axis=1)
-        mean, variance = cumulative_statistics(own_mean, own_variance, self.before)
+        mean, variance = cumulative_statistics(own_mean, own_variance, self.earlier)
         y = self._normalize(
             parts,
-            (own_mean + self.cross * (mean - own_mean))[:, None, :],
-            (own_variance + self.cross * (variance - own_variance))[:, None, :],
+            (own_mean + self.cross_mini_batch * (mean - own_mean))[:, None, :],
+            (own_variance + self.cross_mini_batch * (variance - own_variance))[:, None, :],
         )
         return ops.reshape(y, shape), mean[-1], variance[-1]
 

@@ -87,9 +87,9 @@ class BatchPasses:
         finally:
             self._clear_layers()
 
-    def _pass(self, inputs: BatchInputs, before: PassSums | None, pass_index: Tensor = 0) -> PassSums:
-        """One forward and backward pass. before: sums of the batch's earlier passes; pass_index counts from 0."""
-        self._set_layers(inputs.scalars, inputs.chance, before, pass_index)
+    def _pass(self, inputs: BatchInputs, earlier: PassSums | None, pass_index: Tensor = 0) -> PassSums:
+        """One forward and backward pass. earlier: sums of the batch's earlier passes; pass_index counts from 0."""
+        self._set_layers(inputs.scalars, inputs.chance, earlier, pass_index)
         with tf.GradientTape() as tape:
             raw_maps = self.model(inputs.images, training=True)
             terms = loss.detection_loss(
@@ -105,11 +105,11 @@ class BatchPasses:
         gradients = tape.gradient(share, [v.value for v in self.optimizer.variables])
         flat = self.optimizer.flatten(gradients)
         stacked = tf.stack([terms[name] for name in LOSSES[:-1]]) / self.num_passes
-        after = [layer.after for layer in self.norms if layer.after is not None]
-        mean, variance = (tf.concat([pair[k] for pair in after], axis=0) for k in range(2))
-        if before is not None:
-            flat = [old + new for old, new in zip(before.gradients, flat, strict=True)]
-            stacked = before.terms + stacked
+        moments = [layer.batch_moments for layer in self.norms if layer.batch_moments is not None]
+        mean, variance = (tf.concat([pair[k] for pair in moments], axis=0) for k in range(2))
+        if earlier is not None:
+            flat = [old + new for old, new in zip(earlier.gradients, flat, strict=True)]
+            stacked = earlier.terms + stacked
         return PassSums(flat, stacked, mean, variance)
 
     def _run_passes(self, inputs: BatchInputs) -> PassSums:
@@ -118,9 +118,9 @@ class BatchPasses:
         def part(x: Tensor, k: Tensor) -> Tensor:
             return tf.gather(tf.reshape(x, (self.num_passes, x.shape[0] // self.num_passes, *x.shape[1:])), k)
 
-        def body(k: Tensor, before: PassSums) -> tuple[Tensor, PassSums]:
+        def body(k: Tensor, earlier: PassSums) -> tuple[Tensor, PassSums]:
             own = {name: part(getattr(inputs, name), k) for name in ("images", "boxes", "classes")}
-            return k + 1, self._pass(inputs._replace(**own), before, k)
+            return k + 1, self._pass(inputs._replace(**own), earlier, k)
 
         weights = [v.value for v in self.optimizer.variables]
         channels = sum(layer.gamma.shape[0] for layer in self.norms)
@@ -142,19 +142,19 @@ class BatchPasses:
         return PassSums(*sums)
 
     def _set_layers(
-        self, scalars: Mapping[str, Tensor], chance: Tensor, before: PassSums | None, pass_index: Tensor
+        self, scalars: Mapping[str, Tensor], chance: Tensor, earlier: PassSums | None, pass_index: Tensor
     ) -> None:
         """Set the layers' settings for this pass, as tensors of the graph being traced."""
         start = 0
         for layer in self.norms:
             layer.momentum = scalars["norm_momentum"]
-            layer.cross = scalars["cross_mini_batch"]
+            layer.cross_mini_batch = scalars["cross_mini_batch"]
             layer.mini_batches = self.at_once
-            layer.deferred = before is not None
-            if before is not None:
+            layer.defer_update = earlier is not None
+            if earlier is not None:
                 end = start + layer.gamma.shape[0]
                 count = tf.cast(pass_index * self.at_once, tf.float32)
-                layer.before = Statistics(count, before.mean[start:end], before.variance[start:end])
+                layer.earlier = Statistics(count, earlier.mean[start:end], earlier.variance[start:end])
                 start = end
         for drop in self.drops:
             drop.rate = scalars["dropblock_rate"]

@@ -55,10 +55,10 @@ class PreciseStatistics:
     def _measure(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         self.traces += 1
         for layer in self._norms:
-            layer.deferred = True  # leave the running statistics alone
+            layer.defer_update = True  # leave the running statistics alone
         try:
             self._model(tf.cast(images, tf.float32) / 255.0, training=True)
-            return [layer.after for layer in self._norms if layer.after is not None]
+            return [layer.batch_moments for layer in self._norms if layer.batch_moments is not None]
         finally:
             for layer in self._norms:
                 layer.clear_step_settings()

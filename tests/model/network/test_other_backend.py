@@ -41,7 +41,7 @@ def build() -> keras.Model:
                 centre = 0.0 if variable.name == "kernel" else 1.0
                 variable.assign(centre + rng.uniform(-bound, bound, variable.shape))
         if isinstance(layer, BatchNorm):
-            layer.mini_batches, layer.cross = 2, 1.0
+            layer.mini_batches, layer.cross_mini_batch = 2, 1.0
             layer.moving_variance.assign(np.full(layer.moving_variance.shape, 0.33))  # else maps at inference fade
     return model
 
