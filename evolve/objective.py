@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from data.batches.pipeline import Pipeline
     from data.dataset import Example
     from model.detection.average_precision import AveragePrecision
-    from model.detection.evaluate import Looked
+    from model.detection.evaluate import CandidateBatch
     from model.training.optimizer import Adam
     from model.training.trainer import Trainer
 
@@ -60,8 +60,8 @@ def describe_data(
 
     dataset = read.load(root, format)
     maps = scales.of_config(detector or DetectorConfig())
-    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.places(maps)))
-    chosen = scales.with_unused(used, maps)
+    used = anchors.for_dataset(dataset.splits["train"], size=size, fit=fit, k=len(scales.anchor_indices(maps)))
+    chosen = scales.with_unused_anchors(used, maps)
     return {
         "path": str(root.resolve()),
         "format": dataset.format,
@@ -271,10 +271,10 @@ class DetectionObjective:
         traces_before = trainer.traces
         started = time.perf_counter()
         scores: dict[str, float] = {}
-        tuning_batches: list[Looked] = []
+        tuning_batches: list[CandidateBatch] = []
         with trainer.as_scored(self._statistics_pictures(config, trainer)):
             for split in spec.evaluate_splits:
-                looked: Iterable[Looked] = self._look(split, config, trainer)
+                looked: Iterable[CandidateBatch] = self._look(split, config, trainer)
                 if split == TUNED_ON and spec.tune_post:
                     looked = _collecting(looked, tuning_batches)
                 scores |= yield from self._scores(split, looked, report.step)
@@ -300,32 +300,34 @@ class DetectionObjective:
             config.train.statistics_pictures,
             size=config.train.size,
             fit=config.input.fit,
-            batch=config.train.batch // trainer.passes.passes,
+            batch=config.train.batch // trainer.batch_passes.num_passes,
         )
 
-    def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[Looked]:
+    def _look(self, split: str, config: TrialConfig, trainer: Trainer) -> Iterator[CandidateBatch]:
         """Run the forward pass over a split; yields its batches."""
         from model.detection import evaluate
 
-        return evaluate.look(
+        return evaluate.candidate_batches(
             lambda images: trainer.forward(images, config.detector.scale_xy),
             self._pipeline(split, config).evaluation(
                 size=config.train.size, fit=config.input.fit, batch=config.train.batch
             ),
         )
 
-    def _scores(self, split: str, looked: Iterable[Looked], step: int) -> Generator[Progress, None, dict[str, float]]:
+    def _scores(
+        self, split: str, looked: Iterable[CandidateBatch], step: int
+    ) -> Generator[Progress, None, dict[str, float]]:
         """The split's scores by name, with the fixed NMS of all trials."""
         from model.detection import evaluate
 
-        seen: list[evaluate.Seen] = []
-        for batch in evaluate.suppressed(looked):
+        seen: list[evaluate.DetectionBatch] = []
+        for batch in evaluate.apply_nms(looked):
             seen.append(batch)
             yield Progress(step)
-        return _scores_by_name(split, evaluate.precision_of(seen, self.splits[split], self.class_names))
+        return _scores_by_name(split, evaluate.score_detections(seen, self.splits[split], self.class_names))
 
     def _tune_nms(
-        self, looked: Sequence[Looked], weights: Mapping[str, float], step: int
+        self, looked: Sequence[CandidateBatch], weights: Mapping[str, float], step: int
     ) -> Generator[Progress, None, TunedPost]:
         """Tune NMS on the batches of a forward pass over the validation split."""
         from model.detection import nms_tuning
@@ -406,7 +408,7 @@ def _scores_by_name(split: str, precision: AveragePrecision) -> dict[str, float]
     return {f"{split}/{name}": getattr(precision, name) for name in SCORES}
 
 
-def _collecting(batches: Iterable[Looked], collected: list[Looked]) -> Iterator[Looked]:
+def _collecting(batches: Iterable[CandidateBatch], collected: list[CandidateBatch]) -> Iterator[CandidateBatch]:
     """Yield the same batches, and append each to `collected`."""
     for batch in batches:
         collected.append(batch)

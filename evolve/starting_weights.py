@@ -52,7 +52,7 @@ def inspect_weights(path: Path, cfg: Path | None = None) -> WeightsFile:
     from model.darknet import importer, neighbours
 
     if neighbours.is_darknet(path):
-        darknet = importer.read(path, importer.Said(cfg=cfg), with_numbers=False)
+        darknet = importer.read(path, importer.DarknetOptions(cfg=cfg), with_numbers=False)
         has_outputs = any(name.startswith("head") and name.endswith("_output/kernel") for name in darknet.loaded.names)
         option = " (--cfg FILE names its cfg)" if "--cfg" in darknet.open_options else ""
         note = f"{darknet.note}{option}" if has_outputs and darknet.note else ""
@@ -142,14 +142,14 @@ def base_weights(
 
     from model import checkpoint
     from model.network import head, scales
-    from model.network.initialize import for_anchors, without_classes
+    from model.network.initialize import bias_for_anchors, with_fresh_classes
 
     weights = _read_weights(path, cfg)
     broken = next((name for name, value in weights.items() if not np.isfinite(value).all()), None)
     if broken is not None:
         raise ValueError(f"{path}: {broken}: expected finite numbers, got NaN or infinite ones")
     start = inspect_weights(path, cfg)
-    maps = scales.RELEASED[start.detector.variant] if masks is None else scales.of_masks(masks)
+    maps = scales.RELEASED_MAPS[start.detector.variant] if masks is None else scales.of_masks(masks)
     taken = _taken_over(start, class_names, maps)
     if taken == BACKBONE_ALONE:
         return {name: value for name, value in weights.items() if name.startswith(checkpoint.BACKBONE_LAYERS)}
@@ -164,10 +164,10 @@ def base_weights(
             np.asarray(sizes, np.float32)[list(output.mask)]
             for sizes, output in ((start.anchors, known), (anchors, scale))
         )
-        weights[bias] = for_anchors(weights[bias], old, new)
+        weights[bias] = bias_for_anchors(weights[bias], old, new)
         if taken == ALL_BUT_CLASSES:
             for name in (bias, kernel):
-                weights[name] = without_classes(weights[name], len(new), len(class_names))
+                weights[name] = with_fresh_classes(weights[name], len(new), len(class_names))
     return weights
 
 
@@ -177,5 +177,5 @@ def _read_weights(path: Path, cfg: Path | None) -> dict[str, NDArray[np.float32]
     from model.darknet import importer, neighbours
 
     if neighbours.is_darknet(path):
-        return dict(importer.read(path, importer.Said(cfg=cfg)).loaded.weights)
+        return dict(importer.read(path, importer.DarknetOptions(cfg=cfg)).loaded.weights)
     return dict(checkpoint.read_weights(path))

@@ -1,1 +1,1 @@
-"""The model room: what learns. YOLOv4 in Keras 3."""
+"""The detector, YOLOv4 in Keras 3: its network, training, use and files."""

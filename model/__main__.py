@@ -1,7 +1,7 @@
 """`python -m model summary|evaluate|predict|pretrain|convert|export`: the detector without the search.
 
-Parses and hands over to model/commands, of which some read data sets and pictures; the rest of the room knows boxes
-and letterbox only. What can be wrong is looked at before TensorFlow loads.
+Parses the command line and calls model/commands. Only these commands read data sets and pictures; the rest of model/
+takes only boxes and letterbox from data/. Input is checked before TensorFlow loads.
 """
 
 import argparse
@@ -13,17 +13,17 @@ from model.commands import convert, evaluate, export, predict, pretrain, summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code: 2 for wrong input, 1 for work that failed, 130 for Ctrl-C."""
+    """Run a command; returns the exit code: 2 for wrong input, 1 for work that failed, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         result: int = options.run(options)
-        if sys.stdout is not None:  # closed by whoever started us
+        if sys.stdout is not None:  # None if the parent process closed it
             sys.stdout.flush()
         return result
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # whoever read stdout has enough, as `head` does; Python would complain again when it closes it
+        # the reader of stdout has closed it, as `head` does; Python would raise again when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prefix(error: Exception) -> str:
-    """Errors of ours are whole sentences; any other one needs its kind."""
+    """Empty for our own errors, which are whole sentences; the type's name for others."""
     return "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
 
 

@@ -1,8 +1,8 @@
-"""A trained detector as one file: Keras' .keras archive with one member more, detector.json.
+"""A trained detector as one file: Keras' .keras archive with one more member, detector.json.
 
-Keras itself can load the file; we never let it: the network is built from detector.json's settings and filled with
-the stored arrays, so that no code or configuration inside a file can run or choose a class. Light to import: a
-wrong file is told before TensorFlow loads.
+Keras could load the file, but we never let it: the network is built from detector.json's settings and filled with the
+stored arrays, so that no code or configuration inside a file can run or choose a Python class. Light to import: a
+wrong file is reported before TensorFlow loads.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from model.network import scales
 FORMAT = 1
 INFO_MEMBER = "detector.json"
 WEIGHTS_MEMBER = "model.weights.h5"  # Keras' name
-LARGEST_INFO = 1 << 24  # bytes; ours is a few KB
+LARGEST_INFO = 1 << 24  # bytes; a usual one has a few KB
 
-# Notes of checkpoints that are the start of other trainings: what of them a training may take over.
-BASE_ROLE, BACKBONE_ROLE = "base", "backbone"  # all but the classes; the backbone alone
-BACKBONE_LAYERS = ("backbone_", "tiny_")  # first parts of the names of a backbone's layers, by variant
+# The note "role" of checkpoints that other trainings start from: which weights a training may take over.
+BASE_ROLE, BACKBONE_ROLE = "base", "backbone"  # all but the class weights; only the backbone
+BACKBONE_LAYERS = ("backbone_", "tiny_")  # prefixes of the backbone's layer names: of yolov4, of yolov4-tiny
 
 Weights = dict[str, NDArray[np.float32]]
 
 
 class CheckpointError(ValueError):
-    """A file is no checkpoint of ours, or not of this network; the message names the file and what is wrong."""
+    """A file is not one of our checkpoints, or not of this network; the message names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
 class DetectorInfo:
-    """What a detector needs beside its weights to be of use."""
+    """What is needed to use a detector, apart from its weights."""
 
     class_names: tuple[str, ...]
-    anchors: tuple[tuple[float, float], ...]  # nine (width, height), of yolov4-tiny six, as released; network pixels
-    size: int | tuple[int, int]  # network input it is evaluated at: the side of a square, or (height, width)
+    anchors: tuple[tuple[float, float], ...]  # (width, height), network pixels; as released nine, for yolov4-tiny six
+    size: int | tuple[int, int]  # of the network input for evaluation: the side of a square, or (height, width)
     fit: Literal["stretch", "letterbox"]
     detector: DetectorConfig
-    notes: Mapping[str, str] = field(default_factory=dict)  # where it comes from: data fingerprint, search, uid ...
-    post: PostConfig | None = None  # of which NMS, tuned on validation, is what it is used with; None: the defaults
+    notes: Mapping[str, str] = field(default_factory=dict)  # its origin: data fingerprint, search, uid ...
+    post: PostConfig | None = None  # settings whose NMS was tuned on validation; None: use the defaults
 
     def __post_init__(self) -> None:
         if not self.class_names:
             raise ValueError("class_names: expected at least one class, got none")
-        number = scales.number_of_anchors(scales.of_config(self.detector))
-        if len(self.anchors) < number or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
-            raise ValueError(f"anchors: expected {number} pairs of width and height above 0, got {self.anchors!r}")
+        num_anchors = scales.number_of_anchors(scales.of_config(self.detector))
+        if len(self.anchors) < num_anchors or any(len(anchor) != 2 or min(anchor) <= 0 for anchor in self.anchors):
+            raise ValueError(f"anchors: expected {num_anchors} pairs of width and height above 0, got {self.anchors!r}")
         if min(self.shape) < 32 or any(side % 32 for side in self.shape):
             raise ValueError(f"size: expected multiples of 32, got {self.size!r}")
         if self.fit not in ("stretch", "letterbox"):
@@ -71,10 +71,10 @@ class DetectorInfo:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Names "layer/weight" that were copied, and those of the model that stayed as they were."""
+    """The names "layer/weight" of the weights that were copied, and of those that stayed as they were."""
 
     loaded: tuple[str, ...]
-    left: tuple[str, ...]
+    unmatched: tuple[str, ...]
 
 
 def save_detector(
@@ -110,24 +110,24 @@ def save_detector(
 
 
 def load_detector(path: Path) -> tuple[Any, DetectorInfo]:
-    """The keras.Model and what belongs to it; every weight comes from the file, or CheckpointError."""
+    """The keras.Model and its DetectorInfo; CheckpointError unless every weight comes from the file."""
     info = read_info(path)
     weights = read_weights(path)
     from model.network import architecture
 
     model = architecture.build(info.detector, len(info.class_names))
-    done = transfer(model, weights)
-    if done.left or len(done.loaded) != len(weights):
-        wrong = done.left or tuple(sorted(weights.keys() - set(done.loaded)))
+    transferred = transfer(model, weights)
+    if transferred.unmatched or len(transferred.loaded) != len(weights):
+        unfit = transferred.unmatched or tuple(sorted(weights.keys() - set(transferred.loaded)))
         raise CheckpointError(
-            f"{path}: expected the {len(done.loaded) + len(done.left)} weights of its network, "
-            f"got {len(weights)}, and {len(wrong)} do not fit, such as {wrong[0]}"
+            f"{path}: expected the {len(transferred.loaded) + len(transferred.unmatched)} weights of its network, "
+            f"got {len(weights)}, and {len(unfit)} do not fit, such as {unfit[0]}"
         )
     return model, info
 
 
 def read_info(path: Path) -> DetectorInfo:
-    """What the file says of its detector, without its weights."""
+    """Read the file's description of its detector, without the weights."""
     plain = _read_plain(path)
     try:
         return DetectorInfo(
@@ -161,9 +161,9 @@ def read_weights(path: Path) -> Weights:
         with h5py.File(io.BytesIO(content), "r") as stored:
             for group in stored["layers"].values():
                 layer = str(group["vars"].attrs.get("name", ""))
-                for place, name in enumerate(names.get(layer, ())):
-                    array = group["vars"][str(place)]
-                    # HDF5 can name sizes that it holds no bytes for; Keras stores every number plainly.
+                for index, name in enumerate(names.get(layer, ())):
+                    array = group["vars"][str(index)]
+                    # An HDF5 header can claim more than the file holds; Keras stores every number uncompressed.
                     declared += array.nbytes
                     if declared > len(content):
                         raise ValueError(f"{layer}/{name}: expected numbers, got a size larger than the file")
@@ -177,23 +177,23 @@ def read_weights(path: Path) -> Weights:
 
 
 def transfer(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> Transfer:
-    """Copy into the model what has its name and shape; the output maps of another class count stay as they are."""
-    loaded, left = [], []
+    """Copy the weights whose names and shapes are the model's; output maps of another class count stay unchanged."""
+    loaded, unmatched = [], []
     for layer in model.layers:
         for variable in layer.weights:
             name = f"{layer.name}/{variable.name}"
-            given = weights.get(name)
-            if given is not None and tuple(given.shape) == tuple(variable.shape):
-                variable.assign(given)
+            stored = weights.get(name)
+            if stored is not None and tuple(stored.shape) == tuple(variable.shape):
+                variable.assign(stored)
                 loaded.append(name)
             else:
-                left.append(name)
-    return Transfer(tuple(loaded), tuple(left))
+                unmatched.append(name)
+    return Transfer(tuple(loaded), tuple(unmatched))
 
 
 @contextmanager
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The opened archive; whatever is wrong with it is a CheckpointError that says so."""
+    """Open the archive; CheckpointError says what is wrong with it."""
     if path.is_dir():
         raise CheckpointError(f"{path}: expected a checkpoint file (.keras), got a folder")
     if not path.exists():
@@ -206,9 +206,9 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
                     f"{path}: expected a checkpoint of this project, "
                     f"got an archive without {', '.join(sorted(missing))}"
                 )
-            packed = [m.filename for m in archive.infolist() if m.compress_type != zipfile.ZIP_STORED]
-            if packed:  # we never compress: a small file that unpacks to a huge one is none of ours
-                raise CheckpointError(f"{path}: expected members stored as they are, got {packed[0]} compressed")
+            compressed = [m.filename for m in archive.infolist() if m.compress_type != zipfile.ZIP_STORED]
+            if compressed:  # we never compress, so this refuses small files that unpack to huge ones
+                raise CheckpointError(f"{path}: expected members stored as they are, got {compressed[0]} compressed")
             yield archive
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise CheckpointError(
@@ -232,18 +232,18 @@ def _read_plain(path: Path) -> dict[str, Any]:
 
 
 def _halved(content: bytes) -> bytes:
-    """Keras' weights file with kernels in float16: groups, names and places as they were."""
+    """Keras' weights file with its kernels in float16; groups and names stay the same."""
     out = io.BytesIO()
     with h5py.File(io.BytesIO(content), "r") as source, h5py.File(out, "w") as target:
 
         def copy(name: str, item: Any) -> None:
             if isinstance(item, h5py.Group):
-                made = target.require_group(name)
+                copied = target.require_group(name)
             else:
                 values = np.asarray(item)
-                made = target.create_dataset(name, data=values.astype(np.float16) if values.ndim == 4 else values)
+                copied = target.create_dataset(name, data=values.astype(np.float16) if values.ndim == 4 else values)
             for key, value in item.attrs.items():
-                made.attrs[key] = value
+                copied.attrs[key] = value
 
         source.visititems(copy)
     return out.getvalue()

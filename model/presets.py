@@ -1,7 +1,7 @@
 """Published settings by name: search_spaces/presets/*.yaml, each a flat mapping from address to value.
 
-`darknet` is the released cfg, `paper` has every technique of the paper on. Light: no TensorFlow, no Keras.
-The addresses are those of a trial's configuration; whoever makes one of them checks the values.
+`darknet` is the released cfg, `paper` uses every technique of the paper. Imports neither TensorFlow nor Keras.
+The addresses are those of a trial's configuration, which checks the values when it is made.
 """
 
 from importlib.resources import files
@@ -14,7 +14,7 @@ NAMES = ("darknet", "paper")
 
 
 def load(name: str) -> dict[str, Any]:
-    """The settings of a preset by address, such as "loss.box". ValueError for a name that is none."""
+    """The settings of a preset by address, such as "loss.box". ValueError for an unknown name."""
     if name not in NAMES:
         raise ValueError(f"preset: expected one of {', '.join(NAMES)}, got {name!r}")
     file = files("search_spaces") / "presets" / f"{name}.yaml"
@@ -23,5 +23,5 @@ def load(name: str) -> dict[str, Any]:
 
 def detector_config(name: str) -> DetectorConfig:
     """The network of a preset at full width and depth: its settings under `detector.`."""
-    rooms = {address: value for address, value in load(name).items() if address.startswith("detector.")}
-    return DetectorConfig(**{address.removeprefix("detector."): value for address, value in rooms.items()})
+    settings = {address: value for address, value in load(name).items() if address.startswith("detector.")}
+    return DetectorConfig(**{address.removeprefix("detector."): value for address, value in settings.items()})

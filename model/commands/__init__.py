@@ -1,1 +1,1 @@
-"""The commands of `python -m model`, one a file: `add_parser` names its options, `run` does it; light to import."""
+"""The commands of `python -m model`, one per file with `add_parser` and `run`; light to import."""

@@ -1,4 +1,4 @@
-"""`python -m model convert SRC DST`: between Darknet's .weights and checkpoints (.keras)."""
+"""`python -m model convert SRC DST`: converts between Darknet's .weights and checkpoints (.keras)."""
 
 import argparse
 from pathlib import Path
@@ -7,31 +7,34 @@ from typing import Any
 from model.commands.shared import (
     add_darknet,
     add_size,
+    darknet_options,
     finish,
     load_keras,
     print_json,
-    said_of,
+    print_note,
     say,
-    tell,
 )
 from model.darknet import convert, importer, neighbours
 
-FORMS = "a .weights file and a .keras file, either way round"
+FORMS = "a .weights and a .keras file, in either order"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command's options."""
+    """Add the command and its options."""
     command = subparsers.add_parser(
         "convert",
-        help="between Darknet's .weights and a checkpoint (.keras)",
-        description="Reads the .cfg beside a .weights file where there is one; writes one, with the class names, too.",
+        help="convert between Darknet's .weights and a checkpoint (.keras)",
+        description="Reads the .cfg beside a .weights file, if any; writes a .cfg and a .names file beside a new one.",
     )
     command.add_argument("source", type=Path, metavar="SRC", help="NAME.weights, also partial, or NAME.keras")
     command.add_argument("target", type=Path, metavar="DST", help="NAME.keras or NAME.weights")
-    of_weights = command.add_argument_group("where SRC is a .weights file")
-    add_darknet(of_weights, "class names, one a line (default: those beside it); of another number: fresh output maps")
-    add_size(of_weights, "the cfg's, or 416")
-    of_weights.add_argument("--seed", type=int, default=0, help="of layers that the file does not give (default 0)")
+    darknet_group = command.add_argument_group("if SRC is a .weights file")
+    add_darknet(
+        darknet_group,
+        "class names, one per line (default: those beside it); if their number differs, output maps start fresh",
+    )
+    add_size(darknet_group, "the cfg's, or 416")
+    darknet_group.add_argument("--seed", type=int, default=0, help="seed of the layers that the file lacks (default 0)")
     finish(command, run)
 
 
@@ -54,19 +57,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _form(path: Path) -> str:
-    """.keras or .weights; Darknet's partial files are called yolov4.conv.137."""
+    """.keras or .weights, by the name; Darknet's partial files (yolov4.conv.137) count as .weights."""
     return ".weights" if neighbours.is_darknet(path) else path.suffix
 
 
 def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
-    found = importer.read(options.source, said_of(options, options.size), other_classes=True)
-    names = found.class_names
+    detector = importer.read(options.source, darknet_options(options, options.size), other_classes=True)
+    names = detector.class_names
     if not names:
         raise ValueError(
             f"{options.source}: it ends before the first output map, so it has no classes; "
             "--names FILE gives those of the detector"
         )
-    tell(found.note, found.open_options)
+    print_note(detector.note, detector.open_options)
     load_keras()
     from model import checkpoint
     from model.network import architecture
@@ -74,20 +77,20 @@ def _from_darknet(options: argparse.Namespace) -> dict[str, Any]:
 
     info = checkpoint.DetectorInfo(
         class_names=names,
-        anchors=found.anchors,
-        size=found.width if found.height == found.width else (found.height, found.width),
-        fit=found.fit,
-        detector=found.config,
-        notes={"source": options.source.name, "darknet_seen": str(found.loaded.seen)},
+        anchors=detector.anchors,
+        size=detector.width if detector.height == detector.width else (detector.height, detector.width),
+        fit=detector.fit,
+        detector=detector.config,
+        notes={"source": options.source.name, "darknet_seen": str(detector.loaded.seen)},
     )
-    model = architecture.build(found.config, len(names))
-    initialize(model, len(names), options.seed, found.loaded.weights)
+    model = architecture.build(detector.config, len(names))
+    initialize(model, len(names), options.seed, detector.loaded.weights)
     checkpoint.save_detector(options.target, model, info)
     return {
         "files": [str(options.target)],
         "classes": len(names),
-        "layers": found.loaded.layers,
-        "fresh": list(convert.layer_lines(found.loaded.left, found.sections)),
+        "layers": detector.loaded.layers,
+        "fresh": list(convert.layer_lines(detector.loaded.missing, detector.sections)),
     }
 
 
@@ -97,7 +100,7 @@ def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
 
     for name in ("cfg", "variant", "classes", "names", "size"):
         if getattr(options, name) is not None:
-            raise ValueError(f"--{name}: expected with a .weights file as SRC alone, got {options.source}")
+            raise ValueError(f"--{name}: expected only if SRC is a .weights file, got {options.source}")
     info = checkpoint.read_info(options.source)
     files = exporter.write(
         options.target,
@@ -120,5 +123,5 @@ def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _length(num_classes: int, size: int) -> dict[str, Any]:
-    """A training's length by Darknet's rule, at the detector's size: a checkpoint tells of neither."""
+    """Length by Darknet's rule and size of a training, for the cfg: a checkpoint stores neither."""
     return {"train.steps": max(2000 * num_classes, 6000), "train.size": size, "train.sizes": (size,)}

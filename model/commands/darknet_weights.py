@@ -1,52 +1,52 @@
-"""A Darknet `.weights` file as a detector: with its cfg, or as one of the released networks."""
+"""Describes the detector in a Darknet `.weights` file: by its cfg, else as one of the released networks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.commands.weights import Weights
+from model.commands.weights import SavedDetector
 from model.darknet import importer
-from model.darknet.importer import Said, Source
+from model.darknet.importer import DarknetDetector, DarknetOptions
 from model.darknet.weights import WeightsError
 
 if TYPE_CHECKING:
     from model.detection.detector import Network
 
 
-def find(path: Path, said: Said) -> Weights:
-    """The detector in the file. Its class count follows from cfg or length where nobody says it.
+def find(path: Path, options: DarknetOptions) -> SavedDetector:
+    """The detector in the file. Without --classes its class count follows from the cfg or the file's length.
 
-    Darknet stretches pictures unless its cfg says otherwise, and its plain NMS is the default. ValueError, with the
-    counts, where the file is not all of that network.
+    Pictures are stretched unless the cfg says otherwise; the default NMS is plain, as in Darknet. ValueError, with the
+    counts, if the file does not hold the whole network.
     """
-    found = importer.read(path, said)
-    if found.loaded.left:
+    detector = importer.read(path, options)
+    if detector.loaded.missing:
         raise WeightsError(
-            f"{path}: expected weights for all layers, got those of the first {found.loaded.layers}; "
-            f"{len(found.loaded.left)} are without, from {found.loaded.left[0].name} on "
+            f"{path}: expected weights for all layers, got those of the first {detector.loaded.layers}; "
+            f"{len(detector.loaded.missing)} are without, from {detector.loaded.missing[0].name} on "
             "(`python -m model convert` makes a checkpoint of it, to train)"
         )
-    return Weights(
+    return SavedDetector(
         path,
-        found.config.variant,
-        found.class_names,
-        found.height,
-        found.width,
-        found.fit,
-        lambda: _network(path, found),
+        detector.config.variant,
+        detector.class_names,
+        detector.height,
+        detector.width,
+        detector.fit,
+        lambda: _network(path, detector),
         nms="plain",
-        config=found.config,
-        note=found.note,
-        open_options=found.open_options,
+        config=detector.config,
+        note=detector.note,
+        open_options=detector.open_options,
     )
 
 
-def _network(path: Path, found: Source) -> "Network":
+def _network(path: Path, detector: DarknetDetector) -> "Network":
     from model import checkpoint
     from model.detection.detector import KerasNetwork
     from model.network import architecture, scales
 
-    model = architecture.build(found.config, len(found.class_names))
-    done = checkpoint.transfer(model, found.loaded.weights)
-    if done.left:
-        raise WeightsError(f"{path}: expected weights for all layers, got none for {done.left[0]}")
-    return KerasNetwork(model, found.anchors, found.config.scale_xy, scales.of_config(found.config))
+    model = architecture.build(detector.config, len(detector.class_names))
+    transfer = checkpoint.transfer(model, detector.loaded.weights)
+    if transfer.unmatched:
+        raise WeightsError(f"{path}: expected weights for all layers, got none for {transfer.unmatched[0]}")
+    return KerasNetwork(model, detector.anchors, detector.config.scale_xy, scales.of_config(detector.config))

@@ -1,4 +1,4 @@
-"""`python -m model evaluate`: average precision of saved weights on a split of a data set, by COCO or by Darknet."""
+"""`python -m model evaluate`: average precision of a saved detector on a split, by COCO's or Darknet's protocol."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from model.commands.shared import (
     finish,
     load_keras,
     nms_line,
-    post_of,
+    post_config,
     print_json,
     progress,
     say,
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from data.dataset import Dataset, Example
-    from model.commands.weights import Weights
+    from model.commands.weights import SavedDetector
     from model.detection.average_precision import AveragePrecision, Detection
     from model.detection.darknet_precision import DarknetPrecision
 
 EVALUATION_BATCH = 8
-STORE_FACTOR = 1.5  # pictures are kept at up to this many times the network's side, as in training
-POINTS = (0, 11, 101)  # darknet_precision.POINTS
-ALL = 1_000_000  # Darknet's protocol has no limit on candidates or detections
+STORE_FACTOR = 1.5  # pictures are cached at up to this many times the network's side, as in training
+POINTS = (0, 11, 101)  # darknet_precision.POINTS, repeated so that the parser needs no numpy
+NO_LIMIT = 1_000_000  # Darknet's protocol has no limit on candidates or detections
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command's options."""
+    """Add the command and its options."""
     command = subparsers.add_parser("evaluate", help="average precision of a detector on a data set")
     add_weights(command)
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder")
-    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="read as this instead of the detected one")
+    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="the data set's format (default: detected)")
     command.add_argument("--split", choices=("train", "val", "test"), default="val")
     add_size(command, "the file's")
     command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
@@ -50,26 +50,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     command.add_argument(
         "--points", type=int, choices=POINTS,
-        help="of --protocol darknet: area under the curve (0, the default), or its mean at 11 or 101 recalls",
+        help="with --protocol darknet: area under the curve (0, the default), or its mean at 11 or 101 recalls",
     )  # fmt: skip
     add_post(command, PostConfig.score)
     finish(command, run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Average precision of saved weights on a split of a data set."""
+    """Compute and print the average precision of a saved detector on a split."""
     if options.points is not None and options.protocol != "darknet":
-        raise ValueError(f"--points: expected --protocol darknet beside it, got {options.protocol}")
+        raise ValueError(f"--points: expected --protocol darknet with it, got {options.protocol}")
     weights = find_weights(options.weights, options)
     size = weights.size(options.size)
-    limits = {"max_candidates": ALL, "max_detections": ALL} if options.protocol == "darknet" else {}
-    post = post_of(options, weights, PostConfig.score, **limits)
+    limits = {"max_candidates": NO_LIMIT, "max_detections": NO_LIMIT} if options.protocol == "darknet" else {}
+    post = post_config(options, weights, PostConfig.score, **limits)
     fit = options.fit or weights.fit
     from data.sets import read
 
     dataset = read.load_split(options.data, options.split, options.format)
     examples = examples_of(dataset, options.split, weights.class_names)
-    tell_problems(dataset)
+    report_problems(dataset)
     load_keras()
     from data.batches.pipeline import Pipeline
     from model.detection import evaluate
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     network = weights.load()
     batch = min(EVALUATION_BATCH, len(examples))
     batches = Pipeline(examples, store_side=round(STORE_FACTOR * max(size))).evaluation(size=size, fit=fit, batch=batch)
-    found = evaluate.detections(
+    detections = evaluate.detections(
         lambda images: network.detect(images, post),
         progress(batches, -(-len(examples) // batch), f"evaluating {len(examples)} pictures"),
         examples,
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         f"score above {post.score:g}, {nms_line(post, weights)}"
     )
     score = _coco if options.protocol == "coco" else _darknet
-    document, text = score(evaluate.truths(examples), found, weights, heading, options.points or 0)
+    document, text = score(evaluate.truths(examples), detections, weights, heading, options.points or 0)
     if options.json:
         print_json(document)
     else:
@@ -96,12 +96,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _coco(
-    truths: "Sequence[Any]", found: "Sequence[Detection]", weights: "Weights", heading: str, _points: int
+    truths: "Sequence[Any]", detections: "Sequence[Detection]", weights: "SavedDetector", heading: str, _points: int
 ) -> tuple[dict[str, Any], str]:
-    """The document and the table of COCO's protocol."""
+    """Results by COCO's protocol: the JSON document and the table."""
     from model.detection.average_precision import average_precision
 
-    result: AveragePrecision = average_precision(truths, found, weights.class_names)
+    result: AveragePrecision = average_precision(truths, detections, weights.class_names)
     document = {
         "map50": result.map50,
         "map50_95": result.map50_95,
@@ -118,17 +118,17 @@ def _coco(
     total = (sum(r.truths for r in result.rows), sum(r.detections for r in result.rows))
     means = (result.map50_95, result.map50, result.map75)
     rows.append(("all classes", str(total[0]), str(total[1]), *(f"{value:.4f}" for value in means)))
-    said = "COCO's protocol: 101 recalls, at most 100 detections a picture, classes without truths left out"
-    return document, f"{said}\n{heading}\n{table(rows)}"
+    protocol = "COCO's protocol: 101 recalls, at most 100 detections a picture, classes without truths left out"
+    return document, f"{protocol}\n{heading}\n{table(rows)}"
 
 
 def _darknet(
-    truths: "Sequence[Any]", found: "Sequence[Detection]", weights: "Weights", heading: str, points: int
+    truths: "Sequence[Any]", detections: "Sequence[Detection]", weights: "SavedDetector", heading: str, points: int
 ) -> tuple[dict[str, Any], str]:
-    """The document and the table of Darknet's protocol, which knows AP at IoU .5 alone."""
+    """Results by Darknet's protocol, which has AP at IoU .5 only: the JSON document and the table."""
     from model.detection.darknet_precision import SHOWN_SCORE, darknet_precision
 
-    result: DarknetPrecision = darknet_precision(truths, found, weights.class_names, points=points)
+    result: DarknetPrecision = darknet_precision(truths, detections, weights.class_names, points=points)
     document = {
         "map50": result.map50,
         "map50_95": None,
@@ -157,31 +157,31 @@ def _darknet(
     )
 
 
-def tell_problems(dataset: "Dataset") -> None:
-    """What was mended or skipped in the data set, counted by kind, beside the scores: they are not of all of it."""
+def report_problems(dataset: "Dataset") -> None:
+    """Write to stderr how many problems of each kind the data set has: skipped pictures and boxes are not scored."""
     from collections import Counter
 
     counts = Counter(problem.kind for problem in dataset.problems)
     if counts:
-        found = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        sys.stderr.write(f"{dataset.root}: {found} (`python -m data check` lists them)\n")
+        listing = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        sys.stderr.write(f"{dataset.root}: {listing} (`python -m data check` lists them)\n")
 
 
 def examples_of(dataset: "Dataset", split: str, class_names: "Sequence[str]") -> "list[Example]":
-    """The split's examples, their classes numbered as the detector numbers them."""
+    """The split's examples, with class ids changed to the detector's; ValueError if it does not know a class."""
     from dataclasses import replace
 
     import numpy as np
 
     examples = dataset.splits.get(split, ())
     if not examples:
-        held = ", ".join(name for name, found in dataset.splits.items() if found)
-        raise ValueError(f"{dataset.root}: expected pictures in split '{split}', got none (there are: {held})")
+        filled = ", ".join(name for name, examples_of_split in dataset.splits.items() if examples_of_split)
+        raise ValueError(f"{dataset.root}: expected pictures in split '{split}', got none (there are: {filled})")
     unknown = [name for name in dataset.class_names if name not in class_names]
     if unknown:
         raise ValueError(
             f"{dataset.root}: expected classes that the detector knows ({', '.join(class_names)}), "
             f"got {', '.join(unknown)} too"
         )
-    number = np.array([list(class_names).index(name) for name in dataset.class_names], np.int32)
-    return [replace(example, classes=number[example.classes]) for example in examples]
+    new_ids = np.array([list(class_names).index(name) for name in dataset.class_names], np.int32)
+    return [replace(example, classes=new_ids[example.classes]) for example in examples]

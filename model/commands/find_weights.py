@@ -1,4 +1,4 @@
-"""Which detector the file at a path is: a checkpoint, Darknet's weights, or an export."""
+"""Finds out which detector a file holds: a checkpoint, Darknet's weights, or an export."""
 
 import zipfile
 from collections.abc import Callable
@@ -6,36 +6,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.commands.weights import Weights
+from model.commands.weights import SavedDetector
 from model.config import PostConfig
 from model.darknet import importer, neighbours
-from model.darknet.importer import NOTHING, Said
+from model.darknet.importer import NO_OPTIONS, DarknetOptions
 
 if TYPE_CHECKING:
     from model.detection.detector import Network
     from model.export.card import Card
 
 
-def find(path: Path, said: Said = NOTHING) -> Weights:
-    """What the file at `path` is. What people say of it is needed for Darknet's files, and checked for all."""
+def find(path: Path, options: DarknetOptions = NO_OPTIONS) -> SavedDetector:
+    """Describe the detector at `path`. The options are for Darknet's files; other files must agree with them."""
     if neighbours.is_darknet(path):
         from model.commands import darknet_weights
 
-        return darknet_weights.find(path, said)
-    found = _find(path)
-    if said.cfg is not None:
-        raise ValueError(f"--cfg {said.cfg}: expected beside a Darknet file (.weights) alone, got {path}")
-    if said.variant not in (None, found.variant):
-        raise ValueError(f"--variant: expected {found.variant}, which {path} is, got {said.variant}")
-    given = None if said.names is None else importer.said_names(said.names, path, len(found.class_names))
-    if said.num_classes not in (None, len(found.class_names)):
+        return darknet_weights.find(path, options)
+    detector = _find(path)
+    if options.cfg is not None:
+        raise ValueError(f"--cfg {options.cfg}: expected only with a Darknet file (.weights), got {path}")
+    if options.variant not in (None, detector.variant):
+        raise ValueError(f"--variant: expected {detector.variant}, which {path} is, got {options.variant}")
+    class_names = (
+        None if options.names is None else importer.read_names_option(options.names, path, len(detector.class_names))
+    )
+    if options.num_classes not in (None, len(detector.class_names)):
         raise ValueError(
-            f"--classes: expected {len(found.class_names)} classes, as many as {path} has, got {said.num_classes}"
+            f"--classes: expected {len(detector.class_names)} classes, as many as {path} has, got {options.num_classes}"
         )
-    return found if given is None else replace(found, class_names=given)
+    return detector if class_names is None else replace(detector, class_names=class_names)
 
 
-def _find(path: Path) -> Weights:
+def _find(path: Path) -> SavedDetector:
     if path.suffix in (".onnx", ".tflite") and not path.is_file():
         raise ValueError(f"{path}: expected a file, got {'a folder' if path.is_dir() else 'nothing there'}")
     if path.suffix == ".onnx":
@@ -52,7 +54,7 @@ def _find(path: Path) -> Weights:
 
         return _exported(path, saved_model.read_card(path), lambda: saved_model.open_file(path)[1])
     if path.suffix.lower() == ".cfg":
-        raise ValueError(f"{path}: expected weights, got a cfg, which holds none; --cfg FILE names it beside them")
+        raise ValueError(f"{path}: expected weights, got a cfg, which holds none; --cfg FILE is the option for it")
     if path.suffix != ".keras" and path.is_file() and not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path}: expected a checkpoint (.keras), a Darknet file (.weights) or an export (.onnx, .tflite, the "
@@ -61,10 +63,10 @@ def _find(path: Path) -> Weights:
     return _checkpoint(path)
 
 
-def _exported(path: Path, card: "Card", run: Callable[[], Any]) -> Weights:
+def _exported(path: Path, card: "Card", run: Callable[[], Any]) -> SavedDetector:
     from model.export.exported import ExportedNetwork
 
-    return Weights(
+    return SavedDetector(
         path,
         "yolov4" if len(card.scale_xy) == 3 else "yolov4-tiny",
         card.class_names,
@@ -77,7 +79,7 @@ def _exported(path: Path, card: "Card", run: Callable[[], Any]) -> Weights:
     )
 
 
-def _checkpoint(path: Path) -> Weights:
+def _checkpoint(path: Path) -> SavedDetector:
     from model import checkpoint
 
     info = checkpoint.read_info(path)
@@ -89,7 +91,7 @@ def _checkpoint(path: Path) -> Weights:
         model, known = checkpoint.load_detector(path)
         return KerasNetwork(model, known.anchors, known.detector.scale_xy, scales.of_config(known.detector))
 
-    return Weights(
+    return SavedDetector(
         path,
         info.detector.variant,
         info.class_names,

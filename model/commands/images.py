@@ -1,4 +1,4 @@
-"""The pictures that a command is given: files, folders, patterns and arrays, each made fit for a network."""
+"""The pictures given to a command: files, folders, patterns and arrays, each fitted to the network's input."""
 
 import glob
 from collections.abc import Callable, Collection, Sequence
@@ -20,8 +20,8 @@ STEP = 32  # network inputs are multiples of it
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """picture: uint8 [h, w, 3] RGB, for people. network: what the network sees, uint8, or float32 in 0..1."""
+class FittedImage:
+    """picture: uint8 [h, w, 3] RGB, for drawing. network: the network's input, uint8, or float32 in 0..1."""
 
     picture: NDArray[np.uint8]
     network: NDArray[Any]
@@ -29,45 +29,48 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file that can be read when its turn comes; named: by itself, and not as one of a folder or pattern."""
+class ImageFile:
+    """A picture or array on disk, not yet read; named: given by its own name, not by a folder or pattern."""
 
     path: Path
     named: bool
 
-    def fitted(self, size: tuple[int, int], fit: Fit) -> Fitted:
-        """The picture at the network's size (height, width); an array has that already."""
+    def fitted(self, size: tuple[int, int], fit: Fit) -> FittedImage:
+        """Read the picture and fit it to the network's size (height, width); an array has that size already."""
         if self.path.suffix != ARRAY:
             picture = picture_files.read_picture(self.path)
-            return Fitted(picture, *letterbox.fit_picture(picture, size, fit))
+            return FittedImage(picture, *letterbox.fit_picture(picture, size, fit))
         array = read_array(self.path)
-        return Fitted(np.round(array * 255).astype(np.uint8), array, Transform(1.0, 1.0))
+        return FittedImage(np.round(array * 255).astype(np.uint8), array, Transform(1.0, 1.0))
 
 
-def expand(given: Sequence[str]) -> list[Path]:
-    """The files that are named, in order, each once: a folder stands for its pictures, a pattern for what it meets."""
-    found: list[Path] = []
-    for name in given:
+def expand(names: Sequence[str]) -> list[Path]:
+    """The files that the names stand for, in order, each once: of a folder its pictures, of a pattern its matches."""
+    files: list[Path] = []
+    for name in names:
         path = Path(name)
         if path.is_dir():
-            found += _some([p for p in sorted(path.iterdir()) if _wanted(p)], f"{name}: expected pictures in it")
+            files += _not_empty([p for p in sorted(path.iterdir()) if _is_input(p)], f"{name}: expected pictures in it")
         elif not path.exists() and glob.has_magic(name):
-            met = [Path(one) for one in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207  # Path's has no root
-            found += _some([p for p in met if _wanted(p)], f"{name}: expected a pattern that meets pictures")
+            # not Path.glob, which takes no absolute patterns
+            matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207
+            files += _not_empty(
+                [p for p in matches if _is_input(p)], f"{name}: expected a pattern that matches pictures"
+            )
         else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+            files.append(path)
+    return list(dict.fromkeys(files))
 
 
 def check(
     paths: Sequence[Path], named: Collection[Path], size: tuple[int, int] | None, skip: Callable[[ValueError], None]
-) -> list[Source]:
-    """The files, each opened once.
+) -> list[ImageFile]:
+    """Open each file once, so that those that are not pictures, or arrays of another size, show at once.
 
-    named: those that were named by themselves. One of them that is no picture, or no array of that size where one is
-    set, is a ValueError; of a folder's or a pattern's it is handed to `skip` and left out, as long as others are left.
+    named: the files given by their own names; one that is unfit raises ValueError. An unfit file of a folder or pattern
+    is left out, and `skip` is called with the error; ValueError if no file is left.
     """
-    found = []
+    image_files = []
     for path in paths:
         try:
             _check(path, size)
@@ -76,9 +79,9 @@ def check(
                 raise
             skip(error)
             continue
-        found.append(Source(path, path in named))
-    return _some(
-        found, f"{', '.join(sorted({str(path.parent) for path in paths}))}: expected pictures that can be read"
+        image_files.append(ImageFile(path, path in named))
+    return _not_empty(
+        image_files, f"{', '.join(sorted({str(path.parent) for path in paths}))}: expected pictures that can be read"
     )
 
 
@@ -98,7 +101,7 @@ def read_array(path: Path) -> NDArray[np.float32]:
     """A picture as an array: float32 [h, w, 3] RGB in 0..1, sides multiples of 32; ValueError for anything else."""
     expected = f"{path}: expected an array of float32 [h, w, 3] in 0..1, h and w multiples of {STEP}"
     try:
-        # Mapped from the disk, a size that the header only claims takes no memory.
+        # Memory-mapped: a false size in the header takes no memory.
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{expected}, got a file that cannot be read as one: {error}") from error
@@ -112,11 +115,11 @@ def read_array(path: Path) -> NDArray[np.float32]:
     return array
 
 
-def _wanted(path: Path) -> bool:
+def _is_input(path: Path) -> bool:
     return path.is_file() and (picture_files.is_picture(path) or path.suffix == ARRAY)
 
 
-def _some(found: list[T], expected: str) -> list[T]:
-    if not found:
+def _not_empty(items: list[T], expected: str) -> list[T]:
+    if not items:
         raise ValueError(f"{expected}, got none")
-    return found
+    return items

@@ -1,4 +1,4 @@
-"""`python -m model predict`: what a detector sees in pictures, folders of them, or arrays."""
+"""`python -m model predict`: detections in pictures, folders of pictures, or arrays."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from model.commands.shared import (
     find_weights,
     finish,
     load_keras,
-    post_of,
+    post_config,
     print_json,
+    print_note,
     progress,
     say,
-    tell,
 )
 
 if TYPE_CHECKING:
-    from model.commands.weights import Weights
+    from model.commands.weights import SavedDetector
     from model.config import PostConfig
     from model.detection.detector import Network
     from model.detection.predict import Detections
 
-SHOWN_SCORE = 0.25  # Darknet's threshold for what people look at
+SHOWN_SCORE = 0.25  # the lowest score that is shown, Darknet's default too
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command's options."""
-    command = subparsers.add_parser("predict", help="what a detector sees in pictures")
+    """Add the command and its options."""
+    command = subparsers.add_parser("predict", help="detect objects in pictures")
     command.add_argument(
         "images", nargs="+", metavar="IMAGE",
         help="a picture, a folder of pictures, a pattern such as 'in/**/*.jpg', or a .npy file of float32 [h, w, 3], "
@@ -39,47 +39,49 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_weights(command)
     add_size(command, "the file's")
     command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
-    command.add_argument("--out", type=Path, metavar="DIR", help="draw the boxes on copies of the pictures there")
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for copies of the pictures with boxes drawn on them"
+    )
     command.add_argument(
         "--heads", type=Path, metavar="FILE.npz",
-        help="the raw output maps of one picture as arrays stride_8, stride_16, stride_32",
+        help="write the raw output maps of one picture, as arrays stride_8, stride_16, stride_32",
     )  # fmt: skip
     add_post(command, SHOWN_SCORE)
     finish(command, run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """What saved weights see in pictures."""
+    """Detect objects in pictures with a saved detector; print them, and draw them with --out."""
     weights = find_weights(options.weights, options)
     size = weights.size(options.size)
-    post = post_of(options, weights, SHOWN_SCORE)
+    post = post_config(options, weights, SHOWN_SCORE)
     from model.commands import images
 
     paths = images.expand(options.images)
-    # Every picture is opened before TensorFlow is, so that a wrong name shows at once.
+    # Every picture is opened before TensorFlow is imported, so that a wrong name shows at once.
     named = {Path(name) for name in options.images}
-    sources = images.check(paths, named, size if weights.fixed_size or options.size else None, _skip)
-    paths = [source.path for source in sources]
+    image_files = images.check(paths, named, size if weights.fixed_size or options.size else None, _skip)
+    paths = [image_file.path for image_file in image_files]
     _check_heads(options.heads, paths)
     targets = drawing_targets(paths, options.out)
-    if options.weights.suffix != ".onnx":  # whose runtime needs no TensorFlow: seconds less to wait
+    if options.weights.suffix != ".onnx":  # onnxruntime needs no TensorFlow, whose import takes seconds
         load_keras()
     network = weights.load()
     documents = []
-    for source in progress(sources, len(sources), "looking at pictures", lines=not options.json):
+    for image_file in progress(image_files, len(image_files), "looking at pictures", lines=not options.json):
         try:
-            image = source.fitted(size, options.fit or weights.fit)
-        except ValueError as error:  # what the header did not show
-            if source.named:
+            image = image_file.fitted(size, options.fit or weights.fit)
+        except ValueError as error:  # damage that the header did not show
+            if image_file.named:
                 raise
             _skip(error)
             continue
-        found = _look(network, image, post, options.heads)
-        documents.append({"image": str(source.path), "detections": _plain(found, weights.class_names)})
+        detections = _detect(network, image, post, options.heads)
+        documents.append({"image": str(image_file.path), "detections": _as_json(detections, weights.class_names)})
         if not options.json:
             _print_picture(documents[-1])
-        if source.path in targets:
-            _draw(image.picture, found, weights, targets[source.path])
+        if image_file.path in targets:
+            _draw(image.picture, detections, weights, targets[image_file.path])
     if not documents:
         raise ValueError(f"{', '.join(options.images)}: expected pictures that can be read, got none")
     if options.json:
@@ -88,12 +90,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _skip(error: ValueError) -> None:
-    """A file of a folder or pattern that is no picture is left out, with a word."""
-    tell(f"{error}; skipped")
+    """Write a note to stderr on a file of a folder or pattern that is left out."""
+    print_note(f"{error}; skipped")
 
 
-def _look(network: "Network", image: Any, post: "PostConfig", heads: Path | None) -> "Detections":
-    """One picture's detections in its own pixels; its raw maps are kept where asked for."""
+def _detect(network: "Network", image: Any, post: "PostConfig", heads: Path | None) -> "Detections":
+    """One picture's detections in its own pixels; writes its raw maps to `heads` if given."""
     from model.detection import predict
 
     if heads is not None:
@@ -108,7 +110,7 @@ def _check_heads(target: Path | None, paths: Sequence[Path]) -> None:
     if target is None:
         return
     if len(paths) != 1:
-        raise ValueError(f"--heads {target}: expected one picture, as it holds one's maps, got {len(paths)}")
+        raise ValueError(f"--heads {target}: expected one picture, as the file holds the maps of one, got {len(paths)}")
     if target.suffix != ".npz":
         raise ValueError(f"--heads {target}: expected a name that ends in .npz")
     if not target.parent.is_dir():
@@ -116,7 +118,7 @@ def _check_heads(target: Path | None, paths: Sequence[Path]) -> None:
 
 
 def drawing_targets(images: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
-    """Where the drawn copy of each picture goes; two of one name, or the folder of the originals, are refused."""
+    """The path of each picture's drawn copy; ValueError if two would be the same, or one would replace an original."""
     if folder is None:
         return {}
     targets: dict[Path, Path] = {}
@@ -136,27 +138,31 @@ def drawing_targets(images: Sequence[Path], folder: Path | None) -> dict[Path, P
     return targets
 
 
-def _plain(found: "Detections", class_names: Sequence[str]) -> list[dict[str, Any]]:
+def _as_json(detections: "Detections", class_names: Sequence[str]) -> list[dict[str, Any]]:
     return [
-        {"box": [round(edge, 2) for edge in box], "class": class_names[number], "score": round(score, 6)}
-        for box, number, score in zip(found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True)
+        {"box": [round(edge, 2) for edge in box], "class": class_names[class_id], "score": round(score, 6)}
+        for box, class_id, score in zip(
+            detections.boxes.tolist(), detections.classes.tolist(), detections.scores.tolist(), strict=True
+        )
     ]
 
 
 def _print_picture(document: dict[str, Any]) -> None:
     say(f"{document['image']}: {len(document['detections'])} found")
-    for one in document["detections"]:
-        say(f"  {one['class']}  {one['score']:.3f}  " + " ".join(f"{edge:.1f}" for edge in one["box"]))
+    for detection in document["detections"]:
+        say(
+            f"  {detection['class']}  {detection['score']:.3f}  " + " ".join(f"{edge:.1f}" for edge in detection["box"])
+        )
 
 
-def _draw(picture: Any, found: "Detections", weights: "Weights", target: Path) -> None:
-    """A copy of the picture (RGB) with boxes, classes and scores, as PNG."""
+def _draw(picture: Any, detections: "Detections", weights: "SavedDetector", target: Path) -> None:
+    """Write a copy of the picture (RGB) with boxes, classes and scores as PNG."""
     import cv2
 
     from model.detection import drawing
 
-    drawn = drawing.draw(picture, found, weights.class_names)
-    done, content = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-    if not done:
+    drawn = drawing.draw(picture, detections, weights.class_names)
+    encoded, content = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    if not encoded:
         raise OSError(f"{target}: could not be encoded")
     target.write_bytes(content.tobytes())

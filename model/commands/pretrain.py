@@ -1,8 +1,8 @@
 """`python -m model pretrain`: a backbone trained as a classifier, for detectors to start from.
 
-Learns the classes of a detection data set from crops around its boxes, or those of a folder of folders of pictures.
-Writes a detector checkpoint whose backbone is trained and whose rest is fresh. What can be wrong is looked at before
-TensorFlow loads. `classify` is what the shipped base is made with, too (evolve/commands/embedded_base.py).
+Learns the classes of a detection data set from crops around its boxes, or those of a folder with a folder of pictures
+for each class. Writes a detector checkpoint whose backbone is trained and whose other weights are fresh. Input is
+checked before TensorFlow loads. The shipped base is made with `classify` too (evolve/commands/embedded_base.py).
 """
 
 import argparse
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
     from data.classification.class_mix import PictureSource
 
-REPORTS = 20  # lines while it trains
-MOST_HELD_OUT = 2000  # pictures of the accuracy
-# Nothing is known of the boxes of a folder of pictures: cfg/yolov4.cfg's anchors.
+REPORTS = 20  # lines that are printed during a training
+MOST_HELD_OUT = 2000  # most pictures that the accuracy is measured on
+# cfg/yolov4.cfg's, for class folders, which have no boxes to fit anchors to
 ANCHORS = ((12, 16), (19, 36), (40, 28), (36, 75), (76, 55), (72, 146), (142, 110), (192, 243), (459, 401))
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """One pre-training; a technique is off at 0. Defaults of the techniques: the paper's, or Darknet's classifier's."""
+    """Settings of one pre-training; 0 switches a technique off. Defaults: the paper's, or Darknet's classifier's."""
 
     steps: int = 3000
     batch: int = 64
     size: int = 96  # side of the pictures
     learning_rate: float = 0.002  # of Adam, falling to 0 along a cosine
-    cutmix: float = 0.5  # probability of a picture that is no mosaic
-    mosaic: float = 0.3  # probability of a picture
+    cutmix: float = 0.5  # probability for a picture that is not a mosaic
+    mosaic: float = 0.3  # probability for a picture
     smoothing: float = 0.1  # of the labels
     dropblock: float = 0.1  # share of the cells that DropBlock drops at full strength
 
@@ -54,8 +54,8 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True)
-class Classified:
-    """The backbone's weights by "layer/weight" name, and the share of held-out pictures told right, by tap."""
+class TrainedBackbone:
+    """The backbone's weights by "layer/weight" name, and the share of held-out pictures classified right, by tap."""
 
     weights: "Mapping[str, NDArray[np.float32]]"
     accuracy: tuple[float, ...]  # strides 8, 16, 32
@@ -63,8 +63,8 @@ class Classified:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is learned from, and what a checkpoint must say of it."""
+class PretrainData:
+    """The pictures to train and test on, and what the checkpoint records of them."""
 
     train: "PictureSource"
     val: "PictureSource"
@@ -74,7 +74,7 @@ class Material:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command's options."""
+    """Add the command and its options."""
     command = subparsers.add_parser("pretrain", help="train a backbone as a classifier, for detectors to start from")
     command.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="a detection data set, or a folder for each class"
@@ -93,7 +93,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("batch", int, "pictures a step"),
         ("size", int, "side of the pictures in pixels"),
         ("learning-rate", float, "of Adam, at the start"),
-        ("cutmix", float, "probability of CutMix of a picture that is no mosaic"),
+        ("cutmix", float, "probability of CutMix for a picture that is not a mosaic"),
         ("mosaic", float, "probability of mosaic"),
         ("smoothing", float, "class label smoothing"),
         ("dropblock", float, "share of the cells that DropBlock drops"),
@@ -104,7 +104,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, tell the accuracy, write the checkpoint."""
+    """Train, report the accuracy and write the checkpoint."""
     fields = PretrainConfig.__dataclass_fields__
     config = PretrainConfig(**{name: getattr(options, name) for name in fields})
     require(options.seed >= 0, "--seed", "0 or more", options.seed)
@@ -115,25 +115,24 @@ def run(options: argparse.Namespace) -> int:
         shortcut=options.shortcut,
         shortcut_normalization=options.shortcut_normalization,
     )
-    checked_target(options.out)
-    found = material(options.data, config.size)
-    tell: Callable[[str], None] = _to_stderr if options.json else say
-    names = found.train.class_names
-    tell(
-        f"{options.data}: {len(found.train)} {found.kind} of {len(names)} classes to train on, "
-        f"{len(found.val)} held out"
+    check_target(options.out)
+    data = read_data(options.data, config.size)
+    report: Callable[[str], None] = _to_stderr if options.json else say
+    names = data.train.class_names
+    report(
+        f"{options.data}: {len(data.train)} {data.kind} of {len(names)} classes to train on, {len(data.val)} held out"
     )
     load_keras()
-    done = classify(found.train, found.val, detector, config, options.seed, tell)
-    _save(options.out, done, detector, config, found, options.seed)
+    trained = classify(data.train, data.val, detector, config, options.seed, report)
+    _save(options.out, trained, detector, config, data, options.seed)
     megabytes = options.out.stat().st_size / 1e6
     if options.json:
         print_json(
             {
                 "checkpoint": str(options.out),
                 "classes": list(names),
-                "held_out": done.held_out,
-                "accuracy": {str(8 << tap): share for tap, share in enumerate(done.accuracy)},
+                "held_out": trained.held_out,
+                "accuracy": {str(8 << tap): share for tap, share in enumerate(trained.accuracy)},
             }
         )
     else:
@@ -147,9 +146,9 @@ def classify(
     detector: DetectorConfig,
     config: PretrainConfig,
     seed: int,
-    tell: Callable[[str], None],
-) -> Classified:
-    """Train a backbone to tell the classes of `train`; tells of the losses on the way, and the accuracy on `val`."""
+    report: Callable[[str], None],
+) -> TrainedBackbone:
+    """Train a backbone as a classifier of `train`; reports losses on the way, and the accuracy on `val` at the end."""
     from data.classification.class_mix import MixConfig, MixedBatches, plain_batches
     from model.training.pretrain import Pretraining
 
@@ -166,17 +165,17 @@ def classify(
         if step % max(1, config.steps // REPORTS) == 0 or step == config.steps:
             terms = ", ".join(f"{value:.3f}" for value in losses)
             pace = step / (time.perf_counter() - begun)
-            tell(
+            report(
                 f"step {step} of {config.steps}: cross entropy by stride (8, 16, 32) {terms}; {pace:.1f} steps a second"
             )
     shares, count = stage.accuracy(plain_batches(val, side=config.size, limit=MOST_HELD_OUT))
-    told = ", ".join(f"{share:.1%}" for share in shares)
-    tell(f"right on {count} held-out pictures, by stride (8, 16, 32): {told}")
-    return Classified(stage.weights(), shares, count)
+    accuracies = ", ".join(f"{share:.1%}" for share in shares)
+    report(f"right on {count} held-out pictures, by stride (8, 16, 32): {accuracies}")
+    return TrainedBackbone(stage.weights(), shares, count)
 
 
-def checked_target(path: Path) -> None:
-    """ValueError unless a checkpoint can be written there: before the training, not after it."""
+def check_target(path: Path) -> None:
+    """Raise ValueError if no checkpoint can be written there, before the training instead of after it."""
     require(path.suffix == ".keras", f"--out {path}", "a name that ends in .keras", path.name)
     require(not path.is_dir(), f"--out {path}", "a file", "a folder")
     try:
@@ -185,8 +184,8 @@ def checked_target(path: Path) -> None:
         raise ValueError(f"--out {path}: expected a folder to write to: {error.strerror}") from error
 
 
-def material(root: Path, size: int) -> Material:
-    """Crops of the data set's objects, or the pictures of its class folders; ValueError when it is neither."""
+def read_data(root: Path, size: int) -> PretrainData:
+    """Crops of the data set's objects, or the pictures of its class folders; ValueError if it is neither."""
     from data.classification import class_folders
     from data.dataset import DatasetError
     from data.sets import read
@@ -196,11 +195,11 @@ def material(root: Path, size: int) -> Material:
     except DatasetError:
         if not class_folders.is_class_folders(root):
             raise
-        return _of_folders(root, size)
-    return _of_objects(root, size)
+        return _from_folders(root, size)
+    return _from_objects(root, size)
 
 
-def _of_objects(root: Path, size: int) -> Material:
+def _from_objects(root: Path, size: int) -> PretrainData:
     from data.classification.crops import Crops
     from data.sets import anchors, read
 
@@ -209,37 +208,45 @@ def _of_objects(root: Path, size: int) -> Material:
     require(len(names) >= 2, f"{root}", "two classes or more to tell apart", ", ".join(names))
     train, val = (Crops(dataset.splits[split], names) for split in ("train", "val"))
     fitting = anchors.for_dataset(dataset.splits["train"], size=size, fit="stretch")
-    return Material(train, val, fitting, dataset.fingerprint, "objects")
+    return PretrainData(train, val, fitting, dataset.fingerprint, "objects")
 
 
-def _of_folders(root: Path, size: int) -> Material:
+def _from_folders(root: Path, size: int) -> PretrainData:
     from data.classification import class_folders
     from data.classification.class_folders import FolderPictures
 
-    found = class_folders.read(root)
-    train, val = (FolderPictures(files, found.class_names, store_side=2 * size) for files in (found.train, found.val))
+    class_folder_set = class_folders.read(root)
+    train, val = (
+        FolderPictures(files, class_folder_set.class_names, store_side=2 * size)
+        for files in (class_folder_set.train, class_folder_set.val)
+    )
     anchors = tuple((float(width), float(height)) for width, height in ANCHORS)
-    return Material(train, val, anchors, found.fingerprint, "pictures")
+    return PretrainData(train, val, anchors, class_folder_set.fingerprint, "pictures")
 
 
 def _save(
-    path: Path, done: Classified, detector: DetectorConfig, config: PretrainConfig, found: Material, seed: int
+    path: Path,
+    trained: TrainedBackbone,
+    detector: DetectorConfig,
+    config: PretrainConfig,
+    data: PretrainData,
+    seed: int,
 ) -> None:
-    """A detector with this backbone and everything else fresh."""
+    """Save a detector with this backbone and all other weights fresh."""
     from model import checkpoint
     from model.network import architecture as network
     from model.network import initialize
 
-    names = found.train.class_names
+    names = data.train.class_names
     model = network.build(detector, len(names))
-    initialize.initialize(model, len(names), seed, done.weights)
+    initialize.initialize(model, len(names), seed, trained.weights)
     notes = {
         "role": checkpoint.BACKBONE_ROLE,
-        "data_fingerprint": found.fingerprint,
+        "data_fingerprint": data.fingerprint,
         "pretrained": f"{config.steps} steps of {config.batch} at {config.size}, seed {seed}",
-        "accuracy": ", ".join(f"{share:.4f}" for share in done.accuracy),
+        "accuracy": ", ".join(f"{share:.4f}" for share in trained.accuracy),
     }
-    info = checkpoint.DetectorInfo(names, found.anchors, config.size, "stretch", detector, notes)
+    info = checkpoint.DetectorInfo(names, data.anchors, config.size, "stretch", detector, notes)
     checkpoint.save_detector(path, model, info)
 
 

@@ -1,4 +1,4 @@
-"""What the commands of this room share: options, output, and loading Keras without its noise."""
+"""What the commands share: options, output, and importing Keras without TensorFlow's log lines."""
 
 import argparse
 import json
@@ -13,35 +13,35 @@ from typing import TYPE_CHECKING, Any, get_args
 from model.config import NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
-    from model.commands.weights import Weights
-    from model.darknet.importer import Said
+    from model.commands.weights import SavedDetector
+    from model.darknet.importer import DarknetOptions
 
 VARIANTS = get_args(Variant)
-OPEN = {"--cfg": "cfg", "--names": "class names"}
+NAMED_BY_OPTION = {"--cfg": "cfg", "--names": "class names"}  # what FILE is, in print_note
 LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than there is
 
 
 def say(text: str) -> None:
-    """One line on stdout, where there is one."""
+    """Write one line to stdout; nothing if stdout is closed."""
     if sys.stdout is not None:
         sys.stdout.write(text + "\n")
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout."""
+    """Write one JSON document to stdout."""
     say(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def load_keras() -> None:
-    """Import Keras and its backend, without the lines that TensorFlow writes past every log level.
+    """Import Keras and its backend, and hide the lines that TensorFlow writes at every log level.
 
-    They go to file descriptor 2 from C++; if the import fails they are shown after all. Where there is no stderr, or no
-    folder to keep them in meanwhile, nothing is hidden.
+    C++ writes them to file descriptor 2, so that is redirected to a temporary file; if the import fails, they are
+    shown. Nothing is hidden if stderr is closed or no temporary file can be made.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with ExitStack() as stack:
         try:
-            said = stack.enter_context(tempfile.TemporaryFile())
+            hidden = stack.enter_context(tempfile.TemporaryFile())
             terminal = os.dup(2)
         except OSError:
             import keras
@@ -49,12 +49,12 @@ def load_keras() -> None:
             return
         if sys.stderr is not None:
             sys.stderr.flush()
-        os.dup2(said.fileno(), 2)
+        os.dup2(hidden.fileno(), 2)
         try:
             import keras  # noqa: F401
         except BaseException:
-            said.seek(0)
-            os.write(terminal, said.read())
+            hidden.seek(0)
+            os.write(terminal, hidden.read())
             raise
         finally:
             os.dup2(terminal, 2)
@@ -62,14 +62,14 @@ def load_keras() -> None:
 
 
 def checked_size(size: int) -> int:
-    """The side of a network's input, or ValueError."""
+    """The size, if a network can have an input of that side in pixels; else ValueError."""
     if size < 32 or size % 32:
         raise ValueError(f"--size: expected a multiple of 32, got {size}")
     return size
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """(height, width) from "416" or "320x512", which is height x width; for argparse."""
+    """(height, width) from "416" or "320x512" (height x width), as argparse's type."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() for part in parts):
         raise argparse.ArgumentTypeError(f"expected a side such as 416, or height x width such as 320x512, got {text}")
@@ -80,13 +80,13 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def add_size(command: argparse._ActionsContainer, default: str) -> None:
-    """--size."""
+    """Add --size."""
     help_ = f"input in pixels: 416, or height x width such as 320x512 (default: {default})"
     command.add_argument("--size", type=read_size, metavar="S", help=help_)
 
 
 def add_weights(command: argparse.ArgumentParser) -> None:
-    """--weights, and what a Darknet file does not say of itself."""
+    """Add --weights, and the options for what a Darknet file does not contain."""
     command.add_argument(
         "--weights", type=Path, required=True, metavar="FILE",
         help="a checkpoint (.keras), a Darknet file (.weights), or an export (.onnx, .tflite, SavedModel folder)",
@@ -95,47 +95,49 @@ def add_weights(command: argparse.ArgumentParser) -> None:
 
 
 def add_darknet(
-    command: argparse._ActionsContainer, names: str = "class names, one a line (default: the file's)"
+    command: argparse._ActionsContainer, names: str = "class names, one per line (default: the file's)"
 ) -> None:
-    """--cfg, --variant, --classes and --names: what a .weights file does not say of itself."""
+    """Add --cfg, --variant, --classes and --names, which state what a .weights file does not contain."""
     command.add_argument(
         "--cfg", type=Path, metavar="FILE",
-        help="of a .weights file: its cfg (default: the one of its name beside it, or in cfg or data there)",
+        help="cfg of a .weights file (default: the cfg of its name beside it, or in cfg or data there)",
     )  # fmt: skip
-    command.add_argument("--variant", choices=VARIANTS, help="of a .weights file without its cfg (default: what fits)")
     command.add_argument(
-        "--classes", type=int, metavar="N", help="of a .weights file (default: the cfg's, or by its length)"
+        "--variant", choices=VARIANTS, help="variant of a .weights file without a cfg (default: by its length)"
+    )
+    command.add_argument(
+        "--classes", type=int, metavar="N", help="class count of a .weights file (default: the cfg's, or by its length)"
     )
     command.add_argument("--names", type=Path, metavar="FILE", help=names)
 
 
-def said_of(options: argparse.Namespace, size: tuple[int, int] | None = None) -> "Said":
-    """What the options of add_darknet say of a .weights file."""
-    from model.darknet.importer import Said
+def darknet_options(options: argparse.Namespace, size: tuple[int, int] | None = None) -> "DarknetOptions":
+    """The values of add_darknet's options."""
+    from model.darknet.importer import DarknetOptions
 
     if options.classes is not None and options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
-    return Said(options.cfg, options.names, options.variant, options.classes, size)
+    return DarknetOptions(options.cfg, options.names, options.variant, options.classes, size)
 
 
-def find_weights(path: Path, options: argparse.Namespace) -> "Weights":
-    """What the options of add_weights name; what had to be assumed is told on stderr."""
+def find_weights(path: Path, options: argparse.Namespace) -> "SavedDetector":
+    """The detector that the options of add_weights name; a note on stderr says what had to be assumed."""
     from model.commands.find_weights import find
 
-    found = find(path, said_of(options, options.size))
-    tell(found.note, found.open_options)
-    return found
+    detector = find(path, darknet_options(options, options.size))
+    print_note(detector.note, detector.open_options)
+    return detector
 
 
-def tell(note: str, open_options: Sequence[str] = ()) -> None:
-    """A sentence on stderr, where there is one, with the options that say what was left open."""
+def print_note(note: str, open_options: Sequence[str] = ()) -> None:
+    """Write a note to stderr, with the options that would replace what was assumed; nothing if it is empty."""
     if note:
-        options = ", ".join(f"{option} FILE names its {OPEN[option]}" for option in open_options)
+        options = ", ".join(f"{option} FILE names its {NAMED_BY_OPTION[option]}" for option in open_options)
         sys.stderr.write(f"{note}{f' ({options})' if options else ''}\n")
 
 
 def add_post(command: argparse.ArgumentParser, score: float) -> None:
-    """--score, --nms-iou, --nms and --nms-beta."""
+    """Add --score, --nms-iou, --nms and --nms-beta."""
     command.add_argument("--score", type=float, help=f"lowest score of a detection (default {score})")
     command.add_argument(
         "--nms-iou", type=float, help=f"overlap that NMS allows (default: the file's, else {PostConfig.nms_iou})"
@@ -146,44 +148,46 @@ def add_post(command: argparse.ArgumentParser, score: float) -> None:
     command.add_argument(
         "--nms-beta",
         type=float,
-        help=f"of diou: power of the distance (default: the file's, else {PostConfig.nms_beta})",
+        help=f"of diou NMS: power of the distance term (default: the file's, else {PostConfig.nms_beta})",
     )
 
 
-def post_of(options: argparse.Namespace, found: "Weights", score: float, **limits: int) -> PostConfig:
-    """The score cut and NMS: the options', else the file's own, else `score` and the defaults.
+def post_config(options: argparse.Namespace, detector: "SavedDetector", score: float, **limits: int) -> PostConfig:
+    """The score cut and NMS: from the options, else from the file, else `score` and the defaults.
 
-    ValueError where NMS inside the file rules out what was asked for.
+    ValueError if the options contradict NMS inside the file's graph.
     """
-    inside = found.post
-    own = inside or found.tuned or PostConfig(nms=found.nms)
+    in_graph = detector.post
+    own = in_graph or detector.tuned or PostConfig(nms=detector.nms)
     nms: NmsKind = options.nms or own.nms
     if options.nms_beta is not None and nms != "diou":
-        raise ValueError(f"--nms-beta: expected --nms diou beside it, as {nms} NMS has no distance term")
+        raise ValueError(f"--nms-beta: expected --nms diou with it, as {nms} NMS has no distance term")
     post = PostConfig(
-        score=max(score, inside.score) if inside and options.score is None else _given(options.score, score),
+        score=max(score, in_graph.score) if in_graph and options.score is None else _given(options.score, score),
         nms_iou=_given(options.nms_iou, own.nms_iou),
         nms=nms,
         nms_beta=_given(options.nms_beta, own.nms_beta),
         **limits,
     )
-    if inside is not None:
-        for option, wanted, held in (
-            ("--nms", post.nms, inside.nms),
-            ("--nms-iou", post.nms_iou, inside.nms_iou),
-            ("--nms-beta", post.nms_beta, inside.nms_beta),
+    if in_graph is not None:
+        for option, wanted, fixed in (
+            ("--nms", post.nms, in_graph.nms),
+            ("--nms-iou", post.nms_iou, in_graph.nms_iou),
+            ("--nms-beta", post.nms_beta, in_graph.nms_beta),
         ):
-            if wanted != held:
-                raise ValueError(f"{option}: expected {held}, as NMS is inside {found.path}, got {wanted}")
-        if post.score < inside.score:
-            raise ValueError(f"--score: expected at least {inside.score}, where {found.path} cuts, got {post.score}")
+            if wanted != fixed:
+                raise ValueError(f"{option}: expected {fixed}, as NMS is inside {detector.path}, got {wanted}")
+        if post.score < in_graph.score:
+            raise ValueError(
+                f"--score: expected at least {in_graph.score}, where {detector.path} cuts, got {post.score}"
+            )
     return post
 
 
-def nms_line(post: PostConfig, found: "Weights") -> str:
-    """Which NMS is used, and whether it is what a search tuned for the file."""
+def nms_line(post: PostConfig, detector: "SavedDetector") -> str:
+    """A phrase on the NMS that is used, and whether a search tuned it for the file."""
     beta = f", beta {post.nms_beta:g}" if post.nms == "diou" else ""
-    tuned = found.tuned
+    tuned = detector.tuned
     same = tuned and (post.nms, post.nms_iou, post.nms_beta) == (tuned.nms, tuned.nms_iou, tuned.nms_beta)
     return f"{post.nms} NMS at {post.nms_iou:g}{beta}{' (tuned on validation, from the file)' if same else ''}"
 
@@ -193,9 +197,9 @@ def _given(value: float | None, default: float) -> float:
 
 
 def progress(items: Iterable[Any], total: int, label: str, *, lines: bool = False) -> Iterator[Any]:
-    """The items, with a bar on a terminal while they are worked on, and nothing elsewhere.
+    """Yield the items and show a progress bar meanwhile, if there is a terminal.
 
-    lines: whether there will be lines on stdout meanwhile; on one terminal they then go above the bar.
+    lines: whether the caller writes lines to stdout meanwhile; on the same terminal they then appear above the bar.
     """
     on_stdout = lines and sys.stdout.isatty()
     if not (on_stdout or sys.stderr.isatty()):
@@ -204,13 +208,13 @@ def progress(items: Iterable[Any], total: int, label: str, *, lines: bool = Fals
     from rich.console import Console
     from rich.progress import Progress
 
-    # rich sends stdout's lines to its own console: right where that is stdout, wrong for a pipe beside a bar on stderr
+    # rich sends stdout's lines to its own console: right if that is stdout, wrong if stdout is a pipe
     with Progress(console=Console(stderr=not on_stdout), transient=True, redirect_stdout=on_stdout) as bar:
         yield from bar.track(items, total, description=label)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be: the first to the left, numbers to the right; the first row is the head."""
+    """Rows as text in columns: the first aligned left, the others right; the first row is the header."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  "
@@ -220,7 +224,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def finish(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
-    """--json and --debug, and what the command does."""
+    """Add --json and --debug, and set the function that runs the command."""
     command.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")
     command.set_defaults(run=run)

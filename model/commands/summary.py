@@ -1,4 +1,4 @@
-"""`python -m model summary`: parameters, convolutions, operations and output maps of a network."""
+"""`python -m model summary`: counts a network's parameters, convolutions, operations and output maps."""
 
 import argparse
 from dataclasses import replace
@@ -7,11 +7,11 @@ from model.commands.shared import VARIANTS, add_size, finish, load_keras, print_
 from model.config import YOLOV4_TINY, DetectorConfig
 
 DEFAULT_SIZE = (416, 416)
-PRESETS = ("darknet", "paper")  # model/presets.NAMES, which loads YAML
+PRESETS = ("darknet", "paper")  # model/presets.NAMES, repeated because presets loads YAML
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command's options."""
+    """Add the command and its options."""
     command = subparsers.add_parser("summary", help="parameters, convolutions, operations and output maps")
     command.add_argument(
         "--variant", choices=VARIANTS, default="yolov4", help="the released network of that name (default yolov4)"
@@ -20,7 +20,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--preset",
         choices=PRESETS,
         default="darknet",
-        help="of yolov4: as released, or every technique of the paper on",
+        help="for yolov4: as released, or with every technique of the paper (default darknet)",
     )
     add_size(command, "416")
     command.add_argument("--classes", type=int, default=80, help="number of classes (default 80)")
@@ -30,7 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the network of a variant is."""
+    """Print the counts of the chosen network."""
     if options.classes < 1:
         raise ValueError(f"--classes: expected at least 1, got {options.classes}")
     size = options.size or DEFAULT_SIZE
@@ -39,15 +39,15 @@ def run(options: argparse.Namespace) -> int:
     from model.network import architecture
     from model.network.summary import summarize
 
-    found = summarize(architecture.build(config, options.classes), size)
+    network = summarize(architecture.build(config, options.classes), size)
     if options.json:
         print_json(
             {
-                "total": found.total,
-                "trainable": found.trainable,
-                "convolutions": found.convolutions,
-                "bflops": round(found.bflops, 3),
-                "outputs": [list(shape) for shape in found.outputs],
+                "total": network.total,
+                "trainable": network.trainable,
+                "convolutions": network.convolutions,
+                "bflops": round(network.bflops, 3),
+                "outputs": [list(shape) for shape in network.outputs],
             }
         )
         return 0
@@ -56,15 +56,15 @@ def run(options: argparse.Namespace) -> int:
         f"{options.variant}{preset}, {options.classes} classes, {size[0]}x{size[1]} (height x width), "
         f"width {config.width:g}, depth {config.depth:g}"
     )
-    say(f"parameters    {found.total:,} ({found.trainable:,} trainable)")
-    say(f"convolutions  {found.convolutions}")
-    say(f"BFLOPs        {found.bflops:.3f} a picture")
-    say("outputs       " + ", ".join("x".join(map(str, shape)) for shape in found.outputs))
+    say(f"parameters    {network.total:,} ({network.trainable:,} trainable)")
+    say(f"convolutions  {network.convolutions}")
+    say(f"BFLOPs        {network.bflops:.3f} a picture")
+    say("outputs       " + ", ".join("x".join(map(str, shape)) for shape in network.outputs))
     return 0
 
 
 def _config(options: argparse.Namespace) -> DetectorConfig:
-    """The network's settings; ValueError for those that the variant has no place for."""
+    """The network's settings; ValueError if the variant does not support them."""
     from model import presets
 
     if options.variant == "yolov4":

@@ -1,6 +1,6 @@
-"""Any file of weights, ready for pictures: a checkpoint of ours, a Darknet file, or an export.
+"""A detector in any file that we can read: a checkpoint of ours, a Darknet file, or an export.
 
-What a file says of itself is read at once, without TensorFlow; the network is made when `load` is called.
+The file's description is read at once, without TensorFlow; the network is built when `load` is called.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A detector: its input in pixels, and whether that may change; the NMS that it is used with.
+class SavedDetector:
+    """A detector's description, and how to load its network.
 
-    tuned: its NMS is what a search found best for the detector on validation. post: the score cut and NMS inside the
-    file, where it has them. config: of the network, where it can be built. note: a sentence on what was assumed of it,
-    open_options: which options would have said it.
+    height, width: of the input, pixels; fixed_size: whether it takes no other size. nms: its default kind. tuned: the
+    settings whose NMS a search tuned for it on validation. post: the score cut and NMS inside the file's graph. config:
+    of the network, if it can be built. note: a sentence on what was assumed; open_options: the options that would
+    replace it.
     """
 
     path: Path
@@ -40,7 +41,7 @@ class Weights:
     open_options: tuple[str, ...] = ()
 
     def size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """(height, width) to run at; ValueError where the file has one size and another is wanted."""
+        """(height, width) to run at; ValueError if the file has a fixed size and another is wanted."""
         own = (self.height, self.width)
         if self.fixed_size and wanted not in (None, own):
             raise ValueError(

@@ -1,6 +1,6 @@
-"""The .cfg file: sections of key=value lines, [net] first. Written for Darknet and for OpenCV's importer; read back.
+"""The .cfg file: sections of key=value lines, [net] first. Writes cfgs for Darknet and OpenCV's importer; reads any.
 
-Ours has a comment line more, with what a cfg has no keys for (class names, the configuration it was built from).
+Our cfgs have one more comment line, for what a cfg has no keys for: class names and the DetectorConfig.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from model.darknet import cfg_settings as words
-from model.darknet import texts
+from model.darknet import cfg_settings, texts
 from model.darknet.sections import Section
 
-ABOUT = "# yolov4-evolve "  # and one JSON object
-LARGEST = 1 << 20  # bytes; the released ones have 12,000
+ABOUT = "# yolov4-evolve "  # followed by one JSON object
+LARGEST = 1 << 20  # bytes; the released cfgs have about 12,000
 SHORT_KINDS = {"network": "net", "conv": "convolutional", "max": "maxpool"}  # other names that Darknet knows
 BACKBONE_ENDS = ("backbone_stage5_transition", "tiny_top")
 
 
 class CfgError(ValueError):
-    """A file is no cfg, or not of this network; the message names the file and what is wrong."""
+    """A file is not a cfg, or not one of our networks; the message names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
 class Cfg:
-    """A file as it stands. about: what our comment line holds; empty in files of others."""
+    """The content of a cfg, unchecked. about: the JSON of our comment line; empty in cfgs that we did not write."""
 
     name: str
     net: Mapping[str, str]
@@ -48,20 +47,20 @@ def render(
 ) -> str:
     """The text of a cfg for inputs of that height and width.
 
-    settings: of the training, by address (cfg_settings.py). about: goes into our comment line, as JSON.
+    settings: of the training, by address (cfg_settings.py). about: written into our comment line, as JSON.
     """
     for name, side in (("height", height), ("width", width)):
         if side < 32 or side % 32:
             raise ValueError(f"{name}: expected a multiple of 32, got {side!r}")
-    given = settings or {}
+    settings = settings or {}
     letterbox = fit == "letterbox"
     lines = [ABOUT + json.dumps(about)] if about else []
-    lines += [f"# {note}" for note in words.notes(given, letterbox=letterbox)]
-    lines += ["[net]", *_lines(words.net_options(given, height, width, letterbox=letterbox))]
-    last_yolo = max(place for place, section in enumerate(sections) if section.kind == "yolo")
-    for place, section in enumerate(sections):
-        options = _options(section, place, anchors, given, last=place == last_yolo)
-        lines += ["", f"# {place} {section.name}", f"[{section.kind}]", *_lines(options)]
+    lines += [f"# {note}" for note in cfg_settings.notes(settings, letterbox=letterbox)]
+    lines += ["[net]", *_lines(cfg_settings.net_options(settings, height, width, letterbox=letterbox))]
+    last_yolo = max(index for index, section in enumerate(sections) if section.kind == "yolo")
+    for index, section in enumerate(sections):
+        options = _options(section, index, anchors, settings, last=index == last_yolo)
+        lines += ["", f"# {index} {section.name}", f"[{section.kind}]", *_lines(options)]
     return "\n".join(lines) + "\n"
 
 
@@ -71,34 +70,34 @@ def _lines(options: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 def _options(
     section: Section,
-    place: int,
+    index: int,
     anchors: Sequence[tuple[float, float]],
     settings: Mapping[str, Any],
     *,
     last: bool,
 ) -> list[tuple[str, str]]:
-    """The keys of a section, in which places of other sections are counted from its own."""
+    """The keys of a section; it refers to other sections relative to its own index."""
     options = list(section.options)
     if section.kind == "route":
-        options.insert(0, ("layers", ",".join(str(source - place) for source in section.inputs)))
+        options.insert(0, ("layers", ",".join(str(source - index) for source in section.inputs)))
     elif section.kind in ("shortcut", "sam"):
-        options.insert(0, ("from", str(section.inputs[1] - place)))
+        options.insert(0, ("from", str(section.inputs[1] - index)))
     elif section.kind == "dropout":
-        options.append(("probability", words.dropblock_probability(settings)))
+        options.append(("probability", cfg_settings.dropblock_probability(settings)))
     elif section.kind == "yolo":
-        pairs = ", ".join(f"{words.number(w)},{words.number(h)}" for w, h in anchors)
+        pairs = ", ".join(f"{cfg_settings.cfg_number(w)},{cfg_settings.cfg_number(h)}" for w, h in anchors)
         options = [(key, str(len(anchors)) if key == "num" else value) for key, value in options]
-        options = [("anchors", pairs), *options, *words.yolo_options(settings, last=last)]
+        options = [("anchors", pairs), *options, *cfg_settings.yolo_options(settings, last=last)]
     elif section.option("batch_normalize"):
-        # With cbn=1 Darknet takes batch_normalize for 2; OpenCV knows 1 alone, and at inference the two are the same.
+        # With cbn=1 Darknet reads batch_normalize as 2; OpenCV knows only 1, and at inference the two are the same.
         options += [("cbn", "1")] if settings.get("regularization.cmbn") else []
-        frozen = words.frozen_steps(settings) if section.name in BACKBONE_ENDS else 0
+        frozen = cfg_settings.frozen_steps(settings) if section.name in BACKBONE_ENDS else 0
         options += [("stopbackward", str(frozen))] if frozen else []
     return options
 
 
 def read(path: Path) -> Cfg:
-    """The file at `path`, or a CfgError."""
+    """Read the cfg at `path`; CfgError if there is none, or it is no cfg."""
     path = Path(path)
     if not path.is_file():
         raise CfgError(f"{path}: expected a Darknet cfg, got {'a folder' if path.is_dir() else 'nothing there'}")
@@ -111,35 +110,35 @@ def read(path: Path) -> Cfg:
 
 
 def parse(text: str, name: str = "cfg") -> Cfg:
-    """The sections of a cfg; `name` is how errors call it."""
-    found: list[tuple[str, dict[str, str]]] = []
+    """Parse the text of a cfg; errors call it `name`."""
+    sections: list[tuple[str, dict[str, str]]] = []
     about: dict[str, Any] = {}
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for line_number, raw in enumerate(text.splitlines(), start=1):
         if raw.startswith(ABOUT):
-            about = _about(raw.removeprefix(ABOUT), f"{name}: line {number}")
-        line = "".join(raw.split())  # Darknet drops every blank, also within a line
+            about = _about(raw.removeprefix(ABOUT), f"{name}: line {line_number}")
+        line = "".join(raw.split())  # Darknet drops all white space, also within a line
         if not line or line[0] in "#;":
             continue
         if line[0] == "[":
             if not line.endswith("]"):
-                raise CfgError(f"{name}: line {number}: expected [section], got {raw[:80]!r}")
-            found.append((SHORT_KINDS.get(line[1:-1], line[1:-1]), {}))
+                raise CfgError(f"{name}: line {line_number}: expected [section], got {raw[:80]!r}")
+            sections.append((SHORT_KINDS.get(line[1:-1], line[1:-1]), {}))
             continue
         key, separator, value = line.partition("=")
-        if not separator or not found:
-            raise CfgError(f"{name}: line {number}: expected key=value in a section, got {raw[:80]!r}")
-        # A comment ends a value, and of a key that is there twice Darknet takes the first (option_list.c).
-        found[-1][1].setdefault(key, re.split("[#;]", value, maxsplit=1)[0])
-    if not found or found[0][0] != "net":
-        raise CfgError(f"{name}: expected [net] first, got {f'[{found[0][0][:40]}]' if found else 'no section'}")
-    return Cfg(name, found[0][1], tuple(found[1:]), about)
+        if not separator or not sections:
+            raise CfgError(f"{name}: line {line_number}: expected key=value in a section, got {raw[:80]!r}")
+        # A comment ends a value. If a key is there twice, Darknet uses the first (option_list.c).
+        sections[-1][1].setdefault(key, re.split("[#;]", value, maxsplit=1)[0])
+    if not sections or sections[0][0] != "net":
+        raise CfgError(f"{name}: expected [net] first, got {f'[{sections[0][0][:40]}]' if sections else 'no section'}")
+    return Cfg(name, sections[0][1], tuple(sections[1:]), about)
 
 
 def _about(text: str, where: str) -> dict[str, Any]:
     try:
         about = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CfgError(f"{where}: expected a JSON object behind {ABOUT.strip()!r}: {error}") from error
+        raise CfgError(f"{where}: expected a JSON object after {ABOUT.strip()!r}: {error}") from error
     if not isinstance(about, dict):
-        raise CfgError(f"{where}: expected a JSON object behind {ABOUT.strip()!r}, got {type(about).__name__}")
+        raise CfgError(f"{where}: expected a JSON object after {ABOUT.strip()!r}, got {type(about).__name__}")
     return about

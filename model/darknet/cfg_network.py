@@ -1,8 +1,8 @@
-"""Which of our networks a cfg describes: what a .weights file beside it is then read as.
+"""Which of our networks a cfg describes, so that the .weights file beside it can be read.
 
-A cfg of ours names its configuration; that of another is guessed from a few of its numbers. Either way the sections
-that the configuration makes are compared with the cfg's, one by one, so nothing is taken on trust. What a training
-chooses freely (anchors, masks, classes, size, grid sensitivity) is the cfg's own, in ours too: people edit it.
+A cfg that we wrote names its configuration; that of any other cfg is guessed from a few of its keys. Either way the
+sections of that configuration are compared with the cfg's, one by one. Anchors, masks, classes, size and grid
+sensitivity always come from the cfg's keys, also in a cfg that we wrote, because people edit them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from model.darknet.sections import Section
 from model.network import scales
 
 Keys = Mapping[str, str]
-Signature = tuple[tuple[str, str], ...]  # what makes a section what it is
+Signature = tuple[tuple[str, str], ...]  # the keys that decide what a section computes
 
-# Keys that change what a network computes and that none of ours has, with the value that changes nothing.
+# Keys that change what a network computes and that ours do not support, with the value that changes nothing.
 FOREIGN = {"groups": "1", "dilation": "1", "antialiasing": "0", "new_coords": "0", "maxpool_depth": "0", "reverse": "0"}
-# Heads of other detectors: what a cfg without [yolo] is told to be.
+# Heads of other detectors: named in the error for a cfg without [yolo].
 OTHER_HEADS = {"region": "YOLOv2's", "Gaussian_yolo": "Gaussian YOLOv3's", "detection": "YOLOv1's"}
 NOT_OURS = "the network is not supported (expected Darknet's yolov4 or yolov4-tiny)"
-DEFAULT_CLASSES = "20"  # Darknet's, where a [yolo] does not say
+DEFAULT_CLASSES = "20"  # Darknet's default for a [yolo] without classes=
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a cfg says of its detector."""
+class CfgDetector:
+    """The detector that a cfg describes."""
 
     config: DetectorConfig
     num_classes: int
@@ -40,29 +40,29 @@ class Described:
     height: int
     width: int
     fit: Literal["stretch", "letterbox"]
-    class_names: tuple[str, ...] | None  # a cfg of another has none
+    class_names: tuple[str, ...] | None  # None for a cfg that we did not write
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The network in Darknet's order."""
+        """The network's sections after [net]."""
         return topology.sections(self.config, self.num_classes)
 
 
-def describe(cfg: Cfg) -> Described:
-    """What the cfg describes; CfgError where it is none of our networks, with the first section that differs."""
+def describe(cfg: Cfg) -> CfgDetector:
+    """The detector that the cfg describes; CfgError names the first section that is not as in our networks."""
     try:
-        described = _described(cfg)
+        detector = _read_detector(cfg)
     except CfgError:
         raise
     except KeyError as error:
         raise CfgError(f"{cfg.name}: expected {error} in its sections, got none") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise CfgError(f"{cfg.name}: {NOT_OURS}: {str(error)[:200]}") from error
-    _compare(cfg, described)
-    return described
+    _check_sections(cfg, detector)
+    return detector
 
 
-def _described(cfg: Cfg) -> Described:
+def _read_detector(cfg: Cfg) -> CfgDetector:
     yolos = _heads(cfg)
     variant = _variant(cfg)
     if len(yolos) != NUM_MAPS[variant]:
@@ -76,7 +76,7 @@ def _described(cfg: Cfg) -> Described:
     finest_first = masks if variant == "yolov4" else masks[::-1]
     num_classes = _num_classes(cfg, yolos)
     config = _config(cfg, variant, yolos)
-    return Described(
+    return CfgDetector(
         replace(config, masks=scales.masks_setting(finest_first)),
         num_classes,
         anchors,
@@ -98,28 +98,28 @@ def _heads(cfg: Cfg) -> list[Keys]:
 
 
 def _variant(cfg: Cfg) -> Variant:
-    """The network by its first layer: yolov4-tiny halves the picture at once."""
+    """The variant, recognized by its first layer: only yolov4-tiny's halves the picture."""
     kind, keys = cfg.sections[0]
     return "yolov4-tiny" if kind == "convolutional" and keys.get("stride") == "2" else "yolov4"
 
 
 def _config(cfg: Cfg, variant: Variant, yolos: Sequence[Keys]) -> DetectorConfig:
-    """The network's settings, but for its masks."""
+    """The network's settings apart from its masks."""
     sensitivity: Mapping[str, Any] = _sensitivity(variant, yolos)
     if "detector" in cfg.about:
         try:
-            # Comments of before there was yolov4-tiny do not say the variant.
+            # Comments written before yolov4-tiny was supported lack the variant.
             config = DetectorConfig(**{"variant": variant, **cfg.about["detector"]})
         except (TypeError, ValueError) as error:
             raise CfgError(f"{cfg.name}: its configuration is damaged: {error}") from error
-        # The lines have fewer digits than the comment: only what is another number was edited.
+        # Keys have fewer digits than the comment, so only a clearly different number was edited.
         edited: dict[str, Any] = {
             name: value
             for name, value in sensitivity.items()
             if not math.isclose(value, getattr(config, name), rel_tol=1e-8)
         }
         return replace(config, **edited)
-    return DetectorConfig(variant, **_guessed(cfg, variant), **sensitivity)
+    return DetectorConfig(variant, **_guess_settings(cfg, variant), **sensitivity)
 
 
 def _sensitivity(variant: Variant, yolos: Sequence[Keys]) -> dict[str, float]:
@@ -129,8 +129,8 @@ def _sensitivity(variant: Variant, yolos: Sequence[Keys]) -> dict[str, float]:
     }
 
 
-def _guessed(cfg: Cfg, variant: Variant) -> dict[str, Any]:
-    """What shapes the layers."""
+def _guess_settings(cfg: Cfg, variant: Variant) -> dict[str, Any]:
+    """The settings that shape the layers, guessed from the keys of a cfg that we did not write."""
     convolutions = [keys for kind, keys in cfg.sections if kind == "convolutional"]
     if len(convolutions) < 3:
         raise CfgError(f"{cfg.name}: {NOT_OURS}: it has {len(convolutions)} convolutions")
@@ -163,7 +163,7 @@ def _normalization(keys: Keys) -> str:
 
 
 def _widest(cfg: Cfg) -> int:
-    """Channels of the widest convolution, output maps left out: theirs count classes."""
+    """Channels of the widest convolution apart from the output maps, whose channels depend on the classes."""
     after = [kind for kind, _ in cfg.sections[1:]] + [""]
     return max(
         int(keys["filters"])
@@ -174,11 +174,11 @@ def _widest(cfg: Cfg) -> int:
 
 def _num_classes(cfg: Cfg, yolos: Sequence[Keys]) -> int:
     values = {keys.get("classes", DEFAULT_CLASSES) for keys in yolos}
-    one = next(iter(values))
-    if len(values) > 1 or not one.isdecimal() or int(one) < 1:
+    classes = next(iter(values))
+    if len(values) > 1 or not classes.isdecimal() or int(classes) < 1:
         got = ", ".join(value[:40] for value in sorted(values))
         raise CfgError(f"{cfg.name}: expected one number above 0 as classes= in every [yolo], got {got}")
-    return int(one)
+    return int(classes)
 
 
 def _side(cfg: Cfg, key: str) -> int:
@@ -197,37 +197,37 @@ def _class_names(cfg: Cfg, num_classes: int) -> tuple[str, ...] | None:
     return tuple(str(name) for name in names)
 
 
-def _compare(cfg: Cfg, described: Described) -> None:
-    """CfgError at the first section that is not as the configuration makes it."""
-    expected = described.sections
-    for place, (section, (kind, keys)) in enumerate(zip(expected, cfg.sections, strict=False)):
-        wanted, got = _signature(section.kind, _with_inputs(section), place), _signature(kind, keys, place)
-        if wanted != got:
-            where = f"section {place} ({section.name})"
-            raise CfgError(f"{cfg.name}: {_difference(section, where, described.num_classes, wanted, got)}")
+def _check_sections(cfg: Cfg, detector: CfgDetector) -> None:
+    """Raise CfgError at the first section that differs from the one that the configuration makes."""
+    expected = detector.sections
+    for index, (section, (kind, keys)) in enumerate(zip(expected, cfg.sections, strict=False)):
+        expected_signature, got = _signature(section.kind, _with_inputs(section), index), _signature(kind, keys, index)
+        if expected_signature != got:
+            where = f"section {index} ({section.name})"
+            raise CfgError(f"{cfg.name}: {_difference(section, where, detector.num_classes, expected_signature, got)}")
     if len(expected) != len(cfg.sections):
         numbers = f"expected {len(expected)} sections after [net], got {len(cfg.sections)}"
         raise CfgError(f"{cfg.name}: {NOT_OURS}: {numbers}")
 
 
-def _difference(section: Section, where: str, num_classes: int, wanted: Signature, got: Signature) -> str:
-    """Why a section is not supported, in words where the reason is known."""
-    foreign = [part for part in got if part not in wanted and part[0] in FOREIGN]
-    if foreign and wanted == tuple(part for part in got if part not in foreign):
+def _difference(section: Section, where: str, num_classes: int, expected_signature: Signature, got: Signature) -> str:
+    """Say why a section is not supported: the reason if it is known, else both signatures."""
+    foreign = [part for part in got if part not in expected_signature and part[0] in FOREIGN]
+    if foreign and expected_signature == tuple(part for part in got if part not in foreign):
         keys = ", ".join(f"{key}={value}" for key, value in foreign)
         return f"{where}: {keys} is not supported: it changes what the network computes"
-    ours, theirs = dict(wanted), dict(got)
+    ours, theirs = dict(expected_signature), dict(got)
     if is_output(section) and {**theirs, "filters": ours["filters"]} == ours:
         anchors = int(ours["filters"]) // (5 + num_classes)
         return (
-            f"{where}: expected filters={ours['filters']}, as the [yolo] behind it has {anchors} anchors in its mask "
+            f"{where}: expected filters={ours['filters']}, as the [yolo] after it has {anchors} anchors in its mask "
             f"and {num_classes} classes: {anchors} x (5 + {num_classes}), got {theirs['filters']}"
         )
-    return f"{NOT_OURS}: {where}: expected {_say(wanted)}, got {_say(got)}"
+    return f"{NOT_OURS}: {where}: expected {_signature_text(expected_signature)}, got {_signature_text(got)}"
 
 
 def _with_inputs(section: Section) -> Keys:
-    """Keys of a section of ours, with its inputs as absolute places."""
+    """Keys of one of our sections, with its inputs as absolute indices."""
     keys = dict(section.options)
     if section.kind == "route":
         keys["layers"] = ",".join(map(str, section.inputs))
@@ -236,7 +236,7 @@ def _with_inputs(section: Section) -> Keys:
     return keys
 
 
-SHAPING = {  # keys that make a section what it is, with Darknet's defaults
+SHAPING = {  # keys that decide what a section computes, with Darknet's defaults
     "convolutional": {"filters": "1", "size": "1", "stride": "1", "activation": "logistic"},
     "route": {"groups": "1", "group_id": "0"},
     "shortcut": {"activation": "linear", "weights_type": "none", "weights_normalization": "none"},
@@ -249,8 +249,8 @@ SHAPING = {  # keys that make a section what it is, with Darknet's defaults
 ALIASES = {"per_layer": "per_feature", "avg_relu": "relu"}
 
 
-def _signature(kind: str, keys: Keys, place: int) -> Signature:
-    """What makes two sections the same, whoever wrote them."""
+def _signature(kind: str, keys: Keys, index: int) -> Signature:
+    """The section in a normal form: sections with equal signatures compute the same."""
     shaping = SHAPING.get(kind, {})
     parts = [("kind", kind[:40]), *((key, keys.get(key, default)[:40]) for key, default in shaping.items())]
     parts = [(key, ALIASES.get(value, value)) for key, value in parts]
@@ -261,20 +261,20 @@ def _signature(kind: str, keys: Keys, place: int) -> Signature:
         parts.append(("padded", str(int(padded or keys.get("size") == "1"))))
     for key in ("layers", "from"):
         if key in keys:
-            parts.append((key, _absolute(keys[key], place)))
+            parts.append((key, _absolute(keys[key], index)))
     parts += [
         (key, keys[key][:40]) for key, usual in FOREIGN.items() if key not in shaping and keys.get(key, usual) != usual
     ]
     return tuple(parts)
 
 
-def _absolute(text: str, place: int) -> str:
+def _absolute(text: str, index: int) -> str:
     try:
         sources = [int(part) for part in text.split(",")]
     except ValueError:
         return text[:40]
-    return ",".join(str(source if source >= 0 else source + place) for source in sources)
+    return ",".join(str(source if source >= 0 else source + index) for source in sources)
 
 
-def _say(signature: Signature) -> str:
+def _signature_text(signature: Signature) -> str:
     return f"[{signature[0][1]}] " + " ".join(f"{key}={value}" for key, value in signature[1:])

@@ -1,6 +1,6 @@
-"""Our training settings in Darknet's words: the keys of [net] and [yolo], and notes on what Darknet has no key for.
+"""Our training settings as Darknet's keys of [net] and [yolo], and notes on settings that Darknet has no key for.
 
-Settings come by address ("optimizer.learning_rate"), as a search's winner has them; what is not named has its default.
+Settings are given by address ("optimizer.learning_rate"), as in a search's winner; those left out have their defaults.
 """
 
 import math
@@ -13,7 +13,7 @@ from model.config import LossConfig, OptimizerConfig, PostConfig, Regularization
 
 Options = list[tuple[str, str]]
 
-ROOMS = {
+CONFIGS = {
     "loss": LossConfig,
     "optimizer": OptimizerConfig,
     "regularization": RegularizationConfig,
@@ -21,12 +21,12 @@ ROOMS = {
     "augment": AugmentConfig,
     "post": PostConfig,
 }
-# Darknet's hand-written box gradients have another scale than a true derivative, so our weight of the box loss means
-# nothing to it: its own number stands (docs/decisions/0003-loss-reduction.md).
+# Darknet's hand-written box gradients are scaled differently from a true derivative, so our weight of the box loss does
+# not carry over: Darknet's own value is written (docs/decisions/0003-loss-reduction.md).
 BOX_NORMALIZER = 0.07
-MAX_DELTA = 5.0  # of each gradient of the loss, in place of our bound on the norm of all
-# What Darknet does and has no key for; a setting that is otherwise gets a note.
-FIXED: dict[str, Any] = {
+MAX_DELTA = 5.0  # of each delta; we clip the global gradient norm instead
+# What Darknet always does and has no key for; a setting with another value gets a note.
+ALWAYS_IN_DARKNET: dict[str, Any] = {
     "augment.mosaic_min_offset": 0.2,
     "augment.mosaic_off_share": 0.0,
     "augment.cutmix_prob": 0.0,
@@ -37,24 +37,25 @@ FIXED: dict[str, Any] = {
     "regularization.dropblock_ramp_share": 0.85,
     "train.size_period": 10,
 }
-# What Darknet has nothing of, with the value that means so.
-WITHOUT_KEY: dict[str, Any] = {
+# What Darknet does not have, with the value that switches it off or is the default.
+NOT_IN_DARKNET: dict[str, Any] = {
     "post.nms_iou": PostConfig.nms_iou,
     "regularization.sat_goal": "empty",
     "train.final_size_share": 0.0,
     "train.precision": "float32",
 }
-DRAWN = {"augment.flip_prob", "augment.mosaic_prob", "augment.mixup_prob", "regularization.sat_prob"}  # with p = 0.5
+# What Darknet applies to half of the pictures or steps, whenever it is on.
+APPLIED_AT_HALF = {"augment.flip_prob", "augment.mosaic_prob", "augment.mixup_prob", "regularization.sat_prob"}
 
 
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the rooms that shape a training, by address; others, such as the detector's, are left out."""
-    known = {f"{room}.{f.name}": f.default for room, config in ROOMS.items() for f in fields(config)}
+    """The settings of CONFIGS by address, with defaults; others, such as the detector's, are left out."""
+    known = {f"{room}.{f.name}": f.default for room, config in CONFIGS.items() for f in fields(config)}
     return {address: settings.get(address, default) for address, default in known.items()}
 
 
-def number(value: float) -> str:
-    """A number as a cfg has it."""
+def cfg_number(value: float) -> str:
+    """A number in a cfg's notation."""
     return f"{value:.9g}"
 
 
@@ -62,19 +63,19 @@ def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterb
     """The keys of [net]."""
     value = with_defaults(settings)
     options: Options = [
-        ("batch", number(value["train.batch"])),
-        ("subdivisions", number(value["train.subdivisions"])),
-        ("width", number(width)),
-        ("height", number(height)),
+        ("batch", cfg_number(value["train.batch"])),
+        ("subdivisions", cfg_number(value["train.subdivisions"])),
+        ("width", cfg_number(width)),
+        ("height", cfg_number(height)),
         ("channels", "3"),
-        ("momentum", number(value["optimizer.momentum"])),
-        ("decay", number(value["optimizer.weight_decay"])),
+        ("momentum", cfg_number(value["optimizer.momentum"])),
+        ("decay", cfg_number(value["optimizer.weight_decay"])),
         ("angle", "0"),
-        *((key, number(value[f"augment.{key}"])) for key in ("saturation", "exposure", "hue")),
+        *((key, cfg_number(value[f"augment.{key}"])) for key in ("saturation", "exposure", "hue")),
         ("flip", "1" if value["augment.flip_prob"] > 0 else "0"),
-        ("learning_rate", number(value["optimizer.learning_rate"])),
-        ("burn_in", number(_share(value["optimizer.burn_in_share"], value["train.steps"]))),
-        ("max_batches", number(value["train.steps"])),
+        ("learning_rate", cfg_number(value["optimizer.learning_rate"])),
+        ("burn_in", cfg_number(_share(value["optimizer.burn_in_share"], value["train.steps"]))),
+        ("max_batches", cfg_number(value["train.steps"])),
         *_policy(value),
     ]
     options += [("letter_box", "1")] if letterbox else []
@@ -83,9 +84,9 @@ def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterb
     elif value["augment.mixup_prob"] > 0:
         options.append(("mixup", "1"))
     if value["optimizer.ema_decay"] > 0:
-        options.append(("ema_alpha", number(value["optimizer.ema_decay"])))
+        options.append(("ema_alpha", cfg_number(value["optimizer.ema_decay"])))
     if value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] == "raw":
-        options.append(("adversarial_lr", number(value["regularization.sat_strength"])))
+        options.append(("adversarial_lr", cfg_number(value["regularization.sat_strength"])))
     return options
 
 
@@ -98,53 +99,56 @@ def _policy(value: Mapping[str, Any]) -> Options:
     parts = sum(factor**cycle for cycle in range(cycles))
     return [
         ("policy", "sgdr"),
-        ("sgdr_cycle", number(math.ceil(steps / parts))),
-        ("sgdr_mult", number(factor)),
-        ("learning_rate_min", number(value["optimizer.learning_rate"] * value["optimizer.final_learning_rate_share"])),
+        ("sgdr_cycle", cfg_number(math.ceil(steps / parts))),
+        ("sgdr_mult", cfg_number(factor)),
+        (
+            "learning_rate_min",
+            cfg_number(value["optimizer.learning_rate"] * value["optimizer.final_learning_rate_share"]),
+        ),
     ]
 
 
 def yolo_options(settings: Mapping[str, Any], *, last: bool) -> Options:
-    """The keys of a [yolo] section that shape a training; `random` stands in the last, where Darknet reads it."""
+    """The keys of a [yolo] section that shape a training; `random` is in the last one, where Darknet reads it."""
     value = with_defaults(settings)
     return [
-        ("jitter", number(value["augment.jitter"])),
-        ("resize", number(value["augment.resize"])),
-        ("ignore_thresh", number(value["loss.ignore_threshold"])),
+        ("jitter", cfg_number(value["augment.jitter"])),
+        ("resize", cfg_number(value["augment.resize"])),
+        ("ignore_thresh", cfg_number(value["loss.ignore_threshold"])),
         ("truth_thresh", "1"),
-        ("iou_thresh", number(value["loss.iou_threshold"])),
-        ("label_smooth_eps", number(value["loss.label_smoothing"])),
+        ("iou_thresh", cfg_number(value["loss.iou_threshold"])),
+        ("label_smooth_eps", cfg_number(value["loss.label_smoothing"])),
         ("iou_loss", value["loss.box"]),
-        ("iou_normalizer", number(BOX_NORMALIZER)),
-        ("obj_normalizer", number(value["loss.objectness_weight"])),
+        ("iou_normalizer", cfg_number(BOX_NORMALIZER)),
+        ("obj_normalizer", cfg_number(value["loss.objectness_weight"])),
         ("cls_normalizer", "1"),
-        ("max_delta", number(MAX_DELTA)),
+        ("max_delta", cfg_number(MAX_DELTA)),
         *_nms(value),
-        *([("max", number(settings["input.max_boxes"]))] if "input.max_boxes" in settings else []),
-        *([("random", number(_random_factor(value)))] if last else []),
+        *([("max", cfg_number(settings["input.max_boxes"]))] if "input.max_boxes" in settings else []),
+        *([("random", cfg_number(_random_factor(value)))] if last else []),
     ]
 
 
 def _nms(value: Mapping[str, Any]) -> Options:
     if value["post.nms"] == "plain":
         return [("nms_kind", "default")]
-    return [("nms_kind", "diounms"), ("beta_nms", number(value["post.nms_beta"]))]
+    return [("nms_kind", "diounms"), ("beta_nms", cfg_number(value["post.nms_beta"]))]
 
 
 def _random_factor(value: Mapping[str, Any]) -> float:
-    """How far training shapes go from the size, as a factor both ways; 0 for one shape alone."""
+    """The largest factor between a training size and the input size, up or down; 0 if there is only one size."""
     size, sizes = value["train.size"], value["train.sizes"]
     factor = max(max(sizes) / size, size / min(sizes))
     return 0.0 if factor == 1 else round(factor, 3)
 
 
 def dropblock_probability(settings: Mapping[str, Any]) -> str:
-    """probability= of [dropout]."""
-    return number(with_defaults(settings)["regularization.dropblock_rate"])
+    """The value of probability= in [dropout]."""
+    return cfg_number(with_defaults(settings)["regularization.dropblock_rate"])
 
 
 def frozen_steps(settings: Mapping[str, Any]) -> int:
-    """Steps in which the backbone stands still: stopbackward= of its last layer. (1 would freeze it for good.)"""
+    """Steps during which the backbone is frozen: stopbackward= of its last layer. (1 would freeze it for good.)"""
     value = with_defaults(settings)
     steps = _share(value["optimizer.freeze_share"], value["train.steps"])
     return steps if steps > 1 else 0
@@ -159,11 +163,11 @@ def _has_mosaic(value: Mapping[str, Any], letterbox: bool) -> bool:
 
 
 def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
-    """A line for each of these settings that Darknet cannot be told, or reads otherwise."""
+    """A line for each of these settings that Darknet has no key for, or treats differently."""
     value = with_defaults(settings)
-    for address, fixed in FIXED.items():
-        if address in settings and value[address] != fixed:
-            yield f"{address} {value[address]}: no key; Darknet has {fixed}"
+    for address, always in ALWAYS_IN_DARKNET.items():
+        if address in settings and value[address] != always:
+            yield f"{address} {value[address]}: no key; Darknet has {always}"
     mixup = value["augment.mixup_prob"] > 0 and not _has_mosaic(value, letterbox)
     attack = value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] == "raw"
     written = {
@@ -171,14 +175,14 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         "augment.mosaic_prob": _has_mosaic(value, letterbox),
         "regularization.sat_prob": attack,
     }
-    told = {address for address in DRAWN if written.get(address, True)}
-    for address in sorted(settings.keys() & told):
+    drawn = {address for address in APPLIED_AT_HALF if written.get(address, True)}
+    for address in sorted(settings.keys() & drawn):
         if value[address] not in (0, 0.5):
             yield f"{address} {value[address]}: no key; Darknet draws with 0.5"
     if value["augment.mosaic_prob"] > 0 and letterbox:
         yield "augment.mosaic_prob: left out, as Darknet refuses mosaic=1 beside letter_box=1"
     if value["augment.mixup_prob"] > 0 and _has_mosaic(value, letterbox):
-        yield "augment.mixup_prob: left out, as Darknet has one of mosaic and mixup"
+        yield "augment.mixup_prob: left out, as Darknet uses only one of mosaic and mixup"
     if value["regularization.sat_prob"] > 0 and value["regularization.sat_norm"] != "raw":
         norm = value["regularization.sat_norm"]
         yield f"regularization.sat_prob: SAT is left out, as adversarial_lr is its raw form and this is '{norm}'"
@@ -186,8 +190,8 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
     if "loss.box_weight" in settings:
         weight = value["loss.box_weight"]
-        yield f"loss.box_weight {weight}: Darknet's gradients scale otherwise; iou_normalizer is its own"
-    for address, plain in WITHOUT_KEY.items():
+        yield f"loss.box_weight {weight}: Darknet scales its gradients differently; iou_normalizer has Darknet's value"
+    for address, plain in NOT_IN_DARKNET.items():
         if settings.get(address, plain) != plain and (attack or address != "regularization.sat_goal"):
             yield f"{address} {settings[address]}: no key"
     if "optimizer.max_gradient_norm" in settings:

@@ -1,6 +1,6 @@
-"""Between .weights files and weights by "layer/weight" name, as the trainer and checkpoint.read_weights have them.
+"""Converts between .weights files and arrays by "layer/weight" name, as the trainer and checkpoint.read_weights use.
 
-Keras' kernels are [kh, kw, in, out] and Darknet's [out, in, kh, kw]; all else has one form.
+Keras' kernels are [kh, kw, in, out] and Darknet's [out, in, kh, kw]; all other arrays have the same shape in both.
 """
 
 from __future__ import annotations
@@ -13,105 +13,109 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.darknet import float_counts, weights
-from model.darknet.sections import Section, Stored
+from model.darknet.sections import Section, StoredArray
 from model.darknet.weights import WeightsError
 
-Weights = dict[str, NDArray[np.float32]]
+ArraysByName = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a file held, and what it lacked.
+class LoadedWeights:
+    """The weights that a file gives to a network, and the layers that it lacks.
 
-    names: of the weights that it gives. weights: the numbers; empty where only a look was asked for.
+    names: of the weights in the file. weights: the arrays by name; empty if they were not asked for.
     """
 
-    weights: Weights
+    weights: ArraysByName
     names: frozenset[str]
-    num_classes: int | None  # of its output maps; None where it ends before the first of them
-    layers: int  # of Darknet's, from the first on, that the file covers
-    seen: int  # pictures that it was trained on
-    left: tuple[Section, ...]  # of the network: those with weights that the file does not give, or not all
+    num_classes: int | None  # of its output maps; None if it ends before the first of them
+    layers: int  # how many of Darknet's layers, from the first on, the file covers
+    seen: int  # number of pictures that it was trained on
+    missing: tuple[Section, ...]  # sections of the network for which the file lacks weights, some or all
 
 
-def read(path: Path, *networks: Sequence[Section], num_classes: int | None = None, with_numbers: bool = True) -> Loaded:
-    """The weights in a file of the first of these networks that has the file's count of floats.
+def read(
+    path: Path, *networks: Sequence[Section], num_classes: int | None = None, with_numbers: bool = True
+) -> LoadedWeights:
+    """Read a file as weights of the first of these networks that has as many floats.
 
-    networks: sections for any class count; those after the first are others whose weights go by the same names, such
-    as the released network for one with SAM. num_classes: what the file must have; without it that follows from its
-    length. A file may end after any layer before the first output map (yolov4.conv.137), and with num_classes after
-    any layer at all. Anything left over or missing is a WeightsError with the counts. with_numbers: without them the
-    file is told by its length alone.
+    networks: their sections, for any class count; those after the first have weights of the same names, such as the
+    released network for one with SAM. num_classes: how many the file must have; if None, its length decides.
+    A file may end after any layer before the first output map (yolov4.conv.137), and with num_classes after any layer.
+    Floats left over or missing are a WeightsError with the counts. with_numbers: if False, only the file's length is
+    used, and `weights` stays empty.
     """
     file = weights.open_file(path)
-    sentences = []
+    mismatches = []
     for sections in networks:
-        found = float_counts.match(file.count, sections, num_classes)
-        if isinstance(found, str):
-            sentences.append(found)
+        match = float_counts.match(file.count, sections, num_classes)
+        if isinstance(match, str):
+            mismatches.append(match)
             continue
-        names = _names(found.sections)
-        numbers = _take(file, found.sections) if with_numbers else {}
-        left = _without(networks[0], names)
-        return Loaded(numbers, names, found.num_classes, len(found.sections), file.header.seen, left)
-    raise WeightsError(f"{file.path}: {sentences[0]}")
+        names = _names(match.sections)
+        numbers = _read_arrays(file, match.sections) if with_numbers else {}
+        missing = _sections_missing(networks[0], names)
+        return LoadedWeights(numbers, names, match.num_classes, len(match.sections), file.header.seen, missing)
+    raise WeightsError(f"{file.path}: {mismatches[0]}")
 
 
-def for_classes(loaded: Loaded, sections: Sequence[Section], num_classes: int) -> Loaded:
-    """What of it a detector of `num_classes` can use: all, or all but the output maps."""
+def for_classes(loaded: LoadedWeights, sections: Sequence[Section], num_classes: int) -> LoadedWeights:
+    """The part that a detector of `num_classes` can use: all of it, or all but the output maps."""
     if loaded.num_classes in (num_classes, None):
         return loaded
     names = loaded.names - _names([section for section in sections if float_counts.is_output(section)])
-    kept = {name: values for name, values in loaded.weights.items() if name in names}
-    return Loaded(kept, names, None, loaded.layers, loaded.seen, _without(sections, names))
+    usable = {name: values for name, values in loaded.weights.items() if name in names}
+    return LoadedWeights(usable, names, None, loaded.layers, loaded.seen, _sections_missing(sections, names))
 
 
-def write(path: Path, sections: Sequence[Section], given: Mapping[str, NDArray[np.float32]], *, seen: int = 0) -> int:
-    """Write weights by "layer/weight" name as a .weights file; the number of bytes.
+def write(path: Path, sections: Sequence[Section], arrays: Mapping[str, NDArray[np.float32]], *, seen: int = 0) -> int:
+    """Write weights by "layer/weight" name as a .weights file; returns the number of bytes written.
 
-    Names and shapes must be those of the sections, all of them and no other.
+    The names and shapes must be exactly those of the sections.
     """
-    parts = [part for section in sections for part in section.stored]
-    wrong = sorted({part.name for part in parts} ^ given.keys())
-    if wrong:
+    stored = [array for section in sections for array in section.stored]
+    unfit = sorted({array.name for array in stored} ^ arrays.keys())
+    if unfit:
         raise WeightsError(
-            f"{path}: expected the {len(parts)} weights of its network, got {len(given)}, "
-            f"and {len(wrong)} do not fit, such as {wrong[0]}"
+            f"{path}: expected the {len(stored)} weights of its network, got {len(arrays)}, "
+            f"and {len(unfit)} do not fit, such as {unfit[0]}"
         )
-    for part in parts:
-        if tuple(given[part.name].shape) != keras_shape(part):
+    for array in stored:
+        if tuple(arrays[array.name].shape) != keras_shape(array):
             raise WeightsError(
-                f"{path}: {part.name}: expected shape {keras_shape(part)}, got {tuple(given[part.name].shape)}"
+                f"{path}: {array.name}: expected shape {keras_shape(array)}, got {tuple(arrays[array.name].shape)}"
             )
-    return weights.write_file(path, (_in_file_order(given[part.name]) for part in parts), seen=seen)
+    return weights.write_file(path, (_in_file_order(arrays[array.name]) for array in stored), seen=seen)
 
 
-def keras_shape(part: Stored) -> tuple[int, ...]:
-    """The shape of that weight in our network."""
-    if len(part.shape) != 4:
-        return part.shape
-    filters, channels, height, width = part.shape
+def keras_shape(array: StoredArray) -> tuple[int, ...]:
+    """The array's shape in our Keras network."""
+    if len(array.shape) != 4:
+        return array.shape
+    filters, channels, height, width = array.shape
     return (height, width, channels, filters)
 
 
 def layer_lines(chosen: Sequence[Section], sections: Sequence[Section]) -> Iterator[str]:
-    """A line for each of the chosen sections: its number in Darknet's order, its name, its floats."""
+    """A line for each of the chosen sections: its index in Darknet's order, its name and its number of floats."""
     names = {section.name for section in chosen}
-    for place, section in enumerate(sections):
+    for index, section in enumerate(sections):
         if section.name in names:
-            yield f"layer {place:>3}  {section.name} ({section.count:,} floats)"
+            yield f"layer {index:>3}  {section.name} ({section.count:,} floats)"
 
 
-def _take(file: weights.File, sections: Sequence[Section]) -> Weights:
-    given: Weights = {}
+def _read_arrays(file: weights.WeightsFile, sections: Sequence[Section]) -> ArraysByName:
+    arrays: ArraysByName = {}
     offset = 0
-    for place, section in enumerate(sections):
-        for part in section.stored:
-            values = np.array(file.numbers[offset : offset + part.count], np.float32).reshape(part.shape)
-            _check(file.path, place, part, values)
-            given[part.name] = np.ascontiguousarray(np.transpose(values, (2, 3, 1, 0))) if values.ndim == 4 else values
-            offset += part.count
-    return given
+    for index, section in enumerate(sections):
+        for array in section.stored:
+            values = np.array(file.floats[offset : offset + array.count], np.float32).reshape(array.shape)
+            _check(file.path, index, array, values)
+            arrays[array.name] = (
+                np.ascontiguousarray(np.transpose(values, (2, 3, 1, 0))) if values.ndim == 4 else values
+            )
+            offset += array.count
+    return arrays
 
 
 def _in_file_order(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,19 +123,22 @@ def _in_file_order(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _names(sections: Sequence[Section]) -> frozenset[str]:
-    return frozenset(part.name for section in sections for part in section.stored)
+    return frozenset(array.name for section in sections for array in section.stored)
 
 
-def _without(sections: Sequence[Section], given: frozenset[str]) -> tuple[Section, ...]:
-    return tuple(section for section in sections if any(part.name not in given for part in section.stored))
+def _sections_missing(sections: Sequence[Section], names: frozenset[str]) -> tuple[Section, ...]:
+    return tuple(section for section in sections if any(array.name not in names for array in section.stored))
 
 
-def _check(path: Path, place: int, part: Stored, values: NDArray[np.float32]) -> None:
-    """Numbers that no training leaves behind are a damaged file, or one of another network of that length."""
-    wrong = values.size - int(np.count_nonzero(np.isfinite(values)))
-    if wrong:
+def _check(path: Path, index: int, array: StoredArray, values: NDArray[np.float32]) -> None:
+    """Raise WeightsError for values that no training makes: the file is damaged, or of another network."""
+    not_finite = values.size - int(np.count_nonzero(np.isfinite(values)))
+    if not_finite:
         raise WeightsError(
-            f"{path}: layer {place}: {part.name}: expected finite numbers, got {wrong:,} of {part.count:,} that are not"
+            f"{path}: layer {index}: {array.name}: expected finite numbers, "
+            f"got {not_finite:,} of {array.count:,} that are not"
         )
-    if part.name.endswith("/moving_variance") and float(values.min()) < 0:
-        raise WeightsError(f"{path}: layer {place}: {part.name}: expected variances of 0 or more, got {values.min():g}")
+    if array.name.endswith("/moving_variance") and float(values.min()) < 0:
+        raise WeightsError(
+            f"{path}: layer {index}: {array.name}: expected variances of 0 or more, got {values.min():g}"
+        )

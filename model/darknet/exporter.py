@@ -1,4 +1,4 @@
-"""Darknet's files of a detector: NAME.weights, and beside it NAME.cfg and NAME.names."""
+"""Writes a detector as Darknet's files: NAME.weights, and beside it NAME.cfg and NAME.names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from model.darknet import cfg, convert, topology
 def write(
     path: Path,
     config: DetectorConfig,
-    given: Mapping[str, NDArray[np.float32]],
+    arrays: Mapping[str, NDArray[np.float32]],
     class_names: Sequence[str],
     anchors: Sequence[tuple[float, float]],
     *,
@@ -27,23 +27,23 @@ def write(
     fit: Literal["stretch", "letterbox"] = "stretch",
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Path, ...]:
-    """Write the three files; their paths.
+    """Write the three files; returns their paths.
 
-    given: weights by "layer/weight" name. settings: of the training, by address (cfg_settings.py). ValueError for a
-    network that Darknet cannot be told, and where a .cfg or .names that is not ours would be overwritten.
+    arrays: weights by "layer/weight" name. settings: of the training, by address (cfg_settings.py). ValueError if
+    Darknet has no keys for the network, or if a .cfg or .names that we did not write would be overwritten.
     """
     path = Path(path)
     if path.suffix != ".weights":
         raise ValueError(f"{path}: expected a name that ends in .weights")
     names = _lines(class_names)
     text = render(config, class_names, anchors, height=height, width=width, fit=fit, settings=settings)
-    described, listed = path.with_suffix(".cfg"), path.with_suffix(".names")
-    _check_free(described, lambda old: old.startswith(cfg.ABOUT))
-    _check_free(listed, lambda old: old == names)
-    convert.write(path, topology.sections(config, len(class_names)), given)
-    _replace(described, text)
-    _replace(listed, names)
-    return path, described, listed
+    cfg_path, names_path = path.with_suffix(".cfg"), path.with_suffix(".names")
+    _check_free(cfg_path, lambda old: old.startswith(cfg.ABOUT))
+    _check_free(names_path, lambda old: old == names)
+    convert.write(path, topology.sections(config, len(class_names)), arrays)
+    _replace(cfg_path, text)
+    _replace(names_path, names)
+    return path, cfg_path, names_path
 
 
 def render(
@@ -56,7 +56,7 @@ def render(
     fit: Literal["stretch", "letterbox"] = "stretch",
     settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of the cfg alone, for a training with Darknet itself; as `write`."""
+    """The text of the cfg alone, for a training with Darknet itself; arguments as in `write`."""
     if config.shortcut != "add" and config.shortcut_gain != 1:
         raise ValueError(
             f"detector.shortcut_gain: expected 1, as Darknet has no key for it, got {config.shortcut_gain}"
@@ -73,7 +73,7 @@ def render(
 
 
 def _lines(class_names: Sequence[str]) -> str:
-    """A class a line, as Darknet reads them."""
+    """The .names file: one class per line, as Darknet reads it."""
     for name in class_names:
         if not name.strip() or len(name.splitlines()) != 1:
             raise ValueError(f"class names: expected each on one line, got {name!r}")
@@ -82,7 +82,7 @@ def _lines(class_names: Sequence[str]) -> str:
 
 def _check_free(path: Path, is_ours: Callable[[str], bool]) -> None:
     if path.exists() and not is_ours(path.read_text(encoding="utf-8", errors="replace")):
-        raise ValueError(f"{path}: expected no file of another there, got one that would be overwritten")
+        raise ValueError(f"{path}: expected no file that we did not write, got one that would be overwritten")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,29 +1,29 @@
-"""Which part of a network a number of floats is: all of it for some class count, or its first layers.
+"""Which part of a network has a given number of floats: all of it for some class count, or its first layers.
 
-A .weights file names nothing; the count of its floats is all there is to go by.
+A .weights file names nothing, so the number of its floats has to tell which network it holds.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from model.darknet.sections import Section, Stored
+from model.darknet.sections import Section, StoredArray
 
 
 @dataclass(frozen=True)
 class Match:
-    """sections: those that the floats fill, from the first on. num_classes: None before the first output map."""
+    """sections: those that the floats fill, from the first on. num_classes: None if they end before the output maps."""
 
     sections: tuple[Section, ...]
     num_classes: int | None
 
 
 def count_floats(sections: Iterable[Section]) -> int:
-    """Floats that a .weights file of these sections holds."""
+    """Number of floats in a .weights file of these sections."""
     return sum(section.count for section in sections)
 
 
 def is_output(section: Section) -> bool:
-    """Whether it is an output convolution: the only ones whose shape depends on the classes."""
+    """Whether it is an output convolution: only their shapes depend on the number of classes."""
     return section.kind == "convolutional" and not section.option("batch_normalize")
 
 
@@ -46,47 +46,47 @@ def _resized(section: Section, following: Section, num_classes: int) -> Section:
     filters = len(yolo.option("mask").split(",")) * (5 + num_classes)
     if is_output(section):
         options["filters"] = str(filters)
-    stored = tuple(Stored(part.name, (filters, *part.shape[1:])) for part in section.stored)
+    stored = tuple(StoredArray(part.name, (filters, *part.shape[1:])) for part in section.stored)
     return replace(section, channels=filters, options=tuple(options.items()), stored=stored)
 
 
 def match(count: int, sections: Sequence[Section], num_classes: int | None = None) -> Match | str:
-    """What `count` floats are of a network, or a sentence that says why they fit nowhere.
+    """The sections that `count` floats fill, or a sentence that says why none fit.
 
-    Without num_classes a whole network has any class count, and a part ends before the first output map.
+    Without num_classes a whole network may have any class count; first layers alone must end before the output maps.
     """
     if num_classes is not None:
         sections = with_classes(sections, num_classes)
-        covered = _cut(count, sections)
+        covered = _first_sections(count, sections)
         if covered is None:
             return _mismatch_of_classes(count, sections, num_classes)
         known = num_classes if any(is_output(section) for section in covered) else None
         return Match(covered, known)
-    fixed, each = _class_counts(sections)
-    classes, rest = divmod(count - fixed, each)
+    fixed, per_class = _class_counts(sections)
+    classes, rest = divmod(count - fixed, per_class)
     if classes >= 1 and rest == 0:
         return Match(with_classes(sections, classes), classes)
-    first_output = next(place for place, section in enumerate(sections) if is_output(section))
-    covered = _cut(count, sections[:first_output])
+    first_output = next(index for index, section in enumerate(sections) if is_output(section))
+    covered = _first_sections(count, sections[:first_output])
     if covered is None:
-        return _mismatch(count, sections[:first_output], fixed, each)
+        return _mismatch_of_length(count, sections[:first_output], fixed, per_class)
     return Match(covered, None)
 
 
 def _class_counts(sections: Sequence[Section]) -> tuple[int, int]:
-    """Floats without any class, and those that each class adds."""
-    one, two = (count_floats(with_classes(sections, classes)) for classes in (1, 2))
-    return 2 * one - two, two - one
+    """The number of floats without any class, and how many each class adds."""
+    with_one, with_two = (count_floats(with_classes(sections, classes)) for classes in (1, 2))
+    return 2 * with_one - with_two, with_two - with_one
 
 
-def _cut(count: int, sections: Sequence[Section]) -> tuple[Section, ...] | None:
-    """The first sections that hold exactly `count` floats; all of them, to the last, where nothing is left."""
+def _first_sections(count: int, sections: Sequence[Section]) -> tuple[Section, ...] | None:
+    """The first sections with exactly `count` floats in all, or None; all sections if the rest store nothing."""
     total = 0
-    for place, section in enumerate(sections):
+    for index, section in enumerate(sections):
         total += section.count
         if total == count and count:
-            rest = count_floats(sections[place + 1 :])
-            return tuple(sections[: place + 1] if rest else sections)
+            rest = count_floats(sections[index + 1 :])
+            return tuple(sections[: index + 1] if rest else sections)
     return None
 
 
@@ -98,21 +98,21 @@ def _mismatch_of_classes(count: int, sections: Sequence[Section], num_classes: i
     return f"{expected}, got {count:,}: {whole - count:,} are missing, and {_inside(count, sections)}"
 
 
-def _mismatch(count: int, before_outputs: Sequence[Section], fixed: int, each: int) -> str:
-    expected = f"expected {fixed:,} floats and {each:,} for every class, or the first layers whole"
-    if count > fixed + each:
-        classes, rest = divmod(count - fixed, each)
+def _mismatch_of_length(count: int, before_outputs: Sequence[Section], fixed: int, per_class: int) -> str:
+    expected = f"expected {fixed:,} floats plus {per_class:,} per class, or all floats of the first layers"
+    if count > fixed + per_class:
+        classes, rest = divmod(count - fixed, per_class)
         return f"{expected}, got {count:,}: {rest:,} are left over after {classes} classes"
     if count > count_floats(before_outputs):
-        return f"{expected}, got {count:,}: it ends behind the first output map; say how many classes it has"
+        return f"{expected}, got {count:,}: it ends after the first output map; say how many classes it has"
     return f"{expected}, got {count:,}: {_inside(count, before_outputs)}"
 
 
 def _inside(count: int, sections: Sequence[Section]) -> str:
-    """The layer within which that many floats end."""
+    """A phrase that names the layer within which that many floats end."""
     total = 0
-    for place, section in enumerate(sections):
+    for index, section in enumerate(sections):
         if total + section.count > count:
-            return f"it ends inside layer {place} ({section.name}), after {count - total:,} of its {section.count:,}"
+            return f"it ends inside layer {index} ({section.name}), after {count - total:,} of its {section.count:,}"
         total += section.count
     return "it ends at the last layer"

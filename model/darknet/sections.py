@@ -1,4 +1,4 @@
-"""A network as Darknet writes it down: sections in order, what each reads and what it stores."""
+"""A network in Darknet's form: sections in order, which sections each one reads, and the arrays that it stores."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -8,15 +8,15 @@ Kind = Literal["convolutional", "route", "shortcut", "maxpool", "upsample", "sam
 
 
 @dataclass(frozen=True)
-class Stored:
-    """One run of floats in a .weights file: our "layer/weight" name and its shape in the file's order."""
+class StoredArray:
+    """One array in a .weights file: our "layer/weight" name, and its shape in the file's order."""
 
     name: str
     shape: tuple[int, ...]
 
     @property
     def count(self) -> int:
-        """Numbers in it."""
+        """How many floats it has."""
         return prod(self.shape)
 
 
@@ -24,19 +24,20 @@ class Stored:
 class Section:
     """One section of a cfg after [net], which is one layer of Darknet's.
 
-    inputs: places (from 0) of the sections it reads; -1 is the image. The one before comes first where it is read.
+    inputs: indices (from 0) of the sections it reads; -1 is the image. If it reads the section before it, that one
+    comes first.
     """
 
     kind: Kind
-    name: str  # the stem of our layers' names; a role such as "neck_down16_concat" where no weight is behind it
+    name: str  # the stem of our layers' names; without weights a role such as "neck_down16_concat"
     inputs: tuple[int, ...]
     channels: int  # of its output
-    options: tuple[tuple[str, str], ...] = ()  # cfg keys that shape the network, beside the inputs
-    stored: tuple[Stored, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()  # cfg keys that shape the network, apart from the inputs
+    stored: tuple[StoredArray, ...] = ()
 
     @property
     def count(self) -> int:
-        """Floats it keeps in a .weights file."""
+        """How many floats it has in a .weights file."""
         return sum(part.count for part in self.stored)
 
     def option(self, key: str, default: str = "") -> str:
@@ -45,19 +46,19 @@ class Section:
 
 
 @dataclass
-class Plan:
-    """Sections while they are put together; every method returns the place of the section it added."""
+class SectionBuilder:
+    """Builds the list of sections; every method that adds a section returns its index."""
 
     sections: list[Section] = field(default_factory=list)
 
     @property
     def last(self) -> int:
-        """Place of the last section, -1 while there is none."""
+        """Index of the last section; -1 if there is none yet."""
         return len(self.sections) - 1
 
-    def channels(self, place: int) -> int:
-        """Channels of a section's output; of the image for -1."""
-        return 3 if place < 0 else self.sections[place].channels
+    def channels(self, index: int) -> int:
+        """Channels of a section's output; index -1 is the image."""
+        return 3 if index < 0 else self.sections[index].channels
 
     def _add(self, section: Section) -> int:
         self.sections.append(section)
@@ -66,9 +67,10 @@ class Plan:
     def convolution(self, name: str, filters: int, kernel: int, *, stride: int = 1, activation: str) -> int:
         """Convolution without bias, batch normalization, activation."""
         norms = tuple(
-            Stored(f"{name}_norm/{part}", (filters,)) for part in ("beta", "gamma", "moving_mean", "moving_variance")
+            StoredArray(f"{name}_norm/{part}", (filters,))
+            for part in ("beta", "gamma", "moving_mean", "moving_variance")
         )
-        kernels = Stored(f"{name}_conv/kernel", (filters, self.channels(self.last), kernel, kernel))
+        kernels = StoredArray(f"{name}_conv/kernel", (filters, self.channels(self.last), kernel, kernel))
         options = (("batch_normalize", "1"), *_convolution_options(filters, kernel, stride, activation))
         return self._add(Section("convolutional", name, (self.last,), filters, options, (*norms, kernels)))
 
@@ -76,53 +78,53 @@ class Plan:
         """A 1x1 convolution with bias and nothing after it: a box, objectness and classes for each anchor."""
         filters = num_anchors * (5 + num_classes)
         stored = (
-            Stored(f"{name}/bias", (filters,)),
-            Stored(f"{name}/kernel", (filters, self.channels(self.last), 1, 1)),
+            StoredArray(f"{name}/bias", (filters,)),
+            StoredArray(f"{name}/kernel", (filters, self.channels(self.last), 1, 1)),
         )
         options = _convolution_options(filters, 1, 1, "linear")
         return self._add(Section("convolutional", name, (self.last,), filters, options, stored))
 
-    def route(self, name: str, *places: int) -> int:
-        """The outputs of sections side by side; of one section: that output."""
-        return self._add(Section("route", name, places, sum(self.channels(place) for place in places)))
+    def route(self, name: str, *indices: int) -> int:
+        """The outputs of sections concatenated by channel; a single one is passed on unchanged."""
+        return self._add(Section("route", name, indices, sum(self.channels(index) for index in indices)))
 
     def second_half(self, name: str) -> int:
-        """The second half of the channels before (yolov4-tiny's split)."""
+        """The second half of the previous section's channels (yolov4-tiny's split)."""
         options = (("groups", "2"), ("group_id", "1"))
         return self._add(Section("route", name, (self.last,), self.channels(self.last) // 2, options))
 
     def shortcut(self, name: str, start: int, *, weights_type: str, normalization: str) -> int:
-        """The output before plus that of `start`; weighted unless weights_type is "none"."""
+        """The previous section's output plus that of `start`; a weighted sum unless weights_type is "none"."""
         channels = self.channels(self.last)
         options = [("activation", "linear")]
-        stored: tuple[Stored, ...] = ()
+        stored: tuple[StoredArray, ...] = ()
         if weights_type != "none":
             options += [("weights_type", weights_type), ("weights_normalization", normalization)]
             shape = (2,) if weights_type == "per_feature" else (2, channels)
-            stored = (Stored(f"{name}/shortcut_weights", shape),)
+            stored = (StoredArray(f"{name}/shortcut_weights", shape),)
         return self._add(Section("shortcut", name, (self.last, start), channels, tuple(options), stored))
 
     def maxpool(self, name: str, size: int, stride: int) -> int:
-        """The largest of a window."""
+        """Max pooling."""
         options = (("size", str(size)), ("stride", str(stride)))
         return self._add(Section("maxpool", name, (self.last,), self.channels(self.last), options))
 
     def upsample(self, name: str) -> int:
-        """Twice the side, nearest neighbour."""
+        """Nearest-neighbour upsampling to twice the side."""
         return self._add(Section("upsample", name, (self.last,), self.channels(self.last), (("stride", "2"),)))
 
     def sam(self, name: str, start: int) -> int:
-        """The output before times that of `start`, element by element."""
+        """The previous section's output times that of `start`, element by element."""
         options = (("activation", "linear"),)
         return self._add(Section("sam", name, (self.last, start), self.channels(self.last), options))
 
     def dropblock(self, name: str, size: int) -> int:
-        """Blocks of the output before set to zero, in training only."""
+        """DropBlock: sets blocks of the previous section's output to zero, in training only."""
         options = (("dropblock", "1"), ("dropblock_size_abs", str(size)))
         return self._add(Section("dropout", name, (self.last,), self.channels(self.last), options))
 
     def yolo(self, name: str, mask: tuple[int, ...], num_classes: int, num_anchors: int, scale_xy: float) -> int:
-        """The loss and decoding of one scale."""
+        """The loss and decoding of one output map."""
         options = (
             ("mask", ",".join(map(str, mask))),
             ("classes", str(num_classes)),

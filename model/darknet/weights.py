@@ -1,7 +1,7 @@
 """The .weights file: a header, then float32 numbers without names or padding, little endian (Darknet parser.c).
 
-int32 major, minor, revision; then `seen`, the pictures trained on: uint64 from version 0.2 on, uint32 before. A file's
-own words are never believed over its size: numbers are mapped from the disk, and read one array after the other.
+int32 major, minor, revision; then `seen`, the number of pictures trained on: uint64 from version 0.2 on, uint32 before.
+The header is checked against the file's size. The floats are memory-mapped and read one array after the other.
 """
 
 from __future__ import annotations
@@ -17,50 +17,50 @@ from numpy.typing import NDArray
 
 FLOAT = np.dtype("<f4")
 VERSION = (0, 2, 5)  # what Darknet writes now
-LARGEST_VERSION = 1000  # above it Darknet takes a file's connected layers for transposed; no detector has one
+LARGEST_VERSION = 1000  # above it Darknet reads connected layers as transposed; no detector has one
 LONGEST_HEADER = 20  # bytes
 OTHER_KINDS = {
     b"PK\x03\x04": "a ZIP archive, as checkpoints (.keras) and PyTorch's files are",
     b"\x89HDF": "an HDF5 file, as Keras' .h5 is",
-    b"version https://git": "a Git LFS pointer in place of the file: `git lfs pull` fetches it",
+    b"version https://git": "a Git LFS pointer instead of the file: `git lfs pull` fetches it",
 }
 
 
 class WeightsError(ValueError):
-    """A file is no .weights file, or not of this network; the message names the file and what is wrong."""
+    """A file is not a .weights file, or not one of this network; the message names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The beginning of a file."""
+    """The first bytes of a .weights file."""
 
     major: int
     minor: int
     revision: int
-    seen: int  # pictures trained on; Darknet goes on from step seen / batch
+    seen: int  # number of pictures trained on; Darknet resumes at step seen / batch
 
     @property
     def size(self) -> int:
-        """Bytes it takes."""
+        """Length of the header in bytes."""
         return 20 if self.major * 10 + self.minor >= 2 else 16
 
 
 @dataclass(frozen=True)
-class File:
-    """An opened file: its header, and its numbers as they lie on the disk."""
+class WeightsFile:
+    """An opened .weights file: its header, and its floats, memory-mapped from the disk."""
 
     path: Path
     header: Header
-    numbers: NDArray[np.float32]
+    floats: NDArray[np.float32]
 
     @property
     def count(self) -> int:
-        """Floats after the header."""
-        return int(self.numbers.size)
+        """Number of floats after the header."""
+        return int(self.floats.size)
 
 
-def open_file(path: Path) -> File:
-    """Header and numbers of a .weights file, none of them read into memory yet."""
+def open_file(path: Path) -> WeightsFile:
+    """Open a .weights file: checks its header and maps its floats without reading them into memory."""
     path = Path(path)
     if path.is_dir():
         raise WeightsError(f"{path}: expected a Darknet file (.weights), got a folder")
@@ -76,10 +76,10 @@ def open_file(path: Path) -> File:
                 f"{path}: expected a whole number of floats of 4 bytes after the header of {header.size} bytes, "
                 f"got {payload} bytes"
             )
-        numbers = np.memmap(path, FLOAT, "r", header.size, (payload // FLOAT.itemsize,))
+        floats = np.memmap(path, FLOAT, "r", header.size, (payload // FLOAT.itemsize,))
     except OSError as error:
         raise WeightsError(f"{path}: expected a file that can be read: {error.strerror or error}") from error
-    return File(path, header, numbers)
+    return WeightsFile(path, header, floats)
 
 
 def _header(path: Path, start: bytes, size: int) -> Header:
@@ -99,7 +99,7 @@ def _header(path: Path, start: bytes, size: int) -> Header:
 
 
 def _check_kind(path: Path, start: bytes) -> None:
-    """WeightsError for files that people mistake for weights: those of other programs, and texts in place of them."""
+    """Raise WeightsError for files that are mistaken for weights: those of other programs, and text files."""
     got = next((kind for begin, kind in OTHER_KINDS.items() if start.startswith(begin)), None)
     if got is None and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
         got = f"a text that begins with {start.decode('ascii').split(chr(10))[0].strip()!r}"
@@ -108,7 +108,7 @@ def _check_kind(path: Path, start: bytes) -> None:
 
 
 def write_file(path: Path, arrays: Iterable[NDArray[np.float32]], *, seen: int = 0) -> int:
-    """Write a header of version 0.2.5 and the arrays, whole or not at all; the number of bytes written."""
+    """Write a header of version 0.2.5 and the arrays, whole or not at all; returns the number of bytes written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

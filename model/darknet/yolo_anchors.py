@@ -1,8 +1,7 @@
-"""Anchors and masks of the [yolo] sections of a cfg, read as Darknet does (parser.c, parse_yolo).
+"""Reads anchors and masks of a cfg's [yolo] sections, as Darknet does (parser.c, parse_yolo).
 
-Each section has a list of pairs, of which the first num= count, and a mask that names those of its own map; without a
-mask it has them all. Darknet's cfgs repeat one list; where sections have lists of their own, ours holds one behind the
-other.
+Each section has a list of pairs, of which the first num= are used, and a mask with the indices of its own map's
+anchors; without a mask it uses all. Darknet's cfgs repeat one list; lists that differ are joined one after the other.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ Pair = tuple[float, float]
 
 
 def read(name: str, yolos: Sequence[Keys]) -> tuple[tuple[Pair, ...], tuple[tuple[int, ...], ...]]:
-    """All anchors, and each section's mask among them in the order of the file; CfgError names the file."""
+    """All anchors, and each section's mask as indices into them, in the file's order; CfgError names the file."""
     joint: tuple[Pair, ...] = ()
     begins: dict[tuple[Pair, ...], int] = {}
     masks = []
     for keys in yolos:
         pairs, mask = _pairs(name, keys), _mask(name, keys)
-        beyond = [place for place in mask if not 0 <= place < len(pairs)]
+        beyond = [index for index in mask if not 0 <= index < len(pairs)]
         if beyond:
             raise CfgError(
-                f"{name}: mask={keys.get('mask', '')[:80]}: expected places among its {len(pairs)} anchors, "
+                f"{name}: mask={keys.get('mask', '')[:80]}: expected indices among its {len(pairs)} anchors, "
                 f"from 0 on, got {beyond[0]}"
             )
         if len(set(mask)) < len(mask):
@@ -35,7 +34,7 @@ def read(name: str, yolos: Sequence[Keys]) -> tuple[tuple[Pair, ...], tuple[tupl
             longer = next((known for known in begins if known[: len(pairs)] == pairs), None)
             begins[pairs] = len(joint) if longer is None else begins[longer]
             joint += pairs if longer is None else ()
-        masks.append(tuple(begins[pairs] + place for place in mask))
+        masks.append(tuple(begins[pairs] + index for index in mask))
     return joint, tuple(masks)
 
 
@@ -64,4 +63,4 @@ def _mask(name: str, keys: Keys) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in keys["mask"].rstrip(",").split(","))
     except ValueError as error:
-        raise CfgError(f"{name}: mask: expected places of anchors such as 0,1,2, got {keys['mask'][:80]}") from error
+        raise CfgError(f"{name}: mask: expected indices of anchors such as 0,1,2, got {keys['mask'][:80]}") from error

@@ -1,1 +1,1 @@
-"""A detector in use: decoded maps -> detections, NMS, evaluation, drawings."""
+"""A detector in use: decoded maps to detections, NMS, evaluation and drawing."""

@@ -1,7 +1,7 @@
-"""COCO's average precision, by faster-coco-eval (the numbers of pycocotools at a sixth of its time).
+"""COCO's average precision, by faster-coco-eval (the same numbers as pycocotools in a sixth of the time).
 
 AP: mean over IoU .50:.05:.95 of 101-point interpolated precision, then over classes; at most 100 detections a
-picture; detections matched greedily from the best score down, each truth once. Darknet's own protocol:
+picture; detections are matched greedily from the best score down, each truth once. Darknet's own protocol is in
 model/detection/darknet_precision.py.
 """
 
@@ -20,7 +20,7 @@ Detection = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]  
 
 @dataclass(frozen=True)
 class ClassPrecision:
-    """One class: AP in 0..1, how many truths it has and how many detections were given of it."""
+    """One class: AP in 0..1, its number of truths and of detections."""
 
     name: str
     ap50_95: float
@@ -32,7 +32,7 @@ class ClassPrecision:
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """In 0..1; means over the classes that have a truth. per_class holds AP50:95 of those classes."""
+    """Means over the classes that have a truth, in 0..1. per_class: AP50:95 of each of those classes."""
 
     map50_95: float
     map50: float
@@ -62,14 +62,14 @@ def average_precision(
     by_class = precision.mean(axis=1)  # [iou thresholds, classes]
     rows = tuple(
         ClassPrecision(
-            class_names[number],
-            ap50_95=float(by_class[:, place].mean()),
-            ap50=float(by_class[0, place]),
-            ap75=float(by_class[5, place]),
-            truths=sum(int((classes == number).sum()) for _, classes in truths),
-            detections=sum(int((classes == number).sum()) for _, classes, _ in detections),
+            class_names[class_id],
+            ap50_95=float(by_class[:, column].mean()),
+            ap50=float(by_class[0, column]),
+            ap75=float(by_class[5, column]),
+            truths=sum(int((classes == class_id).sum()) for _, classes in truths),
+            detections=sum(int((classes == class_id).sum()) for _, classes, _ in detections),
         )
-        for place, number in enumerate(present)
+        for column, class_id in enumerate(present)
     )
     return AveragePrecision(
         map50_95=float(by_class.mean()),
@@ -101,8 +101,8 @@ def _precision(
     evaluation.evaluate()
     evaluation.accumulate()
     # [thresholds, recalls, classes, areas, max detections]; -1 would mean a class without truths
-    found: NDArray[np.float64] = np.asarray(evaluation.eval["precision"], np.float64)[:, :, :, 0, 0]
-    return found
+    precision: NDArray[np.float64] = np.asarray(evaluation.eval["precision"], np.float64)[:, :, :, 0, 0]
+    return precision
 
 
 def _corner_and_size(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -113,12 +113,12 @@ def _corner_and_size(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
 def _truth_rows(truths: Sequence[Truth]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for image, (boxes, classes) in enumerate(truths, start=1):
-        for box, number in zip(_corner_and_size(boxes).tolist(), classes.tolist(), strict=True):
+        for box, class_id in zip(_corner_and_size(boxes).tolist(), classes.tolist(), strict=True):
             rows.append(
                 {
                     "id": len(rows) + 1,
                     "image_id": image,
-                    "category_id": number + 1,
+                    "category_id": class_id + 1,
                     "bbox": box,
                     "area": box[2] * box[3],
                     "iscrowd": 0,
@@ -128,9 +128,11 @@ def _truth_rows(truths: Sequence[Truth]) -> list[dict[str, Any]]:
 
 
 def _detection_rows(detections: Sequence[Detection]) -> list[dict[str, Any]]:
-    """Rows for loadRes. What shows a class that has no truth is ignored there, as that class is."""
+    """Rows for loadRes, which ignores classes without a truth and their detections."""
     return [
-        {"image_id": image, "category_id": number + 1, "bbox": box, "score": score, "segmentation": []}
+        {"image_id": image, "category_id": class_id + 1, "bbox": box, "score": score, "segmentation": []}
         for image, (boxes, classes, scores) in enumerate(detections, start=1)
-        for box, number, score in zip(_corner_and_size(boxes).tolist(), classes.tolist(), scores.tolist(), strict=True)
+        for box, class_id, score in zip(
+            _corner_and_size(boxes).tolist(), classes.tolist(), scores.tolist(), strict=True
+        )
     ]

@@ -1,9 +1,9 @@
 """Average precision as Darknet's `detector map` counts it (github.com/AlexeyAB/darknet, detector.c), at IoU .5.
 
-Where it differs from COCO's: every detection counts, not a picture's best hundred; a detection belongs to the truth of
-its class that it overlaps most, even when that one is taken (Pascal VOC's way), and the overlap must be more than the
-threshold; a class without truths counts as 0; the area lies under the monotone envelope of precision over recall
-(VOC 2010), or is the mean of its heights at 11 (VOC 2007) or 101 recalls.
+Differences from COCO's protocol: every detection counts, not a picture's best hundred; a detection is matched to the
+truth of its class that it overlaps most, even if that one is taken (as in Pascal VOC), and the overlap must exceed the
+threshold; a class without truths counts as 0; AP is the area under the monotone envelope of precision over recall
+(VOC 2010), or the mean of the envelope at 11 (VOC 2007) or 101 recalls.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from model.detection.average_precision import Detection, Truth
 
 IOU_THRESHOLD = 0.5
 POINTS = (0, 11, 101)  # 0: area under the envelope
-SHOWN_SCORE = 0.25  # at which precision, recall and F1 are counted
+SHOWN_SCORE = 0.25  # precision, recall and F1 count detections above it
 NO_TRUTH = -1
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DarknetClass:
-    """One class: AP50 in 0..1, truths, detections, and those above SHOWN_SCORE that are right and wrong."""
+    """One class: AP50 in 0..1, truths, detections, and how many above SHOWN_SCORE are right and wrong."""
 
     name: str
     ap50: float
@@ -36,7 +36,7 @@ class DarknetClass:
 
 @dataclass(frozen=True)
 class DarknetPrecision:
-    """map50: mean over all classes, with truths or without. The other three: at SHOWN_SCORE, all classes together."""
+    """map50: mean over all classes, also those without truths. The other three: above SHOWN_SCORE, over all classes."""
 
     map50: float
     precision: float
@@ -64,7 +64,8 @@ def darknet_precision(
     if not sum(len(classes) for _, classes in truths):
         raise ValueError(f"average precision: expected at least one truth, got none in {len(truths)} pictures")
     rows = tuple(
-        _of_class(truths, detections, number, name, points, iou_threshold) for number, name in enumerate(class_names)
+        _class_precision(truths, detections, class_id, name, points, iou_threshold)
+        for class_id, name in enumerate(class_names)
     )
     right, wrong, present = (sum(getattr(row, name) for row in rows) for name in ("right", "wrong", "truths"))
     precision, recall = _share(right, right + wrong), _share(right, present)
@@ -79,9 +80,10 @@ def darknet_precision(
 
 
 def area(recall: Floats, precision: Floats, points: int) -> float:
-    """Of the curve after each detection, from the best score down: under its envelope, or the mean at `points` recalls.
+    """The area under the curve's envelope, or the envelope's mean at `points` recalls.
 
-    The envelope at a recall is the best precision there or at any higher one; beyond the last recall it is 0.
+    recall, precision: after each detection, from the best score down. The envelope at a recall is the best precision
+    there or at any higher recall; beyond the last recall it is 0.
     """
     if not len(recall):
         return 0.0
@@ -89,28 +91,28 @@ def area(recall: Floats, precision: Floats, points: int) -> float:
     if points == 0:
         return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
     heights = np.append(envelope, 0.0)
-    # Divided as the recalls are, so that 3 of 10 is the third of eleven points exactly; linspace's is not.
+    # Divided like the recalls, so that a recall of 3 of 10 is exactly the point 3 / 10; linspace rounds otherwise.
     return float(heights[np.searchsorted(recall, np.arange(points) / (points - 1))].mean())
 
 
-def _of_class(
+def _class_precision(
     truths: Sequence[Truth],
     detections: Sequence[Detection],
-    number: int,
+    class_id: int,
     name: str,
     points: int,
     iou_threshold: float,
 ) -> DarknetClass:
-    # Truths of all pictures get numbers in one row, so that "taken" is one array.
-    taken = np.zeros(sum(int((classes == number).sum()) for _, classes in truths), bool)
+    # Truths of all pictures are numbered consecutively, so that "taken" is one array.
+    taken = np.zeros(sum(int((classes == class_id).sum()) for _, classes in truths), bool)
     owners, scores, offset = [], [], 0
     for (truth_boxes, truth_classes), (boxes, classes, confidences) in zip(truths, detections, strict=True):
-        mine = truth_boxes[truth_classes == number]
-        shown = classes == number
-        owner = _owners(boxes[shown], mine, iou_threshold)
+        class_truths = truth_boxes[truth_classes == class_id]
+        of_class = classes == class_id
+        owner = _owners(boxes[of_class], class_truths, iou_threshold)
         owners.append(np.where(owner == NO_TRUTH, NO_TRUTH, owner + offset))
-        scores.append(confidences[shown])
-        offset += len(mine)
+        scores.append(confidences[of_class])
+        offset += len(class_truths)
     owner, score = np.concatenate(owners), np.concatenate(scores)
     order = np.argsort(-score, kind="stable")
     hit = np.zeros(len(order), bool)
@@ -130,13 +132,13 @@ def _of_class(
 
 
 def _owners(boxes: NDArray[np.float32], truths: NDArray[np.float32], iou_threshold: float) -> NDArray[np.int64]:
-    """The truth that each box overlaps most, NO_TRUTH where that is not more than the threshold; [n] from [n, 4]."""
+    """Index of the truth that each box overlaps most, NO_TRUTH if by no more than the threshold; [n] from [n, 4]."""
     if not len(truths):
         return np.full(len(boxes), NO_TRUTH, np.int64)
-    one, other = boxes.astype(np.float64)[:, None], truths.astype(np.float64)[None]
-    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    box, truth = boxes.astype(np.float64)[:, None], truths.astype(np.float64)[None]
+    sides = np.minimum(box[..., 2:], truth[..., 2:]) - np.maximum(box[..., :2], truth[..., :2])
     shared = np.maximum(sides, 0).prod(axis=-1)
-    union = (one[..., 2:] - one[..., :2]).prod(axis=-1) + (other[..., 2:] - other[..., :2]).prod(axis=-1) - shared
+    union = (box[..., 2:] - box[..., :2]).prod(axis=-1) + (truth[..., 2:] - truth[..., :2]).prod(axis=-1) - shared
     iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return np.where(iou.max(axis=1) > iou_threshold, iou.argmax(axis=1), NO_TRUTH)
 

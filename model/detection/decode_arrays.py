@@ -1,4 +1,4 @@
-"""decode.boxes on numpy arrays, for files that run without Keras."""
+"""decode.boxes in numpy, for exported files that run without Keras."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from model.network.scales import Scale
 
 Floats = NDArray[np.float32]
 
-MAX_LOG_SIZE = 10.0  # as decode's
+MAX_LOG_SIZE = 10.0  # as in decode
 
 
 def boxes(
@@ -19,27 +19,27 @@ def boxes(
     scale_xy: Sequence[float],
     maps: Sequence[Scale],
 ) -> DecodedArrays:
-    """Boxes [b, n, 4] xyxy network pixels, objectness [b, n], class probabilities [b, n, c]; as decode.boxes."""
+    """Boxes [b, n, 4] xyxy network pixels, objectness [b, n], class probabilities [b, n, c]: as decode.boxes."""
     sizes = np.asarray(anchors, np.float32)
     parts = [
-        _one(raw, sizes[list(scale.mask)], scale.stride, np.float32(grid))
+        _decode_map(raw, sizes[list(scale.mask)], scale.stride, np.float32(grid))
         for raw, scale, grid in zip(raw_maps, maps, scale_xy, strict=True)
     ]
-    found, objectness, class_probs = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
-    return found, objectness, class_probs
+    all_boxes, objectness, class_probs = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+    return all_boxes, objectness, class_probs
 
 
-def _one(raw: Floats, anchors: Floats, stride: int, scale_xy: np.float32) -> DecodedArrays:
+def _decode_map(raw: Floats, anchors: Floats, stride: int, scale_xy: np.float32) -> DecodedArrays:
     batch, rows, columns, channels = raw.shape
     split = raw.astype(np.float32, copy=False).reshape(batch, rows, columns, len(anchors), -1)
     cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)[:, :, None]
     centre = stride * (cells + scale_xy * _sigmoid(split[..., :2]) - (scale_xy - 1) / 2)
     half = anchors * np.exp(np.clip(split[..., 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)) / 2
-    number = rows * columns * len(anchors)
+    num_boxes = rows * columns * len(anchors)
     return (
-        np.concatenate([centre - half, centre + half], axis=-1).reshape(batch, number, 4),
-        _sigmoid(split[..., 4]).reshape(batch, number),
-        _sigmoid(split[..., 5:]).reshape(batch, number, channels // len(anchors) - 5),
+        np.concatenate([centre - half, centre + half], axis=-1).reshape(batch, num_boxes, 4),
+        _sigmoid(split[..., 4]).reshape(batch, num_boxes),
+        _sigmoid(split[..., 5:]).reshape(batch, num_boxes, channels // len(anchors) - 5),
     )
 
 

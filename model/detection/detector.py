@@ -1,4 +1,4 @@
-"""A detector that is ready for pictures, wherever its weights came from."""
+"""The interface of a detector ready for pictures, and the one that runs a Keras model."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 class Network(Protocol):
-    """Pictures are [b, height, width, 3] RGB, uint8 or float32 in 0..1, at a size that the network takes."""
+    """Detects in pictures [b, height, width, 3] RGB, uint8 or float32 in 0..1, at a size that the network takes."""
 
     def maps(self, images: NDArray[Any]) -> dict[str, Floats]:
         """Raw output maps [b, gh, gw, a*(5+c)] by name, finest first: stride_8, stride_16, stride_32."""
@@ -27,7 +27,7 @@ class Network(Protocol):
 
 
 class KerasNetwork:
-    """A Keras model: takes any multiples of 32."""
+    """Runs a Keras model; heights and widths may be any multiples of 32."""
 
     def __init__(
         self, model: Any, anchors: Sequence[tuple[float, float]], scale_xy: Sequence[float], maps: Sequence[Scale]
@@ -43,8 +43,8 @@ class KerasNetwork:
 
     def maps(self, images: NDArray[Any]) -> dict[str, Floats]:
         """Raw output maps by name."""
-        found = self._maps(predict.unit(images))
-        return {scale.name: raw.numpy() for scale, raw in zip(self.scales, found, strict=True)}
+        raw_maps = self._maps(predict.to_unit_range(images))
+        return {scale.name: raw.numpy() for scale, raw in zip(self.scales, raw_maps, strict=True)}
 
     def detect(self, images: NDArray[Any], post: PostConfig) -> list[Detections]:
         """Each picture's detections, in network pixels."""

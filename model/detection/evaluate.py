@@ -1,4 +1,4 @@
-"""A detector over a data set -> average precision, in the pixels of the original pictures."""
+"""Runs a detector over a data set and computes its average precision, in the pixels of the original pictures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -11,13 +11,13 @@ from model.config import PostConfig
 from model.detection import predict
 from model.detection.average_precision import AveragePrecision, Detection, Truth, average_precision
 
-# Pictures at network size -> what is in each, in network pixels
+# Pictures at network size -> the detections in each, in network pixels
 Detect = Callable[[NDArray[Any]], list[predict.Detections]]
-# A batch's picture numbers, ways back and detections in network pixels
-Seen = tuple[NDArray[np.int64], tuple[Transform, ...], list[predict.Detections]]
+# A batch's picture indices, transforms back to the pictures, and detections in network pixels
+DetectionBatch = tuple[NDArray[np.int64], tuple[Transform, ...], list[predict.Detections]]
 
 
-class Picture(Protocol):
+class LabelledPicture(Protocol):
     """A labelled picture: boxes [n, 4] xyxy in its own pixels, classes [n]."""
 
     @property
@@ -30,8 +30,8 @@ class Picture(Protocol):
     def classes(self) -> NDArray[np.int32]: ...
 
 
-class EvaluationBatch(Protocol):
-    """Pictures at network size [b, s, s, 3], which they are (-1: padding), and the way back from network pixels."""
+class PictureBatch(Protocol):
+    """Pictures at network size [b, s, s, 3], their indices (-1: padding), and the transforms from network pixels."""
 
     @property
     def images(self) -> NDArray[np.uint8]: ...
@@ -41,8 +41,8 @@ class EvaluationBatch(Protocol):
     def transforms(self) -> tuple[Transform, ...]: ...
 
 
-class Looked(NamedTuple):
-    """A batch after the forward pass, its pictures let go of: candidates before NMS, whose they are, the way back."""
+class CandidateBatch(NamedTuple):
+    """A batch after the forward pass, without its pictures: candidates before NMS, picture indices and transforms."""
 
     candidates: predict.Candidates
     indices: NDArray[np.int64]
@@ -51,65 +51,72 @@ class Looked(NamedTuple):
 
 def evaluate(
     forward: predict.Forward,
-    batches: Iterable[EvaluationBatch],
-    pictures: Sequence[Picture],
+    batches: Iterable[PictureBatch],
+    pictures: Sequence[LabelledPicture],
     class_names: Sequence[str],
     post: PostConfig | None = None,
 ) -> AveragePrecision:
-    """COCO's average precision of a network over pictures; batches' indices point into `pictures`.
+    """COCO's average precision of a network over pictures; the batches' indices point into `pictures`.
 
-    Raises ValueError when the batches leave out a picture: an AP over part of a split would look like one over all.
+    Raises ValueError if the batches leave out a picture: an AP over part of a split would look like one over all.
     """
     settings = post or PostConfig()
-    return precision(look(forward, batches, settings), pictures, class_names, settings)
+    return score_candidates(candidate_batches(forward, batches, settings), pictures, class_names, settings)
 
 
-def look(
-    forward: predict.Forward, batches: Iterable[EvaluationBatch], post: PostConfig | None = None
-) -> Iterator[Looked]:
-    """The forward pass, batch by batch: all that NMS needs, so that it can be done again with other settings."""
+def candidate_batches(
+    forward: predict.Forward, batches: Iterable[PictureBatch], post: PostConfig | None = None
+) -> Iterator[CandidateBatch]:
+    """Run the forward pass batch by batch; keeps what NMS needs, so that it can be repeated with other settings."""
     settings = post or PostConfig()
     for batch in batches:
-        found = predict.candidates(*forward(batch.images), score=settings.score, max_candidates=settings.max_candidates)
-        yield Looked(found, batch.indices, batch.transforms)
+        candidates = predict.candidates(
+            *forward(batch.images), score=settings.score, max_candidates=settings.max_candidates
+        )
+        yield CandidateBatch(candidates, batch.indices, batch.transforms)
 
 
-def precision(
-    looked: Iterable[Looked], pictures: Sequence[Picture], class_names: Sequence[str], post: PostConfig | None = None
+def score_candidates(
+    batches: Iterable[CandidateBatch],
+    pictures: Sequence[LabelledPicture],
+    class_names: Sequence[str],
+    post: PostConfig | None = None,
 ) -> AveragePrecision:
-    """COCO's average precision of candidates after NMS; ValueError when a picture is left out."""
-    return precision_of(suppressed(looked, post), pictures, class_names)
+    """COCO's average precision of candidates after NMS; ValueError if a picture is left out."""
+    return score_detections(apply_nms(batches, post), pictures, class_names)
 
 
-def suppressed(looked: Iterable[Looked], post: PostConfig | None = None) -> Iterator[Seen]:
-    """NMS, batch by batch."""
+def apply_nms(batches: Iterable[CandidateBatch], post: PostConfig | None = None) -> Iterator[DetectionBatch]:
+    """Apply NMS batch by batch."""
     settings = post or PostConfig()
-    for one in looked:
-        yield one.indices, one.transforms, predict.suppress(one.candidates, settings)
+    for batch in batches:
+        yield batch.indices, batch.transforms, predict.suppress(batch.candidates, settings)
 
 
-def precision_of(seen: Iterable[Seen], pictures: Sequence[Picture], class_names: Sequence[str]) -> AveragePrecision:
-    """COCO's average precision of detections; ValueError when a picture is left out."""
-    return average_precision(truths(pictures), _by_picture(seen, pictures), class_names)
+def score_detections(
+    batches: Iterable[DetectionBatch], pictures: Sequence[LabelledPicture], class_names: Sequence[str]
+) -> AveragePrecision:
+    """COCO's average precision of detections; ValueError if a picture is left out."""
+    return average_precision(truths(pictures), _merge_batches(batches, pictures), class_names)
 
 
-def truths(pictures: Sequence[Picture]) -> list[Truth]:
-    """Boxes and classes of each picture, as the protocols take them."""
+def truths(pictures: Sequence[LabelledPicture]) -> list[Truth]:
+    """Boxes and classes of each picture, in the form that the protocols take."""
     return [(picture.boxes, picture.classes) for picture in pictures]
 
 
-def detections(detect: Detect, batches: Iterable[EvaluationBatch], pictures: Sequence[Picture]) -> list[Detection]:
-    """What is found in each picture, in its own pixels; ValueError when the batches leave one out."""
-    return _by_picture(((batch.indices, batch.transforms, detect(batch.images)) for batch in batches), pictures)
+def detections(detect: Detect, batches: Iterable[PictureBatch], pictures: Sequence[LabelledPicture]) -> list[Detection]:
+    """The detections in each picture, in its own pixels; ValueError if the batches leave one out."""
+    return _merge_batches(((batch.indices, batch.transforms, detect(batch.images)) for batch in batches), pictures)
 
 
-def _by_picture(batches: Iterable[Seen], pictures: Sequence[Picture]) -> list[Detection]:
-    found: dict[int, predict.Detections] = {}
-    for indices, transforms, seen_in_batch in batches:
-        for index, transform, seen in zip(indices.tolist(), transforms, seen_in_batch, strict=True):
+def _merge_batches(batches: Iterable[DetectionBatch], pictures: Sequence[LabelledPicture]) -> list[Detection]:
+    by_index: dict[int, predict.Detections] = {}
+    for indices, transforms, detections_of_batch in batches:
+        for index, transform, detections in zip(indices.tolist(), transforms, detections_of_batch, strict=True):
             if index >= 0:
                 picture = pictures[index]
-                found[index] = predict.to_picture(seen, transform, picture.width, picture.height)
-    if len(found) != len(pictures):
-        raise ValueError(f"evaluation: expected batches of all {len(pictures)} pictures, got {len(found)} of them")
-    return [found[index] for index in range(len(pictures))]
+                by_index[index] = predict.to_picture(detections, transform, picture.width, picture.height)
+    if len(by_index) != len(pictures):
+        raise ValueError(f"evaluation: expected batches of all {len(pictures)} pictures, got {len(by_index)} of them")
+    return [by_index[index] for index in range(len(pictures))]

@@ -1,7 +1,7 @@
-"""NMS settings chosen after a training, on candidates of its validation pictures: no forward pass more, no training.
+"""Chooses NMS settings after a training, from a fixed grid, on stored candidates of the validation pictures.
 
-A fixed grid of thresholds and kinds. What is chosen is the best of many scores on one split, so its score there is a
-little too high: it says how to use the detector, and stands in no comparison (those have the fixed settings).
+It needs no further forward pass or training. The best of many scores on one split is a little too high, so the tuned
+score is never compared with others: it only says how to use the detector. Comparisons use the fixed settings.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -12,12 +12,12 @@ from model.detection import evaluate
 from model.detection.average_precision import AveragePrecision
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-BETAS = (0.4, 0.6, 0.8, 1.0)  # of DIoU-NMS: from far off Darknet's 0.6 to the paper's 1
+BETAS = (0.4, 0.6, 0.8, 1.0)  # of DIoU-NMS; Darknet's is 0.6, the paper's 1
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """The settings that were chosen, and what they and the fixed ones score."""
+class TuningResult:
+    """The chosen settings, and the scores of the fixed and the chosen ones."""
 
     post: PostConfig
     fixed_score: float
@@ -27,7 +27,7 @@ class Tuned:
 
 
 def grid(fixed: PostConfig) -> list[PostConfig]:
-    """What is tried, the nearest to the fixed settings first: they themselves, then their kind, threshold and beta."""
+    """The settings to try, nearest to the fixed ones first: by kind, then threshold, then beta."""
     tried = [replace(fixed, nms="plain", nms_iou=iou) for iou in THRESHOLDS]
     tried += [replace(fixed, nms="diou", nms_iou=iou, nms_beta=beta) for iou in THRESHOLDS for beta in BETAS]
 
@@ -39,25 +39,25 @@ def grid(fixed: PostConfig) -> list[PostConfig]:
 
 
 def tune(
-    looked: Sequence[evaluate.Looked],
-    pictures: Sequence[evaluate.Picture],
+    candidate_batches: Sequence[evaluate.CandidateBatch],
+    pictures: Sequence[evaluate.LabelledPicture],
     class_names: Sequence[str],
     score: Callable[[AveragePrecision], float],
     fixed: PostConfig | None = None,
-) -> Generator[PostConfig, None, Tuned]:
-    """The settings of the grid with the highest score; of several, the nearest to the fixed ones.
+) -> Generator[PostConfig, None, TuningResult]:
+    """Find the settings of the grid with the highest score; on a tie, the nearest to the fixed ones.
 
-    looked: candidates of all the pictures, made with the fixed score cut. Yields each setting when it was tried, and
-    returns what was chosen.
+    candidate_batches: of all the pictures, made with the fixed score cut. Yields each setting after it was tried;
+    returns the result.
     """
     start = fixed or PostConfig()
-    first = best = evaluate.precision(looked, pictures, class_names, start)
+    first = best = evaluate.score_candidates(candidate_batches, pictures, class_names, start)
     fixed_score = highest = score(first)
     chosen = start
     yield start
     for post in grid(start)[1:]:
-        found = evaluate.precision(looked, pictures, class_names, post)
-        if (reached := score(found)) > highest:
-            chosen, best, highest = post, found, reached
+        result = evaluate.score_candidates(candidate_batches, pictures, class_names, post)
+        if (tried_score := score(result)) > highest:
+            chosen, best, highest = post, result, tried_score
         yield post
-    return Tuned(chosen, fixed_score, highest, first, best)
+    return TuningResult(chosen, fixed_score, highest, first, best)

@@ -1,9 +1,10 @@
-"""From decoded candidates to detections in the pixels of the original picture: score cut, NMS, the way back.
+"""Turns decoded candidates into detections: score cut, NMS, and boxes in the original picture's pixels.
 
-A candidate is a (box, class) pair, so that one box may stand for several classes; NMS works within a class.
-DIoU-NMS (Zheng et al. 2020, arXiv 1911.08287; Darknet box.c): a box goes if, against a better one of its class,
+A candidate is a (box, class) pair, so one box may be detected as several classes; NMS works within a class.
+DIoU-NMS (Zheng et al. 2020, arXiv 1911.08287; Darknet box.c): a box is removed if, with a better one of its class,
     IoU - (rho^2 / c^2)^beta > threshold
-with rho the distance of the centres and c the diagonal of the smallest box around both. numpy, all pictures at once.
+with rho the distance of the centres and c the diagonal of the smallest box around both. Computed in numpy for all
+pictures of a batch at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ Forward = Callable[[NDArray[Any]], DecodedArrays]
 
 
 class Detections(NamedTuple):
-    """What was found in one picture, best first: boxes [n, 4] xyxy, classes [n] int32, scores [n] in 0..1."""
+    """Detections of one picture, best first: boxes [n, 4] xyxy, classes [n] int32, scores [n] in 0..1."""
 
     boxes: Floats
     classes: NDArray[np.int32]
@@ -42,7 +43,7 @@ class Candidates(NamedTuple):
 def compile_forward(
     model: Any, anchors: Sequence[tuple[float, float]], scale_xy: Sequence[float], maps: Sequence[Scale]
 ) -> Forward:
-    """The network and its decoding as one compiled call (a graph for each shape and type of input)."""
+    """Compile the network and its decoding into one function (a graph for each shape and type of input)."""
     import tensorflow as tf
 
     from model.network import decode
@@ -62,8 +63,8 @@ def compile_forward(
     return forward
 
 
-def unit(images: NDArray[Any]) -> Floats:
-    """Pictures as networks take them: float32 in 0..1, from uint8 or from that."""
+def to_unit_range(images: NDArray[Any]) -> Floats:
+    """Pictures as float32 in 0..1, from uint8 in 0..255 or from floats in 0..1."""
     return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
 
 
@@ -72,10 +73,10 @@ def detect(decoded: DecodedArrays, post: PostConfig) -> list[Detections]:
     return suppress(candidates(*decoded, score=post.score, max_candidates=post.max_candidates), post)
 
 
-def suppress(found: Candidates, post: PostConfig) -> list[Detections]:
-    """What NMS leaves of each picture's candidates."""
+def suppress(candidates: Candidates, post: PostConfig) -> list[Detections]:
+    """Apply NMS to each picture's candidates."""
     kept = nms(
-        *found,
+        *candidates,
         iou_threshold=post.nms_iou,
         kind=post.nms,
         beta=post.nms_beta,
@@ -83,22 +84,22 @@ def suppress(found: Candidates, post: PostConfig) -> list[Detections]:
     )
     return [
         Detections(boxes[keep], classes[keep], scores[keep])
-        for boxes, scores, classes, keep in zip(*found, kept, strict=True)
+        for boxes, scores, classes, keep in zip(*candidates, kept, strict=True)
     ]
 
 
-def to_picture(found: Detections, transform: Transform, width: int, height: int) -> Detections:
-    """Detections in network pixels -> in the picture's, cut at its edges."""
+def to_picture(detections: Detections, transform: Transform, width: int, height: int) -> Detections:
+    """Convert detections from network pixels to the picture's, clipped at its edges."""
     limit = np.array([width, height, width, height], np.float32)
-    return found._replace(boxes=np.clip(transform.to_picture(found.boxes), 0, limit))
+    return detections._replace(boxes=np.clip(transform.to_picture(detections.boxes), 0, limit))
 
 
 def candidates(
     boxes: Floats, objectness: Floats, class_probs: Floats, *, score: float, max_candidates: int
 ) -> Candidates:
-    """The (box, class) pairs that score more than `score`, sorted first and cut at `max_candidates` then.
+    """The (box, class) pairs with a score above `score`, best first, at most `max_candidates` of a picture.
 
-    boxes: [b, n, 4]; objectness: [b, n]; class_probs: [b, n, c]. A NaN scores nothing.
+    boxes: [b, n, 4]; objectness: [b, n]; class_probs: [b, n, c]. A pair with a NaN score is left out.
     """
     batch, _, num_classes = class_probs.shape
     chosen = [_best_pairs(objectness[k], class_probs[k], score, max_candidates) for k in range(batch)]
@@ -117,14 +118,14 @@ def candidates(
 
 def _best_pairs(objectness: Floats, class_probs: Floats, score: float, most: int) -> tuple[NDArray[np.intp], Floats]:
     """Flat indices (box * classes + class) of one picture's best pairs, and their scores; ties by index."""
-    # A class probability is at most 1: a box whose objectness fails has no pair that passes.
+    # A class probability is at most 1, so a box with too low an objectness has no pair that passes.
     rows = np.flatnonzero(objectness > score)
     scores = (objectness[rows, None] * class_probs[rows]).ravel()
     pairs = (rows[:, None] * class_probs.shape[1] + np.arange(class_probs.shape[1])).ravel()
     enough = scores > score
     scores, pairs = scores[enough], pairs[enough]
     if len(scores) > most:
-        passes = scores >= np.partition(scores, -most)[-most]  # spares sorting the long tail
+        passes = scores >= np.partition(scores, -most)[-most]  # avoids sorting the long tail
         scores, pairs = scores[passes], pairs[passes]
     order = np.argsort(-scores, kind="stable")[:most]
     return pairs[order], scores[order]
@@ -142,7 +143,7 @@ def nms(
 ) -> NDArray[np.bool_]:
     """Which boxes stay, [b, n]: greedy from the best score down, within a class, at most `max_detections` a picture.
 
-    boxes: [b, n, 4] xyxy; scores: [b, n]; classes: [b, n], -1 is padding. Ties go to the one that comes first.
+    boxes: [b, n, 4] xyxy; scores: [b, n]; classes: [b, n], -1 is padding. On a tie the first one stays.
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     # Coordinates first: numpy is several times as fast over long rows as over pairs.
@@ -152,8 +153,8 @@ def nms(
     if kept.size == 0:
         return kept
     alive = sorted_classes >= 0
-    # Every round keeps the best box left of each picture and drops what it suppresses, so there are as many
-    # rounds as the fullest picture has detections, not as many as it has candidates.
+    # Every round keeps the best remaining box of each picture and drops those that it suppresses, so the number of
+    # rounds is the largest number of detections of a picture, not of candidates.
     every = np.arange(len(alive))
     for _ in range(max_detections):
         best = alive.argmax(axis=1)
@@ -163,7 +164,7 @@ def nms(
         kept[every[has_one], best[has_one]] = True
         suppressed = overlaps(corners, corners[:, every, best], iou_threshold=iou_threshold, kind=kind, beta=beta)
         suppressed &= sorted_classes == sorted_classes[every, best][:, None]
-        suppressed[every, best] = True  # it is done with, whatever its overlap with itself (an empty box: none)
+        suppressed[every, best] = True  # a kept box is done, even an empty one, which does not overlap itself
         alive &= ~(suppressed & has_one[:, None])
     unsorted = np.empty_like(kept)
     np.put_along_axis(unsorted, order, kept, axis=1)
@@ -173,21 +174,25 @@ def nms(
 def overlaps(boxes: Floats, best: Floats, *, iou_threshold: float, kind: NmsKind, beta: float) -> NDArray[np.bool_]:
     """Which boxes overlap their picture's best one too much to be another object: [b, n].
 
-    Corners x1, y1, x2, y2 come first: boxes [4, b, n], best [4, b].
+    The first axis is x1, y1, x2, y2: boxes [4, b, n], best [4, b].
     """
-    one = best[:, :, None]
-    width = np.minimum(boxes[2], one[2]) - np.maximum(boxes[0], one[0])
-    height = np.minimum(boxes[3], one[3]) - np.maximum(boxes[1], one[1])
+    best_box = best[:, :, None]
+    width = np.minimum(boxes[2], best_box[2]) - np.maximum(boxes[0], best_box[0])
+    height = np.minimum(boxes[3], best_box[3]) - np.maximum(boxes[1], best_box[1])
     shared = np.maximum(width, 0) * np.maximum(height, 0)
-    union = (boxes[2] - boxes[0]) * (boxes[3] - boxes[1]) + (one[2] - one[0]) * (one[3] - one[1]) - shared
+    union = (
+        (boxes[2] - boxes[0]) * (boxes[3] - boxes[1])
+        + (best_box[2] - best_box[0]) * (best_box[3] - best_box[1])
+        - shared
+    )
     too_much: NDArray[np.bool_] = shared > iou_threshold * union
     if kind == "plain":
         return too_much
-    # The distance term only takes away: it is needed where plain IoU is above the threshold, which is seldom.
-    picture, place = np.nonzero(too_much)
-    a, b = boxes[:, picture, place], best[:, picture]
+    # The distance term only lowers the value, so it is computed only where plain IoU exceeds the threshold.
+    picture, index = np.nonzero(too_much)
+    a, b = boxes[:, picture, index], best[:, picture]
     distance = np.square((a[:2] + a[2:] - b[:2] - b[2:]) / 2).sum(axis=0)
     diagonal = np.square(np.maximum(a[2:], b[2:]) - np.minimum(a[:2], b[:2])).sum(axis=0)
-    iou = shared[picture, place] / union[picture, place]
-    too_much[picture, place] = iou - (distance / diagonal) ** beta > iou_threshold
+    iou = shared[picture, index] / union[picture, index]
+    too_much[picture, index] = iou - (distance / diagonal) ** beta > iou_threshold
     return too_much

@@ -1,5 +1,5 @@
-"""Detectors as ONNX, SavedModel and TFLite files, out and in.
+"""Writes detectors as ONNX, SavedModel and TFLite files, and runs such files.
 
-card: what travels with every file; graph: what is exported (raw maps, decoded candidates, or detections after NMS);
-onnx, saved_model, tflite: one format each, `write` and `open_file`; network: any such file, ready for pictures.
+card: the description stored in every file; graph: the exported function (raw maps, decoded candidates, or detections
+after NMS); onnx, saved_model, tflite: one format each, `write` and `open_file`; exported: runs any of these files.
 """

@@ -1,7 +1,7 @@
-"""What is exported: the network, and on request decoding and NMS, as one function of a picture on keras.ops.
+"""The function that is exported: the network, and on request decoding and NMS, written with keras.ops.
 
-The score cut and NMS do what model/detection/predict.py does in numpy, with the same formulas and order; a test
-compares them.
+The score cut and NMS are those of model/detection/predict.py (numpy), with the same formulas and order; a test
+compares the two.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Function = Callable[[Tensor], dict[str, Tensor]]
 
 
 def function(model: keras.Model, card: Card) -> Function:
-    """Images [1, height, width, 3] in 0..1 -> the outputs that the card tells, by name."""
+    """The function from images [1, height, width, 3] in 0..1 to the outputs on the card, by name."""
 
     def maps(images: Tensor) -> dict[str, Tensor]:
         return {scale.name: raw for scale, raw in zip(card.maps, model(images, training=False), strict=True)}
@@ -50,19 +50,19 @@ def detect(boxes: Tensor, scores: Tensor, post: PostConfig) -> dict[str, Tensor]
     """
     num_classes = scores.shape[-1]
     pairs = ops.reshape(scores, (-1,))
-    best, places = ops.top_k(pairs, min(post.max_candidates, pairs.shape[0]))
-    # Among equal scores top_k gives the first place first, as predict.candidates does.
-    boxes = ops.take(boxes, places // num_classes, axis=0)
-    classes = ops.cast(places % num_classes, "int32")
+    best, indices = ops.top_k(pairs, min(post.max_candidates, pairs.shape[0]))
+    # Among equal scores top_k puts the lowest index first, as predict.candidates does.
+    boxes = ops.take(boxes, indices // num_classes, axis=0)
+    classes = ops.cast(indices % num_classes, "int32")
     kept = suppress(boxes, classes, best > post.score, post)
-    shown, order = ops.top_k(ops.where(kept, best, -ops.ones_like(best)), min(post.max_detections, best.shape[0]))
-    there = shown > post.score
+    best_scores, order = ops.top_k(ops.where(kept, best, -ops.ones_like(best)), min(post.max_detections, best.shape[0]))
+    is_detection = best_scores > post.score
     out = {
-        "boxes": ops.where(there[:, None], ops.take(boxes, order, axis=0), ops.zeros((1, 4))),
-        "classes": ops.where(there, ops.take(classes, order, axis=0), -ops.ones_like(order)),
-        "scores": ops.where(there, shown, ops.zeros_like(shown)),
+        "boxes": ops.where(is_detection[:, None], ops.take(boxes, order, axis=0), ops.zeros((1, 4))),
+        "classes": ops.where(is_detection, ops.take(classes, order, axis=0), -ops.ones_like(order)),
+        "scores": ops.where(is_detection, best_scores, ops.zeros_like(best_scores)),
     }
-    short = post.max_detections - shown.shape[0]  # a tiny grid can have fewer candidates than there are rows
+    short = post.max_detections - best_scores.shape[0]  # a tiny grid can have fewer candidates than there are rows
     fill = {"boxes": 0, "classes": -1, "scores": 0}
     return {
         name: ops.pad(x, [[0, short]] + [[0, 0]] * (len(x.shape) - 1), constant_values=fill[name])[None]
@@ -71,10 +71,10 @@ def detect(boxes: Tensor, scores: Tensor, post: PostConfig) -> dict[str, Tensor]
 
 
 def suppress(boxes: Tensor, classes: Tensor, alive: Tensor, post: PostConfig) -> Tensor:
-    """Which of one picture's boxes, best first, NMS leaves: bool [k].
+    """Which of one picture's boxes, best first, NMS keeps: bool [k].
 
-    The greedy answer is the one fixed point of "a box stays if no better one that stays suppresses it". Each round
-    settles at least one more box from the best down, and most settle in a few, so the rounds end early.
+    Greedy NMS is the only fixed point of "a box stays if no better box that stays suppresses it". Each round settles at
+    least one more box, from the best down; most settle in a few rounds, so the loop ends early.
     """
     worse = ops.arange(boxes.shape[0])[None, :] > ops.arange(boxes.shape[0])[:, None]
     suppresses = ops.logical_and(
@@ -82,30 +82,30 @@ def suppress(boxes: Tensor, classes: Tensor, alive: Tensor, post: PostConfig) ->
     )
     matrix = ops.cast(suppresses, "float32")
 
-    def settled(_before: Tensor, _now: Tensor, changed: Tensor) -> Tensor:
+    def still_changing(_before: Tensor, _now: Tensor, changed: Tensor) -> Tensor:
         return changed
 
-    def again(_before: Tensor, now: Tensor, _changed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        struck = ops.matmul(now[None, :], matrix)[0]  # by how many that stay
-        after = start * ops.cast(struck < 0.5, "float32")
+    def next_round(_before: Tensor, now: Tensor, _changed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        suppressors = ops.matmul(now[None, :], matrix)[0]  # number of staying boxes that suppress each
+        after = start * ops.cast(suppressors < 0.5, "float32")
         return now, after, ops.any(after != now)
 
     start = ops.cast(alive, "float32")
-    _, now, _ = ops.while_loop(settled, again, (ops.zeros_like(start), start, ops.any(alive)))
+    _, now, _ = ops.while_loop(still_changing, next_round, (ops.zeros_like(start), start, ops.any(alive)))
     return now > 0.5
 
 
-def overlaps(one: Tensor, other: Tensor, post: PostConfig) -> Tensor:
-    """Whether boxes [..., 4] overlap too much to be two objects; predict.overlaps' formula."""
-    sides = ops.minimum(one[..., 2:], other[..., 2:]) - ops.maximum(one[..., :2], other[..., :2])
+def overlaps(boxes: Tensor, others: Tensor, post: PostConfig) -> Tensor:
+    """Whether boxes [..., 4] overlap too much to be two objects; same formula as predict.overlaps."""
+    sides = ops.minimum(boxes[..., 2:], others[..., 2:]) - ops.maximum(boxes[..., :2], others[..., :2])
     shared = ops.maximum(sides[..., 0], 0.0) * ops.maximum(sides[..., 1], 0.0)
-    union = _area(one) + _area(other) - shared
+    union = _area(boxes) + _area(others) - shared
     too_much = shared > post.nms_iou * union
     if post.nms == "plain":
         return too_much
-    centres = (one[..., :2] + one[..., 2:] - other[..., :2] - other[..., 2:]) / 2
-    around = ops.maximum(one[..., 2:], other[..., 2:]) - ops.minimum(one[..., :2], other[..., :2])
-    # Where boxes overlap too much neither denominator is 0; elsewhere the answer is no, whatever these say.
+    centres = (boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]) / 2
+    around = ops.maximum(boxes[..., 2:], others[..., 2:]) - ops.minimum(boxes[..., :2], others[..., :2])
+    # Where boxes overlap too much neither denominator is 0; elsewhere the answer is no, whatever these values are.
     far = ops.sum(ops.square(centres), axis=-1) / ops.maximum(ops.sum(ops.square(around), axis=-1), 1e-12)
     iou = shared / ops.maximum(union, 1e-12)
     return ops.logical_and(too_much, iou - ops.power(far, post.nms_beta) > post.nms_iou)
@@ -117,7 +117,7 @@ def _area(boxes: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("yolov4")
 class SpelledMish(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Mish as x * tanh(softplus(x)): three operations that converters and runtimes know as one."""
+    """Mish as x * tanh(softplus(x)): three operations that converters and runtimes recognize as Mish."""
 
     def call(self, inputs: Tensor) -> Tensor:
         """Element by element."""
@@ -126,8 +126,10 @@ class SpelledMish(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no t
 
 @keras.saving.register_keras_serializable("yolov4")
 class SpelledUpsample(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Twice the side, nearest neighbour, as one resize; Keras' layer repeats by tiling five-dimensional tensors,
-    which OpenCV 4.10 gets wrong."""
+    """Nearest-neighbour upsampling to twice the side as one resize.
+
+    Keras' layer tiles five-dimensional tensors, which OpenCV 4.10 gets wrong.
+    """
 
     def call(self, inputs: Tensor) -> Tensor:
         """[b, h, w, c] -> [b, 2h, 2w, c]."""
@@ -142,10 +144,10 @@ class SpelledUpsample(keras.layers.Layer):  # type: ignore[misc]  # Keras ships 
 
 @keras.saving.register_keras_serializable("yolov4")
 class SpelledShortcut(WeightedShortcut):
-    """The weighted sum, its factors as 1x1 convolutions of each channel by itself.
+    """The weighted sum, with its factors as depthwise 1x1 convolutions.
 
-    As products, TensorFlow's optimizer folds them into the convolution on one side of Mish's product alone, and OpenCV
-    takes what is left of it for Mish.
+    Plain products would be folded by TensorFlow's optimizer into the convolution on only one side of Mish's product,
+    and OpenCV would take the rest for Mish.
     """
 
     def call(self, inputs: list[Tensor]) -> Tensor:
@@ -153,11 +155,11 @@ class SpelledShortcut(WeightedShortcut):
         channels = inputs[0].shape[-1]
         factors = self.gain * shares(self.shortcut_weights, self.normalization)
         kernels = ops.broadcast_to(ops.reshape(factors, (len(inputs), 1, 1, -1, 1)), (len(inputs), 1, 1, channels, 1))
-        return sum(ops.depthwise_conv(x, kernels[place]) for place, x in enumerate(inputs))
+        return sum(ops.depthwise_conv(x, kernels[k]) for k, x in enumerate(inputs))
 
 
-def spelled(model: keras.Model) -> keras.Model:
-    """The same network, Mish, MiWRC and upsampling spelled for converters, weights copied: for export, not training."""
+def for_converters(model: keras.Model) -> keras.Model:
+    """A copy for export, not training: Mish, MiWRC and upsampling as operations that converters handle."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, Mish):

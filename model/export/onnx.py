@@ -1,6 +1,6 @@
-"""ONNX files: written through tf2onnx, run by onnxruntime; raw maps run in OpenCV's DNN too.
+"""ONNX files: written with tf2onnx, run with onnxruntime; files of raw maps run in OpenCV's DNN too.
 
-Input "images", float32 [1, height, width, 3], RGB in 0..1, as everywhere in this room.
+Input "images": float32 [1, height, width, 3], RGB in 0..1, as in all exported files.
 """
 
 import os
@@ -10,10 +10,10 @@ from typing import Any
 from model.export import card as cards
 from model.export import optional_packages
 from model.export.card import Card, ExportError
-from model.export.exported import Run
+from model.export.exported import RunFile
 
 OPSET = 17
-QUIET = 3  # onnxruntime's log level: errors alone
+QUIET = 3  # onnxruntime's log level: only errors
 
 
 def write(path: Path, model: Any, card: Card) -> None:
@@ -24,8 +24,8 @@ def write(path: Path, model: Any, card: Card) -> None:
 
     from model.export import graph
 
-    # Spelled out, Mish and upsampling convert without transpositions around them, and OpenCV 4.10 reads them right.
-    function = tf.function(graph.function(graph.spelled(model), card))
+    # With these layers Mish and upsampling convert without extra transpositions, and OpenCV 4.10 reads them correctly.
+    function = tf.function(graph.function(graph.for_converters(model), card))
     spec = tf.TensorSpec((1, card.height, card.width, 3), tf.float32, name=cards.INPUT)
     proto, _ = convert.from_function(function, [spec], opset=OPSET)
     outputs = {output.name: output for output in proto.graph.output}
@@ -44,28 +44,30 @@ def write(path: Path, model: Any, card: Card) -> None:
 
 
 def _modernize(onnx: Any, proto: Any) -> None:
-    """Resizes to twice the side in words that are not deprecated; both mean pixel i // 2."""
-    words = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    """Replace the deprecated attributes of resizes by new ones; both mean that pixel i shows pixel i // 2."""
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     for node in proto.graph.node:
         if node.op_type == "Resize":
-            kept = [attribute for attribute in node.attribute if attribute.name not in words]
+            others = [attribute for attribute in node.attribute if attribute.name not in attributes]
             del node.attribute[:]
-            node.attribute.extend([*kept, *(onnx.helper.make_attribute(name, word) for name, word in words.items())])
+            node.attribute.extend(
+                [*others, *(onnx.helper.make_attribute(name, value) for name, value in attributes.items())]
+            )
 
 
-def open_file(path: Path) -> tuple[Card, Run]:
-    """The file's card, and what runs it; ExportError where it is none of ours."""
+def open_file(path: Path) -> tuple[Card, RunFile]:
+    """The file's card, and the function that runs it; ExportError if it is not one of our files."""
     runtime = optional_packages.load("onnxruntime", f"{path}: reading ONNX")
     options = runtime.SessionOptions()
     options.log_severity_level = QUIET
     try:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a family of them, none public
+    except Exception as error:  # onnxruntime's exception classes are not public
         raise ExportError(f"{path}: expected an ONNX file, got one that is damaged or of another kind") from error
-    held = session.get_modelmeta().custom_metadata_map
-    if cards.KEY not in held:
+    metadata = session.get_modelmeta().custom_metadata_map
+    if cards.KEY not in metadata:
         raise ExportError(f"{path}: expected an ONNX file of this project (metadata '{cards.KEY}'), got one without")
-    card = cards.from_json(held[cards.KEY], str(path))
+    card = cards.from_json(metadata[cards.KEY], str(path))
     cards.check_outputs(card, {output.name: tuple(output.shape) for output in session.get_outputs()}, str(path))
     names = list(card.shapes())
 

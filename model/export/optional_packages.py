@@ -1,4 +1,4 @@
-"""Packages that only some files need: imported when they do, with a word on how to get them."""
+"""Imports packages that only some formats need; the error for a missing one says how to install it."""
 
 import importlib
 import importlib.util
@@ -7,8 +7,8 @@ from typing import Any
 from model.export.card import ExportError
 
 
-def look(package: str, why: str) -> None:
-    """ExportError that names the extra where the package is not installed; nothing is imported."""
+def require(package: str, why: str) -> None:
+    """Raise ExportError, which names the extra to install, if the package is missing; imports nothing."""
     if importlib.util.find_spec(package) is None:
         raise ExportError(
             f"{why} needs the package {package}, which is not installed: pip install 'yolov4-evolve[export]'"
@@ -16,6 +16,6 @@ def look(package: str, why: str) -> None:
 
 
 def load(module: str, why: str) -> Any:
-    """The module, of a package that `look` finds."""
-    look(module.split(".", 1)[0], why)
+    """Import and return the module; ExportError if its package is missing."""
+    require(module.split(".", 1)[0], why)
     return importlib.import_module(module)

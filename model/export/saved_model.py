@@ -1,4 +1,4 @@
-"""TensorFlow's SavedModel: a folder with the graph, its weights, and detector.json among its extra assets."""
+"""TensorFlow's SavedModel: a folder with the graph, its weights, and detector.json in assets.extra."""
 
 import os
 import shutil
@@ -7,24 +7,24 @@ from typing import Any
 
 from model.export import card as cards
 from model.export.card import Card, ExportError
-from model.export.exported import Run
+from model.export.exported import RunFile
 
 GRAPH = "saved_model.pb"
-EXTRA = "assets.extra"  # TensorFlow's own name for what users put beside a graph
+EXTRA = "assets.extra"  # TensorFlow's name for users' files beside a graph
 SIGNATURE = "serving_default"
 
 
 def write(path: Path, model: Any, card: Card) -> None:
-    """Write the detector to the folder `path`, whole or not at all; a folder that is there is not overwritten."""
+    """Write the detector to the folder `path`, whole or not at all; an existing folder is not overwritten."""
     import tensorflow as tf
 
     from model.export import graph
 
     if path.exists():
-        raise ExportError(f"{path}: expected nothing there, as a SavedModel is a folder, got something")
+        raise ExportError(f"{path}: expected no file or folder there, as a SavedModel is a new folder, got one")
     spec = tf.TensorSpec((1, card.height, card.width, 3), tf.float32, name=cards.INPUT)
     module = tf.Module()
-    module.held = [variable.value for variable in model.variables]  # what is not held is not saved
+    module.held = [variable.value for variable in model.variables]  # only variables that the module holds are saved
     module.run = tf.function(graph.function(model, card), input_signature=[spec])
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -37,27 +37,27 @@ def write(path: Path, model: Any, card: Card) -> None:
 
 
 def read_card(path: Path) -> Card:
-    """What the folder says of its detector, without loading it."""
+    """Read the folder's card, without loading its graph."""
     if not (path / GRAPH).is_file():
         raise ExportError(f"{path}: expected a SavedModel, got a folder without {GRAPH}")
-    told = path / EXTRA / cards.MEMBER
-    if not told.is_file():
+    card_file = path / EXTRA / cards.MEMBER
+    if not card_file.is_file():
         raise ExportError(f"{path}: expected a SavedModel of this project, got one without {EXTRA}/{cards.MEMBER}")
-    return cards.from_json(told.read_bytes()[: cards.LARGEST], str(path))
+    return cards.from_json(card_file.read_bytes()[: cards.LARGEST], str(path))
 
 
-def open_file(path: Path) -> tuple[Card, Run]:
-    """The folder's card, and what runs it; ExportError where it is none of ours."""
+def open_file(path: Path) -> tuple[Card, RunFile]:
+    """The folder's card, and the function that runs it; ExportError if it is not one of ours."""
     card = read_card(path)
     import tensorflow as tf
 
     try:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures[SIGNATURE]
-    except Exception as error:  # whatever TensorFlow makes of a damaged folder
+    except Exception as error:  # TensorFlow raises many kinds for a damaged folder
         raise ExportError(f"{path}: expected a SavedModel, got one that is damaged: {_first_line(error)}") from error
-    found = {name: tuple(shape) for name, shape in signature.output_shapes.items()}
-    cards.check_outputs(card, found, str(path))
+    outputs = {name: tuple(shape) for name, shape in signature.output_shapes.items()}
+    cards.check_outputs(card, outputs, str(path))
 
     def run(images: Any) -> dict[str, Any]:
         # `loaded` holds the variables: the signature alone does not keep them alive

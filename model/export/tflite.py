@@ -1,7 +1,6 @@
-"""TFLite files, float32 or with float16 weights; classes and the rest lie in a ZIP archive behind the model.
+"""TFLite files, with float32 or float16 weights; the card and class names are in a ZIP archive after the model.
 
-That is where TensorFlow's own metadata puts a model's associated files: readers of the model stop before it, and
-`unzip FILE` shows it.
+TensorFlow's own metadata puts associated files there too: readers of the model ignore it, and `unzip FILE` shows it.
 """
 
 import contextlib
@@ -13,14 +12,14 @@ from typing import Any, Literal
 
 from model.export import card as cards
 from model.export.card import Card, ExportError
-from model.export.exported import Run
+from model.export.exported import RunFile
 
 MARK = b"TFL3"  # bytes 4 to 8 of every TFLite file
 LABELS = "labels.txt"
 
 
 def write(path: Path, model: Any, card: Card, *, dtype: Literal["float32", "float16"] = "float32") -> None:
-    """Write the detector to `path`, whole or not at all. float16 halves the weights; it computes in float32 still."""
+    """Write the detector to `path`, whole or not at all. float16 halves the weights; it still computes in float32."""
     import tensorflow as tf
 
     from model.export import graph
@@ -30,7 +29,7 @@ def write(path: Path, model: Any, card: Card, *, dtype: Literal["float32", "floa
     module.held = [variable.value for variable in model.variables]
     module.run = tf.function(graph.function(model, card), input_signature=[spec])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.run.get_concrete_function()], module)
-    # As variables, weights would have to be set before each first run; as constants they are part of the graph.
+    # As constants, weights are part of the graph; as variables they would have to be set before the first run.
     converter.experimental_enable_resource_variables = False
     if dtype == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -49,7 +48,7 @@ def write(path: Path, model: Any, card: Card, *, dtype: Literal["float32", "floa
 
 
 def read_card(path: Path) -> Card:
-    """What the file says of its detector, without loading it."""
+    """Read the file's card, without loading its model."""
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -68,8 +67,8 @@ def read_card(path: Path) -> Card:
         raise ExportError(f"{path}: expected a file that can be read: {error.strerror or error}") from error
 
 
-def open_file(path: Path) -> tuple[Card, Run]:
-    """The file's card, and what runs it; ExportError where it is none of ours."""
+def open_file(path: Path) -> tuple[Card, RunFile]:
+    """The file's card, and the function that runs it; ExportError if it is not one of our files."""
     card = read_card(path)
     import tensorflow as tf
 

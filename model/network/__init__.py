@@ -1,1 +1,1 @@
-"""The network from the picture to raw maps and boxes: its parts, the whole, and its first weights."""
+"""The network from the picture to raw maps and boxes: its parts, the whole, and its initial weights."""

@@ -13,8 +13,8 @@ from model.network.tiny import build_tiny
 def build(config: DetectorConfig, num_classes: int) -> keras.Model:
     """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32.
 
-    Outputs raw maps of strides 8, 16, 32 (of yolov4-tiny 16, 32), each [b, h / stride, w / stride, a * (5 + classes)],
-    a: the anchors of that map, three as released.
+    Outputs raw maps of strides 8, 16, 32 (for yolov4-tiny 16, 32), each [b, h / stride, w / stride, a * (5 + classes)],
+    a: the number of anchors of that map, three as released.
     Kernels are zero until an initializer or a file fills them.
     """
     if num_classes < 1:

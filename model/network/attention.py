@@ -1,7 +1,7 @@
-"""SAM as YOLOv4 modified it: a gate for every element (arXiv 2004.10934, fig. 5b; Darknet sam_layer.c).
+"""SAM as modified by YOLOv4: a gate for every element (arXiv 2004.10934, fig. 5b; Darknet sam_layer.c).
 
-CBAM's spatial attention pools the channels and gates whole pixels with a 7x7 convolution; here a 1x1 convolution
-looks at all channels of a pixel and gates each of them, without pooling.
+CBAM's spatial attention pools the channels and gates whole pixels with a 7x7 convolution; here a 1x1 convolution of
+all channels of a pixel gates each of them, without pooling.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ Tensor = Any
 
 
 def spatial_attention(x: Tensor, *, name: str) -> Tensor:
-    """x * sigmoid(BN(conv1x1(x))): as many filters as channels, so the gate has the shape of x and lies in 0..1.
+    """x * sigmoid(BN(conv1x1(x))): as many filters as channels, so the gate has the shape of x and values in 0..1.
 
     The gate is a sigmoid whatever the neck's activation is.
     """

@@ -1,4 +1,4 @@
-"""Raw output maps <-> boxes: grid, stride, anchors and grid sensitivity (YOLOv4 paper 3.4; Darknet yolo_layer.c).
+"""Decodes raw output maps into boxes by grid, stride, anchor and grid sensitivity (YOLOv4, 3.4; Darknet yolo_layer.c).
 
 For a cell (i, j) of stride s, an anchor (aw, ah) in network pixels and grid sensitivity k:
     cx = s * (i + k * sigmoid(tx) - (k - 1) / 2)        w = aw * exp(tw)
@@ -15,20 +15,20 @@ from model.network.scales import Scale
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
-# exp() of the raw size is bounded so that a wild head gives a huge box instead of an infinity; Darknet
-# has no bound, and no trained head comes near this one (a box 22,000 times its anchor).
+# exp() of the raw size is bounded so that a diverging head gives a huge box instead of infinity. Darknet has no bound,
+# and no trained head comes near this one (a box 22,000 times its anchor).
 MAX_LOG_SIZE = 10.0
 
 
 def split_map(raw: Tensor, num_anchors: int) -> Tensor:
-    """A raw map [b, gh, gw, a*(5+c)] as [b, gh, gw, a, 5+c], float32; a: its anchors, three as released."""
+    """A raw map [b, gh, gw, a*(5+c)] as [b, gh, gw, a, 5+c], float32; a: its number of anchors, three as released."""
     channels = raw.shape[-1] // num_anchors
     height, width = ops.shape(raw)[1], ops.shape(raw)[2]
     return ops.cast(ops.reshape(raw, (-1, height, width, num_anchors, channels)), "float32")
 
 
 def anchors_of(anchors: Tensor, scale: Scale) -> Tensor:
-    """The sizes [a, 2] of one output map's anchors, out of all [n, 2]."""
+    """The sizes [a, 2] of one output map's anchors, from all anchors [n, 2]."""
     return ops.take(anchors, list(scale.mask), axis=0)
 
 
@@ -55,22 +55,22 @@ def map_boxes(split: Tensor, anchors: Tensor, stride: int, scale_xy: Tensor) -> 
 def boxes(
     raw_maps: Sequence[Tensor], anchors: Tensor, scale_xy: Tensor, maps: Sequence[Scale]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Every candidate of every map, finest first, cells row-major, anchors last.
+    """Decode the candidates of all maps, in the order: finest map first, cells row by row, anchors of a cell.
 
-    maps: the network's output maps. raw_maps: for each [b, gh, gw, a*(5+c)], a of them its anchors; anchors: all
-    [n, 2], network pixels; scale_xy: a number for each map. As released: three maps and nine anchors, of yolov4-tiny
-    two and six.
+    maps: the network's output maps. raw_maps: [b, gh, gw, a*(5+c)] each, a: the map's number of anchors; anchors: all
+    [n, 2], network pixels; scale_xy: one number per map. As released, three maps and nine anchors, for yolov4-tiny two
+    and six.
     Returns boxes [b, n, 4] xyxy network pixels, objectness [b, n] and class probabilities [b, n, c], both 0..1.
     """
     anchors = ops.cast(anchors, "float32")
     scale_xy = ops.cast(scale_xy, "float32")
-    found, objectness, classes = [], [], []
+    all_boxes, objectness, classes = [], [], []
     for k, (raw, scale) in enumerate(zip(raw_maps, maps, strict=True)):
         split = split_map(raw, len(scale.mask))
         num_classes = split.shape[-1] - 5
         per_map = map_boxes(split, anchors_of(anchors, scale), scale.stride, scale_xy[k])
         candidates = ops.shape(split)[1] * ops.shape(split)[2] * len(scale.mask)
-        found.append(ops.reshape(per_map, (-1, candidates, 4)))
+        all_boxes.append(ops.reshape(per_map, (-1, candidates, 4)))
         objectness.append(ops.reshape(ops.sigmoid(split[..., 4]), (-1, candidates)))
         classes.append(ops.reshape(ops.sigmoid(split[..., 5:]), (-1, candidates, num_classes)))
-    return ops.concatenate(found, axis=1), ops.concatenate(objectness, axis=1), ops.concatenate(classes, axis=1)
+    return ops.concatenate(all_boxes, axis=1), ops.concatenate(objectness, axis=1), ops.concatenate(classes, axis=1)

@@ -13,7 +13,7 @@ FILTERS = {8: 256, 16: 512, 32: 1024}  # of the 3x3 convolution at width 1
 
 
 def output_name(stride: int) -> str:
-    """Name of the output convolution of a stride: the only layers whose shape depends on the number of classes."""
+    """Name of the output convolution of a stride; only these layers' shapes depend on the number of classes."""
     return f"head{stride}_output"
 
 

@@ -1,7 +1,7 @@
-"""The blocks the network is wired from: convolution-norm-activation, residual unit, CSP stage, SPP, upsampling.
+"""The network's building blocks: convolution-norm-activation, residual unit, CSP stage, SPP, upsampling.
 
-Every function takes and returns Keras tensors; `name` is the first part of its layers' names, which are stable
-because checkpoints and transfer go by them: NAME_pad, NAME_conv, NAME_norm, NAME_act.
+Every function takes and returns Keras tensors; `name` is the first part of its layers' names: NAME_pad, NAME_conv,
+NAME_norm, NAME_act. These names must not change, because checkpoints and weight transfer use them.
 """
 
 from typing import Any
@@ -25,17 +25,17 @@ def mish(x: Tensor) -> Tensor:
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
 def _mish(x: Tensor) -> Any:
-    """Mish of a float32 tensor, with a backward pass that keeps x alone and computes the rest again.
+    """Mish of a float32 tensor, with a backward pass that stores only x and recomputes the rest.
 
-    With n = e^x (e^x + 2), tanh(softplus(x)) = n / (n + 2): one exponential, no log(1 + e^x) to overflow, and
-    autodiff would keep five temporaries of x's size. Above 20 the ratio is 1 in float32, so the exponent is
-    cut there and n stays finite. The derivative is n / (n + 2) + 4 x e^x (e^x + 1) / (n + 2)^2.
+    With n = e^x (e^x + 2), tanh(softplus(x)) = n / (n + 2): one exponential and no log(1 + e^x) that could overflow.
+    (Autodiff would store five temporaries of x's size.) Above 20 the ratio is 1 in float32, so the exponent is cut
+    there and n stays finite. The derivative is n / (n + 2) + 4 x e^x (e^x + 1) / (n + 2)^2.
     """
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
-        if upstream is None:  # some backends give it by position
+        if upstream is None:  # some backends pass it by position
             (upstream,) = arguments
-        cut = ops.minimum(x, 20.0)  # of the factor x too: the slope ends at 2e-17, and x may be anything
+        cut = ops.minimum(x, 20.0)  # also in the factor x: the slope falls to 2e-17 there, and x may be huge
         exponential = ops.exp(cut)
         inverse = 1.0 / (exponential * (exponential + 2.0) + 2.0)
         slope = (4.0 * exponential * inverse) * ((exponential + 1.0) * inverse)
@@ -55,7 +55,7 @@ class Mish(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         return mish(inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """As the input's."""
+        """The input's shape."""
         return input_shape
 
 
@@ -70,7 +70,7 @@ def convolution(x: Tensor, filters: int, kernel: int, *, stride: int = 1, kind: 
     """Convolution without bias, BatchNorm, activation: Darknet's conv block."""
     padding = "same"
     if stride == 2:
-        # Darknet pads 1 on every side and floors: of an even side only top and left count. "same" would pad
+        # Darknet pads 1 on every side and floors, so for an even side only top and left matter. "same" would pad
         # bottom and right, and shift every feature by a pixel.
         x = keras.layers.ZeroPadding2D(((1, 0), (1, 0)), name=f"{name}_pad")(x)
         padding = "valid"
@@ -82,8 +82,7 @@ def convolution(x: Tensor, filters: int, kernel: int, *, stride: int = 1, kind: 
 def plain_convolution(
     x: Tensor, filters: int, kernel: int, *, stride: int = 1, padding: str = "same", bias: bool, name: str
 ) -> Tensor:
-    """A convolution and nothing after it. Its kernel starts at zero: real values come from an initializer
-    with its own seed, or from a file."""
+    """A convolution and nothing after it; its kernel is zero until `initialize` or a file sets it."""
     layer = keras.layers.Conv2D(
         filters,
         kernel,
@@ -108,7 +107,7 @@ def residual_unit(x: Tensor, middle: int, *, config: DetectorConfig, name: str) 
 def csp_stage(
     x: Tensor, filters: int, *, branch: int, middle: int, units: int, config: DetectorConfig, name: str
 ) -> Tensor:
-    """Down-sample by 2, split in two branches (two 1x1 convolutions of one tensor), join them.
+    """Down-sample by 2, split into two branches (two 1x1 convolutions of one tensor), and join them.
 
     CSPNet, arXiv 1911.11929. The skip branch comes before the main one in Darknet's files, and the main one
     first in the concatenation.
@@ -125,9 +124,9 @@ def csp_stage(
 
 
 def spatial_pyramid(x: Tensor, *, name: str) -> Tensor:
-    """Max pools of 13, 9 and 5 pixels beside x, in this order (SPP of YOLOv3-SPP).
+    """Max pools of 13, 9 and 5 cells and x, concatenated in this order (SPP of YOLOv3-SPP).
 
-    Each is the one before pooled by 5 once more: 5 twice is 9, thrice 13, at a fraction of the reads.
+    Each larger pool is the smaller one pooled by 5 again: twice gives 9, three times 13, with far fewer reads.
     """
     pools = [x]
     for size in (5, 9, 13):
@@ -137,5 +136,5 @@ def spatial_pyramid(x: Tensor, *, name: str) -> Tensor:
 
 
 def upsample(x: Tensor, *, name: str) -> Tensor:
-    """Twice the side, nearest neighbour: bilinear costs AP with imported weights."""
+    """Upsample to twice the side by nearest neighbour; bilinear would cost AP with imported weights."""
     return keras.layers.UpSampling2D(2, interpolation="nearest", name=name)(x)

@@ -1,6 +1,6 @@
-"""What the width and depth multipliers make of a layer's numbers; light, so that files are checked without Keras."""
+"""Applies the width and depth multipliers; imports no Keras, because files are checked without it."""
 
-CHANNEL_STEP = 4  # a width other than 1 gives multiples of this
+CHANNEL_STEP = 4  # scaled channel counts are multiples of this
 
 
 def scaled_channels(channels: int, width: float) -> int:

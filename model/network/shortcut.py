@@ -6,12 +6,11 @@ Darknet's form (shortcut_layer.c, blas.c; after EfficientDet's fast normalized f
     relu:     share_i = r_i / (1e-4 + sum_j r_j),  r = max(w, 1e-4)
     softmax:  share_i = e_i / (1e-4 + sum_j e_j),  e = exp(w - max w)
 
-Weights start at one, so a fresh unit gives the mean of its inputs, half of Darknet's plain sum of two; the gain (ours)
-makes up for that where a backbone was trained with plain sums. Differences from Darknet: its relu has the floor 0.
-There, weights that have all fallen below it leave nothing of the unit for good; with ours the unit goes on with at
-least 2/3 of the mean, and a share differs by at most 1e-4 from Darknet's where any weight is near 1. (As with any
-relu, a weight below the floor learns no more; softmax has no such end.) And our gradient is the true one: Darknet's
-leaves out the normalizer's derivative.
+Weights start at one, so a fresh unit gives the mean of its inputs, half of Darknet's plain sum of two. The gain (ours)
+makes up for that if a backbone was trained with plain sums. Differences from Darknet: its relu has the floor 0, and
+once all weights of a unit are below 0, the unit's output stays 0. With our floor it keeps at least 2/3 of the mean; a
+share differs by at most 1e-4 from Darknet's if any weight is near 1. (As with any relu, a weight below the floor learns
+no more; softmax has no such limit.) And our gradient is the true one: Darknet's leaves out the normalizer's derivative.
 """
 
 from typing import Any, get_args
@@ -20,7 +19,7 @@ import keras
 from keras import ops
 
 from data.config import require
-from model.config import DetectorConfig, Shortcut, ShortcutNormalization, require_word
+from model.config import DetectorConfig, Shortcut, ShortcutNormalization, require_choice
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
@@ -49,7 +48,7 @@ class WeightedShortcut(keras.layers.Layer):  # type: ignore[misc]  # Keras ships
     """The weighted mean of n tensors of one shape, times `gain`.
 
     `kind` is "per_feature", one weight an input, [n], or "per_channel", one an input and channel, [n, channels]. The
-    variable is "shortcut_weights"; Darknet lets weight decay act on it as on a kernel.
+    variable is "shortcut_weights"; weight decay acts on it as on a kernel, as in Darknet.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class WeightedShortcut(keras.layers.Layer):  # type: ignore[misc]  # Keras ships
     ) -> None:
         super().__init__(**settings)
         require(kind in get_args(Shortcut)[1:], "kind", "'per_feature' or 'per_channel'", kind)
-        require_word(normalization, "normalization", ShortcutNormalization)
+        require_choice(normalization, "normalization", ShortcutNormalization)
         self.kind = kind
         self.normalization: ShortcutNormalization = normalization
         self.gain = gain
@@ -84,7 +83,7 @@ class WeightedShortcut(keras.layers.Layer):  # type: ignore[misc]  # Keras ships
         return total
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """As each input's."""
+        """The shape of each input."""
         return input_shape[0]
 
     def get_config(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """yolov4-tiny: Darknet's cfg/yolov4-tiny.cfg (a CSPOSANet backbone, two scales; Wang et al. 2020, arXiv 2011.08036).
 
-Another network than a narrow yolov4: CSP splits the channels in two instead of by two convolutions, there are neither
-residual units nor SPP nor a way back up to coarser maps, and everything is leaky.
+Differences from a narrow yolov4: CSP splits the channels instead of applying two convolutions; there are no residual
+units, no SPP and no path back to coarser maps; all activations are leaky.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ class SecondHalf(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no ty
 
 
 def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
-    """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32 (see model/detector.build).
+    """The detector for images [b, h, w, 3], RGB in 0..1, h and w any multiples of 32 (see architecture.build).
 
     Outputs raw maps of strides 16 and 32, each [b, h / stride, w / stride, a * (5 + num_classes)].
     Kernels are zero until an initializer or a file fills them.
@@ -42,8 +42,8 @@ def build_tiny(config: DetectorConfig, num_classes: int) -> keras.Model:
     x = _convolution(images, 32, 3, config, "tiny_stem1", stride=2)
     x = _convolution(x, 64, 3, config, "tiny_stem2", stride=2)
     tap = x
-    for number, filters in enumerate(BLOCKS, start=1):
-        x, tap = _block(x, filters, config, f"tiny_block{number}")
+    for k, filters in enumerate(BLOCKS, start=1):
+        x, tap = _block(x, filters, config, f"tiny_block{k}")
     x = _convolution(x, 512, 3, config, "tiny_top")
     top = _neck(x, 256, 1, config, "neck_top")
     raised = layers.upsample(_neck(top, 128, 1, config, "neck_raise"), name="neck_upsample")
@@ -66,7 +66,7 @@ def _neck(x: Tensor, filters: int, kernel: int, config: DetectorConfig, name: st
 
 
 def _block(x: Tensor, filters: int, config: DetectorConfig, name: str) -> tuple[Tensor, Tensor]:
-    """Half the side and twice the channels, and the map before that which the neck takes from the last block."""
+    """Returns the block's output, with half the side and twice the channels, and the map before its concatenation."""
     entry = _convolution(x, filters, 3, config, f"{name}_entry")
     half = SecondHalf(name=f"{name}_split")(entry)
     first = _convolution(half, filters // 2, 3, config, f"{name}_first")

@@ -1,7 +1,7 @@
-"""Which anchors and cells answer for a truth: several anchors per truth (YOLOv4 paper 3.4; Darknet yolo_layer.c).
+"""Assigns truths to anchors and cells: several anchors per truth (YOLOv4 paper 3.4; Darknet yolo_layer.c).
 
-A truth belongs to the cell that holds its centre, on every stride. Its best anchor by shape IoU (both
-centred at the origin) is always positive; so is each other one whose shape IoU exceeds the threshold.
+On every output map a truth belongs to the cell that contains its centre. Its best anchor by shape IoU (both centred at
+the origin) is always positive; so is every other anchor whose shape IoU exceeds the threshold.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ Tensor = Any
 
 
 class Assignment(NamedTuple):
-    """Positives by truth slot and anchor.
+    """Positive anchors of each truth.
 
-    An answer is an anchor on an output map, finest map first: n is 9, of yolov4-tiny 6, as released.
+    m: truth slots; n: anchors of all output maps, finest map first: 9, for yolov4-tiny 6, as released.
 
-    positive: [b, m, n] 1.0 where the anchor answers for the truth, else 0.
+    positive: [b, m, n] 1.0 where the anchor is assigned to the truth, else 0.
     weight: [b, m, n] positive divided by the number of truths that share that anchor of that cell, so
         that sums over slots count an anchor once, and a box term averages over its truths (Darknet
         divides by the number of positive class deltas instead, which label smoothing inflates).
     class_targets: [b, m, n, c] the classes of all truths on that anchor of that cell (multi-label).
-    columns, rows: [b, m, maps] the cell by stride, int32.
+    columns, rows: [b, m, maps] the truth's cell on each output map, int32.
     """
 
     positive: Tensor
@@ -62,45 +62,45 @@ def assign(
     """Assign truths to anchors and cells.
 
     boxes: [b, m, 4] xyxy network pixels; classes: [b, m], -1 is padding; anchors: [n, 2] network pixels, all of the
-    network; maps: its output maps; grids: (rows, columns) of each. An anchor that answers on no map takes no truth
-    from those that do (in Darknet's training of yolov4-tiny it does, and the truth is lost); one that answers on two
-    answers on both.
+    network; maps: its output maps; grids: (rows, columns) of each. An anchor that is on no map takes no truth
+    from the others (in Darknet's training of yolov4-tiny it does, and the truth is lost); one on two maps is positive
+    on both.
     """
     valid = ops.cast(classes >= 0, "float32")
-    # Padding gets a harmless unit box: a division by its zero area would poison the gradient even when masked.
+    # Padding becomes a unit box: a division by its zero area would make the gradient NaN even when masked.
     sizes = ops.where(valid[..., None] > 0, boxes[..., 2:] - boxes[..., :2], 1.0)
     sizes = ops.maximum(sizes, 1e-3)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
-    used = scales.places(maps)
+    used = scales.anchor_indices(maps)
     positive = positive_anchors(sizes, ops.take(anchors, used, axis=0), iou_threshold) * valid[..., None]
-    answers = [used.index(place) for scale in maps for place in scale.mask]
-    positive = ops.take(positive, answers, axis=-1)
+    anchor_columns = [used.index(anchor) for scale in maps for anchor in scale.mask]
+    positive = ops.take(positive, anchor_columns, axis=-1)
     columns, rows = [], []
     for scale, (height, width) in zip(maps, grids, strict=True):
         cell = ops.cast(ops.floor(centres / scale.stride), "int32")
         columns.append(ops.clip(cell[..., 0], 0, width - 1))
         rows.append(ops.clip(cell[..., 1], 0, height - 1))
     column, row = ops.stack(columns, axis=-1), ops.stack(rows, axis=-1)
-    return _share(positive, classes, column, row, num_classes, [len(scale.mask) for scale in maps])
+    return _divide_shared_anchors(positive, classes, column, row, num_classes, [len(scale.mask) for scale in maps])
 
 
-def _share(
+def _divide_shared_anchors(
     positive: Tensor, classes: Tensor, columns: Tensor, rows: Tensor, num_classes: int, anchors_of_maps: Sequence[int]
 ) -> Assignment:
-    """Find truths that meet on one anchor of one cell: they share its weight and its classes.
+    """Find truths on the same anchor of the same cell: each gets its share of the weight, and the classes of all.
 
-    anchors_of_maps: how many anchors each output map has, in the order of the last axis of `positive`.
+    anchors_of_maps: the number of anchors of each output map, in the order of the last axis of `positive`.
     """
     one_hot = ops.one_hot(ops.maximum(classes, 0), num_classes, dtype="float32")
     counts, targets = [], []
     end = 0
-    for k, number in enumerate(anchors_of_maps):
-        begin, end = end, end + number
+    for k, num_anchors in enumerate(anchors_of_maps):
+        begin, end = end, end + num_anchors
         same_column = columns[:, :, None, k] == columns[:, None, :, k]
         same_row = rows[:, :, None, k] == rows[:, None, :, k]
         same_cell = ops.cast(ops.logical_and(same_column, same_row), "float32")  # [b, m, m]
         for a in range(begin, end):
-            meets = same_cell * positive[:, None, :, a]  # [b, m, m]: truth 2 answers on anchor a of truth 1's cell
+            meets = same_cell * positive[:, None, :, a]  # [b, m, m]: truth 2 has anchor a in the cell of truth 1
             counts.append(ops.sum(meets, axis=-1))
             targets.append(ops.minimum(ops.matmul(meets, one_hot), 1.0))
     weight = positive / ops.maximum(ops.stack(counts, axis=-1), 1.0)

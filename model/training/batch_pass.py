@@ -1,7 +1,7 @@
-"""Forward and backward of a batch, its mini-batches together or one by one; traced inside the train step.
+"""Forward and backward passes of a batch, with its mini-batches together or in turn; traced inside the train step.
 
-Weights stand still inside a batch, so mini-batches that go one by one hand on their summed gradients and, for CmBN,
-their statistics (docs/decisions/0009).
+Weights do not change within a batch, so passes in turn only hand on their summed gradients and, for CmBN, their
+statistics (docs/decisions/0009).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from model.network.normalization import BatchNorm, Statistics
 from model.network.scales import Scale
 from model.training import loss
 from model.training.loss import LossSettings
-from model.training.optimizer import Adam, MomentumSGD, Pace
+from model.training.optimizer import Adam, MomentumSGD, UpdateSettings
 
 Tensor = Any
 LOSSES = ("total", "box", "objectness", "class", "gradient_norm")
-# The scalars that reach the compiled steps, in the order of the vector.
+# Names of the scalars that the compiled steps take, in the order of the vector.
 SETTINGS = (
-    *Pace._fields,
+    *UpdateSettings._fields,
     "norm_momentum",
     "cross_mini_batch",
     "dropblock_rate",
@@ -34,30 +34,31 @@ SETTINGS = (
 )
 
 
-class Given(NamedTuple):
-    """What a batch brings into its passes."""
+class BatchInputs(NamedTuple):
+    """The inputs of a batch's passes."""
 
     images: Tensor  # float32 [b, s, s, 3] in 0..1
     boxes: Tensor  # [b, m, 4] xyxy network pixels
     classes: Tensor  # int32 [b, m], -1 is padding
-    value: Mapping[str, Tensor]  # scalars by the names of SETTINGS
-    chance: Tensor  # int32 [2]: all draws inside the network depend on it
-    loss_scale: Tensor  # scalar, times which the gradients come out
+    scalars: Mapping[str, Tensor]  # by the names of SETTINGS
+    chance: Tensor  # int32 [2]: the seed of all draws inside the network
+    loss_scale: Tensor  # scalar factor of the gradients
 
 
-class Pass(NamedTuple):
-    """What mini-batches that went through the network together leave: sums over all so far."""
+class PassSums(NamedTuple):
+    """Sums over the passes of a batch so far; one pass is the mini-batches that go through the network together."""
 
     gradients: list[Tensor]
     terms: Tensor  # [4], in the order of LOSSES without the norm
-    mean: Tensor  # [channels of all BatchNorms] of the batch so far
+    mean: Tensor  # [channels of all BatchNorms], of the batch so far
     variance: Tensor
 
 
 class BatchPasses:
-    """A network with what its passes need: its layers that a step sets, the optimizer's order, anchors, output maps.
+    """Runs a batch's passes through a network.
 
-    anchors: [n, 2]. at_once mini-batches go through the network together; `passes` such groups make a batch.
+    anchors: [n, 2]. maps: the network's output maps. at_once: how many mini-batches go through the network together;
+    num_passes such groups make a batch.
     """
 
     def __init__(
@@ -68,110 +69,114 @@ class BatchPasses:
         maps: Sequence[Scale],
         *,
         at_once: int,
-        passes: int,
+        num_passes: int,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.anchors = anchors
         self.maps = tuple(maps)
         self.at_once = at_once
-        self.passes = passes
+        self.num_passes = num_passes
         self.norms = [layer for layer in model.layers if isinstance(layer, BatchNorm)]
         self.drops = [layer for layer in model.layers if isinstance(layer, DropBlock)]
 
-    def run(self, given: Given) -> Pass:
-        """The whole batch: mean losses, gradients of the total times loss_scale, running statistics moved."""
+    def run(self, inputs: BatchInputs) -> PassSums:
+        """Run the whole batch: mean losses, gradients of the total times loss_scale; updates the running statistics."""
         try:
-            return self._pass(given, None) if self.passes == 1 else self._one_by_one(given)
+            return self._pass(inputs, None) if self.num_passes == 1 else self._run_passes(inputs)
         finally:
-            self._disarm()
+            self._clear_layers()
 
-    def _pass(self, given: Given, before: Pass | None, number: Tensor = 0) -> Pass:
-        """Forward and backward of mini-batches that go together; `number` counts the passes of this batch."""
-        self._arm(given.value, given.chance, before, number)
+    def _pass(self, inputs: BatchInputs, earlier: PassSums | None, pass_index: Tensor = 0) -> PassSums:
+        """One forward and backward pass. earlier: sums of the batch's earlier passes; pass_index counts from 0."""
+        self._set_layers(inputs.scalars, inputs.chance, earlier, pass_index)
         with tf.GradientTape() as tape:
-            raw_maps = self.model(given.images, training=True)
+            raw_maps = self.model(inputs.images, training=True)
             terms = loss.detection_loss(
                 raw_maps,
-                given.boxes,
-                given.classes,
+                inputs.boxes,
+                inputs.classes,
                 tf.constant(self.anchors),
-                scale_xy(given.value, self.maps),
-                loss_settings(given.value),
+                scale_xy(inputs.scalars, self.maps),
+                loss_settings(inputs.scalars),
                 self.maps,
             )
-            share = terms["total"] * (given.loss_scale / self.passes)
+            share = terms["total"] * (inputs.loss_scale / self.num_passes)
         gradients = tape.gradient(share, [v.value for v in self.optimizer.variables])
         flat = self.optimizer.flatten(gradients)
-        stacked = tf.stack([terms[name] for name in LOSSES[:-1]]) / self.passes
-        after = [layer.after for layer in self.norms if layer.after is not None]
-        mean, variance = (tf.concat([pair[k] for pair in after], axis=0) for k in range(2))
-        if before is not None:
-            flat = [old + new for old, new in zip(before.gradients, flat, strict=True)]
-            stacked = before.terms + stacked
-        return Pass(flat, stacked, mean, variance)
+        stacked = tf.stack([terms[name] for name in LOSSES[:-1]]) / self.num_passes
+        moments = [layer.batch_moments for layer in self.norms if layer.batch_moments is not None]
+        mean, variance = (tf.concat([pair[k] for pair in moments], axis=0) for k in range(2))
+        if earlier is not None:
+            flat = [old + new for old, new in zip(earlier.gradients, flat, strict=True)]
+            stacked = earlier.terms + stacked
+        return PassSums(flat, stacked, mean, variance)
 
-    def _one_by_one(self, given: Given) -> Pass:
-        """The passes of a batch in turn, in a loop whose body is traced once; gradients add up, weights stand still."""
+    def _run_passes(self, inputs: BatchInputs) -> PassSums:
+        """Run the passes in turn, in a loop whose body is traced once; gradients add up, weights do not change."""
 
         def part(x: Tensor, k: Tensor) -> Tensor:
-            return tf.gather(tf.reshape(x, (self.passes, x.shape[0] // self.passes, *x.shape[1:])), k)
+            return tf.gather(tf.reshape(x, (self.num_passes, x.shape[0] // self.num_passes, *x.shape[1:])), k)
 
-        def body(k: Tensor, before: Pass) -> tuple[Tensor, Pass]:
-            own = {name: part(getattr(given, name), k) for name in ("images", "boxes", "classes")}
-            return k + 1, self._pass(given._replace(**own), before, k)
+        def body(k: Tensor, earlier: PassSums) -> tuple[Tensor, PassSums]:
+            own = {name: part(getattr(inputs, name), k) for name in ("images", "boxes", "classes")}
+            return k + 1, self._pass(inputs._replace(**own), earlier, k)
 
         weights = [v.value for v in self.optimizer.variables]
         channels = sum(layer.gamma.shape[0] for layer in self.norms)
-        nothing = Pass(
+        nothing = PassSums(
             [tf.zeros_like(group) for group in self.optimizer.flatten(weights)],
             tf.zeros((len(LOSSES) - 1,)),
             tf.zeros((channels,)),
             tf.ones((channels,)),
         )
-        _, done = tf.while_loop(lambda k, _: k < self.passes, body, (tf.constant(0), nothing), parallel_iterations=1)
+        _, sums = tf.while_loop(
+            lambda k, _: k < self.num_passes, body, (tf.constant(0), nothing), parallel_iterations=1
+        )
         start = 0
         for layer in self.norms:
             end = start + layer.gamma.shape[0]
-            layer.momentum = given.value["norm_momentum"]
-            layer.update_moving(done.mean[start:end], done.variance[start:end])
+            layer.momentum = inputs.scalars["norm_momentum"]
+            layer.update_moving(sums.mean[start:end], sums.variance[start:end])
             start = end
-        return Pass(*done)
+        return PassSums(*sums)
 
-    def _arm(self, value: Mapping[str, Tensor], chance: Tensor, before: Pass | None, number: Tensor) -> None:
-        """Give the layers the numbers of this pass, as tensors of the graph being traced."""
+    def _set_layers(
+        self, scalars: Mapping[str, Tensor], chance: Tensor, earlier: PassSums | None, pass_index: Tensor
+    ) -> None:
+        """Set the layers' settings for this pass, as tensors of the graph being traced."""
         start = 0
         for layer in self.norms:
-            layer.momentum = value["norm_momentum"]
-            layer.cross = value["cross_mini_batch"]
+            layer.momentum = scalars["norm_momentum"]
+            layer.cross_mini_batch = scalars["cross_mini_batch"]
             layer.mini_batches = self.at_once
-            layer.deferred = before is not None
-            if before is not None:
+            layer.defer_update = earlier is not None
+            if earlier is not None:
                 end = start + layer.gamma.shape[0]
-                count = tf.cast(number * self.at_once, tf.float32)
-                layer.before = Statistics(count, before.mean[start:end], before.variance[start:end])
+                count = tf.cast(pass_index * self.at_once, tf.float32)
+                layer.earlier = Statistics(count, earlier.mean[start:end], earlier.variance[start:end])
                 start = end
         for drop in self.drops:
-            drop.rate = value["dropblock_rate"]
-            drop.seed = chance + tf.stack([0, number])
+            drop.rate = scalars["dropblock_rate"]
+            drop.seed = chance + tf.stack([0, pass_index])
 
-    def _disarm(self) -> None:
+    def _clear_layers(self) -> None:
         for layer in self.norms:
-            layer.plain()
+            layer.clear_step_settings()
         for drop in self.drops:
             drop.rate, drop.seed = 0.0, None
 
 
-def named(settings: Tensor) -> dict[str, Tensor]:
-    """The vector of settings, a scalar a name."""
+def scalars_by_name(settings: Tensor) -> dict[str, Tensor]:
+    """Split the vector of settings into scalars by name."""
     return dict(zip(SETTINGS, tf.unstack(settings, num=len(SETTINGS)), strict=True))
 
 
-def scale_xy(value: Mapping[str, Tensor], maps: Sequence[Scale]) -> Tensor:
+def scale_xy(scalars: Mapping[str, Tensor], maps: Sequence[Scale]) -> Tensor:
     """Grid sensitivity by output map, finest first: [maps]."""
-    return tf.stack([value[f"scale_xy_{scale.stride}"] for scale in maps])
+    return tf.stack([scalars[f"scale_xy_{scale.stride}"] for scale in maps])
 
 
-def loss_settings(value: Mapping[str, Tensor]) -> LossSettings:
-    """The loss's numbers among the scalars."""
-    return LossSettings(*(value[name] for name in LossSettings._fields))
+def loss_settings(scalars: Mapping[str, Tensor]) -> LossSettings:
+    """The loss's settings among the scalars."""
+    return LossSettings(*(scalars[name] for name in LossSettings._fields))

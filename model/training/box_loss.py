@@ -1,8 +1,8 @@
-"""The box term's kinds: CIoU, DIoU, GIoU and MSE, and the choice between them by a scalar tensor.
+"""The kinds of box loss, CIoU, DIoU, GIoU and MSE, and the choice between them by a scalar tensor.
 
-Boxes are xyxy [..., 4] of one unit (pixels in training), broadcasting. Each formula has a finite value and a
-finite gradient for every pair of boxes, flat ones too: all kinds are computed and one is taken, and a NaN
-in a kind that is not taken would still poison the gradient of the one that is.
+Boxes are xyxy [..., 4] in the same unit (pixels in training) and broadcast. Each formula has a finite value and
+gradient for every pair of boxes, also flat ones: all kinds are computed and one is selected, and a NaN in another kind
+would still make its gradient NaN.
 """
 
 import math
@@ -16,10 +16,10 @@ from model.network import decode
 
 Tensor = Any
 
-KINDS: tuple[str, ...] = get_args(BoxLoss)  # LossSettings.box is an index into these words
-SMALLEST_AREA = 1e-9  # below it an area or a squared diagonal counts as this much: no division by zero
+KINDS: tuple[str, ...] = get_args(BoxLoss)  # LossSettings.box is an index into these
+SMALLEST_AREA = 1e-9  # smaller areas and squared diagonals count as this, against division by zero
 SMALLEST_SIDE = 1e-6  # the same for the sides whose ratio CIoU compares: atan2(0, 0) has no gradient
-SMALLEST_TRUTH_SIDE = 1e-3  # pixels; of a truth in MSE, whose log would be infinite (as in assign.py)
+SMALLEST_TRUTH_SIDE = 1e-3  # pixels; smallest side of a truth in MSE, whose log would be infinite (as in assign.py)
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def ciou(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def ious(predicted: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """GIoU, DIoU and CIoU by name, at once: what they share is computed, and traced, one time."""
+    """GIoU, DIoU and CIoU by name, computed together so that shared parts are computed and traced once."""
     overlap, union = _overlap_and_union(predicted, truth)
     plain = overlap / union
     enclosing = ops.maximum(predicted[..., 2:], truth[..., 2:]) - ops.minimum(predicted[..., :2], truth[..., :2])
@@ -76,15 +76,15 @@ def mse(
     scale_xy: Tensor,
     network_area: float,
 ) -> Tensor:
-    """Half the squared error of a box in the head's own terms, times 2 - (the truth's share of the picture).
+    """Half the squared error of a box in the head's own units, times 2 - (the truth's share of the picture).
 
     raw_xywh: raw values [..., 4]; truth: xyxy network pixels [..., 4]; cell_xy [..., 2] and anchors [..., 2] as for
-    decode.centre_and_size; network_area: square pixels. The four errors are added: of the centre in cells, after
-    the sigmoid and grid sensitivity, and of the log of each side over the anchor's.
+    decode.centre_and_size; network_area: square pixels. Four errors are added: the centre's two, in cells after the
+    sigmoid and grid sensitivity, and those of the log of each side over the anchor's.
 
     After Darknet's MSE branch (yolo_layer.c: delta_yolo_box), which makes small boxes count up to twice as much.
-    For tw and th the gradient is Darknet's delta; for tx and ty it is the true one, where Darknet leaves
-    out the sigmoid's derivative. A raw size is bounded as in decoding, so beyond the bound its gradient is zero.
+    For tw and th the gradient equals Darknet's delta; for tx and ty it is the true one, while Darknet leaves out
+    the sigmoid's derivative. A raw size is bounded as in decoding, so beyond the bound its gradient is zero.
     """
     centre = scale_xy * ops.sigmoid(raw_xywh[..., :2]) - (scale_xy - 1) / 2
     log_size = ops.clip(raw_xywh[..., 2:4], -decode.MAX_LOG_SIZE, decode.MAX_LOG_SIZE)
@@ -95,12 +95,12 @@ def mse(
     return (2 - share) * ops.sum(errors, axis=-1) / 2
 
 
-def taken(kind: Tensor, losses: Sequence[Tensor]) -> Tensor:
-    """Of one loss for each of KINDS, in their order, that of the index `kind`, a scalar tensor."""
-    found = losses[0]
+def select(kind: Tensor, losses: Sequence[Tensor]) -> Tensor:
+    """Select losses[kind]; `losses` follow the order of KINDS, `kind` is a scalar tensor."""
+    selected = losses[0]
     for k in range(1, len(KINDS)):
-        found = ops.where(ops.equal(kind, k), losses[k], found)
-    return found
+        selected = ops.where(ops.equal(kind, k), losses[k], selected)
+    return selected
 
 
 def _overlap_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,8 @@
 
 Reduction: each term is summed over cells, anchors, truths and classes, and averaged over the batch only,
 as Darknet does (yolo_layer.c). Gradients come from autodiff of the true loss, where Darknet writes deltas by
-hand and leaves out the decoder's Jacobian; so its iou_normalizer of 0.07 does not carry over, and
-box_weight 1-8 is the range that fits this reduction (docs/decisions/0003-loss-reduction.md).
+hand and leaves out the decoder's Jacobian. So its iou_normalizer of 0.07 does not carry over; box_weight 1 to 8 is
+the range that fits this reduction (docs/decisions/0003-loss-reduction.md).
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from model.training import assign, box_loss
 
 Tensor = Any
 
-IGNORE_CLASS_PROB = 0.25  # Darknet: a negative is left out only if it also shows some class
+IGNORE_CLASS_PROB = 0.25  # as in Darknet, a negative is ignored only if it also shows some class
 
 
 class LossSettings(NamedTuple):
-    """The loss's numbers as scalar tensors (see model/config.py: LossConfig)."""
+    """The loss's settings as scalar tensors (see LossConfig in model/config.py)."""
 
-    box: Tensor  # index into box_loss.KINDS: another kind of box term traces nothing new
+    box: Tensor  # index into box_loss.KINDS, so that another kind traces nothing new
     box_weight: Tensor
     objectness_weight: Tensor
     class_weight: Tensor
@@ -35,13 +35,13 @@ class LossSettings(NamedTuple):
 
 
 def settings(config: LossConfig) -> LossSettings:
-    """The settings as floats, ready for the vector of scalars of the compiled step."""
+    """The configuration as floats, for the compiled step's vector of scalars."""
     numbers = {name: float(getattr(config, name)) for name in LossSettings._fields if name != "box"}
     return LossSettings(box=float(box_loss.KINDS.index(config.box)), **numbers)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Element-wise sigmoid cross entropy in the form that cannot overflow."""
+    """Element-wise sigmoid cross entropy, in a form that cannot overflow."""
     return ops.maximum(logits, 0.0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
@@ -61,14 +61,14 @@ def detection_loss(
 ) -> dict[str, Tensor]:
     """The weighted terms "box", "objectness", "class" and their sum "total", each a scalar.
 
-    maps: the network's output maps. raw_maps: for each [b, gh, gw, a*(5+c)], a of them its anchors; boxes: [b, m, 4]
-    xyxy network pixels; classes: [b, m], a row of class -1 is padding; anchors: all [n, 2], network pixels; scale_xy:
-    a number for each map.
+    maps: the network's output maps. raw_maps: [b, gh, gw, a*(5+c)] each, a: the map's number of anchors; boxes:
+    [b, m, 4] xyxy network pixels; classes: [b, m], a row of class -1 is padding; anchors: all [n, 2], network pixels;
+    scale_xy: one number per map.
     """
     splits = [decode.split_map(raw, len(scale.mask)) for raw, scale in zip(raw_maps, maps, strict=True)]
     grids = [(split.shape[1], split.shape[2]) for split in splits]
     num_classes = splits[0].shape[-1] - 5
-    found = assign.assign(
+    assignment = assign.assign(
         boxes,
         classes,
         anchors,
@@ -78,25 +78,25 @@ def detection_loss(
         grids=grids,
     )
     valid = ops.cast(classes >= 0, "float32")
-    # Padding becomes a unit box before any division (a masked NaN still poisons the gradient).
+    # Padding becomes a unit box before any division (a masked NaN still makes the gradient NaN).
     truths = ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0]))
     box_term = objectness_term = class_term = 0.0
     end = 0
     for k, (split, scale) in enumerate(zip(splits, maps, strict=True)):
         begin, end = end, end + len(scale.mask)
-        of_stride = slice(begin, end)
-        terms = _stride_terms(
+        of_map = slice(begin, end)
+        terms = _map_terms(
             split,
             truths,
             valid,
             decode.anchors_of(anchors, scale),
             scale.stride,
             scale_xy[k],
-            found.positive[..., of_stride],
-            found.weight[..., of_stride],
-            found.class_targets[:, :, of_stride],
-            found.columns[..., k],
-            found.rows[..., k],
+            assignment.positive[..., of_map],
+            assignment.weight[..., of_map],
+            assignment.class_targets[:, :, of_map],
+            assignment.columns[..., k],
+            assignment.rows[..., k],
             settings,
         )
         box_term, objectness_term, class_term = (
@@ -114,7 +114,7 @@ def detection_loss(
     return losses
 
 
-def _stride_terms(
+def _map_terms(
     split: Tensor,
     truths: Tensor,
     valid: Tensor,
@@ -128,7 +128,7 @@ def _stride_terms(
     rows: Tensor,
     settings: LossSettings,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The three unweighted sums of one stride; positive, weight: [b, m, a]; class_targets: [b, m, a, c]."""
+    """The three unweighted sums of one output map; positive, weight: [b, m, a]; class_targets: [b, m, a, c]."""
     _, height, width, num_anchors, channels = split.shape
     batch = ops.shape(split)[0]
     slots = truths.shape[1]
@@ -142,7 +142,7 @@ def _stride_terms(
     area = float(height * width * stride**2)
     kinds = {kind: 1 - value for kind, value in box_loss.ious(predicted, truth).items()}
     kinds["mse"] = box_loss.mse(at_truth[..., :4], truth, cell_xy, anchors, stride, scale_xy, area)
-    box_term = ops.sum(weight * box_loss.taken(settings.box, [kinds[kind] for kind in box_loss.KINDS]))
+    box_term = ops.sum(weight * box_loss.select(settings.box, [kinds[kind] for kind in box_loss.KINDS]))
 
     smooth = class_targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
     class_term = ops.sum(weight[..., None] * binary_cross_entropy(at_truth[..., 5:], smooth))
@@ -156,7 +156,7 @@ def _stride_terms(
 
 
 def _positive_map(positive: Tensor, cell: Tensor, height: int, width: int) -> Tensor:
-    """1.0 at every anchor that answers for some truth: [b, gh, gw, a] from positive [b, m, a], cell [b, m]."""
+    """1.0 at every positive anchor: [b, gh, gw, a] from positive [b, m, a] and cell [b, m]."""
     at_cell = ops.one_hot(cell, height * width, dtype="float32")  # [b, m, cells]
     counts = ops.einsum("bmn,bma->bna", at_cell, positive)
     return ops.stop_gradient(ops.reshape(ops.minimum(counts, 1.0), (-1, height, width, positive.shape[-1])))
@@ -171,11 +171,11 @@ def _ignored(
     scale_xy: Tensor,
     ignore_threshold: Tensor,
 ) -> Tensor:
-    """1.0 where a box overlaps some truth more than the threshold and shows some class: no negative there."""
+    """1.0 at boxes that overlap a truth more than the threshold and show some class: they are not negatives."""
     split = ops.stop_gradient(split)
     _, height, width, num_anchors, _ = split.shape
-    number = height * width * num_anchors
-    predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, number, 1, 4))
+    num_boxes = height * width * num_anchors
+    predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, num_boxes, 1, 4))
     overlap = box_loss.iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * a, m]
     best = ops.reshape(ops.max(overlap, axis=-1), (-1, height, width, num_anchors))
     shows_class = ops.max(ops.sigmoid(split[..., 5:]), axis=-1) > IGNORE_CLASS_PROB

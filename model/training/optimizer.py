@@ -1,9 +1,9 @@
-"""SGD with momentum, in the form whose velocity does not hold the rate.
+"""SGD with momentum, in the form whose velocity does not contain the learning rate.
 
     velocity = momentum * velocity + gradient + weight_decay * weight        weight -= rate * velocity
 
 This is Darknet's update (network.c, convolutional_layer.c) written for a loss averaged over the batch;
-Keras' SGD keeps the rate inside the velocity, which differs as soon as the rate changes. Decay is coupled
+Keras' SGD has the rate inside the velocity, which gives another result once the rate changes. Decay is coupled
 (it passes through momentum) and acts on convolution kernels and the weights of residual connections only, not on
 biases, gamma or beta.
 """
@@ -22,22 +22,22 @@ Tensor = Any
 DECAYED = ("kernel", "shortcut_weights")  # variables that take weight decay, by name
 
 
-class Pace(NamedTuple):
-    """The numbers of one update, scalar tensors."""
+class UpdateSettings(NamedTuple):
+    """The settings of one update, scalar tensors."""
 
     learning_rate: Tensor
     momentum: Tensor
     weight_decay: Tensor
     max_gradient_norm: Tensor
-    backbone_active: Tensor  # 1; 0 while the backbone stands still
-    ema_decay: Tensor  # of the weights' moving average; 0: the average is the weights
+    backbone_active: Tensor  # 1; 0 while the backbone is frozen
+    ema_decay: Tensor  # of the weights' moving average; 0: the average equals the weights
 
 
 class MomentumSGD:
-    """Variables in four groups, a flat vector of velocities and of averages for each, and the update that uses them.
+    """Updates variables in four groups, each with one flat vector of velocities and one of averages.
 
-    Flat, because some 200 variables at a dozen small operations each weigh on a small model's trace and step. The
-    groups are the backbone's weights with decay and without, and the others' likewise.
+    Flat vectors, because a dozen small operations for each of some 200 variables slow a small model's trace and step.
+    The groups are the backbone's weights with decay and without, and the other weights with decay and without.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
@@ -51,34 +51,34 @@ class MomentumSGD:
         self.averages = [_vector(group, f"average_{k}") for k, group in enumerate(self._groups)]
 
     def flatten(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """Gradients in the order of `variables`, as apply() takes them: what mini-batches add up."""
+        """Join gradients, in the order of `variables`, into the vectors that apply() takes and passes add up."""
         flat, start = [], 0
         for group in self._groups:
             flat.append(_flat(gradients[start : start + len(group)]))
             start += len(group)
         return flat
 
-    def apply(self, gradients: Sequence[Tensor], pace: Pace) -> Tensor:
+    def apply(self, gradients: Sequence[Tensor], update: UpdateSettings) -> Tensor:
         """Update every variable; returns the gradients' global norm before clipping, a scalar."""
-        # A backbone that stands still has no part in what the others are clipped by.
+        # A frozen backbone does not count in the norm by which the others are clipped.
         gradients = [
-            gradient * pace.backbone_active if of_backbone else gradient
+            gradient * update.backbone_active if of_backbone else gradient
             for gradient, of_backbone in zip(gradients, self._of_backbone, strict=True)
         ]
         norm = ops.sqrt(sum(ops.sum(ops.square(part)) for part in gradients))
-        # A norm of NaN keeps the update NaN: a diverged trial must show, not be clipped into silence.
-        shrink = ops.where(norm > pace.max_gradient_norm, pace.max_gradient_norm / norm, ops.ones_like(norm))
+        # A NaN norm keeps the update NaN, so that clipping does not hide a diverged trial.
+        shrink = ops.where(norm > update.max_gradient_norm, update.max_gradient_norm / norm, ops.ones_like(norm))
         for k, gradient in enumerate(gradients):
             weights = _flat([v.value for v in self._groups[k]])
             step = gradient * shrink
             if self._decayed[k]:
-                step = step + pace.weight_decay * weights
+                step = step + update.weight_decay * weights
             if self._of_backbone[k]:
-                step = step * pace.backbone_active
-            moved = pace.momentum * self.velocities[k] + step
+                step = step * update.backbone_active
+            moved = update.momentum * self.velocities[k] + step
             self.velocities[k].assign(moved)
-            weights = weights - pace.learning_rate * moved
-            self.averages[k].assign(pace.ema_decay * self.averages[k] + (1.0 - pace.ema_decay) * weights)
+            weights = weights - update.learning_rate * moved
+            self.averages[k].assign(update.ema_decay * self.averages[k] + (1.0 - update.ema_decay) * weights)
             self._scatter(k, weights)
         return norm
 
@@ -97,16 +97,16 @@ class MomentumSGD:
             average.assign(weights)
 
     def reset(self) -> None:
-        """Forget everything: the state of a new trial. Averages begin at the weights of this moment."""
+        """Return to the state of a new trial: zero velocities, and averages equal to the current weights."""
         for k, velocity in enumerate(self.velocities):
             velocity.assign(ops.zeros(velocity.shape))
             self.averages[k].assign(_flat([v.value for v in self._groups[k]]))
 
 
 class Adam:
-    """Keras' Adam behind the same door; momentum, decay and averages are not its words, and it ignores them.
+    """Keras' Adam with the interface of MomentumSGD; it ignores momentum, decay and averages.
 
-    For trainings from scratch, such as the shipped base checkpoint's: there it needs a fraction of SGD's steps.
+    For trainings from scratch, such as the shipped base checkpoint's, where it needs a fraction of SGD's steps.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
@@ -117,23 +117,23 @@ class Adam:
         self.averages: list[keras.Variable] = []
 
     def flatten(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """As they are: this one updates variable by variable."""
+        """Return the gradients unchanged, as Adam updates each variable by itself."""
         return list(gradients)
 
-    def apply(self, gradients: Sequence[Tensor], pace: Pace) -> Tensor:
-        """As MomentumSGD.apply."""
+    def apply(self, gradients: Sequence[Tensor], update: UpdateSettings) -> Tensor:
+        """Update every variable; returns the norm, as MomentumSGD.apply does."""
         norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
-        shrink = ops.where(norm > pace.max_gradient_norm, pace.max_gradient_norm / norm, ops.ones_like(norm))
-        self._adam.learning_rate.assign(pace.learning_rate)
+        shrink = ops.where(norm > update.max_gradient_norm, update.max_gradient_norm / norm, ops.ones_like(norm))
+        self._adam.learning_rate.assign(update.learning_rate)
         self._adam.apply([gradient * shrink for gradient in gradients], self.variables)
         return norm
 
     def swap_averages(self) -> None:
-        """Refused: there are none."""
+        """Raise ValueError, as Adam keeps no averages."""
         raise ValueError("ema_decay: expected 0 with Adam, which keeps no average of the weights")
 
     def reset(self) -> None:
-        """Forget everything: the state of a new training."""
+        """Return to the state of a new training: all moments zero."""
         for variable in self.velocities:
             variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
 

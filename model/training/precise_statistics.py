@@ -1,9 +1,9 @@
-"""Normalization statistics of a network as it stands, estimated from pictures at one input size.
+"""Estimates a network's normalization statistics for its current weights, from pictures at one input size.
 
-The running statistics of a training lag behind its weights, and mix all input sizes that it went through: what share
-the scored size has in them is chance. So before a score they are estimated afresh (PreciseBN: Wu and Johnson 2021,
+The running statistics of a training lag behind its weights and mix all input sizes that it used, the scored size with
+a random share. So before a score they are estimated afresh (PreciseBN: Wu and Johnson 2021,
 "Rethinking 'Batch' in BatchNorm", arXiv 2105.07576, 3): forward passes in training mode, whose batch statistics are
-combined with equal weight. Nothing is learned from them, and the training goes on with its own.
+combined with equal weight. No weight changes, and the training continues with its running statistics.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class PreciseStatistics:
 
     @contextmanager
     def in_place(self, batches: Sequence[NDArray[np.uint8]]) -> Iterator[None]:
-        """Let the network have the statistics of these pictures while this is open; of no picture: its own.
+        """While open, the network has the statistics of these pictures; without batches it keeps its own.
 
         batches: uint8 pictures [b, s, s, 3], all of one shape.
         """
@@ -45,23 +45,23 @@ class PreciseStatistics:
             self._assign(running)
 
     def estimate(self, batches: Sequence[NDArray[np.uint8]]) -> Moments:
-        """Mean and variance over all the pictures, each batch passing with its own statistics."""
+        """Mean and variance over all the pictures; each batch passes normalized by its own statistics."""
         passes = [
             [(mean.numpy(), variance.numpy()) for mean, variance in self._measured(tf.constant(images))]
             for images in batches
         ]
-        return [_combined(layer) for layer in zip(*passes, strict=True)]
+        return [_combine(layer) for layer in zip(*passes, strict=True)]
 
     def _measure(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         self.traces += 1
         for layer in self._norms:
-            layer.deferred = True  # leave the running statistics alone
+            layer.defer_update = True  # leave the running statistics alone
         try:
             self._model(tf.cast(images, tf.float32) / 255.0, training=True)
-            return [layer.after for layer in self._norms if layer.after is not None]
+            return [layer.batch_moments for layer in self._norms if layer.batch_moments is not None]
         finally:
             for layer in self._norms:
-                layer.plain()
+                layer.clear_step_settings()
 
     def _assign(self, moments: Sequence[tuple[Any, Any]]) -> None:
         for layer, (mean, variance) in zip(self._norms, moments, strict=True):
@@ -69,7 +69,7 @@ class PreciseStatistics:
             layer.moving_variance.assign(variance)
 
 
-def _combined(batches: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> tuple[Any, Any]:
+def _combine(batches: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> tuple[Any, Any]:
     """Mean and variance of all values of equally many batches; var = E[var_b] + E[(mean_b - mean)^2]."""
     means = np.asarray([mean for mean, _ in batches], np.float64)
     variances = np.asarray([variance for _, variance in batches], np.float64)

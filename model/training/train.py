@@ -1,4 +1,4 @@
-"""The training loop: a generator over the steps of a schedule, with Reports now and then."""
+"""The training loop: a generator over the steps of a schedule that yields a Report at some of them."""
 
 import contextlib
 import time
@@ -14,15 +14,15 @@ from model.config import DetectorConfig, LossConfig, OptimizerConfig, Regulariza
 from model.training import loss, schedule
 from model.training.adversarial import norm_index
 from model.training.batch_pass import LOSSES, SETTINGS
-from model.training.trainer import Batch, Trainer
+from model.training.trainer import Trainer, TrainingBatch
 
-# Keys of the draws that are a training's own, beside those of weights (by layer) and of pictures (the data room's).
+# Keys of the training loop's draws; those of weights are keyed by layer, those of pictures in the data room.
 _SAT, _NETWORK = 1_000_001, 1_000_002
-Made = TypeVar("Made")
+Item = TypeVar("Item")
 
 
-class Settings(Protocol):
-    """The configuration of a training, room by room."""
+class TrainingSettings(Protocol):
+    """The configuration of a training, part by part."""
 
     @property
     def detector(self) -> DetectorConfig: ...
@@ -38,7 +38,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class Report:
-    """Mean losses since the last report, seconds by kind, and graphs traced."""
+    """Mean losses, seconds by kind and number of graphs traced since the last report."""
 
     step: int
     losses: Mapping[str, float]
@@ -50,7 +50,7 @@ class Diverged(Exception):
     """The loss is NaN or infinite; the message names the step and the terms."""
 
 
-def settings_vector(step: int, config: Settings) -> NDArray[np.float32]:
+def settings_vector(step: int, config: TrainingSettings) -> NDArray[np.float32]:
     """The scalars of update number `step` (from 1) in the order of SETTINGS."""
     steps, optimizer, regularization = config.train.steps, config.optimizer, config.regularization
     value = {
@@ -73,15 +73,15 @@ def settings_vector(step: int, config: Settings) -> NDArray[np.float32]:
     return np.asarray([value[name] for name in SETTINGS], np.float32)
 
 
-def is_adversarial(seed: int, step: int, config: Settings) -> bool:
-    """Whether update number `step` (from 1) trains on SAT's pictures: drawn by seed and step, never in the burn-in."""
+def is_adversarial(seed: int, step: int, config: TrainingSettings) -> bool:
+    """Whether update number `step` (from 1) trains on SAT's pictures: drawn by seed and step, never during burn-in."""
     if step <= schedule.burn_in_steps(config.train.steps, config.optimizer):
         return False
     return bool(_generator(seed, _SAT, step).random() < config.regularization.sat_prob)
 
 
 def chance(seed: int, step: int) -> tuple[int, int]:
-    """Two numbers below 2^30 that the draws inside the network at this step depend on."""
+    """Two numbers below 2^30: the seed of the draws inside the network at this step."""
     first, second = _generator(seed, _NETWORK, step).integers(2**30, size=2)
     return int(first), int(second)
 
@@ -92,8 +92,8 @@ def _generator(seed: int, kind: int, step: int) -> np.random.Generator:
 
 def train(
     trainer: Trainer,
-    batch_at: Callable[[int], Batch],
-    config: Settings,
+    batch_at: Callable[[int], TrainingBatch],
+    config: TrainingSettings,
     *,
     seed: int,
     start_step: int,
@@ -101,55 +101,53 @@ def train(
     report_every: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Report | int]:
-    """Train from start_step to stop_step of the configuration's schedule; each step yields its number or a Report.
+    """Train from start_step to stop_step of the configuration's schedule.
 
-    Every report_every steps and at stop_step it is a Report.
-
-    batch_at(k) gives the batch of step k (from 0); it is called in a thread of its own, one batch ahead. Raises
-    Diverged at the first loss that is not finite. "data" is the time that a step waited for its batch; the time of a
-    step that traced counts as "compile".
+    Yields a Report every report_every steps and at stop_step, else the step's number. batch_at(k) returns the batch of
+    step k (from 0); it is called in a thread of its own, one batch ahead. Raises Diverged at the first loss that is not
+    finite. In Report.seconds, "data" is the time spent waiting for batches; steps that traced count as "compile".
     """
     steps = config.train.steps
     seconds = {"data": 0.0, "train": 0.0, "compile": 0.0}
     sums = np.zeros(len(LOSSES))
-    since, traces = 0, trainer.traces
-    with contextlib.closing(ahead(batch_at, start_step, stop_step)) as batches:
+    steps_summed, traces = 0, trainer.traces
+    with contextlib.closing(prefetch(batch_at, start_step, stop_step)) as batches:
         for step in range(start_step + 1, stop_step + 1):
-            begun = clock()
+            start = clock()
             batch = next(batches)
-            fed = clock()
-            before = trainer.traces
+            batch_ready = clock()
+            traces_before = trainer.traces
             values = trainer.step(
                 batch,
                 settings_vector(step, config),
                 chance=chance(seed, step),
                 attacked=is_adversarial(seed, step, config),
             )
-            seconds["data"] += fed - begun
-            seconds["compile" if trainer.traces > before else "train"] += clock() - fed
+            seconds["data"] += batch_ready - start
+            seconds["compile" if trainer.traces > traces_before else "train"] += clock() - batch_ready
             if not np.all(np.isfinite(values)):
-                named = ", ".join(f"{name} {value:g}" for name, value in zip(LOSSES, values, strict=True))
-                raise Diverged(f"the loss is not finite at step {step} of {steps}: {named}")
+                terms = ", ".join(f"{name} {value:g}" for name, value in zip(LOSSES, values, strict=True))
+                raise Diverged(f"the loss is not finite at step {step} of {steps}: {terms}")
             sums += values
-            since += 1
+            steps_summed += 1
             if step % report_every == 0 or step == stop_step:
-                means = {name: float(total / since) for name, total in zip(LOSSES, sums, strict=True)}
+                means = {name: float(total / steps_summed) for name, total in zip(LOSSES, sums, strict=True)}
                 yield Report(step, means, dict(seconds), trainer.traces - traces)
                 seconds = dict.fromkeys(seconds, 0.0)
                 sums[:] = 0.0
-                since, traces = 0, trainer.traces
+                steps_summed, traces = 0, trainer.traces
             else:
                 yield step
 
 
-def ahead(make: Callable[[int], Made], start: int, stop: int) -> Generator[Made, None, None]:
-    """make(start) to make(stop - 1) in turn, each made in a thread while the one before it is in use."""
+def prefetch(make: Callable[[int], Item], start: int, stop: int) -> Generator[Item, None, None]:
+    """Yield make(start) to make(stop - 1); each is made in a thread while the one before it is in use."""
     if start >= stop:
         return
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as maker:
-        coming = maker.submit(make, start)
+        pending = maker.submit(make, start)
         for k in range(start, stop):
-            made = coming.result()
+            item = pending.result()
             if k + 1 < stop:
-                coming = maker.submit(make, k + 1)
-            yield made
+                pending = maker.submit(make, k + 1)
+            yield item

@@ -1,7 +1,7 @@
 """The compiled train, attack and forward steps of a detector, kept warm between trials.
 
-What shapes the graph (DetectorConfig, batch and its mini-batches, sizes, precision, class count) makes a Trainer; every
-other number reaches its compiled steps in one vector of scalars, so a hundred trials trace nothing new.
+A Trainer is made for what shapes the graph (DetectorConfig, batch and mini-batches, sizes, precision, class count).
+All other settings reach its compiled steps in one vector of scalars, so a hundred trials trace nothing new.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,20 +18,20 @@ from model.config import DetectorConfig, SatGoal, TrainConfig
 from model.network import architecture, decode, scales
 from model.network.initialize import initialize
 from model.training import adversarial, loss, training_state
-from model.training.batch_pass import BatchPasses, Given, loss_settings, named, scale_xy
-from model.training.optimizer import Adam, MomentumSGD, Pace
+from model.training.batch_pass import BatchInputs, BatchPasses, loss_settings, scalars_by_name, scale_xy
+from model.training.optimizer import Adam, MomentumSGD, UpdateSettings
 from model.training.precise_statistics import PreciseStatistics
 
 Tensor = Any
-# float16 gradients below 6e-8 are 0: the loss is scaled up, by half as much whenever one overflows, by twice as much
-# after that many steps without (Micikevicius et al. 2018, arXiv 1710.03740, 3.2).
+# float16 gradients below 6e-8 become 0, so the loss is scaled up. The scale is halved when a gradient overflows, and
+# doubled after STEPS_TO_DOUBLE steps without overflow (Micikevicius et al. 2018, arXiv 1710.03740, 3.2).
 FIRST_LOSS_SCALE = 16.0
 SMALLEST_LOSS_SCALE = 2.0**-20
 STEPS_TO_DOUBLE = 1000.0
 
 
-class Batch(Protocol):
-    """What a step learns from: uint8 images [b, s, s, 3], boxes [b, m, 4] network pixels, classes [b, m]."""
+class TrainingBatch(Protocol):
+    """The input of a training step: uint8 images [b, s, s, 3], boxes [b, m, 4] network pixels, classes [b, m]."""
 
     @property
     def images(self) -> NDArray[np.uint8]: ...
@@ -41,7 +41,7 @@ class Batch(Protocol):
     def classes(self) -> NDArray[np.int32]: ...
 
 
-class Decoded(NamedTuple):
+class DecodedCandidates(NamedTuple):
     """Decoded candidates: boxes [b, n, 4] xyxy network pixels, objectness [b, n], class_probs [b, n, c]."""
 
     boxes: NDArray[np.float32]
@@ -50,7 +50,7 @@ class Decoded(NamedTuple):
 
 
 class Trainer:
-    """A detector with its compiled steps; reset() makes it anybody's first."""
+    """A detector with its compiled steps. reset() returns it to a fresh state, so that any trial can use it."""
 
     def __init__(
         self,
@@ -67,31 +67,34 @@ class Trainer:
         self.class_names = tuple(class_names)
         self.anchors = np.asarray(anchors, np.float32)
         self.maps = scales.of_config(config)
-        number = scales.number_of_anchors(self.maps)
-        if self.anchors.ndim != 2 or len(self.anchors) < number or self.anchors.shape[1] != 2:
-            raise ValueError(f"anchors: expected {number} pairs for {config.variant}, got shape {self.anchors.shape}")
+        num_anchors = scales.number_of_anchors(self.maps)
+        if self.anchors.ndim != 2 or len(self.anchors) < num_anchors or self.anchors.shape[1] != 2:
+            raise ValueError(
+                f"anchors: expected {num_anchors} pairs for {config.variant}, got shape {self.anchors.shape}"
+            )
         self.sat_goal = sat_goal
         self.model = _build(config, len(self.class_names), train.precision)
         self.optimizer = make_optimizer(self.model.trainable_variables)
-        self.passes = BatchPasses(
+        self.batch_passes = BatchPasses(
             self.model,
             self.optimizer,
             self.anchors,
             self.maps,
             at_once=train.mini_batches_at_once,
-            passes=train.subdivisions // train.mini_batches_at_once,
+            num_passes=train.subdivisions // train.mini_batches_at_once,
         )
         scale = FIRST_LOSS_SCALE if train.precision == "float16" else 1.0
-        self.loss_scale = keras.Variable([scale, 0.0], trainable=False, name="loss_scale")  # and steps since it changed
-        self.scales = train.precision == "float16"
+        # [scale, steps since it changed]
+        self.loss_scale = keras.Variable([scale, 0.0], trainable=False, name="loss_scale")
+        self.scales_loss = train.precision == "float16"
         self.statistics = PreciseStatistics(self.model)
-        self.averaging = False  # whether an average of the weights is what is evaluated and kept
+        self.averaging = False  # whether the moving average of the weights is evaluated and saved
         self._traces = 0
         self._train = tf.function(self._train_step, autograph=False)
-        # The goal "empty" needs no boxes and so no fixed grid: one trace for all sizes.
-        anything = [(None, None, None, 3), (None, None, 4), (None, None), (None,)]
-        kinds = (tf.float32, tf.float32, tf.int32, tf.float32)
-        signature = [tf.TensorSpec(shape, kind) for shape, kind in zip(anything, kinds, strict=True)]
+        # The goal "empty" needs no boxes, so no fixed grid: one trace serves all sizes.
+        shapes = [(None, None, None, 3), (None, None, 4), (None, None), (None,)]
+        dtypes = (tf.float32, tf.float32, tf.int32, tf.float32)
+        signature = [tf.TensorSpec(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
         self._attack = tf.function(
             self._attack_step, autograph=False, input_signature=signature if sat_goal == "empty" else None
         )
@@ -99,20 +102,24 @@ class Trainer:
 
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor, chance: Tensor) -> Tensor:
         self._traces += 1
-        value = named(settings)
-        done = self.passes.run(Given(images, boxes, classes, value, chance, self.loss_scale[0]))
-        pace = Pace(*(value[name] for name in Pace._fields))
-        norm = self._scaled_update(done.gradients, pace) if self.scales else self.optimizer.apply(done.gradients, pace)
-        return tf.concat([done.terms, [norm]], axis=0)
+        scalars = scalars_by_name(settings)
+        sums = self.batch_passes.run(BatchInputs(images, boxes, classes, scalars, chance, self.loss_scale[0]))
+        update = UpdateSettings(*(scalars[name] for name in UpdateSettings._fields))
+        norm = (
+            self._scaled_update(sums.gradients, update)
+            if self.scales_loss
+            else self.optimizer.apply(sums.gradients, update)
+        )
+        return tf.concat([sums.terms, [norm]], axis=0)
 
-    def _scaled_update(self, gradients: list[Tensor], pace: Pace) -> Tensor:
-        """Update with scaled-up gradients, or halve the scale and leave the weights where one is not finite."""
+    def _scaled_update(self, gradients: list[Tensor], update: UpdateSettings) -> Tensor:
+        """Update with scaled-up gradients; if one is not finite, halve the scale and skip the update."""
         scale, since = self.loss_scale[0], self.loss_scale[1]
         plain = [gradient / scale for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in plain])
-        # A scale that no gradient fits any more is no overflow: the norm of NaN shows that the training diverged.
+        # If even the smallest scale overflows, the training diverged: a norm of NaN shows it.
         lost = tf.where(scale < SMALLEST_LOSS_SCALE, float("nan"), 0.0)
-        norm = tf.cond(finite, lambda: self.optimizer.apply(plain, pace), lambda: lost)
+        norm = tf.cond(finite, lambda: self.optimizer.apply(plain, update), lambda: lost)
         grown = since + 1.0 >= STEPS_TO_DOUBLE
         good = tf.where(grown, tf.stack([scale * 2.0, 0.0]), tf.stack([scale, since + 1.0]))
         self.loss_scale.assign(tf.where(finite, good, tf.stack([scale / 2.0, 0.0])))
@@ -120,12 +127,12 @@ class Trainer:
 
     def _attack_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
         self._traces += 1
-        value = named(settings)
+        scalars = scalars_by_name(settings)
         truth = None
         if self.sat_goal == "truth":
 
             def truth(raw_maps: Sequence[Tensor]) -> Tensor:
-                sensitivity, terms = scale_xy(value, self.maps), loss_settings(value)
+                sensitivity, terms = scale_xy(scalars, self.maps), loss_settings(scalars)
                 losses = loss.detection_loss(
                     raw_maps, boxes, classes, tf.constant(self.anchors), sensitivity, terms, self.maps
                 )
@@ -136,8 +143,8 @@ class Trainer:
             images,
             anchors=tf.constant(self.anchors),
             maps=self.maps,
-            strength=value["sat_strength"],
-            norm=value["sat_norm"],
+            strength=scalars["sat_strength"],
+            norm=scalars["sat_norm"],
             true_loss=truth,
         )
 
@@ -152,12 +159,17 @@ class Trainer:
         return self._traces + self.statistics.traces
 
     def step(
-        self, batch: Batch, settings: NDArray[np.float32], *, chance: tuple[int, int] = (0, 0), attacked: bool = False
+        self,
+        batch: TrainingBatch,
+        settings: NDArray[np.float32],
+        *,
+        chance: tuple[int, int] = (0, 0),
+        attacked: bool = False,
     ) -> NDArray[np.float32]:
-        """One optimizer step; returns the losses in the order of LOSSES.
+        """Run one optimizer step; returns the losses in the order of LOSSES.
 
-        chance: two numbers below 2^31 that all draws inside the network depend on. attacked: train on what SAT makes
-        of the pictures.
+        chance: two numbers below 2^31, the seed of all draws inside the network. attacked: train on pictures changed by
+        SAT.
         """
         images = _unit_range(tf.constant(batch.images))
         boxes, classes, values = tf.constant(batch.boxes), tf.constant(batch.classes), tf.constant(settings)
@@ -167,21 +179,21 @@ class Trainer:
         return out
 
     def attack(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
-        """SAT's pictures of float32 images [b, s, s, 3] in 0..1, as many at a time as go together in training."""
-        parts = (tf.split(x, self.passes.passes) for x in (images, boxes, classes))
-        return tf.concat([self._attack(*those, settings) for those in zip(*parts, strict=True)], axis=0)
+        """Change float32 images [b, s, s, 3] in 0..1 by SAT, as many at a time as go together in training."""
+        parts = (tf.split(x, self.batch_passes.num_passes) for x in (images, boxes, classes))
+        return tf.concat([self._attack(*parts_of_pass, settings) for parts_of_pass in zip(*parts, strict=True)], axis=0)
 
-    def forward(self, images: NDArray[np.uint8], scale_xy: Sequence[float]) -> Decoded:
+    def forward(self, images: NDArray[np.uint8], scale_xy: Sequence[float]) -> DecodedCandidates:
         """Decoded candidates of uint8 images [b, s, s, 3], with running statistics."""
-        found = self._forward(tf.constant(images), tf.constant(scale_xy, tf.float32))
-        return Decoded(*(part.numpy() for part in found))
+        decoded = self._forward(tf.constant(images), tf.constant(scale_xy, tf.float32))
+        return DecodedCandidates(*(part.numpy() for part in decoded))
 
     @contextmanager
     def as_scored(self, batches: Sequence[NDArray[np.uint8]] = ()) -> Iterator[None]:
-        """Let the model be what is scored and kept while this is open; then the training goes on as if it had not been.
+        """While open, the model has the weights and statistics to score and save; afterwards those of the training.
 
-        It has the averages of its weights, if they are kept, and normalization statistics of the pictures given,
-        uint8 [b, s, s, 3] each; without any, the running ones.
+        The weights are their moving averages if `averaging`. The normalization statistics are estimated from the
+        batches, uint8 [b, s, s, 3] each; without batches they are the running ones.
         """
         if self.averaging:
             self.optimizer.swap_averages()
@@ -193,17 +205,17 @@ class Trainer:
                 self.optimizer.swap_averages()
 
     def reset(self, seed: int, weights: Mapping[str, NDArray[np.float32]] | None = None) -> tuple[str, ...]:
-        """Fresh weights from the seed, then those given by "layer/weight" name where shapes agree; no momentum.
+        """Set the weights given by "layer/weight" name if shapes agree, the others from the seed; clears the momentum.
 
-        Returns the names that stay random because `weights` lacks them or has another shape.
+        Returns the names of weights that stay random because `weights` lacks them or has another shape.
         """
-        left = initialize(self.model, len(self.class_names), seed, weights)
+        random_names = initialize(self.model, len(self.class_names), seed, weights)
         self.optimizer.reset()
-        self.loss_scale.assign([FIRST_LOSS_SCALE if self.scales else 1.0, 0.0])
-        return left
+        self.loss_scale.assign([FIRST_LOSS_SCALE if self.scales_loss else 1.0, 0.0])
+        return random_names
 
     def is_finite(self) -> bool:
-        """Whether every weight is a finite number: a loss tells of the update before it, this of the last one."""
+        """Whether every weight is finite. Unlike the last step's loss, this shows the effect of the last update."""
         return all(bool(np.isfinite(np.asarray(v.value)).all()) for v in self.model.weights)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -215,28 +227,32 @@ class Trainer:
         }
 
     def state(self) -> dict[str, NDArray[np.float32]]:
-        """All that a later step depends on, by kind and place; every draw is keyed by step and needs no state."""
-        return {f"{kind}_{k}": np.asarray(v.value) for kind, those in self._kept().items() for k, v in enumerate(those)}
+        """All that a later step depends on, by kind and index; draws are keyed by step and need no state."""
+        return {
+            f"{kind}_{k}": np.asarray(v.value)
+            for kind, variables in self._state_variables().items()
+            for k, v in enumerate(variables)
+        }
 
-    def _kept(self) -> dict[str, Sequence[keras.Variable]]:
-        kept = {"weight": self.model.weights, "velocity": self.optimizer.velocities}
+    def _state_variables(self) -> dict[str, Sequence[keras.Variable]]:
+        variables = {"weight": self.model.weights, "velocity": self.optimizer.velocities}
         if self.averaging:
-            kept["average"] = self.optimizer.averages
-        if self.scales:
-            kept["scale"] = [self.loss_scale]
-        return kept
+            variables["average"] = self.optimizer.averages
+        if self.scales_loss:
+            variables["scale"] = [self.loss_scale]
+        return variables
 
     def save_state(self, path: Path) -> None:
         """Write state() to an .npz file, whole and on disk, or not at all."""
         training_state.save(path, self.state())
 
     def load_state(self, path: Path) -> None:
-        """Go on from a file of save_state; ValueError when it is broken or belongs to another network."""
-        training_state.load(path, self._kept())
+        """Restore the state from a file of save_state; ValueError if it is damaged or belongs to another network."""
+        training_state.load(path, self._state_variables())
 
 
 def _build(config: DetectorConfig, num_classes: int, precision: str) -> keras.Model:
-    """The network, its convolutions in that precision; its weights are float32 whatever it is."""
+    """Build the network with convolutions in that precision; its weights are always float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
     try:

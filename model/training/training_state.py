@@ -1,4 +1,4 @@
-"""The state of a training on disk: written whole or not at all, read with a clear word when it is broken."""
+"""Saves the state of a training whole or not at all, and loads it; a clear error if the file is damaged."""
 
 import os
 import zipfile
@@ -23,17 +23,17 @@ def save(path: Path, state: Mapping[str, NDArray[np.float32]]) -> None:
 
 
 def load(path: Path, variables: Mapping[str, Sequence[keras.Variable]]) -> None:
-    """Give variables the values of a file of save(), where the k-th of a kind is named KIND_k.
+    """Set variables from a file of save(), where the k-th of a kind is named KIND_k.
 
-    ValueError when the file is broken or belongs to another network; FileNotFoundError when there is none.
+    ValueError if the file is damaged or belongs to another network; FileNotFoundError if there is none.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
             expected = sum(map(len, variables.values()))
             if len(stored.files) != expected:
                 raise ValueError(f"{path}: expected {expected} arrays of this network, got {len(stored.files)}")
-            for kind, those in variables.items():
-                for k, variable in enumerate(those):
+            for kind, of_kind in variables.items():
+                for k, variable in enumerate(of_kind):
                     variable.assign(stored[f"{kind}_{k}"])
     except FileNotFoundError:
         raise

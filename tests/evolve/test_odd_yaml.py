@@ -55,7 +55,10 @@ def test_a_space(
         ("regularization.cmbn=no", "regularization.cmbn: expected true or false, got 'no'"),
         ("train.size=1:30", "train.size: expected a whole number, got '1:30'"),
         ("train.size=010", "expected multiples of 32, got 10"),
-        ("train.sizes=" + "[" * 20_000, "setting 'train.sizes': line 1: expected at most 32 levels of lists and mappings"),
+        (
+            "train.sizes=" + "[" * 20_000,
+            "setting 'train.sizes': line 1: expected at most 32 levels of lists and mappings",
+        ),
         ("train.size=<<: 64", "setting 'train.size': line 1: expected keys, got a merge (<<)"),
         ("train.size=0x" + "f" * 5000, "setting 'train.size': line 1: expected a whole number of at most 100 digits"),
     ],

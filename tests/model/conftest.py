@@ -1,4 +1,4 @@
-"""Marks the tests of the model room that load TensorFlow as medium, and does not even import them for make check."""
+"""Marks the tests of model/ that load TensorFlow as medium; `make check` does not even import them."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ FOLDERS = (HERE, *(HERE / room for room in ROOMS))  # that of Darknet has a list
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the other files out where no medium test is wanted: importing TensorFlow takes 7 to 20 seconds."""
+    """Ignore the other files if no medium test is wanted: importing TensorFlow takes 7 to 20 seconds."""
     unwanted = "not medium" in str(config.getoption("markexpr"))
     is_test = collection_path.name.startswith("test_")
     return True if unwanted and is_test and collection_path.name not in LIGHT else None

@@ -1,4 +1,4 @@
-"""One file holds a detector: what goes in comes out, and a wrong file is told in a sentence."""
+"""One file holds a detector: it is read back as written, and a wrong file is refused in a sentence."""
 
 import io
 import json
@@ -115,7 +115,7 @@ def test_transfer_between_plain_and_complete_networks_goes_by_name(saved: Path) 
     weights = checkpoint.read_weights(saved)
     done = checkpoint.transfer(other, weights)
     assert set(done.loaded) == set(weights)
-    assert all("_sam_" in name or name.endswith("shortcut_weights") for name in done.left)
+    assert all("_sam_" in name or name.endswith("shortcut_weights") for name in done.unmatched)
 
 
 def test_half_precision_halves_the_file_and_rounds_kernels_only(
@@ -139,12 +139,12 @@ def test_transfer_leaves_output_maps_of_another_class_count(saved: Path) -> None
     other = architecture.build(INFO.detector, 5)
     done = checkpoint.transfer(other, checkpoint.read_weights(saved))
     outputs = [f"head{s}_output/{w}" for s in (8, 16, 32) for w in ("kernel", "bias")]
-    assert sorted(done.left) == sorted(outputs)
-    assert len(done.loaded) + len(done.left) == len(other.weights)
+    assert sorted(done.unmatched) == sorted(outputs)
+    assert len(done.loaded) + len(done.unmatched) == len(other.weights)
 
 
 def rewritten(saved: Path, path: Path, **changes: object) -> Path:
-    """A copy of the file with other values in detector.json; a value of None takes the key away."""
+    """A copy of the file with other values in detector.json; a value of None removes the key."""
     with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
         for member in source.infolist():
             content = source.read(member)

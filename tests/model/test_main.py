@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained detector that sees its anchors everywhere; its classes come in another order than the data's."""
+    """An untrained detector that detects its anchors everywhere; its classes are in another order than the data's."""
     info = DetectorInfo(
         class_names=("blue", "red"),
         anchors=tuple((8.0 * k, 10.0 * k) for k in range(1, 10)),
@@ -145,7 +145,7 @@ def test_predict_says_and_draws(
         (["predict", "none.png", "--weights", "WEIGHTS"], "none.png: expected a picture"),
         (["predict", "WEIGHTS", "--weights", "WEIGHTS"], "expected a picture"),
         (["predict", "EMPTY", "--weights", "WEIGHTS"], "expected pictures in it, got none"),
-        (["predict", "none/*.png", "--weights", "WEIGHTS"], "expected a pattern that meets pictures, got none"),
+        (["predict", "none/*.png", "--weights", "WEIGHTS"], "expected a pattern that matches pictures, got none"),
         (["predict", "PICTURE", "--weights", "none.onnx"], "none.onnx: expected a file, got nothing there"),
         (["predict", "PICTURE", "--weights", "EMPTY"], "expected a SavedModel, got a folder without saved_model.pb"),
         (["predict", "PICTURE", "--weights", "WEIGHTS", "--variant", "yolov4-tiny"], "--variant: expected yolov4"),
@@ -156,10 +156,10 @@ def test_predict_says_and_draws(
         (["summary", "--variant", "yolov4-tiny", "--depth", "0.5"], "detector.depth"),
         (["evaluate", "--weights", "WEIGHTS", "--data", "DATA", "--points", "11"], "expected --protocol darknet"),
         (["export", "WEIGHTS", "--to", "onnx", "--out", "a.tflite"], "a name that ends in .onnx"),
-        (["export", "WEIGHTS", "--to", "saved_model", "--out", "EMPTY"], "expected nothing there"),
+        (["export", "WEIGHTS", "--to", "saved_model", "--out", "EMPTY"], "expected no file or folder there"),
         (["export", "WEIGHTS", "--to", "tflite", "--out", "a.tflite", "--score", "1"], "--score: expected --nms"),
         (["export", "WEIGHTS", "--to", "saved_model", "--out", "a", "--dtype", "float16"], "expected --to tflite"),
-        (["export", "WEIGHTS", "--to", "darknet", "--out", "a.weights", "--decode"], "hold weights alone"),
+        (["export", "WEIGHTS", "--to", "darknet", "--out", "a.weights", "--decode"], "hold only weights"),
     ],
 )
 def test_wrong_input_is_one_sentence(
@@ -215,7 +215,7 @@ def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pyt
     good = label.read_text()
     try:
         label.write_text(good + "7 0.5 0.5 0.1 0.1\n8 0.5 0.5 0.1 0.1\n0 0.5\n")
-        evaluate.tell_problems(read.load(folder, strict=False))
+        evaluate.report_problems(read.load(folder, strict=False))
     finally:
         label.write_text(good)
     said = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The presets hold the published numbers, and every line of theirs is a setting of a trial."""
+"""The presets hold the published numbers, and each of their lines is a setting of a trial."""
 
 import math
 import subprocess

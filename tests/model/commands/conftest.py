@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seeded kernels, so that no two scores are alike; most of what it sees is "red"."""
+    """Seeded kernels, so that no two scores are equal; most of its detections are "red"."""
     from model import checkpoint
     from model.checkpoint import DetectorInfo
     from model.config import DetectorConfig

@@ -1,4 +1,4 @@
-"""A detector that Darknet trained with anchors and masks of its own, through every command that reads weights.
+"""A Darknet detector with its own anchors and masks, in every command that reads weights.
 
 Expected, by hand: all kernels are 0, so a map is its bias at every cell. Of stride 16 the second anchor of the mask
 shows its class with tx = ty = tw = th = 0, so in each of 6 x 10 cells there is a box of that anchor's very size around
@@ -42,7 +42,7 @@ def write_weights(path: Path, config: DetectorConfig) -> None:
 
 @pytest.fixture(params=[CUSTOM, UNEVEN], ids=["custom", "uneven"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DetectorConfig:
-    """What Darknet leaves: backup/mine_best.weights, cfg/mine.cfg, data/obj.names; and a picture to look at."""
+    """Files as Darknet writes them: backup/mine_best.weights, cfg/mine.cfg, data/obj.names; and a picture."""
     config: DetectorConfig = request.param
     write_weights(tmp_path / "backup" / "mine_best.weights", config)
     (tmp_path / "cfg").mkdir()
@@ -57,7 +57,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
-    """Runs a command; what it wrote on stdout and stderr."""
+    """Run a command; returns what it wrote to stdout and stderr."""
 
     def main(*words: object) -> tuple[str, str]:
         code = command.main([str(word) for word in words])
@@ -128,7 +128,7 @@ def test_exports_show_the_same_boxes(
     form: str, out: str, decoded: bool, project: DetectorConfig, run: Callable[..., tuple[str, str]]
 ) -> None:
     if decoded and form == "darknet":
-        return  # its files hold weights alone
+        return  # its files hold only weights
     run("export", "backup/mine_best.weights", "--to", form, "--out", out, *(["--decode"] if decoded else []))
     found, err = run(*PREDICT, out)
     check_boxes(found)
@@ -175,7 +175,10 @@ def test_a_partial_file_starts_a_checkpoint(project: DetectorConfig, run: Callab
     [
         (("backup/mine_best.weights", "--cfg", "absent.cfg"), "absent.cfg: expected a Darknet cfg, got nothing there"),
         (("backup/mine_best.weights", "--cfg", "data/obj.names"), "line 1: expected key=value in a section, got 'pot'"),
-        (("backup/mine_best.weights", "--names", "cfg/mine.cfg"), "--names cfg/mine.cfg: expected a class name a line"),
+        (
+            ("backup/mine_best.weights", "--names", "cfg/mine.cfg"),
+            "--names cfg/mine.cfg: expected one class name per line",
+        ),
         (("backup/mine_best.weights", "--names", "absent.names"), "--names absent.names: expected a text file"),
         (("backup/mine_best.weights", "--classes", "3"), "--classes: expected 2, as cfg/mine.cfg says, got 3"),
         (("backup/mine_best.weights", "--variant", "yolov4"), "--variant: expected yolov4-tiny, as cfg/mine.cfg says"),
@@ -187,7 +190,7 @@ def test_a_partial_file_starts_a_checkpoint(project: DetectorConfig, run: Callab
         (("absent_best.weights",), "absent_best.weights: expected a Darknet file (.weights), got nothing there"),
         (
             ("mine.keras", "--cfg", "cfg/mine.cfg"),
-            "--cfg cfg/mine.cfg: expected beside a Darknet file (.weights)",
+            "--cfg cfg/mine.cfg: expected only with a Darknet file (.weights)",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""`export`, and `predict` on what it wrote: the same detections as with the checkpoint."""
+"""`export`, and `predict` on the exported files: the same detections as with the checkpoint."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`predict` on folders, patterns and arrays, its raw heads, and what it draws."""
+"""`predict` on folders, patterns and arrays, its raw output maps, and its drawings."""
 
 import json
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.medium
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three pictures, one of them deeper, and a file that is none."""
+    """Three pictures, one of them in a subfolder, and a file that is not a picture."""
     root = tmp_path / "in"
     (root / "deep").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def test_a_folder_is_seen_and_drawn(
 
 
 def damage(folder: Path) -> dict[str, str]:
-    """Files of a folder that are no picture, each in its way; name -> what must be said of it."""
+    """Files that are not pictures, each for another reason: name -> what the note on it must say."""
     whole = (folder / "b.png").read_bytes()
     (folder / "page.jpg").write_text("<html>not found</html>")
     (folder / "empty.png").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""What the commands share works without a terminal, a stdout or a temporary folder."""
+"""Output and imports of the commands work without a terminal, a stdout or a temporary folder."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""What a file of weights is found to be, without TensorFlow."""
+"""Which detector a file holds is found out without TensorFlow."""
 
 import argparse
 from dataclasses import replace
@@ -10,7 +10,7 @@ from model.commands import find_weights, shared, weights
 from model.config import YOLOV4_TINY, PostConfig
 from model.darknet import topology
 from model.darknet.coco_names import NAMES as COCO_NAMES
-from model.darknet.importer import Said
+from model.darknet.importer import DarknetOptions
 from model.darknet.weights import WeightsError
 
 
@@ -31,7 +31,7 @@ def test_coco_names() -> None:
 
 
 def tiny_file(path: Path, num_classes: int, floats: int = 0) -> Path:
-    """A .weights file of yolov4-tiny's length, all zeros, without taking the disk for them."""
+    """A sparse .weights file of yolov4-tiny's length, all zeros."""
     sections = topology.sections(YOLOV4_TINY, num_classes)
     count = sum(section.count for section in sections) + floats
     with path.open("wb") as file:
@@ -50,7 +50,7 @@ def test_a_darknet_file_tells_variant_and_classes_by_its_length(tmp_path: Path) 
     assert find_weights.find(three).class_names == ("class 0", "class 1", "class 2")
     names = tmp_path / "names"
     names.write_text("a\nb\nc\n")
-    assert find_weights.find(three, Said(names=names)).class_names == ("a", "b", "c")
+    assert find_weights.find(three, DarknetOptions(names=names)).class_names == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_darknet_files_of_another_length_are_refused_with_counts(
 ) -> None:
     path = tiny_file(tmp_path / "a.weights", 3, floats)
     with pytest.raises(WeightsError, match=words) as refused:
-        find_weights.find(path, Said(**options))  # type: ignore[arg-type]
+        find_weights.find(path, DarknetOptions(**options))  # type: ignore[arg-type]
     assert any(character.isdigit() for character in str(refused.value))
 
 
@@ -75,20 +75,20 @@ def options(**given: object) -> argparse.Namespace:
     return argparse.Namespace(**{"score": None, "nms_iou": None, "nms": None, "nms_beta": None, **given})
 
 
-def found_with(post: PostConfig | None) -> weights.Weights:
+def found_with(post: PostConfig | None) -> weights.SavedDetector:
     def load() -> object:
         raise AssertionError("not needed")
 
-    return weights.Weights(Path("f"), "yolov4", ("a",), 64, 64, "stretch", load, nms="plain", post=post)  # type: ignore[arg-type]
+    return weights.SavedDetector(Path("f"), "yolov4", ("a",), 64, 64, "stretch", load, nms="plain", post=post)  # type: ignore[arg-type]
 
 
 def test_score_and_nms_come_from_the_options_then_the_file_then_the_defaults() -> None:
-    assert shared.post_of(options(), found_with(None), 0.25) == PostConfig(score=0.25, nms="plain")
+    assert shared.post_config(options(), found_with(None), 0.25) == PostConfig(score=0.25, nms="plain")
     given = options(score=0.0, nms="diou", nms_iou=0.6)
-    assert shared.post_of(given, found_with(None), 0.25) == PostConfig(score=0.0, nms="diou", nms_iou=0.6)
+    assert shared.post_config(given, found_with(None), 0.25) == PostConfig(score=0.0, nms="diou", nms_iou=0.6)
     inside = PostConfig(score=0.4, nms="diou", nms_iou=0.5)
-    assert shared.post_of(options(), found_with(inside), 0.25) == inside
-    assert shared.post_of(options(score=0.5), found_with(inside), 0.25).score == 0.5
+    assert shared.post_config(options(), found_with(inside), 0.25) == inside
+    assert shared.post_config(options(score=0.5), found_with(inside), 0.25).score == 0.5
 
 
 TUNED = PostConfig(nms="diou", nms_iou=0.55, nms_beta=0.8)
@@ -96,16 +96,16 @@ TUNED = PostConfig(nms="diou", nms_iou=0.55, nms_beta=0.8)
 
 def test_tuned_nms_of_a_file_is_its_default_and_each_option_overrides_its_own() -> None:
     found = replace(found_with(None), tuned=TUNED)
-    assert shared.post_of(options(), found, 0.25) == replace(TUNED, score=0.25)
-    assert shared.post_of(options(nms_iou=0.3), found, 0.005) == replace(TUNED, nms_iou=0.3)
-    assert shared.post_of(options(nms_beta=1.5), found, 0.005) == replace(TUNED, nms_beta=1.5)
-    assert shared.post_of(options(nms="plain"), found, 0.005) == replace(TUNED, nms="plain")
+    assert shared.post_config(options(), found, 0.25) == replace(TUNED, score=0.25)
+    assert shared.post_config(options(nms_iou=0.3), found, 0.005) == replace(TUNED, nms_iou=0.3)
+    assert shared.post_config(options(nms_beta=1.5), found, 0.005) == replace(TUNED, nms_beta=1.5)
+    assert shared.post_config(options(nms="plain"), found, 0.005) == replace(TUNED, nms="plain")
     inside = PostConfig(score=0.4, nms="diou", nms_iou=0.5, nms_beta=0.7)
-    assert shared.post_of(options(), found_with(inside), 0.25) == inside
+    assert shared.post_config(options(), found_with(inside), 0.25) == inside
     with pytest.raises(ValueError, match=r"--nms-beta: expected 0.7, as NMS is inside f, got 1.0"):
-        shared.post_of(options(nms_beta=1.0), found_with(inside), 0.25)
-    with pytest.raises(ValueError, match=r"--nms-beta: expected --nms diou beside it, as plain NMS has no"):
-        shared.post_of(options(nms_beta=1.0), found_with(None), 0.25)
+        shared.post_config(options(nms_beta=1.0), found_with(inside), 0.25)
+    with pytest.raises(ValueError, match=r"--nms-beta: expected --nms diou with it, as plain NMS has no"):
+        shared.post_config(options(nms_beta=1.0), found_with(None), 0.25)
 
 
 def test_it_is_said_which_nms_is_used() -> None:

@@ -1,4 +1,4 @@
-"""Golden modules can be imported; tests that need numpy alone run in make check, the others are medium."""
+"""Makes the golden modules importable; tests that need only numpy run in `make check`, the others are medium."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ NEED_KERAS = {"test_network.py", "test_convert_command.py", "test_full.py"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """As in the folder above, of which this folder has no list: the other files here are light."""
+    """Like the conftest of the folder above, but here the heavy files are listed and the others are light."""
     if not collection_path.name.startswith("test_"):
         return None
     return "not medium" in str(config.getoption("markexpr")) and collection_path.name in NEED_KERAS
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def golden() -> Iterator[Path]:
-    """The folder of golden files; its modules `cases` and `seeded` can be imported meanwhile."""
+    """The folder of golden files; its modules `cases` and `seeded` are importable during the session."""
     sys.path.insert(0, str(GOLDEN))
     yield GOLDEN
     sys.path.remove(str(GOLDEN))

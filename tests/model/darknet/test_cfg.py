@@ -1,4 +1,4 @@
-"""The .cfg: what we write is read back as the same network, and what is another's is told at its first difference."""
+"""The .cfg: what we write is read back as the same network, and other networks are refused at the first difference."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Our training settings in Darknet's words. Expected: Darknet's arithmetic (network.c, detector.c) by hand."""
+"""Our training settings as Darknet's keys. Expected: Darknet's arithmetic (network.c, detector.c) by hand."""
 
 import math
 from typing import Any

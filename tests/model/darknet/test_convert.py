@@ -1,4 +1,4 @@
-"""Weights by name in and out of files: whole, partial, of another class count; nothing left over, nothing missing."""
+"""Weights by name, to and from files: whole, partial, of another class count; nothing left over, nothing missing."""
 
 import struct
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def written(path: Path, sections: Sequence[Section]) -> dict[str, np.ndarray]:
 
 
 def cut(source: Path, target: Path, floats: int) -> Path:
-    """The first floats of a file, with its header: what Darknet's `partial` does."""
+    """The first floats of a file, with its header: as Darknet's `partial` writes them."""
     target.write_bytes(source.read_bytes()[: 20 + 4 * floats])
     return target
 
@@ -54,7 +54,7 @@ def test_what_goes_in_comes_out(folder: Path, config: DetectorConfig) -> None:
     sections = network(config)
     given = written(folder / "whole.weights", sections)
     loaded = convert.read(folder / "whole.weights", network(config, 1))
-    assert (loaded.num_classes, loaded.layers, loaded.left) == (CLASSES, len(sections), ())
+    assert (loaded.num_classes, loaded.layers, loaded.missing) == (CLASSES, len(sections), ())
     assert loaded.weights.keys() == given.keys()
     for name, values in given.items():
         np.testing.assert_array_equal(loaded.weights[name], values)
@@ -89,12 +89,12 @@ def test_a_partial_file_says_what_it_leaves(folder: Path) -> None:
     loaded = convert.read(path, network(classes=1))
     assert loaded.num_classes is None
     assert loaded.layers == first
-    left = [section.name for section in loaded.left]
+    left = [section.name for section in loaded.missing]
     assert left[:2] == ["head8", "head8_output"]
     assert left[-2:] == ["head32", "head32_output"]
     assert set(left) == {section.name for section in sections[first:] if section.stored}
     assert all(np.array_equal(loaded.weights[name], given[name]) for name in loaded.weights)
-    lines = list(convert.layer_lines(loaded.left, sections))
+    lines = list(convert.layer_lines(loaded.missing, sections))
     assert lines[0] == f"layer {first:>3}  head8 ({sections[first].count:,} floats)"
 
 
@@ -103,7 +103,7 @@ def test_a_partial_file_may_end_behind_an_output_map_of_known_classes(folder: Pa
     written(folder / "whole.weights", sections)
     after = next(place for place, section in enumerate(sections) if section.name == "neck_up16_lower")
     path = cut(folder / "whole.weights", folder / "part.conv", float_counts.count_floats(sections[: after + 1]))
-    with pytest.raises(WeightsError, match="it ends behind the first output map; say how many classes it has"):
+    with pytest.raises(WeightsError, match="it ends after the first output map; say how many classes it has"):
         convert.read(path, sections)
     loaded = convert.read(path, sections, num_classes=CLASSES)
     assert (loaded.num_classes, loaded.layers) == (CLASSES, after + 1)
@@ -116,16 +116,16 @@ def test_another_class_count_gives_all_but_the_output_maps(folder: Path) -> None
     usable = convert.for_classes(loaded, network(), CLASSES)
     outputs = {f"head{stride}_output/{part}" for stride in (8, 16, 32) for part in ("kernel", "bias")}
     assert usable.weights.keys() == given.keys() - outputs
-    assert [section.name for section in usable.left] == ["head8_output", "head16_output", "head32_output"]
+    assert [section.name for section in usable.missing] == ["head8_output", "head16_output", "head32_output"]
     assert convert.for_classes(loaded, network(classes=80), 80) is loaded
 
 
 def test_released_weights_start_a_network_with_every_technique(folder: Path) -> None:
     given = written(folder / "plain.weights", network())
-    loaded = convert.read(folder / "plain.weights", network(ALL_ON), network(topology.released(ALL_ON)))
+    loaded = convert.read(folder / "plain.weights", network(ALL_ON), network(topology.released_layers(ALL_ON)))
     assert loaded.num_classes == CLASSES
     assert loaded.weights.keys() == given.keys()
-    left = {section.name for section in loaded.left}
+    left = {section.name for section in loaded.missing}
     assert left == {section.name for section in network(ALL_ON) if section.kind == "shortcut"} | {
         "neck_down8_sam",
         "neck_up16_sam",

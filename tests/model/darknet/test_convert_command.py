@@ -1,4 +1,4 @@
-"""`python -m model convert`, both ways, through its own parser."""
+"""`python -m model convert` in both directions, through its own parser."""
 
 import argparse
 import json
@@ -75,11 +75,11 @@ def test_other_class_names_start_fresh_output_maps(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("a.keras", "b.keras"), "expected a .weights file and a .keras file, either way round"),
-        (("a.weights", "b.onnx"), "either way round"),
+        (("a.keras", "b.keras"), "expected a .weights and a .keras file, in either order"),
+        (("a.weights", "b.onnx"), "in either order"),
         (("absent.weights", "b.keras"), "got nothing there"),
         (("absent.keras", "b.weights"), "got nothing there"),
-        (("a.keras", "b.weights", "--size", "64"), "--size: expected with a .weights file as SRC alone"),
+        (("a.keras", "b.weights", "--size", "64"), "--size: expected only if SRC is a .weights file"),
         (("a.weights", "b.keras", "--classes", "0"), "--classes: expected at least 1, got 0"),
         (("yolov4.conv.137", "b.keras"), r"yolov4\.conv\.137: expected a Darknet file .*, got nothing there"),
     ],

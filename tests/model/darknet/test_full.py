@@ -29,8 +29,8 @@ def test_the_full_network_agrees_with_opencv_and_its_files_go_round(
     found = importer.read(first)  # without its cfg: the length alone says 80 classes of the released network
     assert (found.config, len(found.class_names), found.loaded.layers) == (DetectorConfig(), 80, 162)
     done = checkpoint.transfer(model, {name: np.zeros_like(v) for name, v in found.loaded.weights.items()})
-    assert done.left == ()
-    assert checkpoint.transfer(model, found.loaded.weights).left == ()
+    assert done.unmatched == ()
+    assert checkpoint.transfer(model, found.loaded.weights).unmatched == ()
     info = checkpoint.DetectorInfo(found.class_names, found.anchors, found.width, found.fit, found.config)
     checkpoint.save_detector(kept, model, info)
     exporter.write(

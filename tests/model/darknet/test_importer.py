@@ -1,4 +1,4 @@
-"""A detector from .weights and .cfg files, and back: names, anchors, sizes, and what no file says."""
+"""A detector from .weights and .cfg files, and back: names, anchors, sizes, and what the files lack."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import cfg, convert, exporter, float_counts, importer, topology
 from model.darknet.cfg import CfgError
-from model.darknet.importer import Said
+from model.darknet.importer import DarknetOptions
 from model.darknet.weights import WeightsError
 
 SMALL = DetectorConfig(width=0.05, depth=0.1, sam=True)
@@ -33,7 +33,7 @@ def test_three_files_hold_a_detector(tmp_path: Path, given: dict[str, np.ndarray
     found = importer.read(path)
     assert (found.config, found.class_names, found.anchors) == (SMALL, NAMES, OWN_ANCHORS)
     assert (found.height, found.width, found.fit) == (64, 96, "letterbox")
-    assert found.loaded.left == ()
+    assert found.loaded.missing == ()
     assert (found.cfg_path, found.note) == (tmp_path / "mine.cfg", "")
     for name, values in given.items():
         np.testing.assert_array_equal(found.loaded.weights[name], values)
@@ -45,7 +45,7 @@ def test_the_variant_follows_from_the_length(tmp_path: Path) -> None:
     path = tmp_path / "tiny.weights"
     zeros = {p.name: np.zeros(convert.keras_shape(p), np.float32) for s in sections for p in s.stored}
     convert.write(path, sections, zeros)
-    found = importer.read(path, Said(size=(320, 512)))
+    found = importer.read(path, DarknetOptions(size=(320, 512)))
     assert (found.config.variant, found.class_names) == ("yolov4-tiny", ("class 0", "class 1"))
     assert (found.height, found.width, found.fit) == (320, 512, "stretch")
     assert found.anchors == importer.ANCHORS["yolov4-tiny"]
@@ -65,9 +65,11 @@ def test_a_partial_file_needs_class_names(tmp_path: Path, given: dict[str, np.nd
     floats = float_counts.count_floats(sections[:20])
     path.write_bytes((tmp_path / "whole.weights").read_bytes()[: 20 + 4 * floats])
     (tmp_path / "two.txt").write_text("a\nb\n")
-    found = importer.read(path, Said(cfg=tmp_path / "whole.cfg", names=tmp_path / "two.txt"), other_classes=True)
+    found = importer.read(
+        path, DarknetOptions(cfg=tmp_path / "whole.cfg", names=tmp_path / "two.txt"), other_classes=True
+    )
     assert found.class_names == ("a", "b")
-    assert {section.name for section in found.loaded.left} == {s.name for s in sections[20:] if s.stored}
+    assert {section.name for section in found.loaded.missing} == {s.name for s in sections[20:] if s.stored}
 
 
 def test_a_cfg_and_its_weights_must_agree(tmp_path: Path, given: dict[str, np.ndarray]) -> None:
@@ -78,14 +80,14 @@ def test_a_cfg_and_its_weights_must_agree(tmp_path: Path, given: dict[str, np.nd
     with pytest.raises(
         WeightsError, match=r"expected weights of yolov4 with 2 classes, as .* got those of yolov4 with 3"
     ):
-        importer.read(path, Said(cfg=other))
+        importer.read(path, DarknetOptions(cfg=other))
     with pytest.raises(ValueError, match=r"--classes: expected 3, as .*mine\.cfg says, got 5"):
-        importer.read(path, Said(num_classes=5))
+        importer.read(path, DarknetOptions(num_classes=5))
     with pytest.raises(ValueError, match=r"--variant: expected yolov4, as .*mine\.cfg says, got yolov4-tiny"):
-        importer.read(path, Said(variant="yolov4-tiny"))
+        importer.read(path, DarknetOptions(variant="yolov4-tiny"))
     other.write_text("[net]\n", encoding="utf-8")
     with pytest.raises(CfgError, match="expected \\[yolo\\] sections"):
-        importer.read(path, Said(cfg=other))
+        importer.read(path, DarknetOptions(cfg=other))
 
 
 def test_what_darknet_cannot_be_told_is_refused(tmp_path: Path, given: dict[str, np.ndarray]) -> None:

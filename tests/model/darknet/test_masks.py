@@ -1,4 +1,4 @@
-"""Anchors and masks as people's cfgs have them: Darknet's README has them edited, and its custom cfgs differ.
+"""Anchors and masks in people's cfgs: Darknet's README tells them to edit these, and its custom cfgs differ.
 
 Expected: Darknet's own reading (parser.c, parse_yolo; option_list.c), by hand.
 """
@@ -25,7 +25,7 @@ def tiny(classes: int = 2, **changed: Any) -> str:
     return text.replace(", ", ",")
 
 
-def read(text: str) -> cfg_network.Described:
+def read(text: str) -> cfg_network.CfgDetector:
     return cfg_network.describe(cfg.parse(text, "mine.cfg"))
 
 
@@ -80,7 +80,7 @@ def test_a_section_without_a_mask_has_all_of_its_anchors() -> None:
 def test_of_more_pairs_than_num_the_first_count() -> None:
     text = tiny().replace(f"anchors={TINY_ANCHORS}", f"anchors={TINY_ANCHORS},500,500,600,600")
     assert read(text).anchors == importer.ANCHORS["yolov4-tiny"]
-    with pytest.raises(CfgError, match=r"mine.cfg: mask=3,4,5: expected places among its 4 anchors, from 0 on, got 4"):
+    with pytest.raises(CfgError, match=r"mine.cfg: mask=3,4,5: expected indices among its 4 anchors, from 0 on, got 4"):
         read(tiny().replace("num=6", "num=4"))
 
 
@@ -100,10 +100,10 @@ def test_sections_may_have_anchors_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("mask=0,1,2", "mask=0,1,6", r"mask=0,1,6: expected places among its 6 anchors, from 0 on, got 6"),
-        ("mask=0,1,2", "mask=-1,1,2", r"mask=-1,1,2: expected places among its 6 anchors, from 0 on, got -1"),
+        ("mask=0,1,2", "mask=0,1,6", r"mask=0,1,6: expected indices among its 6 anchors, from 0 on, got 6"),
+        ("mask=0,1,2", "mask=-1,1,2", r"mask=-1,1,2: expected indices among its 6 anchors, from 0 on, got -1"),
         ("mask=0,1,2", "mask=1,1,2", r"mask=1,1,2: expected each anchor once"),
-        ("mask=0,1,2", "mask=a", r"mask: expected places of anchors such as 0,1,2, got a"),
+        ("mask=0,1,2", "mask=a", r"mask: expected indices of anchors such as 0,1,2, got a"),
         (
             "mask=0,1,2",
             "mask=0,1",

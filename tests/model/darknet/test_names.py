@@ -1,4 +1,4 @@
-"""Files of class names as editors of all systems leave them."""
+"""Files of class names as the editors of all systems save them."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def test_a_name_a_line(content: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "count", "words"),
     [
-        (b"", None, "expected a class name a line, got none"),
-        (b"\n \n", None, "expected a class name a line, got none"),
+        (b"", None, "expected one class name per line, got none"),
+        (b"\n \n", None, "expected one class name per line, got none"),
         (b"a\n\nb\n", 3, "line 2: expected a class name, as 3 lines are 3 classes, got none"),
         (b"a\nb\na \n", None, "expected each class once, got 'a' twice"),
-        (b"[net]\nbatch=64\n", None, "expected a class name a line, got a cfg"),
-        (b"classes = 2\nnames = data/obj.names\n", None, r"expected a class name a line, got a \.data file"),
+        (b"[net]\nbatch=64\n", None, "expected one class name per line, got a cfg"),
+        (b"classes = 2\nnames = data/obj.names\n", None, r"expected one class name per line, got a \.data file"),
         (b"\xff\xfe\x00", None, r"expected a text file \(UTF-8\)"),
         (b"h\xe4kchen\n", None, r"expected a text file \(UTF-8\)"),
         (b"a\0b\n", None, "got binary content"),

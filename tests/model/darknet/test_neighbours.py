@@ -1,4 +1,4 @@
-"""Cfg and class names found as Darknet leaves them, and a word on everything that is assumed.
+"""Cfg and class names are found where Darknet puts them, and a note says what is assumed.
 
 Expected: the names that Darknet's detector.c gives to weights, the folders of its README, and the numbers in the files.
 """
@@ -10,7 +10,7 @@ import pytest
 
 from model.config import YOLOV4_TINY
 from model.darknet import cfg, float_counts, importer, topology
-from model.darknet.importer import Said, Source
+from model.darknet.importer import DarknetDetector, DarknetOptions
 from model.darknet.names import NamesError
 from model.darknet.weights import WeightsError
 
@@ -20,7 +20,7 @@ OBJ_DATA = "classes = 2\ntrain  = data/train.txt\nvalid  = data/test.txt\nnames 
 
 
 def weights_of(path: Path, classes: int = 2, config: object = MINE, layers: int | None = None) -> Path:
-    """A .weights file of that network's length, all zeros, without taking the disk for them."""
+    """A sparse .weights file of that network's length, all zeros."""
     sections = topology.sections(config, classes)[:layers]  # type: ignore[arg-type]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
@@ -30,7 +30,7 @@ def weights_of(path: Path, classes: int = 2, config: object = MINE, layers: int 
 
 
 def cfg_of(path: Path, classes: int = 2, **changed: object) -> Path:
-    """Its cfg, without our comment, as another's."""
+    """Its cfg without our comment, as other programs write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     config = replace(MINE, **changed)  # type: ignore[arg-type]
     path.write_text(cfg.render(topology.sections(config, classes), height=96, width=160, anchors=ANCHORS))
@@ -43,11 +43,11 @@ def names_of(path: Path, *names: str) -> Path:
     return path
 
 
-def look(path: Path, said: Said = importer.NOTHING) -> Source:
+def look(path: Path, said: DarknetOptions = importer.NO_OPTIONS) -> DarknetDetector:
     return importer.read(path, said, with_numbers=False)
 
 
-def check_mine(found: Source, names: tuple[str, ...] = ("pot", "pan")) -> None:
+def check_mine(found: DarknetDetector, names: tuple[str, ...] = ("pot", "pan")) -> None:
     assert (found.anchors, found.height, found.width, found.config.masks) == (ANCHORS, 96, 160, "0,1,2/3,4,5")
     assert found.class_names == names
 
@@ -89,7 +89,7 @@ def test_darknet_calls_weights_after_the_cfg_up_to_its_first_dot(tmp_path: Path)
         ValueError, match=r"expected one \.cfg file for it, got .*v2\.cfg and .*v3\.cfg, which differ; --cfg"
     ):
         look(path)
-    check_mine(look(path, Said(cfg=tmp_path / "mine.v2.cfg")))
+    check_mine(look(path, DarknetOptions(cfg=tmp_path / "mine.v2.cfg")))
 
 
 @pytest.mark.parametrize("where", ["data/obj.data", "cfg/obj.data", "obj.data"])
@@ -166,11 +166,11 @@ def test_names_called_after_the_weights_must_be_as_many(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         look(path)
     names_of(tmp_path / "right.txt", "pot", "pan")
-    check_mine(look(path, Said(names=tmp_path / "right.txt")))
+    check_mine(look(path, DarknetOptions(names=tmp_path / "right.txt")))
     with pytest.raises(ValueError, match=r"--names: expected 2 classes, as many as .*mine_best\.weights has, got 3"):
-        look(path, Said(names=tmp_path / "mine.names"))
-    with pytest.raises(NamesError, match=r"--names .*mine\.cfg: expected a class name a line, got a cfg"):
-        look(path, Said(names=tmp_path / "mine.cfg"))
+        look(path, DarknetOptions(names=tmp_path / "mine.names"))
+    with pytest.raises(NamesError, match=r"--names .*mine\.cfg: expected one class name per line, got a cfg"):
+        look(path, DarknetOptions(names=tmp_path / "mine.cfg"))
 
 
 def test_without_a_cfg_what_is_assumed_is_said(tmp_path: Path) -> None:
@@ -179,15 +179,15 @@ def test_without_a_cfg_what_is_assumed_is_said(tmp_path: Path) -> None:
     assert found.config == YOLOV4_TINY
     assert found.note == (
         f"{path}: no cfg was found, so its anchors and masks are those of Darknet's yolov4-tiny.cfg "
-        "(with yolov4-tiny-custom.cfg its boxes would be others), at 416x416 pixels; "
+        "(with yolov4-tiny-custom.cfg its boxes would differ), at 416x416 pixels; "
         "its classes are called 'class 0' to 'class 2'"
     )
     assert found.open_options == ("--cfg", "--names")
     names = names_of(tmp_path / "three.txt", "a", "b", "c")
-    found = look(path, Said(names=names, size=(96, 96)))
+    found = look(path, DarknetOptions(names=names, size=(96, 96)))
     assert found.note == (
         f"{path}: no cfg was found, so its anchors and masks are those of Darknet's yolov4-tiny.cfg "
-        "(with yolov4-tiny-custom.cfg its boxes would be others)"
+        "(with yolov4-tiny-custom.cfg its boxes would differ)"
     )
     assert found.open_options == ("--cfg",)
 
@@ -198,7 +198,7 @@ def test_released_weights_have_cocos_classes_and_say_so(tmp_path: Path) -> None:
     assert found.class_names[0] == "person"
     assert found.note == (
         f"{path}: no cfg was found, so its anchors and masks are those of Darknet's yolov4-tiny.cfg, "
-        "at 416x416 pixels; its classes are called as COCO's"
+        "at 416x416 pixels; its classes have COCO's names"
     )
     text = cfg.render(
         topology.sections(YOLOV4_TINY, 80), height=608, width=608, anchors=importer.ANCHORS["yolov4-tiny"]
@@ -206,7 +206,7 @@ def test_released_weights_have_cocos_classes_and_say_so(tmp_path: Path) -> None:
     (tmp_path / "yolov4-tiny.cfg").write_text(text)
     found = look(path)
     assert (found.class_names[0], found.height) == ("person", 608)
-    assert found.note == f"{path}: its classes are called as COCO's"
+    assert found.note == f"{path}: its classes have COCO's names"
     # 80 classes with anchors of their own are somebody's, and nobody knows which
     (tmp_path / "yolov4-tiny.cfg").write_text(text.replace("344,319", "340,320"))
     assert look(path).class_names[0] == "class 0"
@@ -220,12 +220,12 @@ def test_a_cfg_of_another_name_beside_the_weights_is_not_passed_over(tmp_path: P
     words = rf"expected a cfg called mine_best\.cfg or mine\.cfg beside it, got {other}; --cfg FILE names its cfg"
     with pytest.raises(ValueError, match=words):
         look(path)
-    check_mine(look(path, Said(cfg=other)), ("class 0", "class 1"))
+    check_mine(look(path, DarknetOptions(cfg=other)), ("class 0", "class 1"))
     for number in range(5):  # Darknet's own folder has 87
         cfg_of(tmp_path / f"another{number}.cfg", width=1.0)
     with pytest.raises(ValueError, match=r"got .*another0\.cfg, .*another1\.cfg, .*another2\.cfg and 3 more; --cfg"):
         look(path)
-    assert look(path, Said(variant="yolov4-tiny")).cfg_path is None  # said to be the released network
+    assert look(path, DarknetOptions(variant="yolov4-tiny")).cfg_path is None  # said to be the released network
     # to a file that ends before its output maps no anchors belong
     part = weights_of(tmp_path / "mine.conv.29", 2, YOLOV4_TINY, layers=29)
     assert look(part).loaded.num_classes is None

@@ -79,7 +79,7 @@ def test_dropblock_moves_later_places_and_stores_nothing() -> None:
 
 
 def line(section: Section) -> str:
-    """As golden/make_released.py writes a section."""
+    """A section in the form of golden/make_released.py."""
     sources = section.inputs[1:] if section.kind == "shortcut" else section.inputs
     keys = {
         "convolutional": ("filters", "size", "stride", "activation", "batch_normalize"),

@@ -1,4 +1,4 @@
-"""The binary file: both headers, and every kind of wrong file told in a sentence before memory is taken."""
+"""The binary file: both headers, and every kind of wrong file is refused in a sentence before memory is allocated."""
 
 import struct
 import tracemalloc
@@ -24,7 +24,7 @@ def test_the_header_that_darknet_writes_now(tmp_path: Path) -> None:
     file = weights.open_file(path)
     assert file.header == weights.Header(0, 2, 5, 32_032_000)
     assert file.count == 3
-    np.testing.assert_array_equal(file.numbers, VALUES)
+    np.testing.assert_array_equal(file.floats, VALUES)
     assert [found.name for found in tmp_path.iterdir()] == ["new.weights"]  # nothing half-written is left
 
 
@@ -36,7 +36,7 @@ def test_both_forms_of_the_header(tmp_path: Path, versions: tuple[int, int, int]
     path.write_bytes(struct.pack("<3i", *versions) + struct.pack(form, 77) + VALUES.tobytes())
     file = weights.open_file(path)
     assert (file.header.size, file.header.seen) == (size, 77)
-    np.testing.assert_array_equal(file.numbers, VALUES)
+    np.testing.assert_array_equal(file.floats, VALUES)
 
 
 GOOD = struct.pack("<3iQ", 0, 2, 5, 0)
@@ -59,7 +59,7 @@ GOOD = struct.pack("<3iQ", 0, 2, 5, 0)
         (b"# a text file, not weights at all\n", "got a text that begins with '# a text file, not w'"),
         (b"<!DOCTYPE html>\n<html>", "got a text that begins with '<!DOCTYPE html>'"),  # a download page
         (b"[net]\nbatch=64\nwidth=416\n", "got a text that begins with '.net.'"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "got a Git LFS pointer in place of the file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "got a Git LFS pointer instead of the file"),
     ],
 )
 def test_wrong_files_are_told_in_a_sentence(tmp_path: Path, content: bytes, words: str) -> None:

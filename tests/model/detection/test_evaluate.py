@@ -1,4 +1,4 @@
-"""Evaluation joins batches, NMS, the way back to pictures and AP; a perfect network must score 1."""
+"""Evaluation combines batches, NMS, picture coordinates and AP; a perfect network must score 1."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ PICTURES = [
 
 
 def batches(*rows: list[int]) -> Iterator[Batch]:
-    """Batches of two; the first pixel of each image says which picture it is."""
+    """Batches of two; the first pixel of each image is its picture's index."""
     for row in rows:
         images = np.zeros((2, 64, 64, 3), np.uint8)
         images[:, 0, 0, 0] = np.maximum(row, 0)
@@ -50,7 +50,7 @@ def batches(*rows: list[int]) -> Iterator[Batch]:
 
 
 def perfect(images: NDArray[np.uint8]) -> DecodedArrays:
-    """Knows the truths, in network pixels, whatever it is shown; a second box is an exact copy, for NMS to drop."""
+    """Returns the truths in network pixels, and an exact copy of each box, which NMS must drop."""
     boxes, objectness = np.zeros((len(images), 4, 4), np.float32), np.zeros((len(images), 4), np.float32)
     class_probs = np.zeros((len(images), 4, 2), np.float32)
     for k, image in enumerate(images):

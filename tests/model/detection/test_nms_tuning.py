@@ -1,4 +1,4 @@
-"""NMS tuned on candidates: boxes made up so that the AP of each setting is a sum by hand."""
+"""NMS tuned on candidates: made-up boxes for which the AP of each setting is a sum by hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from data.letterbox import Transform
 from model.config import PostConfig
 from model.detection import evaluate, nms_tuning
 from model.detection.average_precision import AveragePrecision
-from model.detection.evaluate import Looked
+from model.detection.evaluate import CandidateBatch
 from model.detection.predict import Candidates
 
 FIXED = PostConfig()
@@ -30,12 +30,12 @@ def box(x: float) -> list[float]:
     return [x, 0, x + 100, 100]
 
 
-def case(truths: list[list[float]], found: list[list[float]]) -> tuple[list[Looked], list[Picture]]:
+def case(truths: list[list[float]], found: list[list[float]]) -> tuple[list[CandidateBatch], list[Picture]]:
     """One picture of one class; candidates from the best score down, in a network of the picture's size."""
     scores = np.linspace(0.9, 0.5, len(found), dtype=np.float32)
     candidates = Candidates(np.array([found], np.float32), scores[None], np.zeros((1, len(found)), np.int32))
     picture = Picture(np.array(truths, np.float32), np.zeros(len(truths), np.int32))
-    return [Looked(candidates, np.array([0]), (Transform(1, 1),))], [picture]
+    return [CandidateBatch(candidates, np.array([0]), (Transform(1, 1),))], [picture]
 
 
 # Two objects side by side, 35 pixels apart: IoU 65 / 135 = 0.481.
@@ -54,7 +54,7 @@ def tune(
     found: list[list[float]],
     score: Callable[[AveragePrecision], float] = map50_95,
     fixed: PostConfig = FIXED,
-) -> nms_tuning.Tuned:
+) -> nms_tuning.TuningResult:
     looked, pictures = case(truths, found)
     steps = nms_tuning.tune(looked, pictures, ["thing"], score, fixed)
     tried = []
@@ -117,7 +117,7 @@ def test_the_grid_has_every_setting_once_and_the_fixed_one_first() -> None:
 
 def test_a_forward_pass_looked_at_twice_gives_what_evaluation_gives() -> None:
     looked, pictures = case(NEAR, NEAR)
-    first = evaluate.precision(iter(looked), pictures, ["thing"])
-    assert first == evaluate.precision(looked, pictures, ["thing"], FIXED)
+    first = evaluate.score_candidates(iter(looked), pictures, ["thing"])
+    assert first == evaluate.score_candidates(looked, pictures, ["thing"], FIXED)
     with pytest.raises(ValueError, match="expected batches of all 1 pictures, got 0"):
-        evaluate.precision([], pictures, ["thing"])
+        evaluate.score_candidates([], pictures, ["thing"])

@@ -1,4 +1,4 @@
-"""NMS and the way from decoded candidates to pixels; oracles: yolov4 reference 4.4 and 8.2, and a plain loop."""
+"""NMS, and decoded candidates to picture pixels; oracles: yolov4 reference 4.4 and 8.2, and a plain loop."""
 
 import numpy as np
 import pytest

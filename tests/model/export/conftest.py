@@ -1,4 +1,4 @@
-"""A small detector whose numbers are those of a trained one in size: no ties, no boxes beyond all bounds."""
+"""A small detector with outputs of a trained one's magnitude: no ties, no extreme boxes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ def fill() -> Callable[[keras.Model], keras.Model]:
 
 
 def _fill(model: keras.Model) -> keras.Model:
-    """Seeded weights and statistics; outputs about one in size, so that scores differ and boxes are near anchors."""
+    """Seeded weights and statistics; outputs of magnitude one, so that scores differ and boxes are near anchors."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         for variable in layer.weights:

@@ -1,4 +1,4 @@
-"""What travels with a file: read back as written, and anything else refused by name."""
+"""The card of an exported file is read back as written; damaged ones are refused with the file's name."""
 
 import json
 from collections.abc import Callable
@@ -67,9 +67,9 @@ def test_a_file_of_before_it_told_masks_has_the_released_ones(
         ({"scale_xy": [1.0]}, "scale_xy: expected 3 numbers, got"),
         ({"masks": [[0]]}, r"output maps: expected 3 \(yolov4\) or 2 \(yolov4-tiny\), got 1"),
         ({"masks": [[0, 1], [2], [9]]}, "anchors: expected 10 pairs, got 9"),
-        ({"masks": [[0, 1], [2], []]}, "masks: expected different places of anchors on each output map"),
-        ({"masks": [[0, 1], [2, 2], [3]]}, "masks: expected different places"),
-        ({"masks": [[0, 1], [-1], [3]]}, "masks: expected different places"),
+        ({"masks": [[0, 1], [2], []]}, "masks: expected different anchor indices on each output map"),
+        ({"masks": [[0, 1], [2, 2], [3]]}, "masks: expected different anchor indices"),
+        ({"masks": [[0, 1], [-1], [3]]}, "masks: expected different anchor indices"),
         ({"masks": [["a"], [0], [1]]}, "damaged"),
         ({"height": 100}, "input: expected multiples of 32"),
         ({"fit": "crop"}, "fit: expected 'stretch' or 'letterbox', got 'crop'"),
@@ -92,5 +92,5 @@ def test_anything_else_is_an_export_error(content: bytes | str) -> None:
 
 
 def test_post_settings_belong_to_nms_alone() -> None:
-    with pytest.raises(ValueError, match="post: expected settings with NMS alone"):
+    with pytest.raises(ValueError, match="post: expected settings only with NMS"):
         Card(("a",), ANCHORS, MASKS, (1.2, 1.1, 1.05), 64, 64, "stretch", "maps", PostConfig())

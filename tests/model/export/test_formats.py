@@ -142,7 +142,7 @@ def test_float16_halves_a_tflite_file(
 
 
 def test_a_spelled_network_is_the_same_network(model: keras.Model, picture: Images) -> None:
-    for one, other in zip(graph.spelled(model)(picture), model(picture), strict=True):
+    for one, other in zip(graph.for_converters(model)(picture), model(picture), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
@@ -175,7 +175,7 @@ def test_a_damaged_saved_model_is_refused(written: Callable[[str, Output], Path]
 
 
 def test_a_saved_model_is_not_overwritten(model: keras.Model, card: Cards, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="expected nothing there"):
+    with pytest.raises(ExportError, match="expected no file or folder there"):
         saved_model.write(tmp_path, model, card())
 
 
@@ -225,5 +225,5 @@ def test_pictures_of_bytes_are_scaled(card: Cards, model: keras.Model) -> None:
     one, other = network.maps(pixels), network.maps(pixels / np.float32(255))
     np.testing.assert_array_equal(one["stride_8"], other["stride_8"])
     post = PostConfig(score=0.2)
-    (a,), (b,) = network.detect(pixels, post), network.detect(predict.unit(pixels), post)
+    (a,), (b,) = network.detect(pixels, post), network.detect(predict.to_unit_range(pixels), post)
     np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-4)

@@ -1,4 +1,4 @@
-"""NMS in the graph is the one in numpy: chains of suppression, ties, padding, both kinds."""
+"""NMS in the graph gives the same as in numpy: chains of suppression, ties, padding, both kinds."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.commands.export import notes_of
+from model.commands.export import usage_notes
 from model.config import YOLOV4_TINY
 from model.darknet.importer import ANCHORS
 from model.detection import predict
@@ -98,10 +98,10 @@ def test_opencv_runs_no_suppression_as_the_note_says(case: Case, picture: Images
 
     with pytest.raises(cv2.error):
         run()
-    (note,) = notes_of("onnx", told("detections"))
+    (note,) = usage_notes("onnx", told("detections"))
     assert "OpenCV" in note
-    assert notes_of("onnx", told("candidates")) == []
-    assert notes_of("tflite", told("detections")) == []
+    assert usage_notes("onnx", told("candidates")) == []
+    assert usage_notes("tflite", told("detections")) == []
 
 
 def test_predict_needs_no_tensorflow_for_an_onnx_file(case: Case, tmp_path: Path) -> None:

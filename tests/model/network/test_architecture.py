@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.config import DetectorConfig, Place, Shortcut
+from model.config import DetectorConfig, DropBlockPlace, Shortcut
 from model.network import architecture, summary
 from model.network.dropblock import DropBlock
 
@@ -22,7 +22,7 @@ def released() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def sam_mish() -> keras.Model:
-    """Darknet's yolov4-sam-mish with weighted shortcuts beside, at 80 classes."""
+    """Darknet's yolov4-sam-mish with weighted shortcuts, at 80 classes."""
     return architecture.build(DetectorConfig(neck_activation="mish", sam=True, shortcut="per_channel"), 80)
 
 
@@ -117,7 +117,7 @@ def test_weighted_shortcuts_add_their_weights_alone(shortcut: Shortcut, extra: i
 
 
 @pytest.mark.parametrize(("place", "count"), [("none", 0), ("backbone", 2), ("neck", 3), ("both", 5)])
-def test_dropblock_stands_where_it_is_told(place: Place, count: int) -> None:
+def test_dropblock_stands_where_it_is_told(place: DropBlockPlace, count: int) -> None:
     model = architecture.build(replace(SMALL, dropblock_place=place, dropblock_size=5), 1)
     drops = [layer for layer in model.layers if isinstance(layer, DropBlock)]
     assert len(drops) == count
@@ -143,7 +143,7 @@ def test_attention_is_between_the_fourth_and_the_fifth_convolution() -> None:
 
 
 def test_what_is_off_changes_nothing() -> None:
-    """The same weights: DropBlock at rest, and fresh weighted shortcuts of gain 2, leave the plain network."""
+    """With the same weights, DropBlock at rate 0 and fresh weighted shortcuts of gain 2 do not change the network."""
     plain = seeded(SMALL)
     other = architecture.build(replace(SMALL, dropblock_place="both", shortcut="per_channel", shortcut_gain=2.0), 3)
     for layer in plain.layers:
@@ -211,7 +211,7 @@ def test_any_multiple_of_32_and_not_only_squares(small: keras.Model) -> None:
 
 
 def test_concatenations_have_darknets_order(small: keras.Model) -> None:
-    """The order is part of the weights' meaning: asked of the layers that feed each concatenation."""
+    """The weights fix the order; it is read from the layers that feed each concatenation."""
 
     def fed_by(name: str) -> list[str]:
         return [tensor._keras_history.operation.name for tensor in small.get_layer(name).input]
@@ -225,7 +225,7 @@ def test_concatenations_have_darknets_order(small: keras.Model) -> None:
 
 
 def test_every_weight_matters(small: keras.Model) -> None:
-    """No part of the graph is left unconnected: each trainable weight has a gradient that is not zero."""
+    """The whole graph is connected: each trainable weight has a gradient that is not zero."""
     tf = pytest.importorskip("tensorflow")
     images = np.random.default_rng(1).random((2, 64, 64, 3), np.float32)
     with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""DropBlock against the paper's formula, and what must hold of every mask."""
+"""DropBlock against the paper's formula, and what must be true of every mask."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from model.network.dropblock import DropBlock
 def run(
     x: NDArray[np.float32], *, size: int = 3, rate: float = 0.2, seed: tuple[int, int] = (1, 2), name: str = "drop"
 ) -> NDArray[np.float32]:
-    """The layer's output in training, given rate and seed as tensors as a train step gives them."""
+    """The layer's output in training, with rate and seed as tensors, as a train step sets them."""
     layer = DropBlock(size, name=name)
     layer.rate, layer.seed = ops.convert_to_tensor(np.float32(rate)), ops.convert_to_tensor(np.int32(seed))
     out: NDArray[np.float32] = ops.convert_to_numpy(layer(ops.convert_to_tensor(x), training=True))
@@ -27,7 +27,7 @@ def ones(*shape: int) -> NDArray[np.float32]:
 
 
 def blocks_cover(dropped: NDArray[np.bool_], side: int) -> bool:
-    """Whether every dropped cell of [h, w] lies in a block of side x side dropped cells on the map."""
+    """Whether every dropped cell of [h, w] is in a block of side x side dropped cells on the map."""
     covered = np.zeros_like(dropped)
     for row in range(dropped.shape[0] - side + 1):
         for column in range(dropped.shape[1] - side + 1):

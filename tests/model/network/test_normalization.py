@@ -119,7 +119,7 @@ def by_the_figure(x: NDArray[np.float32], count: int) -> list[tuple[NDArray[np.f
 
 def cross_layer(x: NDArray[np.float32], mini_batches: int, cross: float = 1.0) -> BatchNorm:
     layer = layer_for(x)
-    layer.mini_batches, layer.cross = mini_batches, cross
+    layer.mini_batches, layer.cross_mini_batch = mini_batches, cross
     return layer
 
 
@@ -169,17 +169,17 @@ def test_one_by_one_or_together_is_the_same() -> None:
     x = parts_of(4)
     together = ops.convert_to_numpy(cross_layer(x, 4)(x, training=True))
     layer, before, found = cross_layer(x, 2), Statistics(0.0, np.zeros(3, np.float32), np.ones(3, np.float32)), []
-    layer.deferred = True
+    layer.defer_update = True
     for k, half in enumerate(np.split(x, 2)):
-        layer.before = before._replace(count=2.0 * k)
+        layer.earlier = before._replace(count=2.0 * k)
         found.append(ops.convert_to_numpy(layer(half, training=True)))
-        before = Statistics(0.0, *layer.after)
+        before = Statistics(0.0, *layer.batch_moments)
     np.testing.assert_allclose(np.concatenate(found), together, atol=1e-4)
     assert layer.moving_mean.numpy().tolist() == [0, 0, 0]  # deferred
 
 
 def test_the_gradient_of_the_cumulative_statistics_takes_what_went_before_as_constant() -> None:
-    """In float64, against finite differences of the paper's formulas in which only the present mini-batch moves."""
+    """In float64, against finite differences of the paper's formulas in which only the present mini-batch varies."""
     tf = pytest.importorskip("tensorflow")
     rng = np.random.default_rng(2)
     mean, variance = rng.normal(0, 2, (3, 2)), rng.uniform(0.5, 2, (3, 2))
@@ -222,7 +222,7 @@ def normalized_part(
 @pytest.mark.parametrize("cross", [1.0, 0.0], ids=["cmbn", "each by itself"])
 @pytest.mark.parametrize("at_once", [3, 1], ids=["together", "one by one"])
 def test_the_whole_normalizations_gradient_takes_what_went_before_as_constant(cross: float, at_once: int) -> None:
-    """By x, gamma and beta, against central differences in float64 in which earlier mini-batches' moments stand still.
+    """Gradients by x, gamma and beta, against central differences in float64 with earlier mini-batches' moments fixed.
 
     The layer computes in float32, so it is held to 1e-3 of the largest gradient; the differences are good to 1e-8.
     """
@@ -257,14 +257,14 @@ def test_the_whole_normalizations_gradient_takes_what_went_before_as_constant(cr
     layer.build((None, 2, 2, 2))
     layer.gamma.assign(gamma)
     layer.beta.assign(beta)
-    layer.mini_batches, layer.cross, layer.deferred = at_once, cross, True
+    layer.mini_batches, layer.cross_mini_batch, layer.defer_update = at_once, cross, True
     expected = [np.stack([slopes(k, 0) for k in range(3)]), *(sum(slopes(k, i) for k in range(3)) for i in (1, 2))]
     got = [np.zeros(one.shape) for one in expected]
     for first in range(0, 3, at_once):
         together = x[first : first + at_once].reshape(-1, 2, 2, 2)
         if at_once < 3:
-            mean, variance = (np.zeros(2), np.ones(2)) if layer.after is None else layer.after
-            layer.before = Statistics(np.float32(first), tf.cast(mean, "float32"), tf.cast(variance, "float32"))
+            mean, variance = (np.zeros(2), np.ones(2)) if layer.batch_moments is None else layer.batch_moments
+            layer.earlier = Statistics(np.float32(first), tf.cast(mean, "float32"), tf.cast(variance, "float32"))
         with tf.GradientTape() as tape:
             given = tf.constant(together)
             tape.watch(given)

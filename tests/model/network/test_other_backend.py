@@ -31,7 +31,7 @@ CONFIG = DetectorConfig(
 
 
 def build() -> keras.Model:
-    """The network with weights that depend on their names alone, and with CmBN over two mini-batches."""
+    """The network with weights that depend only on their names, and with CmBN over two mini-batches."""
     model = architecture.build(CONFIG, 2)
     for layer in model.layers:
         for variable in layer.weights:
@@ -41,7 +41,7 @@ def build() -> keras.Model:
                 centre = 0.0 if variable.name == "kernel" else 1.0
                 variable.assign(centre + rng.uniform(-bound, bound, variable.shape))
         if isinstance(layer, BatchNorm):
-            layer.mini_batches, layer.cross = 2, 1.0
+            layer.mini_batches, layer.cross_mini_batch = 2, 1.0
             layer.moving_variance.assign(np.full(layer.moving_variance.shape, 0.33))  # else maps at inference fade
     return model
 
@@ -68,14 +68,14 @@ def images() -> Any:
 
 
 def arm(model: keras.Model, rate: Any) -> None:
-    """What a train step does to the DropBlock layers."""
+    """Set the DropBlock layers as a train step does."""
     for layer in model.layers:
         if isinstance(layer, DropBlock):
             layer.rate, layer.seed = rate, ops.convert_to_tensor(np.int32([3, 4]))
 
 
 def gradient_function(model: keras.Model) -> Callable[[Any], tuple[Any, Sequence[Any]]]:
-    """Of DropBlock's rate: the loss and its gradients by every trainable variable, in the backend's own way."""
+    """The loss at that DropBlock rate and its gradients by every trainable variable, computed by the backend."""
     weights = [v.value for v in model.trainable_variables]
     if keras.backend.backend() == "jax":
         import jax
@@ -116,7 +116,7 @@ def figures() -> dict[str, Any]:
 
 
 def run(backend: str) -> dict[str, Any]:
-    """figures() of another process."""
+    """The result of figures() in another process."""
     root = Path(__file__).parents[3]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(

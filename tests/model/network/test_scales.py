@@ -1,4 +1,4 @@
-"""Output maps and their anchors: the masks of the released cfgs (reference 2), and anchors of our own."""
+"""Output maps and their anchors: the masks of the released cfgs (reference 2), and our own anchors."""
 
 import pytest
 
@@ -20,9 +20,9 @@ def test_masks_are_those_of_the_released_cfgs() -> None:
 def test_anchors_of_our_own_stand_where_one_answers() -> None:
     nine = tuple((float(k), float(k)) for k in range(1, 10))
     assert scales.number_of_anchors(scales.YOLOV4) == 9
-    assert scales.with_unused(nine, scales.YOLOV4) == nine
+    assert scales.with_unused_anchors(nine, scales.YOLOV4) == nine
     assert scales.number_of_anchors(scales.TINY) == 6
     # the cfg's first anchor answers on no map: a pixel stands there, which is no box's best
-    assert scales.with_unused(nine[:5], scales.TINY) == ((1.0, 1.0), *nine[:5])
+    assert scales.with_unused_anchors(nine[:5], scales.TINY) == ((1.0, 1.0), *nine[:5])
     with pytest.raises(ValueError, match="anchors: expected 5, got 9"):
-        scales.with_unused(nine, scales.TINY)
+        scales.with_unused_anchors(nine, scales.TINY)

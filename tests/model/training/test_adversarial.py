@@ -1,4 +1,4 @@
-"""SAT's first stage: by hand on a toy, and its promises on small networks: weights stand still, the picture empties."""
+"""SAT's first stage: by hand on a toy, and on small networks: weights do not change, the picture empties."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def network():
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
 def awake(network, request):
-    """A network with random weights that sees many objects, its running statistics those of pictures like ours.
+    """A network with random weights that detects many objects; its running statistics are those of similar pictures.
 
     The box values keep their small kernels: a loss scaled by the boxes is compared before and after.
     """
@@ -155,7 +155,7 @@ def test_a_gradient_that_is_not_finite_counts_as_none():
 
 def test_a_tiny_gradient_has_a_direction():
     gradient = tf.constant([[[[3e-15, 0.0, -4e-15]]]])  # 4e-15 squared is 0 in float32's normal range of sums
-    found = adversarial.change(tf.constant([[[[0.6, 0.0, 0.8]]]]), gradient, 0.1, L2)
+    found = adversarial.image_change(tf.constant([[[[0.6, 0.0, 0.8]]]]), gradient, 0.1, L2)
     np.testing.assert_allclose(np.asarray(found).ravel(), [0.06, 0.0, -0.08], atol=1e-6)
 
 

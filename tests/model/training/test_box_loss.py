@@ -216,6 +216,6 @@ def test_the_index_takes_its_kind_and_its_gradient():
         watched = tf.constant([1.0, 2.0, 3.0, 4.0])
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            value = box_loss.taken(tf.constant(float(k)), tf.unstack(watched))
+            value = box_loss.select(tf.constant(float(k)), tf.unstack(watched))
         assert float(value) == k + 1
         assert tape.gradient(value, watched).numpy().tolist() == np.eye(4)[k].tolist()

@@ -78,7 +78,7 @@ def _slow_box(kind, t, predicted, box, cell, anchor, scale, stride):
 def _slow_loss(maps, boxes, classes, value, network=YOLOV4):
     """Darknet's yolo_layer.c read as a loop over images, scales and truths, in float64.
 
-    An anchor that is on no mask has no part in it, not even in who is best (docs/yolov4.md).
+    An anchor on no mask is left out, also of the choice of the best (docs/yolov4.md).
     """
     anchors, outputs, scale_xy = network
     used = sorted({n for _, mask in outputs for n in mask})

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from model.training.optimizer import MomentumSGD, Pace
+from model.training.optimizer import MomentumSGD, UpdateSettings
 
-PACE = Pace(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
+PACE = UpdateSettings(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
 
 
 class Weight(keras.layers.Layer):
-    """One variable under a path of its own, as those of a network have."""
+    """One variable with its own path, like a network's."""
 
     def __init__(self, layer: str, name: str, value: object) -> None:
         super().__init__(name=layer)

@@ -1,4 +1,4 @@
-"""Normalization statistics before a score: those of the pictures given, at the weights of the moment."""
+"""Normalization statistics before a score: those of the given pictures, at the current weights."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from model.training.precise_statistics import PreciseStatistics
 
 @pytest.fixture
 def model() -> keras.Model:
-    """Two 1x1 convolutions with a normalization each; running statistics of another world."""
+    """Two 1x1 convolutions with a normalization each; running statistics far from the pictures'."""
     picture = keras.Input((None, None, 3))
     x = BatchNorm(name="first")(keras.layers.Conv2D(4, 1, use_bias=False, name="a")(picture))
     x = BatchNorm(name="second")(keras.layers.Conv2D(2, 1, use_bias=False, name="b")(keras.ops.relu(x)))
@@ -69,7 +69,7 @@ def test_without_pictures_the_running_ones_stay(model: keras.Model):
 
 
 def test_the_same_weights_have_the_same_statistics_whatever_sizes_were_trained_on(model: keras.Model):
-    """A network's score is a function of its weights: running statistics of another size have no part in it."""
+    """A network's score is a function of its weights: running statistics of another size do not matter."""
     statistics, batches = PreciseStatistics(model), pictures(2)
     first = statistics.estimate(batches)
     large = np.random.default_rng(5).integers(0, 255, (4, 16, 16, 3)).astype(np.uint8)

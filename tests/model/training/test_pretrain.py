@@ -1,4 +1,4 @@
-"""The backbone as a classifier: smoothing by hand, a loss that falls, and a checkpoint that starts a detector."""
+"""The backbone as a classifier: smoothing by hand, a falling loss, and a checkpoint that a detector starts from."""
 
 import json
 from pathlib import Path

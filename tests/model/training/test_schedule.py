@@ -1,4 +1,4 @@
-"""Learning rate and what else changes with the step: Darknet's and SGDR's values by hand, and their properties."""
+"""Learning rate and other values by step: Darknet's and SGDR's values by hand, and properties."""
 
 import math
 from itertools import pairwise

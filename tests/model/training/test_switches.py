@@ -1,8 +1,8 @@
-"""Each switch that shapes the network: what it changes in a training step, layer by layer, and that nothing else moves.
+"""Each switch that shapes the network: what it changes in a training step, layer by layer, and nothing else.
 
 Eager steps of a tiny network. Fresh weights are drawn by layer name, so two networks of one seed share all that both
 have; a layer before the switch must then give the same numbers to the last bit. Grid sensitivity, a number and no
-layer, is told here too: which terms of the loss it moves, and where boxes go.
+layer, is tested here too: which terms of the loss it changes, and where boxes go.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from model.config import DetectorConfig, LossConfig, Place, Shortcut, ShortcutNormalization
+from model.config import DetectorConfig, DropBlockPlace, LossConfig, Shortcut, ShortcutNormalization
 from model.network import architecture, decode, scales
 from model.network.dropblock import DropBlock
 from model.network.initialize import initialize
@@ -166,7 +166,7 @@ def test_a_switch_changes_the_layers_after_it_and_nothing_before(switch: str) ->
 
 
 @pytest.mark.parametrize("place", ["neck", "backbone", "both"])
-def test_dropblock_at_rate_0_is_the_plain_step_to_the_last_bit(place: Place) -> None:
+def test_dropblock_at_rate_0_is_the_plain_step_to_the_last_bit(place: DropBlockPlace) -> None:
     off, on = step(PLAIN), step(replace(PLAIN, dropblock_place=place))
     assert on.losses == off.losses
     assert set(on.gradients) == set(off.gradients)
@@ -181,7 +181,7 @@ def test_dropblocks_size_matters_where_blocks_fall() -> None:
 
 
 def distance(one: Step, other: Step) -> float:
-    """Of the gradients by all weights that both have, as one vector: the difference's norm over the other's."""
+    """Relative difference of the gradients by all weights that both have: the difference's norm over the other's."""
     names = sorted(one.gradients.keys() & other.gradients.keys())
     mine, theirs = (np.concatenate([each.gradients[name].ravel() for name in names]) for each in (one, other))
     return float(np.linalg.norm(mine - theirs) / np.linalg.norm(theirs))
@@ -258,7 +258,7 @@ def test_grid_sensitivity_moves_the_boxes_of_its_stride_and_no_other_term(place:
 
 
 def test_grid_sensitivity_reaches_objectness_through_the_ignore_rule_alone() -> None:
-    """A box that only grid sensitivity puts on its truth, seen by an anchor that does not answer for it."""
+    """A box that covers its truth only with grid sensitivity, from an anchor that is not assigned to it."""
     raw = [np.full_like(one, -9.0) for one in maps()]
     # The truth of 9 x 9 px has its centre at 9.5, 10.5: cell (1, 1) of stride 8. Next to it, cell (0, 1) reaches
     # x = 8 * sigmoid(9) = 8 at most, but 8 * (1.9 - 0.45) = 11.6 at scale 1.9: 9.5 at sigmoid = (9.5 / 8 + 0.45) / 1.9.

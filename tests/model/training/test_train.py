@@ -1,4 +1,4 @@
-"""Batches are made one ahead, in order, in a thread of their own."""
+"""Batches are prefetched one ahead, in order, in a thread of their own."""
 
 import contextlib
 import threading
@@ -18,7 +18,7 @@ def test_the_next_batch_is_made_while_this_one_is_in_use() -> None:
             second.set()
         return 10 * k
 
-    with contextlib.closing(train.ahead(make, 3, 6)) as batches:
+    with contextlib.closing(train.prefetch(make, 3, 6)) as batches:
         assert next(batches) == 30
         assert second.wait(timeout=30)  # nobody has asked for it yet
         assert made == [3, 4]  # and one ahead is enough
@@ -32,19 +32,19 @@ def test_what_breaks_in_the_making_breaks_the_training() -> None:
             raise ValueError("picture 1: expected a picture, got none")
         return k
 
-    batches = train.ahead(make, 0, 3)
+    batches = train.prefetch(make, 0, 3)
     assert next(batches) == 0
     with pytest.raises(ValueError, match="picture 1"):
         next(batches)
 
 
 def test_no_steps_make_no_batch() -> None:
-    assert list(train.ahead(lambda k: pytest.fail("a batch was made"), 5, 5)) == []
+    assert list(train.prefetch(lambda k: pytest.fail("a batch was made"), 5, 5)) == []
 
 
 def test_a_training_that_is_dropped_leaves_no_thread() -> None:
     before = threading.active_count()
-    batches = train.ahead(lambda k: k, 0, 100)
+    batches = train.prefetch(lambda k: k, 0, 100)
     next(batches)
     batches.close()
     assert threading.active_count() == before

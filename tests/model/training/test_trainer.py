@@ -72,7 +72,7 @@ def one_step(trainer: Trainer, its: TrialConfig, *, step: int = 50, attacked: bo
 
 
 def moved(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> set[str]:
-    """First parts of the names of layers whose weights differ."""
+    """Prefixes of the names of layers whose weights differ."""
     return {name.split("_")[0] for name in first if not np.array_equal(first[name], second[name])}
 
 
@@ -104,7 +104,7 @@ def test_cmbn_changes_what_later_mini_batches_see(warm: Trainer) -> None:
 
 
 def test_mini_batches_one_by_one_are_mini_batches_together(warm: Trainer) -> None:
-    """Two ways through the network: gradients add up, statistics are handed on.
+    """Mini-batches together or in turn: gradients add up, statistics are passed on.
 
     The network itself turns the rounding of a weight's last digit into a thousandth of a gradient.
     """

@@ -1,4 +1,4 @@
-"""How far our network's maps lie from those in heads.npz, which OpenCV computed (make.py)."""
+"""Differences of our network's maps from those in heads.npz, which OpenCV computed (make.py)."""
 
 from pathlib import Path
 

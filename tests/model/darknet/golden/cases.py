@@ -16,7 +16,7 @@ SAMPLE = 300  # values of each map that the golden file keeps
 
 @dataclass(frozen=True)
 class Case:
-    """One network; sizes are (height, width) of its inputs. decoded: its boxes are in the golden file too."""
+    """One network; sizes are (height, width) of its inputs. decoded: whether its boxes are in the golden file too."""
 
     name: str
     config: DetectorConfig
@@ -26,7 +26,7 @@ class Case:
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The network in Darknet's order."""
+        """The network's sections after [net]."""
         return topology.sections(self.config, self.num_classes)
 
 

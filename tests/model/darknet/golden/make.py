@@ -1,9 +1,9 @@
 """Makes heads.npz: what OpenCV's Darknet importer computes from the .cfg and .weights that we write.
 
-Raw maps by CASE/SIZE/NUMBER, a sample of each; of some cases also the boxes of every cell and anchor by
+Samples of raw maps by CASE/SIZE/NUMBER; for some cases also the boxes of every cell and anchor by
 CASE/SIZE/boxes_NUMBER, as shares of the picture: centre x, y, width, height and objectness.
 
-In an environment of its own, for OpenCV 5 has no such importer:
+In an environment of its own, because OpenCV 5 has no such importer:
 
     python3.11 -m venv /tmp/opencv && /tmp/opencv/bin/pip install opencv-python-headless==4.10.0.84 numpy==2.4.6
     PYTHONPATH=. /tmp/opencv/bin/python tests/model/darknet/golden/make.py

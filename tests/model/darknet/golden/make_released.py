@@ -1,8 +1,8 @@
-"""Makes released.txt: the layers of Darknet's released cfgs, one a line, from its repository at 59596d78.
+"""Makes released.txt: the layers of Darknet's released cfgs, one per line, from its repository at 59596d78.
 
     python tests/model/darknet/golden/make_released.py DARKNET/cfg/yolov4.cfg DARKNET/cfg/yolov4-tiny.cfg
 
-A parser of its own, of ten lines, so that it shares nothing with ours. Places are counted from 0, [net] left out.
+It has its own parser of ten lines, which shares nothing with ours. Indices count from 0, without [net].
 """
 
 import sys
@@ -18,7 +18,7 @@ KEYS = {
 
 
 def lines(text: str) -> list[str]:
-    """Kind, places that it reads, and values of its keys; '-' where a key is missing."""
+    """Kind, indices that it reads, and values of its keys; '-' if a key is missing."""
     blocks = [block.splitlines() for block in text.split("[")[2:]]
     found = []
     for place, (head, *rest) in enumerate(blocks):

@@ -1,8 +1,8 @@
-"""Weights and pictures from a seed, for the golden file's maker and for the tests that read it: numpy alone.
+"""Weights and pictures from a seed, for make.py and for the tests that read the golden file; needs only numpy.
 
-Drawn per layer by its name, by uniform doubles, which numpy has kept the same for years. Kernels are scaled by their
-fan-in so that numbers neither die out nor explode on their way; statistics differ from 0 and 1, so that an epsilon or
-an order of arrays that is wrong shows.
+Each layer's are drawn by its name, as uniform doubles, which numpy has kept stable for years. Kernels are scaled by
+their fan-in so that values neither vanish nor explode; statistics differ from 0 and 1, so that a wrong epsilon or order
+of arrays shows.
 """
 
 import zlib
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.darknet.convert import keras_shape
-from model.darknet.sections import Section, Stored
+from model.darknet.sections import Section, StoredArray
 
 GAIN = 1.5  # keeps the heads of every case within some tens
 RANGES = {  # lowest and highest of what is no kernel
@@ -30,7 +30,7 @@ def weights(sections: Sequence[Section], seed: int) -> dict[str, NDArray[np.floa
     return {part.name: _weight(part, seed) for section in sections for part in section.stored}
 
 
-def _weight(part: Stored, seed: int) -> NDArray[np.float32]:
+def _weight(part: StoredArray, seed: int) -> NDArray[np.float32]:
     rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(part.name.encode())]))
     shape = keras_shape(part)
     draws = rng.random(shape)
@@ -45,7 +45,7 @@ def _weight(part: Stored, seed: int) -> NDArray[np.float32]:
 
 
 def picture(height: int, width: int, seed: int) -> NDArray[np.float32]:
-    """A picture [height, width, 3] in 0..1 with shapes of several sizes, not noise alone."""
+    """A picture [height, width, 3] in 0..1 with shapes of several sizes, not only noise."""
     rng = np.random.Generator(np.random.PCG64([seed, height, width]))
     coarse = rng.random((height // 32, width // 32, 3)).repeat(32, axis=0).repeat(32, axis=1)
     fine = rng.random((height, width, 3))
@@ -53,6 +53,6 @@ def picture(height: int, width: int, seed: int) -> NDArray[np.float32]:
 
 
 def places(size: int, count: int, seed: int) -> NDArray[np.int64]:
-    """Places of a sample in a flattened map [rows, columns, channels] of that size."""
+    """Indices of a sample in a flattened map [rows, columns, channels] of that size."""
     rng = np.random.Generator(np.random.PCG64([seed, size]))
     return np.floor(rng.random(count) * size).astype(np.int64)
