@@ -66,7 +66,7 @@ def test_the_page_says_what_the_full_model_needs() -> None:
     need = disk.bytes_in_words(100 * space_checks.largest_state(spaces.load(task.FULL_SPACE), 10))
     page = Path(__file__).parents[3] / "docs" / "search-spaces.md"
     words = " ".join(page.read_text(encoding="utf-8").split())
-    assert f"wait at the first rung of `fast` together: {need} in the search directory" in words
+    assert f"wait together at the first rung of `fast`: {need} in the search directory" in words
 
 
 def test_the_largest_state_of_a_space_counts_what_its_genes_can_be() -> None:
