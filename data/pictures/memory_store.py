@@ -1,4 +1,4 @@
-"""Decoded pictures in memory: each file is decoded once, shrunk, and kept while there is room for it."""
+"""Decoded pictures in memory: a file is decoded when it is first asked for, shrunk, and kept while there is room."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class StoredPicture:
 
 
 def stored_size(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height after shrinking the longer side to at most `side`; nothing is enlarged."""
+    """(width, height) in the store: the longer side is shrunk to at most `side`; nothing is enlarged."""
     scale = min(1.0, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -45,7 +45,10 @@ class PictureStore:
         self._lock = Lock()
 
     def get(self, path: Path, digest: bytes | None = None) -> StoredPicture:
-        """The picture of this file; PictureError if the file's digest is not the given one."""
+        """The picture of this file, decoded unless it is in memory.
+
+        digest: of the file when its boxes were read; PictureError if a file that is decoded has another one.
+        """
         with self._lock:
             picture = self._pictures.get(path)
             if picture is not None:
@@ -76,8 +79,8 @@ class PictureStore:
     def _load(self, path: Path, digest: bytes | None) -> StoredPicture:
         image = self._read(path, digest)
         height, width = image.shape[:2]
-        size = stored_size(width, height, self._side)
-        if size != (width, height):
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        shrunk = stored_size(width, height, self._side)
+        if shrunk != (width, height):
+            image = np.asarray(cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         red, green, blue, _ = cv2.mean(image)
         return StoredPicture(image, (red, green, blue), (width, height))

@@ -1,7 +1,8 @@
-"""Recognize labels in a form that is not read, by their content, and say what to do with them.
+"""Recognize files in a form that no reader reads, by suffix or content, and say in words what to do with them.
 
-Known forms: LabelMe, CVAT, Label Studio, Supervisely, VGG Image Annotator, VoTT, CreateML, Datumaro, V7, Labelbox,
-BDD100K, dlib, KITTI, DOTA, lines and tables of boxes, TFRecord, and archives.
+Known forms: labels of LabelMe, CVAT, Label Studio, Supervisely, VGG Image Annotator, VoTT, CreateML, Datumaro, V7,
+Labelbox, BDD100K, dlib, KITTI and DOTA; other lines and tables of boxes; results of a detector; TFRecord and other
+files of many pictures; archives; pointers of Git LFS.
 """
 
 import json
@@ -13,8 +14,8 @@ from typing import Any
 from data.readers import text_files
 from data.readers.name_matching import AnyFile
 
-_LOOK_AT = 20  # files of each suffix
-_MAX_BYTES = 64 << 20
+_LOOK_AT = 20  # of the files of each suffix, how many are examined
+_MAX_BYTES = 64 << 20  # the content of larger files is not read
 
 _EXPORT = "export from there as COCO, YOLO or Pascal VOC"
 _CONVERT = "convert them to COCO, YOLO or Pascal VOC"
@@ -59,16 +60,23 @@ _XML = (
     (rb"<dataset[\s>]", rb"<box[\s>]", f"dlib's (imglab's) XML: {_CONVERT}"),
 )
 _POINTER = b"version https://git-lfs"
+# Forms of a line, with an example of each.
+# Car 0 0 -1.58 587 173 614 200 1.65 1.67 3.64 -0.65 1.7 46 -1.59
 _KITTI = re.compile(r"[A-Za-z]\S*( -?\d[\d.]*){14,15}")
+# 10 10 50 10 50 40 10 40 plane 0
 _DOTA = re.compile(r"(-?\d[\d.]* ){8}\S*[A-Za-z]\S* [012]|imagesource:.*")
+# 0, 0.5, 0.5, 0.2, 0.2
 _COMMAS = re.compile(r"\d+, *-?\d*\.?\d+(, *-?\d*\.?\d+){3,}")
+# car 0.5 0.5 0.2 0.2
 _NAMED = re.compile(r"[^\d\s.-]\S*( -?\d*\.?\d+){4}")
-_LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)  # as in keras-yolo3
-_COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
+# a.jpg 10,20,30,40,0 50,60,70,80,1 (keras-yolo3)
+_LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)
+
+_COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)  # in the first line of a table
 
 
 def describe_first(files: Iterable[AnyFile]) -> str | None:
-    """The first file of a known form, how many have its suffix, and what to do; None if no file has a known form."""
+    """In words: the first file of a known form, how many more have its suffix, what to do; None if there is none."""
     files = list(files)
     counts = Counter(_ending(file) for file in files)
     looked: Counter[str] = Counter()
@@ -105,7 +113,7 @@ def _ending(file: AnyFile) -> str:
     return file.relative_path.suffix.lower()
 
 
-def _form(file: Any) -> str | None:
+def _form(file: Any) -> str | None:  # Any, as the protocol behind AnyFile has no `path`
     by_ending = describe_ending(_ending(file))
     if by_ending:
         return by_ending
@@ -120,7 +128,7 @@ def _form(file: Any) -> str | None:
         if _ending(file) == ".json":
             return _json_form(json.loads(text_files.decode(content)[0]))
         first = next((line.strip() for line in text_files.decode(content)[0].splitlines() if line.strip()), "")
-    except (ValueError, RecursionError):  # a broken file has no known form
+    except (ValueError, RecursionError):  # broken, unreadable or too large: no known form
         return None
     if _ending(file) in _TABLES:
         return f"a table of boxes: {_CONVERT}" if _COLUMNS.search(first) else None

@@ -20,9 +20,9 @@ _BESIDE = re.compile(r"annotations|autosplit|images?|imgs?|labels?|lists?|pictur
 
 @cache
 def split_from_name(name: str) -> str | None:
-    """The split that a folder or list of this name (without suffix) holds; None if the name says no split, or more.
+    """The split that a folder or list of this name (without suffix) holds; None if the name says none, or several.
 
-    "training_data" says none: the whole data set may have this name.
+    None as well if another word is beside it: "training_data" may be the name of the whole data set.
     """
     lowered = name.lower()
     if cvat := _CVAT.fullmatch(lowered):
@@ -33,7 +33,7 @@ def split_from_name(name: str) -> str | None:
 
 
 def split_from_key(key: object) -> str | None:
-    """The split that a key of the settings names, in any case; None for other keys."""
+    """The split that a key in data.yaml or obj.data names, in any case; None for other keys."""
     return _SPLIT_OF.get(key.strip().lower()) if isinstance(key, str) else None
 
 
@@ -49,10 +49,10 @@ def split_of_folder(folder: PurePosixPath) -> str | None:
 
 
 def split_from_words(stem: str) -> str | None:
-    """The split that one word of a file's name names, as in instances_val2017; None if none does."""
+    """The split that a word of a file's name names, the first that does: instances_val2017; None if none does."""
     return next((split for word in re.split(r"[\W_]+", stem) if (split := split_from_name(word))), None)
 
 
 def compatible(one: PurePosixPath, other: PurePosixPath) -> bool:
-    """Whether two folders do not name different splits."""
+    """Whether two folders name the same split, or at least one of them names none."""
     return len({split_of_folder(one), split_of_folder(other)} - {None}) < 2

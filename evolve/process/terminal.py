@@ -1,4 +1,4 @@
-"""What commands share at the terminal: lines of text, tables, commands to type, and work that failed."""
+"""What commands share: output that never raises, tables, command lines to copy, and the error WorkFailed."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ class WorkFailed(Exception):
 
 
 def say(text: str = "") -> None:
-    """Write a line to stdout, flushed. Never raises: a closed or full stdout stops no work (see `write_error`)."""
+    """Write a line to stdout, flushed. Never raises: a closed stdout or a full disk stops no work (`write_error`)."""
     _write(sys.stdout, text)
 
 
@@ -34,7 +34,7 @@ def write_error() -> Exception | None:
 def begin() -> None:
     """Begin a command: forget earlier write errors, and open /dev/null for standard streams that are closed (`>&-`).
 
-    Otherwise the next file that is opened would become stdout, and get what is printed.
+    If stdout stayed closed, the next file that is opened would take its place, and get what is printed.
     """
     _write_errors.clear()
     for number in range(3):
@@ -80,8 +80,9 @@ def working(*passing: type[Exception]) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, (WorkFailed, *passing)):
             raise
-        sentence = isinstance(error, ValueError | RuntimeError | OSError) and str(error)  # these types have sentences
-        raise WorkFailed(sentence or f"{type(error).__name__}: {error}") from error
+        # Errors of these types say what is wrong; others need their name in front: the text of a KeyError is a key.
+        text = isinstance(error, ValueError | RuntimeError | OSError) and str(error)
+        raise WorkFailed(text or f"{type(error).__name__}: {error}") from error
 
 
 def duration(seconds: float) -> str:
@@ -108,6 +109,7 @@ def _this_program() -> list[str]:
 
 
 def _typed(path: Path) -> str:
+    """A program as one types it: its name if PATH finds it by that, else its path from here."""
     return path.name if shutil.which(path.name) == str(path) else str(path_from_here(path))
 
 
