@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "pixel_box": ("stops a search", "divide by the picture's width and height, or export as YOLO again"),
     "relative_box": ("stops a search", "multiply by the picture's width and height, or export pixels"),
     "truncated_picture": ("stops a search", "copy the picture again"),
+    "broken_link": ("skipped", "make the link again, or put the file there; else remove the link"),
     "box_outside_picture": ("skipped", _REDRAW),
     "broken_picture": ("skipped", "copy or convert the picture again"),
     "crowd_box": ("skipped", "nothing: a crowd is not a single object"),

@@ -75,16 +75,17 @@ def is_settings(file: DatasetFile) -> bool:
 
 
 def rank(file: DatasetFile) -> int | None:
-    """The rank of a settings file among those in its folder, 0 first; None for other files."""
-    if file.name in YAML_NAMES:
+    """The rank of a settings file among those in its folder, 0 first; None for others. The case does not matter."""
+    name = file.name.lower()
+    if name in YAML_NAMES:
         return 0
     if file.suffix == ".data":
         return 1
     if file.suffix in (".yaml", ".yml") and _has_names(file):
         return 2
-    if file.name in NAME_FILES:
+    if name in NAME_FILES:
         return 3
-    if file.name in VAGUE_NAME_FILES or file.suffix == ".names":
+    if name in VAGUE_NAME_FILES or file.suffix == ".names":
         return VAGUE
     return None
 
@@ -158,7 +159,13 @@ def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) 
     count = yolo_names.class_count(stated)
     named = name_matching.parts(values.get("names", ""))
     candidates = [file for file in folder.other_files if [file.name] == named[-1:]]
-    candidates.sort(key=lambda file: (file.folder != source.folder, file.relative_path.parts))
+    candidates.sort(
+        key=lambda file: (
+            -name_matching.num_agreeing(file.folder, named[:-1]),
+            file.folder != source.folder,
+            file.relative_path.parts,
+        )
+    )
     class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
     if stated and count != (len(class_names) or count):
         raise DatasetError(

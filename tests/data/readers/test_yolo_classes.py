@@ -49,6 +49,7 @@ def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Pat
         ({"obj.data": DARKNET, "obj.names": "dog\ncat\n", "classes.txt": "cat\ndog\n"}, "obj.data", "classes.txt"),
         ({"data.yaml": "names: [cat, dog]\n", "old.yaml": "names: [dog, cat]\nnc: 2\n"}, "data.yaml", "old.yaml"),
         ({"mine.names": "cat\ndog\n", "yours.names": "dog\ncat\n"}, "mine.names", "yours.names"),
+        ({"data.yaml": "names: [cat, dog]\n", "train/Classes.TXT": "dog\ncat\n"}, "data.yaml", "train/Classes.TXT"),
         ({"_darknet.labels": "cat\ndog\n", "classes.txt": "dog\ncat\n"}, "_darknet.labels", "classes.txt"),
     ],
 )
@@ -172,6 +173,22 @@ def test_settings_that_say_nothing_of_classes_take_the_list(make: Callable[..., 
 def test_darknets_settings_whose_names_are_elsewhere(make: Callable[..., Path]) -> None:
     files = {"obj.data": DARKNET.replace("obj.names", "/home/x/gone.names"), "train.txt": "train/a.jpg\n"}
     assert read.load_own_splits(make(files | {"classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
+
+
+def test_darknets_settings_mean_the_names_whose_folder_they_say(make: Callable[..., Path]) -> None:
+    lists = {"data/train.txt": "train/a.jpg\n", "data/other/obj.names": "cat\ndog\n", "cfg/obj.names": "dog\ncat\n"}
+    settings = DARKNET.replace("obj.names", "/home/x/cfg/obj.names")
+    assert read.load_own_splits(make(lists | {"data/obj.data": settings})).class_names == ("dog", "cat")
+
+
+def test_names_beside_darknets_settings_do_not_replace_those_that_they_name(make: Callable[..., Path]) -> None:
+    lists = {"data/train.txt": "train/a.jpg\n", "data/obj.names": "cat\ndog\n", "cfg/obj.names": "dog\ncat\n"}
+    with pytest.raises(DatasetError, match=r"'dog' in data/obj.data and 'cat' in data/obj.names"):
+        read.load(make(lists | {"data/obj.data": DARKNET.replace("obj.names", "cfg/obj.names")}))
+
+
+def test_a_list_of_names_in_any_case(make: Callable[..., Path]) -> None:
+    assert read.load_own_splits(make({"Classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
 
 
 @pytest.mark.parametrize("text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n"])
