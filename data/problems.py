@@ -65,6 +65,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "output_labels": ("note", "nothing if a person has corrected them; otherwise a detector learns its own mistakes"),
     "similar_class_names": ("note", "nothing, or give both the same name if they are one class"),
     "split_cut": ("note", "nothing, or provide a split of your own"),
+    "unclear_split": ("note", "nothing, or name the folder or file train, val or test"),
     "unused_category": ("note", "nothing"),
 }
 

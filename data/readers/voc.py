@@ -18,6 +18,7 @@ from data.readers import (
     ownership,
     pairing,
     text_files,
+    unclear_splits,
     units,
     unused_pictures,
     voc_lists,
@@ -55,7 +56,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     unused = unused_pictures.find(folder, pairs)
     listed = voc_lists.splits(folder, pairs, problems)
     usable = [picture for picture in folder.pictures if picture not in unused]
-    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of)
+    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of, problems)
     with_labels = ownership.without_unlabelled_test(by_folder, pairs.is_labelled, problems)
     splits = listed or ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, problems)
     open_labels = leftovers.unpaired_labels(annotations, pairs)
@@ -114,7 +115,7 @@ _FORMAT = LabelFormat("annotations", picture_name=_picture_name)
 
 
 def _splits_of_folders(
-    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile]
+    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile], problems: list[Problem]
 ) -> dict[str, list[DatasetFile]]:
     """Split -> pictures, by the names of their folders or of their annotations' folders; without any, all are train."""
     splits: dict[str | None, list[DatasetFile]] = {}
@@ -125,6 +126,7 @@ def _splits_of_folders(
         splits.setdefault(split, []).append(picture)
     if "train" not in splits:
         splits["train"] = splits.pop(None, [])
+        unclear_splits.report(splits["train"], problems)
     return {split: splits[split] for split in SPLITS if splits.get(split)}
 
 
