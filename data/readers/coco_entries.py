@@ -30,7 +30,8 @@ def match_entries(
             split = _split_of_file(file) or split_of_folder(picture.folder)
             if split is None:
                 unclear.setdefault(file, {})[picture] = None
-            splits.setdefault(split or "train", {}).setdefault(picture.relative_path, (picture, []))[1].append((file, entry))
+            members = splits.setdefault(split or "train", {})
+            members.setdefault(picture.relative_path, (picture, []))[1].append((file, entry))
     unclear_splits.report(dict.fromkeys(picture for pictures in unclear.values() for picture in pictures), problems)
     of_train = (file for file, _ in entries if _split_of_file(file) == "train")
     unclear_splits.report_files({file: len(pictures) for file, pictures in unclear.items()}, of_train, problems)

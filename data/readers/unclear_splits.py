@@ -28,7 +28,9 @@ def report_files(
     unnamed: file -> how many pictures of it are read as train.
     """
     other = next(iter(named_train), None)
-    for file, count in unnamed.items() if other else ():
+    if other is None:
+        return
+    for file, count in unnamed.items():
         detail = f"its name says no split, unlike that of {other.relative_path}: its {count} pictures are read as train"
         problems.append(Problem("unclear_split", str(file.relative_path), detail))
 
