@@ -13,12 +13,22 @@ from typing import Any
 
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
 from data.problems import LOST_PICTURES
-from data.readers import coco_documents, coco_entries, coco_file, coco_sets, dataset_builder, units
+from data.readers import (
+    coco_documents,
+    coco_entries,
+    coco_file,
+    coco_sets,
+    dataset_builder,
+    leftovers,
+    name_matching,
+    units,
+)
 from data.readers.coco_entries import EntriesByPicture
 from data.readers.coco_file import ImageEntry
 from data.readers.dataset_builder import LabelledBox
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
+from data.readers.name_forms import LikeliestName
 
 
 def recognizes(folder: Folder) -> bool:
@@ -38,6 +48,24 @@ def describe_file_without_boxes(folder: Folder) -> str | None:
             instead = coco_documents.load(folder, file).other
             if instead:
                 return f"{file.relative_path}: {instead}"
+    return None
+
+
+def describe_unjoined(folder: Folder) -> str | None:
+    """In words, a picture that a JSON file names and the likeliest one here, if none is here; None without such a file.
+
+    Errors in the files are ignored.
+    """
+    for file in folder.with_suffixes(".json"):
+        with suppress(ValueError):
+            content = coco_documents.load(folder, file).content
+            if content and content["images"]:
+                name = content["images"][0].get("file_name") if isinstance(content["images"][0], dict) else None
+                if not isinstance(name, str) or not name:
+                    return f"{file.relative_path}: images[0]: expected a file_name, got none"
+                likeliest = LikeliestName(picture.relative_path for picture in folder.pictures)
+                nearest = leftovers.likeliest_in_words(likeliest.to((name_matching.parts(name) or [""])[-1]))
+                return f"no picture has a name that {file.relative_path} has, such as '{name[:80]}'{nearest}"
     return None
 
 

@@ -42,6 +42,11 @@ def recognizes(folder: Folder) -> bool:
     return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
 
 
+def describe_unjoined(folder: Folder) -> str | None:
+    """In words, an annotation and its likeliest picture, if no annotation has a picture; None without annotations."""
+    return leftovers.describe_unjoined(folder, _paired(folder)[0])
+
+
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
     problems = list(folder.problems)
