@@ -19,6 +19,7 @@ from data.readers import (
     coco_file,
     coco_sets,
     dataset_builder,
+    json_values,
     leftovers,
     name_matching,
     units,
@@ -52,20 +53,20 @@ def describe_file_without_boxes(folder: Folder) -> str | None:
 
 
 def describe_unjoined(folder: Folder) -> str | None:
-    """In words, a picture that a JSON file names and the likeliest one here, if none is here; None without such a file.
-
-    Errors in the files are ignored.
-    """
+    """In words, why a JSON file has no boxes for the pictures: it is broken, or names others; None without one."""
     for file in folder.with_suffixes(".json"):
-        with suppress(ValueError):
+        try:
             content = coco_documents.load(folder, file).content
-            if content and content["images"]:
-                name = content["images"][0].get("file_name") if isinstance(content["images"][0], dict) else None
-                if not isinstance(name, str) or not name:
-                    return f"{file.relative_path}: images[0]: expected a file_name, got none"
-                likeliest = LikeliestName(picture.relative_path for picture in folder.pictures)
-                nearest = leftovers.likeliest_in_words(likeliest.to((name_matching.parts(name) or [""])[-1]))
-                return f"no picture has a name that {file.relative_path} has, such as '{name[:80]}'{nearest}"
+        except ValueError as error:
+            return f"{file.relative_path}: expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
+        first = next(iter(content["images"]), None) if content else None
+        name = first.get("file_name") if isinstance(first, dict) else None
+        if isinstance(name, str) and name:
+            likeliest = LikeliestName(picture.relative_path for picture in folder.pictures)
+            nearest = leftovers.likeliest_in_words(likeliest.to((name_matching.parts(name) or [""])[-1]))
+            return f"no picture has a name that {file.relative_path} has, such as '{name[:80]}'{nearest}"
+        if first is not None:
+            return f"{file.relative_path}: images[0]: expected a text as file_name, got {json_values.short(name)}"
     return None
 
 

@@ -58,7 +58,12 @@ def test_pictures_without_labels(tmp_path: Path, make_picture: Callable[..., Non
             '{"images": [{"id": 1, "file_name": "b/1.jpg"}], "annotations": []}',
             "no picture has a name that x.json has, such as 'b/1.jpg' (the likeliest is a/0001.jpg)",
         ),
-        ("x.json", '{"images": [{"id": 1, "path": "b/1.jpg"}], "annotations": []}', "images[0]: expected a file_name"),
+        (
+            "x.json",
+            '{"images": [{"id": 1, "path": "b/1.jpg"}], "annotations": []}',
+            "expected a text as file_name, got None",
+        ),
+        ("x.json", '{"images": [{"id": 1, "file_na', "x.json: expected COCO's JSON, cannot read it: Unterminated"),
     ],
 )
 def test_labels_of_which_none_fits_are_told_with_the_likeliest_picture(
