@@ -74,7 +74,7 @@ FATAL = frozenset(kind for kind, (outcome, _) in KINDS.items() if outcome == "st
 # Problems that lose a box of a label file.
 LOST_BOXES = frozenset(
     {kind for kind, (outcome, _) in KINDS.items() if kind.endswith("_box") and outcome in ("stops a search", "skipped")}
-    | {"malformed_line", "class_out_of_range", "broken_annotation"}
+    | {"malformed_line", "class_out_of_range", "broken_annotation", "orphan_annotation"}
 )
 # Problems that lose a picture.
 LOST_PICTURES = frozenset(

@@ -39,12 +39,14 @@ _FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNOR
 def recognizes(folder: Folder) -> bool:
     """Whether one of the annotations belongs to a picture, or may belong to one of several."""
     annotations, pairs = _paired(folder)
-    return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
+    # An empty XML elsewhere than in Annotations says nothing of the format.
+    return any((file in pairs.picture_of or file in pairs.ties) and _is_annotation(file) for file in annotations)
 
 
 def describe_unjoined(folder: Folder) -> str | None:
     """In words, an annotation and its likeliest picture, if no annotation has a picture; None without annotations."""
-    return leftovers.describe_unjoined(folder, _paired(folder)[0])
+    annotations, pairs = _paired(folder)
+    return leftovers.describe_unjoined(folder, (file for file in annotations if file not in pairs.picture_of))
 
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
@@ -87,7 +89,11 @@ def _paired(folder: Folder) -> tuple[list[DatasetFile], Pairs]:
     """(the annotations, their pairs with pictures)."""
 
     def pair() -> tuple[list[DatasetFile], Pairs]:
-        annotations = [file for file in folder.with_suffixes(".xml") if _is_annotation(file)]
+        annotations = [
+            file
+            for file in folder.with_suffixes(".xml")
+            if _is_annotation(file) or (folder.has_picture(file.stem) and _is_empty(file))
+        ]
         return annotations, pairing.pair(folder, annotations, _FORMAT)
 
     return folder.computed_once("voc.paired", pair)
@@ -101,6 +107,14 @@ def _is_annotation(file: DatasetFile) -> bool:
         with file.path.open("rb") as opened:
             head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros between ASCII characters
             return _ROOT.search(head) is not None
+    except OSError:
+        return False
+
+
+def _is_empty(file: DatasetFile) -> bool:
+    """Whether an XML has nothing in it, as after a crash: still an annotation if it has a picture's name."""
+    try:
+        return file.path.stat().st_size == 0
     except OSError:
         return False
 

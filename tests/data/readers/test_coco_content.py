@@ -331,3 +331,11 @@ def test_categories_that_are_names_alone(tmp_path: Path, make_coco: Make) -> Non
         change(root, split, lambda d: d.update(categories=["cat", "dog"]))
     detail = next(p.detail for p in read.load(root).problems if p.kind == "missing_class_names")
     assert detail == "categories without ids: ids are used as names"
+
+
+def test_annotations_of_no_picture_alone_are_named(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    for split in ("train", "valid", "test"):
+        change(root, split, lambda d: [each.update(image_id="a.png") for each in d["annotations"]])
+    with pytest.raises(DatasetError, match=r"usable box, got none: \d+ x orphan_annotation, .* no picture has the id"):
+        read.load(root)

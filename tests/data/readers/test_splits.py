@@ -439,3 +439,13 @@ def test_a_coco_json_of_no_split_beside_that_of_train_is_told(tmp_path: Path, ma
     dataset = read.load_own_splits(tmp_path)
     detail = "its name says no split, unlike that of train.json: its 2 pictures are read as train"
     assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [("unclear_split", "minival.json", detail)]
+
+
+def test_a_val_folder_without_usable_pictures_is_not_called_empty(tmp_path: Path, pairs, make_scene: Scene) -> None:
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    pairs(tmp_path / "images/train", tmp_path / "labels", range(6))
+    for number in range(3):  # each label fits two pictures
+        make_scene(tmp_path / f"images/val/im{number}.jpg", number + 20)
+    dataset = read.load_own_splits(tmp_path)
+    assert splits(dataset) == {"train": [3, 4, 5]}
+    assert [p.detail for p in reported(dataset, "missing_split")] == ["val: none of its pictures can be used"]
