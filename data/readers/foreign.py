@@ -62,6 +62,8 @@ _POINTER = b"version https://git-lfs"
 _KITTI = re.compile(r"[A-Za-z]\S*( -?\d[\d.]*){14,15}")
 _DOTA = re.compile(r"(-?\d[\d.]* ){8}\S*[A-Za-z]\S* [012]|imagesource:.*")
 _COMMAS = re.compile(r"\d+, *-?\d*\.?\d+(, *-?\d*\.?\d+){3,}")
+_SEMICOLONS = re.compile(r"\d+(; *-?\d*\.?\d+){4,}")
+_DECIMAL_COMMAS = re.compile(r"\d+( -?\d+,\d+){4,}")
 _NAMED = re.compile(r"[^\d\s.-]\S*( -?\d*\.?\d+){4}")
 _LINES_OF_BOXES = re.compile(r"\S+\.(jpe?g|png|bmp)[ ,]\d+,\d+,\d+,\d+,\S+.*", re.IGNORECASE)  # as in keras-yolo3
 _COLUMNS = re.compile(r"x_?min|x1|bbox|left", re.IGNORECASE)
@@ -92,6 +94,10 @@ def describe_line(line: str) -> str | None:
         return "a pointer of Git LFS: `git lfs pull` fetches the file"
     if _COMMAS.fullmatch(line):
         return "lines with commas between the numbers: put spaces there"
+    if _SEMICOLONS.fullmatch(line):
+        return "lines with semicolons between the numbers: put spaces there"
+    if _DECIMAL_COMMAS.fullmatch(line):
+        return "numbers with decimal commas: write points"
     if _NAMED.fullmatch(line):
         return "lines with class names: write numbers instead, from 0, in the order of the list of names"
     if _KITTI.fullmatch(line):

@@ -191,9 +191,18 @@ def test_a_list_of_names_in_any_case(make: Callable[..., Path]) -> None:
     assert read.load_own_splits(make({"Classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n"])
+@pytest.mark.parametrize(
+    "text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n", "1 dog\n0 cat\n"]
+)
 def test_a_list_with_numbers_before_the_names(make: Callable[..., Path], text: str) -> None:
     assert read.load_own_splits(make({"classes.txt": text})).class_names == ("cat", "dog")
+
+
+def test_a_comment_above_the_names_is_no_class(make: Callable[..., Path]) -> None:
+    with pytest.raises(
+        DatasetError, match=r"classes.txt: expected a class name on each line, got the comment '# mine'"
+    ):
+        read.load(make({"classes.txt": "# mine\ncat\ndog\n"}))
 
 
 @pytest.mark.parametrize("text", ["1 cat\n2 dog\n", "0 cat\ndog\n"])
