@@ -155,9 +155,10 @@ def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) 
         raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
     pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
     values = {key.strip(): value.strip() for key, value in pairs}
-    stated = values.get("classes", "")
+    in_any_case = {key.lower(): value for key, value in values.items()}
+    stated = in_any_case.get("classes", "")
     count = yolo_names.class_count(stated)
-    named = name_matching.parts(values.get("names", ""))
+    named = name_matching.parts(in_any_case.get("names", ""))
     candidates = [file for file in folder.other_files if [file.name] == named[-1:]]
     candidates.sort(
         key=lambda file: (

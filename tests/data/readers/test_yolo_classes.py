@@ -50,6 +50,7 @@ def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Pat
         ({"data.yaml": "names: [cat, dog]\n", "old.yaml": "names: [dog, cat]\nnc: 2\n"}, "data.yaml", "old.yaml"),
         ({"mine.names": "cat\ndog\n", "yours.names": "dog\ncat\n"}, "mine.names", "yours.names"),
         ({"data.yaml": "names: [cat, dog]\n", "train/Classes.TXT": "dog\ncat\n"}, "data.yaml", "train/Classes.TXT"),
+        ({"meta/classes.txt": "cat\ndog\n", "config/obj.names": "dog\ncat\n"}, "config/obj.names", "meta/classes.txt"),
         ({"_darknet.labels": "cat\ndog\n", "classes.txt": "dog\ncat\n"}, "_darknet.labels", "classes.txt"),
     ],
 )
@@ -185,6 +186,11 @@ def test_names_beside_darknets_settings_do_not_replace_those_that_they_name(make
     lists = {"data/train.txt": "train/a.jpg\n", "data/obj.names": "cat\ndog\n", "cfg/obj.names": "dog\ncat\n"}
     with pytest.raises(DatasetError, match=r"'dog' in data/obj.data and 'cat' in data/obj.names"):
         read.load(make(lists | {"data/obj.data": DARKNET.replace("obj.names", "cfg/obj.names")}))
+
+
+def test_keys_of_darknets_settings_in_any_case(make: Callable[..., Path]) -> None:
+    files = {"obj.data": "Classes = 2\nTrain = train.txt\nNames = cfg/mine.names\n", "train.txt": "train/a.jpg\n"}
+    assert read.load_own_splits(make(files | {"cfg/mine.names": "cat\ndog\n"})).class_names == ("cat", "dog")
 
 
 def test_a_list_of_names_in_any_case(make: Callable[..., Path]) -> None:
