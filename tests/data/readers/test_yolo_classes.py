@@ -188,6 +188,17 @@ def test_names_beside_darknets_settings_do_not_replace_those_that_they_name(make
         read.load(make(lists | {"data/obj.data": DARKNET.replace("obj.names", "cfg/obj.names")}))
 
 
+def test_darknets_settings_whose_list_is_here_rather_than_those_of_its_public_data_sets(
+    make: Callable[..., Path],
+) -> None:
+    public = "classes = 80\ntrain = /home/pjreddie/data/coco/trainvalno5k.txt\nnames = data/coco.names\n"
+    mine = "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\n"
+    files = {"cfg/coco.data": public, "data/coco.names": "person\nbicycle\n", "data/obj.names": "cat\ndog\n"}
+    dataset = read.load_own_splits(make(files | {"data/obj.data": mine, "data/train.txt": "train/a.jpg\n"}))
+    assert dataset.class_names == ("cat", "dog")
+    assert [example.path.name for example in dataset.splits["train"]] == ["a.jpg"]
+
+
 def test_keys_of_darknets_settings_in_any_case(make: Callable[..., Path]) -> None:
     files = {"obj.data": "Classes = 2\nTrain = train.txt\nNames = cfg/mine.names\n", "train.txt": "train/a.jpg\n"}
     assert read.load_own_splits(make(files | {"cfg/mine.names": "cat\ndog\n"})).class_names == ("cat", "dog")
