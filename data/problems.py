@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "pixel_box": ("stops a search", "divide by the picture's width and height, or export as YOLO again"),
     "relative_box": ("stops a search", "multiply by the picture's width and height, or export pixels"),
     "truncated_picture": ("stops a search", "copy the picture again"),
+    "broken_link": ("skipped", "make the link again, or put the file there; else remove the link"),
     "box_outside_picture": ("skipped", _REDRAW),
     "broken_picture": ("skipped", "copy or convert the picture again"),
     "crowd_box": ("skipped", "nothing: a crowd is not a single object"),
@@ -64,6 +65,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "output_labels": ("note", "nothing if a person has corrected them; otherwise a detector learns its own mistakes"),
     "similar_class_names": ("note", "nothing, or give both the same name if they are one class"),
     "split_cut": ("note", "nothing, or provide a split of your own"),
+    "unclear_split": ("note", "nothing, or name the folder or file train, val or test"),
     "unused_category": ("note", "nothing"),
 }
 
@@ -72,7 +74,7 @@ FATAL = frozenset(kind for kind, (outcome, _) in KINDS.items() if outcome == "st
 # Problems that lose a box of a label file.
 LOST_BOXES = frozenset(
     {kind for kind, (outcome, _) in KINDS.items() if kind.endswith("_box") and outcome in ("stops a search", "skipped")}
-    | {"malformed_line", "class_out_of_range", "broken_annotation"}
+    | {"malformed_line", "class_out_of_range", "broken_annotation", "orphan_annotation"}
 )
 # Problems that lose a picture.
 LOST_PICTURES = frozenset(

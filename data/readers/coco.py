@@ -13,12 +13,23 @@ from typing import Any
 
 from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
 from data.problems import LOST_PICTURES
-from data.readers import coco_documents, coco_entries, coco_file, coco_sets, dataset_builder, units
+from data.readers import (
+    coco_documents,
+    coco_entries,
+    coco_file,
+    coco_sets,
+    dataset_builder,
+    json_values,
+    leftovers,
+    name_matching,
+    units,
+)
 from data.readers.coco_entries import EntriesByPicture
 from data.readers.coco_file import ImageEntry
 from data.readers.dataset_builder import LabelledBox
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
+from data.readers.name_forms import LikeliestName
 
 
 def recognizes(folder: Folder) -> bool:
@@ -38,6 +49,24 @@ def describe_file_without_boxes(folder: Folder) -> str | None:
             instead = coco_documents.load(folder, file).other
             if instead:
                 return f"{file.relative_path}: {instead}"
+    return None
+
+
+def describe_unjoined(folder: Folder) -> str | None:
+    """In words, why a JSON file has no boxes for the pictures: it is broken, or names others; None without one."""
+    for file in folder.with_suffixes(".json"):
+        try:
+            content = coco_documents.load(folder, file).content
+        except ValueError as error:
+            return f"{file.relative_path}: expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
+        first = next(iter(content["images"]), None) if content else None
+        name = first.get("file_name") if isinstance(first, dict) else None
+        if isinstance(name, str) and name:
+            likeliest = LikeliestName(picture.relative_path for picture in folder.pictures)
+            nearest = leftovers.likeliest_in_words(likeliest.to((name_matching.parts(name) or [""])[-1]))
+            return f"no picture has a name that {file.relative_path} has, such as '{name[:80]}'{nearest}"
+        if first is not None:
+            return f"{file.relative_path}: images[0]: expected a text as file_name, got {json_values.short(name)}"
     return None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from data.dataset import Problem
-from data.readers import coco_sets, leftovers, name_matching, ownership
+from data.readers import coco_sets, leftovers, name_matching, ownership, unclear_splits
 from data.readers.coco_file import CocoImage, ImageEntry
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
@@ -22,12 +22,19 @@ def match_entries(
     """Split -> the pictures that have entries. Entries without a picture and pictures without an entry are problems."""
     splits: dict[str, EntriesByPicture] = {}
     unmatched: list[ImageEntry] = []
+    unclear: dict[DatasetFile, dict[DatasetFile, None]] = {}
     for file, picture, entry in _matched(folder, entries):
         if picture is None:
             unmatched.append((file, entry))
         else:
-            split = _split_of_file(file) or split_of_folder(picture.folder) or "train"
-            splits.setdefault(split, {}).setdefault(picture.relative_path, (picture, []))[1].append((file, entry))
+            split = _split_of_file(file) or split_of_folder(picture.folder)
+            if split is None:
+                unclear.setdefault(file, {})[picture] = None
+            members = splits.setdefault(split or "train", {})
+            members.setdefault(picture.relative_path, (picture, []))[1].append((file, entry))
+    unclear_splits.report(dict.fromkeys(picture for pictures in unclear.values() for picture in pictures), problems)
+    of_train = (file for file, _ in entries if _split_of_file(file) == "train")
+    unclear_splits.report_files({file: len(pictures) for file, pictures in unclear.items()}, of_train, problems)
     _report_unmatched(folder, splits, unmatched, problems)
     return splits
 

@@ -50,7 +50,8 @@ def class_names(
     if not named:
         named = _names_beside(used, beside)
         source = "names are taken from the files beside it" if named else "ids are used as names"
-        problems.append(Problem("missing_class_names", str(file.relative_path), f"no categories: {source}"))
+        missing = "categories without ids" if listed else "no categories"
+        problems.append(Problem("missing_class_names", str(file.relative_path), f"{missing}: {source}"))
         named = named or {key: str(key) for key in used}
     if not all(named.values()):
         raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
@@ -71,17 +72,23 @@ def _names_beside(used: Set[JsonId], beside: Iterable[Mapping[str, Any]]) -> dic
         listed = document.get("categories")
         for category in listed if isinstance(listed, list) else []:
             if isinstance(category, dict) and json_values.comparable_id(category.get("id")) in used:
-                key, name = json_values.comparable_id(category["id"]), str(category.get("name", "")).strip()
+                key, name = json_values.comparable_id(category["id"]), _name(category)
                 if names.setdefault(key, name) != name:
                     return {}
     return names if used <= names.keys() and all(names.values()) else {}
+
+
+def _name(category: Mapping[str, Any]) -> str:
+    """The name of a category; empty if it has none, or null."""
+    name = category.get("name")
+    return "" if name is None else str(name).strip()
 
 
 def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, problems: list[Problem]) -> dict[JsonId, str]:
     """Category id -> name; DatasetError if an id has two names, as after a bad merge: its boxes are ambiguous."""
     named: dict[JsonId, str] = {}
     for category in categories:
-        key, name = json_values.comparable_id(category.get("id")), str(category.get("name", "")).strip()
+        key, name = json_values.comparable_id(category.get("id")), _name(category)
         if text_files.normalized(named.setdefault(key, name)) != text_files.normalized(name):
             raise DatasetError(
                 f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "

@@ -17,6 +17,8 @@ _MADE = re.compile(
     r"visuali[sz]ations?"
 )
 _OUTPUTS = re.compile(r"detections|inference|preds?|predict|predicted|predictions?")
+# Words of files' names alone: folders of these names hold pictures too.
+_MADE_FILES = re.compile(r"bbox(?:es)?|gt|groundtruth|results?|vis")
 _TASKS = re.compile(r"(?:classify|detect|obb|pose|predict|segment|test|track|train|val)\d*")
 
 
@@ -53,9 +55,11 @@ def is_derived(folder: PurePosixPath) -> bool:
 
 
 def plain_stem(stem: str) -> str | None:
-    """The stem without words such as mask or depth; None if it has none of them, or nothing else."""
+    """The stem without words such as mask, depth or result; None if it has none of them, or nothing else."""
     pieces = re.split(r"([\W_]+)", stem)
-    kept = [piece for piece in pieces if not (_MADE.fullmatch(piece.lower()) or _OUTPUTS.fullmatch(piece.lower()))]
+    kept = [
+        piece for piece in pieces if not any(kind.fullmatch(piece.lower()) for kind in (_MADE, _OUTPUTS, _MADE_FILES))
+    ]
     plain = re.sub(r"^[\W_]+|[\W_]+$", "", "".join(kept))
     return plain if plain and len(kept) < len(pieces) else None
 

@@ -67,6 +67,10 @@ _KITTI = re.compile(r"[A-Za-z]\S*( -?\d[\d.]*){14,15}")
 _DOTA = re.compile(r"(-?\d[\d.]* ){8}\S*[A-Za-z]\S* [012]|imagesource:.*")
 # 0, 0.5, 0.5, 0.2, 0.2
 _COMMAS = re.compile(r"\d+, *-?\d*\.?\d+(, *-?\d*\.?\d+){3,}")
+# 0; 0.5; 0.5; 0.2; 0.2
+_SEMICOLONS = re.compile(r"\d+(; *-?\d*\.?\d+){4,}")
+# 0 0,5 0,5 0,2 0,2
+_DECIMAL_COMMAS = re.compile(r"\d+( -?\d+,\d+){4,}")
 # car 0.5 0.5 0.2 0.2
 _NAMED = re.compile(r"[^\d\s.-]\S*( -?\d*\.?\d+){4}")
 # a.jpg 10,20,30,40,0 50,60,70,80,1 (keras-yolo3)
@@ -100,6 +104,10 @@ def describe_line(line: str) -> str | None:
         return "a pointer of Git LFS: `git lfs pull` fetches the file"
     if _COMMAS.fullmatch(line):
         return "lines with commas between the numbers: put spaces there"
+    if _SEMICOLONS.fullmatch(line):
+        return "lines with semicolons between the numbers: put spaces there"
+    if _DECIMAL_COMMAS.fullmatch(line):
+        return "numbers with decimal commas: write points"
     if _NAMED.fullmatch(line):
         return "lines with class names: write numbers instead, from 0, in the order of the list of names"
     if _KITTI.fullmatch(line):

@@ -85,6 +85,15 @@ def _has_rival(label: DatasetFile, pairs: Pairs) -> bool:
     return len(pairs.ties.get(first, ())) > 1
 
 
+def describe_unjoined(folder: Folder, labels: Iterable[DatasetFile]) -> str | None:
+    """In words, the first of these labels, of which none has a picture, with its likeliest one; None without labels."""
+    first = next(iter(labels), None)
+    if first is None:
+        return None
+    nearest = LikeliestName(picture.relative_path for picture in folder.pictures).to(first.stem)
+    return f"no picture has the name of {first.relative_path}{likeliest_in_words(nearest)}"
+
+
 def likeliest_in_words(partner: PurePosixPath | None) -> str:
     """The likeliest partner, as an addition to a sentence; empty if there is none."""
     return f" (the likeliest is {partner})" if partner else ""

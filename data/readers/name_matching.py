@@ -62,7 +62,7 @@ class Namesakes(Generic[AnyFile]):
             candidates = self._likely([*folders, *near_parts], near)
         scores = []
         for file in candidates:
-            agreeing = _common(file.folder.parts[::-1], folders[::-1])
+            agreeing = num_agreeing(file.folder, folders)
             its_split = split_of_folder(file.folder)
             in_split = split is not None and its_split == split
             near_by = nearness(file.folder.parts, near_parts)
@@ -97,6 +97,11 @@ def grouped(pairs: Iterable[tuple[Key, AnyFile]]) -> dict[Key, list[AnyFile]]:
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups
+
+
+def num_agreeing(folder: PurePosixPath, folders: Sequence[str]) -> int:
+    """How many of a folder's last parts agree with those of a name from another machine."""
+    return _common(folder.parts[::-1], folders[::-1])
 
 
 def nearness(folder: Sequence[str], other: Sequence[str]) -> int:

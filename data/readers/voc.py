@@ -18,6 +18,7 @@ from data.readers import (
     ownership,
     pairing,
     text_files,
+    unclear_splits,
     units,
     unused_pictures,
     voc_lists,
@@ -38,7 +39,14 @@ _FILENAME = re.compile(r"<(?:[\w.-]+:)?filename(?:\s[^>]*)?>([^<]*)</", re.IGNOR
 def recognizes(folder: Folder) -> bool:
     """Whether one of the annotations belongs to a picture, or may belong to one of several."""
     annotations, pairs = _paired(folder)
-    return any(file in pairs.picture_of or file in pairs.ties for file in annotations)
+    # An empty XML elsewhere than in Annotations says nothing of the format.
+    return any((file in pairs.picture_of or file in pairs.ties) and _is_annotation(file) for file in annotations)
+
+
+def describe_unjoined(folder: Folder) -> str | None:
+    """In words, an annotation and its likeliest picture, if no annotation has a picture; None without annotations."""
+    annotations, pairs = _paired(folder)
+    return leftovers.describe_unjoined(folder, (file for file in annotations if file not in pairs.picture_of))
 
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
@@ -55,7 +63,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     unused = unused_pictures.find(folder, pairs)
     listed = voc_lists.splits(folder, pairs, problems)
     usable = [picture for picture in folder.pictures if picture not in unused]
-    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of)
+    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of, problems)
     with_labels = ownership.without_unlabelled_test(by_folder, pairs.is_labelled, problems)
     splits = listed or ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, problems)
     open_labels = leftovers.unpaired_labels(annotations, pairs)
@@ -81,7 +89,11 @@ def _paired(folder: Folder) -> tuple[list[DatasetFile], Pairs]:
     """(the annotations, their pairs with pictures)."""
 
     def pair() -> tuple[list[DatasetFile], Pairs]:
-        annotations = [file for file in folder.with_suffixes(".xml") if _is_annotation(file)]
+        annotations = [
+            file
+            for file in folder.with_suffixes(".xml")
+            if _is_annotation(file) or (folder.has_picture(file.stem) and _is_empty(file))
+        ]
         return annotations, pairing.pair(folder, annotations, _FORMAT)
 
     return folder.computed_once("voc.paired", pair)
@@ -95,6 +107,14 @@ def _is_annotation(file: DatasetFile) -> bool:
         with file.path.open("rb") as opened:
             head = opened.read(_HEAD).replace(b"\0", b"")  # UTF-16 has zeros between ASCII characters
             return _ROOT.search(head) is not None
+    except OSError:
+        return False
+
+
+def _is_empty(file: DatasetFile) -> bool:
+    """Whether an XML has nothing in it, as after a crash: still an annotation if it has a picture's name."""
+    try:
+        return file.path.stat().st_size == 0
     except OSError:
         return False
 
@@ -114,7 +134,7 @@ _FORMAT = LabelFormat("annotations", picture_name=_picture_name)
 
 
 def _splits_of_folders(
-    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile]
+    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile], problems: list[Problem]
 ) -> dict[str, list[DatasetFile]]:
     """Split -> pictures, by the names of their folders or of their annotations' folders; without any, all are train."""
     splits: dict[str | None, list[DatasetFile]] = {}
@@ -125,6 +145,7 @@ def _splits_of_folders(
         splits.setdefault(split, []).append(picture)
     if "train" not in splits:
         splits["train"] = splits.pop(None, [])
+        unclear_splits.report(splits["train"], problems)
     return {split: splits[split] for split in SPLITS if splits.get(split)}
 
 

@@ -44,6 +44,8 @@ def walk(root: Path) -> Folder:
         foreign_file = foreign.describe_first(strange)
         what = unread.describe_folder(unconverted)
         what += f", but {foreign_file}" if foreign_file and not unconverted else ""
+        broken = [problem for problem in problems if problem.kind == "broken_link"]
+        what += f", and links that lead to nothing ({len(broken)}, the first {broken[0].file})" if broken else ""
         raise DatasetError(f"{root}: expected a data set, got {what}", tuple(problems))
     readable, rest = (tuple(sorted(files, key=_order)) for files in (pictures, others))
     return Folder(root, readable, rest, tuple(problems), tuple(unconverted), tuple(sorted(strange, key=_order)))
@@ -92,6 +94,9 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[DatasetFile]:
                 not entry.is_symlink() or _leads_on(path, original, true_folder, true_root, walked, problems)
             ):
                 subfolders.append((path, original))
+            elif not is_dir and entry.is_symlink() and not original.exists():
+                detail = f"leads to {str(original)[:200]}, where nothing is; skipped"
+                problems.append(Problem("broken_link", str(path), detail))
         waiting += reversed(
             subfolders
         )  # walked in the order of names, so that the first of two links to one folder is followed

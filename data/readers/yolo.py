@@ -42,6 +42,11 @@ def recognizes(folder: Folder) -> bool:
     return any(has_config or yolo_labels.looks_like_labels(label) for label in paired)
 
 
+def describe_unjoined(folder: Folder) -> str | None:
+    """In words, a label and its likeliest picture, if no label has a picture; None without labels."""
+    return leftovers.describe_unjoined(folder, filter(yolo_labels.looks_like_labels, _labels(folder)))
+
+
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
     problems = list(folder.problems)

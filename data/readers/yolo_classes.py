@@ -65,13 +65,15 @@ def _lists(
 ) -> list[tuple[DatasetFile, tuple[str, ...]]]:
     """(file, names) of the settings and of each list in a folder above a picture or label; equal lists once.
 
-    A file with a vague name counts only if there is no better one. A list of numbers as names does not count.
+    If the names come from a list that is in no such folder, all other lists in the data set count too. A file with a
+    vague name counts only if there is no better one. A list of numbers as names does not count.
     """
     homes = {home for folder_of in {file.folder for file in used} for home in (folder_of, *folder_of.parents)}
+    anywhere = not yolo_config.is_settings(config.source) and config.source.folder not in homes
     homes.add(config.source.folder)
     sources = [(config.source, config.class_names)]
     for file in folder.other_files:
-        if file.folder in homes and yolo_config.is_config(file) and file != config.source:
+        if (anywhere or file.folder in homes) and yolo_config.is_config(file) and file != config.source:
             sources.append((file, _names_in(folder, file)))
     first_of: dict[tuple[str, ...], DatasetFile] = {}
     for file, names in sources:

@@ -4,14 +4,14 @@ They are in data.yaml (Ultralytics and others), in Darknet's obj.data, or just n
 are only read here; yolo_paths.py finds the files that they mean.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data import safe_yaml
 from data.dataset import SPLITS, DatasetError, Problem
 from data.readers import name_matching, text_files, yolo_names
-from data.readers.files import DatasetFile
+from data.readers.files import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import split_from_key
 
@@ -43,7 +43,14 @@ class YoloConfig:
 def find(folder: Folder) -> DatasetFile | None:
     """The settings file nearest to the root; None without one; DatasetError for data.yaml files in several folders."""
     files = [file for file in folder.other_files if rank(file) is not None]
-    files.sort(key=lambda file: (len(file.relative_path.parts), rank(file), file.relative_path.parts))
+    files.sort(
+        key=lambda file: (
+            len(file.relative_path.parts),
+            rank(file),
+            not _may_be_read(folder, file),
+            file.relative_path.parts,
+        )
+    )
     first = [
         file for file in files if len(file.relative_path.parts) == len(files[0].relative_path.parts) and rank(file) == 0
     ]
@@ -53,6 +60,18 @@ def find(folder: Folder) -> DatasetFile | None:
             "point to a folder that holds one"
         )
     return files[0] if files else None
+
+
+def _may_be_read(folder: Folder, file: DatasetFile) -> bool:
+    """Whether the train list of Darknet's settings is here, by its name; those of its public data sets are not."""
+    if file.suffix != ".data":
+        return True
+    try:
+        values = _darknet_values(text_files.decode(text_files.read_bytes(file.path))[0].splitlines())
+    except text_files.TextError:
+        return False
+    lists = [name_matching.parts(path)[-1:] for key, path in values.items() if split_from_key(key) == "train"]
+    return any([other.name] in lists for other in folder.with_suffixes(*LIST_SUFFIXES))
 
 
 def read(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
@@ -75,16 +94,17 @@ def is_settings(file: DatasetFile) -> bool:
 
 
 def rank(file: DatasetFile) -> int | None:
-    """The rank of a settings file among those in its folder, 0 first; None for other files."""
-    if file.name in YAML_NAMES:
+    """The rank of a settings file among those in its folder, 0 first; None for others. The case does not matter."""
+    name = file.name.lower()
+    if name in YAML_NAMES:
         return 0
     if file.suffix == ".data":
         return 1
     if file.suffix in (".yaml", ".yml") and _has_names(file):
         return 2
-    if file.name in NAME_FILES:
+    if name in NAME_FILES:
         return 3
-    if file.name in VAGUE_NAME_FILES or file.suffix == ".names":
+    if name in VAGUE_NAME_FILES or file.suffix == ".names":
         return VAGUE
     return None
 
@@ -152,13 +172,19 @@ def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) 
         lines = text_files.read(source.path, str(source.relative_path), problems).splitlines()
     except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
-    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
-    values = {key.strip(): value.strip() for key, value in pairs}
-    stated = values.get("classes", "")
+    values = _darknet_values(lines)
+    in_any_case = {key.lower(): value for key, value in values.items()}
+    stated = in_any_case.get("classes", "")
     count = yolo_names.class_count(stated)
-    named = name_matching.parts(values.get("names", ""))
+    named = name_matching.parts(in_any_case.get("names", ""))
     candidates = [file for file in folder.other_files if [file.name] == named[-1:]]
-    candidates.sort(key=lambda file: (file.folder != source.folder, file.relative_path.parts))
+    candidates.sort(
+        key=lambda file: (
+            -name_matching.num_agreeing(file.folder, named[:-1]),
+            file.folder != source.folder,
+            file.relative_path.parts,
+        )
+    )
     class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
     if stated and count != (len(class_names) or count):
         raise DatasetError(
@@ -166,6 +192,12 @@ def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) 
         )
     paths = {split: _paths(values[key], key, source) for split in SPLITS if (key := _key(split, values, source))}
     return YoloConfig(source, class_names, paths, count)
+
+
+def _darknet_values(lines: Sequence[str]) -> dict[str, str]:
+    """Key -> value of lines `key = value`."""
+    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
+    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _key(split: str, values: Mapping[str, object], source: DatasetFile) -> str | None:

@@ -64,13 +64,16 @@ def report_empty_folder(folder: Folder, path: PurePosixPath, split: str, problem
         for file in folder.with_suffixes(".txt")
         if file.folder in label_folders and yolo_labels.looks_like_labels(file)
     ]
+    unusable = any(picture.relative_path.is_relative_to(path) for picture in folder.pictures)
     if split == "train" or labels:
+        usable = " that can be used" if unusable else ""
         but = f", but {len(labels)} label files for them" if labels else ""
         raise DatasetError(
-            f"{folder.root / path}: expected pictures (.jpg, .png ...) for split '{split}', found none{but}",
+            f"{folder.root / path}: expected pictures (.jpg, .png ...) for split '{split}', found none{usable}{but}",
             tuple(problems),
         )
-    problems.append(Problem("missing_split", str(path), f"{split}: an empty folder"))
+    what = "none of its pictures can be used" if unusable else "an empty folder"
+    problems.append(Problem("missing_split", str(path), f"{split}: {what}"))
     return {}
 
 

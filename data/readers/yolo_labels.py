@@ -123,19 +123,24 @@ def pose_of(files: Iterable[DatasetFile]) -> tuple[int, int] | None:
     """(number of keypoints, numbers per keypoint) if all lines have a box and equally many keypoints; else None.
 
     A polygon may have as many numbers. Lines are poses if the third number of each keypoint is 0, 1 or 2, and all
-    keypoints are on their box.
+    keypoints are on their box. Some lines may be boxes alone if a third number is 2, which no polygon has.
     """
     columns: int | None = None
+    has_boxes = has_two = False
     possible = {3, 2}  # numbers per keypoint
     for file in files:
         for row in _rows(file):
+            if row is not None and len(row) == _BOX:
+                has_boxes = True
+                continue
             if row is None or len(row) != (columns or len(row)):
                 return None
             columns = len(row)
             possible = {size for size in possible if _is_pose(row, size)}
             if not possible:
                 return None
-    if columns is None:
+            has_two = has_two or 2 in row[_BOX + 2 :: 3]
+    if columns is None or (has_boxes and not (has_two and 3 in possible)):
         return None
     size = max(possible)
     return (columns - _BOX) // size, size

@@ -76,9 +76,15 @@ def from_file(source: DatasetFile, problems: list[Problem]) -> tuple[str, ...]:
         raise DatasetError(f"{source.path}: expected class names: {error}") from error
     if not lines:
         raise DatasetError(f"{source.path}: expected a class name on each line, got an empty file")
-    numbers = [_NUMBERED.fullmatch(line) for line in lines]
-    if all(match and match[1] == str(number) for number, match in enumerate(numbers)):
-        lines = [match[2] for match in numbers if match]  # 0 cat, 1 dog
+    if lines[0].startswith("# "):
+        raise DatasetError(
+            f"{source.path}: expected a class name on each line, got the comment {spell(lines[0])}: delete it, since "
+            "the first line names class 0"
+        )
+    numbered = {match[1]: match[2] for line in lines if (match := _NUMBERED.fullmatch(line))}
+    numbers = [str(number) for number in range(len(lines))]
+    if numbered.keys() == set(numbers):
+        lines = [numbered[number] for number in numbers]  # 0 cat, 1 dog, in any order
     return _each_once(lines, source)
 
 

@@ -12,6 +12,7 @@ from data.dataset import SPLITS, DatasetError, Problem
 from data.readers import name_matching, yolo_folders, yolo_lists
 from data.readers.files import LIST_SUFFIXES
 from data.readers.folder import Folder
+from data.readers.name_matching import Namesakes
 from data.readers.split_names import split_from_name, split_of_folder
 from data.readers.yolo_config import YoloConfig
 from data.readers.yolo_lists import PicturesByPath
@@ -122,12 +123,12 @@ def _named_list(
     literal = _inside(folder, start / path) or _inside(folder, folder.root / path)  # Darknet is started at the root
     file = folder.by_path.get(literal) if literal is not None else None
     if file is None:
-        namesakes = [
-            other for other in folder.with_suffixes(*LIST_SUFFIXES) if [other.name] == name_matching.parts(path)[-1:]
-        ]
+        named = name_matching.parts(path)
+        namesakes = [other for other in folder.with_suffixes(*LIST_SUFFIXES) if [other.name] == named[-1:]]
         if not namesakes:
             raise _missing(config, split, path, "does not exist", "a list of pictures", problems)
-        file = min(namesakes, key=lambda other: (len(other.relative_path.parts), other.relative_path.parts))
+        best = Namesakes(namesakes).best(named[:-1], None, split)
+        file = min(best, key=lambda other: (len(other.relative_path.parts), other.relative_path.parts))
         corrected.append(f"{split}: {path} -> {file.relative_path}")
     return yolo_lists.read(folder, file, split, problems)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
 from data.dataset import SPLITS, DatasetError, Problem
-from data.readers import ownership, yolo_folders, yolo_lists, yolo_paths
+from data.readers import ownership, unclear_splits, yolo_folders, yolo_lists, yolo_paths
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
 from data.readers.yolo_config import YoloConfig
@@ -51,6 +51,7 @@ def assign_pictures(
             splits[split] = free
     if "train" not in splits and "train" not in named:
         rest = {path: file for path, file in by_name.get(None, {}).items() if not _is_in(path, splits)}
+        unclear_splits.report(rest.values(), problems)
         splits |= {"train": rest} if rest else {}
     splits = {
         split: {path: file for path, file in pictures.items() if file not in unused}

@@ -17,17 +17,19 @@ class Reader:
     """How a format is read.
 
     recognizes: whether the folder has labels of this format for its pictures. read: the data set with those of its
-    splits that are needed; the others are only named.
+    splits that are needed; the others are only named. describe_unjoined: in words, a label without a picture, if no
+    label of the format has one.
     """
 
     recognizes: Callable[[Folder], bool]
     read: Callable[[Folder, Collection[str]], Dataset]
+    describe_unjoined: Callable[[Folder], str | None]
 
 
 READERS: Mapping[str, Reader] = {
-    "coco": Reader(coco.recognizes, coco.read),
-    "voc": Reader(voc.recognizes, voc.read),
-    "yolo": Reader(yolo.recognizes, yolo.read),
+    "coco": Reader(coco.recognizes, coco.read, coco.describe_unjoined),
+    "voc": Reader(voc.recognizes, voc.read, voc.describe_unjoined),
+    "yolo": Reader(yolo.recognizes, yolo.read, yolo.describe_unjoined),
 }
 
 
@@ -118,11 +120,18 @@ def _detect(folder: Folder) -> str:
     known = coco.describe_file_without_boxes(folder) or foreign.describe_first(
         [*folder.other_files, *folder.foreign_files]
     )
+    known = f"there is {known}" if known else _describe_unjoined(folder)
     raise DatasetError(
         f"{folder.root}: expected labels of its pictures, as .xml (Pascal VOC), .json (COCO) or .txt (YOLO), got none "
-        f"for {len(folder.pictures)} pictures among {counts} files" + (f"; there is {known}" if known else ""),
+        f"for {len(folder.pictures)} pictures among {counts} files" + (f"; {known}" if known else ""),
         folder.problems,
     )
+
+
+def _describe_unjoined(folder: Folder) -> str | None:
+    """In words, a label without a picture, with the likeliest one; None if there is no label at all."""
+    described = (reader.describe_unjoined(folder) for reader in READERS.values())
+    return next(filter(None, described), None)
 
 
 def _refuse_broken(root: Path, problems: tuple[Problem, ...]) -> None:

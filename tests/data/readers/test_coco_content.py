@@ -316,3 +316,26 @@ def test_but_not_where_these_call_an_id_by_two_names(tmp_path: Path, make_coco: 
     change(root, "valid", lambda d: d.pop("categories"))
     change(root, "test", lambda d: d.update(categories=[{"id": 90, "name": "owl"}]))
     assert "ids are used as names" in next(p for p in read.load(root).problems).detail
+
+
+def test_a_category_whose_name_is_null_has_none(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    change(root, "train", lambda d: d["categories"][0].update(name=None))
+    with pytest.raises(DatasetError, match="categories: expected a name for each, got an empty one"):
+        read.load(root)
+
+
+def test_categories_that_are_names_alone(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    for split in ("train", "valid", "test"):
+        change(root, split, lambda d: d.update(categories=["cat", "dog"]))
+    detail = next(p.detail for p in read.load(root).problems if p.kind == "missing_class_names")
+    assert detail == "categories without ids: ids are used as names"
+
+
+def test_annotations_of_no_picture_alone_are_named(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    for split in ("train", "valid", "test"):
+        change(root, split, lambda d: [each.update(image_id="a.png") for each in d["annotations"]])
+    with pytest.raises(DatasetError, match=r"usable box, got none: \d+ x orphan_annotation, .* no picture has the id"):
+        read.load(root)

@@ -153,6 +153,23 @@ def test_a_linked_folder_elsewhere_is_read_once(tmp_path: Path, make_yolo: Make)
     ]
 
 
+def test_a_link_that_leads_to_nothing_is_reported(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path / "mine", {"train": {"a": GOOD}, "val": {"b": GOOD}, "test": {"c": GOOD}})
+    (root / "train" / "images" / "d.png").symlink_to("/moved/d.png")
+    (root / "more").symlink_to("../gone", target_is_directory=True)
+    found = [(p.kind, p.file, p.detail) for p in read.load(root).problems]
+    assert found == [
+        ("broken_link", "more", f"leads to {(tmp_path / 'gone').resolve()}, where nothing is; skipped"),
+        ("broken_link", "train/images/d.png", "leads to /moved/d.png, where nothing is; skipped"),
+    ]
+
+
+def test_a_folder_of_links_that_lead_to_nothing_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").symlink_to("/moved/a.jpg")
+    with pytest.raises(DatasetError, match=r"without pictures, and links that lead to nothing \(1, the first a.jpg\)"):
+        read.load(tmp_path)
+
+
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     made(tmp_path, "a.jpg")
     os.mkfifo(tmp_path / "b.jpg")  # reading it would wait for ever

@@ -49,6 +49,8 @@ FORMS = {
     "DOTA": ("{}.txt", "184.0 350.0 944.0 185.0 981.0 355.0 221.0 521.0 ship 0\n", "DOTA's labels"),
     "lines of boxes": ("boxes.txt", "images/a.jpg 10,20,30,40,0 1,2,3,4,1\n", "lines of pictures with their boxes"),
     "commas": ("{}.txt", "0,0.5,0.5,0.2,0.2\n", "lines with commas between the numbers: put spaces there"),
+    "semicolons": ("{}.txt", "0;0.5;0.5;0.2;0.2\n", "lines with semicolons between the numbers: put spaces there"),
+    "decimal commas": ("{}.txt", "0 0,5 0,5 0,2 0,2\n", "numbers with decimal commas: write points"),
     "names for numbers": ("{}.txt", "cat 0.5 0.5 0.2 0.2\n", "lines with class names: write numbers instead"),
     "Git LFS": ("{}.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS: `git"),
     "Git LFS, JSON": ("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),

@@ -119,6 +119,8 @@ def expected(pictures: str, numbers: range = range(N)) -> dict[str, list[int]]:
         ("data/im{}.jpg", "data/im{}.txt", "data/thumbs/im{}.jpg"),
         ("im{}.jpg", "im{}.txt", "im{}_mask.png"),
         ("im{}.jpg", "im{}.txt", "Im{}-DEPTH.png"),
+        ("images/im{}.jpg", "labels/im{}.txt", "images/im{}_gt.png"),
+        ("images/im{}.jpg", "labels/im{}.txt", "images/result_im{}.jpg"),
         ("train/images/im{}.jpg", "train/labels/im{}.txt", "train/visualizations/im{}.jpg"),
         ("images/im{}.jpg", "labels/im{}.txt", "segmentation/{}_gt.png"),
         ("images/im{}.jpg", "labels/im{}.txt", "runs/train/exp/train_batch{}.jpg"),

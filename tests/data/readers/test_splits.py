@@ -3,6 +3,7 @@
 Where a report is named the layout is the one that it describes.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -401,3 +402,50 @@ def test_the_labels_of_a_picture_called_test_are_no_list(tmp_path: Path, pairs) 
     dataset = read.load_own_splits(tmp_path)
     assert counts(dataset) == {"train": 12}
     assert reported(dataset) == []
+
+
+@pytest.mark.parametrize("form", ["{}_data", "VisDrone-{}", "1_{}"])
+def test_folders_that_may_be_splits_and_are_read_as_train_are_told(tmp_path: Path, pairs, form: str) -> None:
+    (tmp_path / "data.yaml").write_text(NAMES)
+    for split, numbers in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 13))):
+        pairs(tmp_path / form.format(split) / "images", tmp_path / form.format(split) / "labels", numbers)
+    dataset = read.load_own_splits(tmp_path)
+    assert counts(dataset) == {"train": 13}
+    assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [
+        ("unclear_split", form.format("test"), "may be meant as test: its 2 pictures are read as train"),
+        ("unclear_split", form.format("val"), "may be meant as val: its 3 pictures are read as train"),
+    ]
+
+
+def test_a_voc_folder_that_may_be_a_split_is_told(tmp_path: Path, make_scene: Scene, xml) -> None:
+    for number in range(6):
+        folder = tmp_path / ("train_data" if number < 4 else "val_data")
+        make_scene(folder / f"im{number}.jpg", number)
+        (folder / f"im{number}.xml").write_text(xml(("cat", 10, 12, 30, 18)))
+    dataset = read.load_own_splits(tmp_path)
+    assert [(p.kind, p.file) for p in dataset.problems] == [("unclear_split", "val_data")]
+
+
+def test_a_coco_json_of_no_split_beside_that_of_train_is_told(tmp_path: Path, make_scene: Scene) -> None:
+    for name, numbers in (("train", range(4)), ("minival", range(4, 6))):
+        for number in numbers:
+            make_scene(tmp_path / f"images/im{number}.jpg", number)
+        document = {
+            "images": [{"id": number, "file_name": f"im{number}.jpg"} for number in numbers],
+            "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [{"image_id": n, "category_id": 1, "bbox": [10, 12, 20, 6]} for n in numbers],
+        }
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    dataset = read.load_own_splits(tmp_path)
+    detail = "its name says no split, unlike that of train.json: its 2 pictures are read as train"
+    assert [(p.kind, p.file, p.detail) for p in dataset.problems] == [("unclear_split", "minival.json", detail)]
+
+
+def test_a_val_folder_without_usable_pictures_is_not_called_empty(tmp_path: Path, pairs, make_scene: Scene) -> None:
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    pairs(tmp_path / "images/train", tmp_path / "labels", range(6))
+    for number in range(3):  # each label fits two pictures
+        make_scene(tmp_path / f"images/val/im{number}.jpg", number + 20)
+    dataset = read.load_own_splits(tmp_path)
+    assert splits(dataset) == {"train": [3, 4, 5]}
+    assert [p.detail for p in reported(dataset, "missing_split")] == ["val: none of its pictures can be used"]

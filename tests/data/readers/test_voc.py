@@ -282,3 +282,22 @@ def test_lists_mean_the_pictures_beside_them_and_not_a_converted_copy(
         assert [example.path for example in dataset.splits[split]] == pictures
     assert dataset.class_names == ("cat", "dog")
     assert {p.kind for p in dataset.problems} == {"unlisted_picture"}
+
+
+def test_an_empty_xml_beside_its_picture_is_a_broken_annotation(
+    tmp_path: Path, make_picture: Callable[..., None], xml
+) -> None:
+    for stem in "abc":
+        make_picture(tmp_path / f"{stem}.jpg")
+        (tmp_path / f"{stem}.xml").write_text("" if stem == "c" else xml(("dog", 1, 1, 9, 9)))
+    (tmp_path / "other.xml").write_text("")
+    problems = read.load_own_splits(tmp_path, strict=False).problems
+    assert [(p.kind, p.file) for p in problems] == [("broken_annotation", "c.xml")]
+    with pytest.raises(DatasetError, match=r"c\.xml: expected XML, cannot read it"):
+        read.load(tmp_path)
+
+
+def test_empty_xml_files_make_no_other_format_of_a_yolo_data_set(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": "1 0.5 0.5 0.5 0.2\n"}})
+    (root / "train" / "images" / "a.xml").write_text("")
+    assert read.detect(root) == "yolo"

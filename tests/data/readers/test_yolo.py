@@ -445,3 +445,20 @@ def test_a_list_in_another_splits_folder_means_its_own_split(tmp_path: Path, mak
         "train": ["train"],
         "val": ["val"],
     }
+
+
+def test_lists_of_one_name_on_another_machine_are_told_apart_by_their_folders(
+    tmp_path: Path, make_picture: Callable[..., None]
+) -> None:
+    for split, stems in (("train", "abc"), ("val", "de")):
+        for stem in stems:
+            make_picture(tmp_path / split / f"{stem}.jpg")
+            (tmp_path / split / f"{stem}.txt").write_text(GOOD)
+        lines = [f"/home/x/mine/{split}/{stem}.jpg\n" for stem in stems]
+        (tmp_path / split / "list.txt").write_text("".join(lines))
+    settings = "names = obj.names\ntrain = /home/x/mine/train/list.txt\nvalid = /home/x/mine/val/list.txt\n"
+    (tmp_path / "obj.data").write_text(settings)
+    (tmp_path / "obj.names").write_text("cat\ndog\n")
+    dataset = read.load_own_splits(tmp_path)
+    assert splits_of(dataset) == {"train": ["a", "b", "c"], "val": ["d", "e"]}
+    assert [p.kind for p in dataset.problems] == ["mended_path"]

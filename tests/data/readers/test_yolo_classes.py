@@ -49,6 +49,8 @@ def make(tmp_path: Path, make_picture: Callable[..., None]) -> Callable[..., Pat
         ({"obj.data": DARKNET, "obj.names": "dog\ncat\n", "classes.txt": "cat\ndog\n"}, "obj.data", "classes.txt"),
         ({"data.yaml": "names: [cat, dog]\n", "old.yaml": "names: [dog, cat]\nnc: 2\n"}, "data.yaml", "old.yaml"),
         ({"mine.names": "cat\ndog\n", "yours.names": "dog\ncat\n"}, "mine.names", "yours.names"),
+        ({"data.yaml": "names: [cat, dog]\n", "train/Classes.TXT": "dog\ncat\n"}, "data.yaml", "train/Classes.TXT"),
+        ({"meta/classes.txt": "cat\ndog\n", "config/obj.names": "dog\ncat\n"}, "config/obj.names", "meta/classes.txt"),
         ({"_darknet.labels": "cat\ndog\n", "classes.txt": "dog\ncat\n"}, "_darknet.labels", "classes.txt"),
     ],
 )
@@ -174,9 +176,50 @@ def test_darknets_settings_whose_names_are_elsewhere(make: Callable[..., Path]) 
     assert read.load_own_splits(make(files | {"classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n"])
+def test_darknets_settings_mean_the_names_whose_folder_they_say(make: Callable[..., Path]) -> None:
+    lists = {"data/train.txt": "train/a.jpg\n", "data/other/obj.names": "cat\ndog\n", "cfg/obj.names": "dog\ncat\n"}
+    settings = DARKNET.replace("obj.names", "/home/x/cfg/obj.names")
+    assert read.load_own_splits(make(lists | {"data/obj.data": settings})).class_names == ("dog", "cat")
+
+
+def test_names_beside_darknets_settings_do_not_replace_those_that_they_name(make: Callable[..., Path]) -> None:
+    lists = {"data/train.txt": "train/a.jpg\n", "data/obj.names": "cat\ndog\n", "cfg/obj.names": "dog\ncat\n"}
+    with pytest.raises(DatasetError, match=r"'dog' in data/obj.data and 'cat' in data/obj.names"):
+        read.load(make(lists | {"data/obj.data": DARKNET.replace("obj.names", "cfg/obj.names")}))
+
+
+def test_darknets_settings_whose_list_is_here_rather_than_those_of_its_public_data_sets(
+    make: Callable[..., Path],
+) -> None:
+    public = "classes = 80\ntrain = /home/pjreddie/data/coco/trainvalno5k.txt\nnames = data/coco.names\n"
+    mine = "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\n"
+    files = {"cfg/coco.data": public, "data/coco.names": "person\nbicycle\n", "data/obj.names": "cat\ndog\n"}
+    dataset = read.load_own_splits(make(files | {"data/obj.data": mine, "data/train.txt": "train/a.jpg\n"}))
+    assert dataset.class_names == ("cat", "dog")
+    assert [example.path.name for example in dataset.splits["train"]] == ["a.jpg"]
+
+
+def test_keys_of_darknets_settings_in_any_case(make: Callable[..., Path]) -> None:
+    files = {"obj.data": "Classes = 2\nTrain = train.txt\nNames = cfg/mine.names\n", "train.txt": "train/a.jpg\n"}
+    assert read.load_own_splits(make(files | {"cfg/mine.names": "cat\ndog\n"})).class_names == ("cat", "dog")
+
+
+def test_a_list_of_names_in_any_case(make: Callable[..., Path]) -> None:
+    assert read.load_own_splits(make({"Classes.txt": "cat\ndog\n"})).class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "text", ["0 cat\n1 dog\n", "0: cat\n1: dog\n", "0,cat\n1,dog\n", "0\tcat\n1\tdog\n", "1 dog\n0 cat\n"]
+)
 def test_a_list_with_numbers_before_the_names(make: Callable[..., Path], text: str) -> None:
     assert read.load_own_splits(make({"classes.txt": text})).class_names == ("cat", "dog")
+
+
+def test_a_comment_above_the_names_is_no_class(make: Callable[..., Path]) -> None:
+    with pytest.raises(
+        DatasetError, match=r"classes.txt: expected a class name on each line, got the comment '# mine'"
+    ):
+        read.load(make({"classes.txt": "# mine\ncat\ndog\n"}))
 
 
 @pytest.mark.parametrize("text", ["1 cat\n2 dog\n", "0 cat\ndog\n"])

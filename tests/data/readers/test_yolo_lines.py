@@ -98,6 +98,17 @@ def test_a_line_of_a_pose_set_may_have_no_keypoints_and_none_has_others(tmp_path
         read.load(make_yolo(tmp_path, labels, yaml))
 
 
+@pytest.mark.parametrize("what", ["two of three", "one of three"])
+def test_poses_among_boxes_without_keypoints(tmp_path: Path, make_yolo: Make, what: str) -> None:
+    boxes = boxes_of(tmp_path, make_yolo, BOX + POSES[what] + "\n0 .5 .5 .5 .2\n")
+    np.testing.assert_allclose(boxes, [(10, 9, 30, 15), (10, 12, 30, 18)], atol=1e-4)
+
+
+def test_polygons_among_boxes_are_no_poses(tmp_path: Path, make_yolo: Make) -> None:
+    boxes = boxes_of(tmp_path, make_yolo, "0 .5 .5 .9 .4 .95 .5 1 .7 .6 1\n0 .5 .5 .5 .2\n")
+    np.testing.assert_allclose(boxes, [(20, 12, 40, 30), (10, 12, 30, 18)], atol=1e-4)
+
+
 def test_polygons_that_have_as_many_numbers_as_a_pose_are_polygons(tmp_path: Path, make_yolo: Make) -> None:
     # Five corners, two of them on the picture's edges where a pose has its "visible"; the other lines have no such.
     clipped = "0 .5 .5 .9 .4 .95 .5 1 .7 .6 1\n"

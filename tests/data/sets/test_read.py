@@ -44,6 +44,37 @@ def test_pictures_without_labels(tmp_path: Path, make_picture: Callable[..., Non
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "text", "words"),
+    [
+        (
+            "labels/1.txt",
+            "0 0.5 0.5 0.5 0.2\n",
+            "no picture has the name of labels/1.txt (the likeliest is a/0001.jpg)",
+        ),
+        ("x/1.xml", "<annotation/>", "no picture has the name of x/1.xml (the likeliest is a/0001.jpg)"),
+        (
+            "x.json",
+            '{"images": [{"id": 1, "file_name": "b/1.jpg"}], "annotations": []}',
+            "no picture has a name that x.json has, such as 'b/1.jpg' (the likeliest is a/0001.jpg)",
+        ),
+        (
+            "x.json",
+            '{"images": [{"id": 1, "path": "b/1.jpg"}], "annotations": []}',
+            "expected a text as file_name, got None",
+        ),
+        ("x.json", '{"images": [{"id": 1, "file_na', "x.json: expected COCO's JSON, cannot read it: Unterminated"),
+    ],
+)
+def test_labels_of_which_none_fits_are_told_with_the_likeliest_picture(
+    tmp_path: Path, make_picture: Callable[..., None], place: str, text: str, words: str
+) -> None:
+    make_picture(tmp_path / "a" / "0001.jpg")
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(text)
+    assert words in sentence(tmp_path)
+
+
 def test_a_format_without_labels_for_the_pictures_is_no_candidate(tmp_path: Path, make_yolo: Make, xml) -> None:
     root = make_yolo(tmp_path, SPLITS)
     (root / "Annotations").mkdir()
