@@ -101,5 +101,7 @@ def _cut(boxes: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
     return np.concatenate([np.clip(boxes[:, :2], low, high), np.clip(boxes[:, 2:], low, high)], axis=1)
 
 
-def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+def _area(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Areas in float64: a share of exactly the minimum is not lost to rounding."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
+    return np.asarray(sides[:, 0] * sides[:, 1])

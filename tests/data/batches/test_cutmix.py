@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data.batches import cutmix
@@ -78,6 +78,7 @@ def test_a_pasted_sliver_is_dropped_whatever_the_share() -> None:
 spans = st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(lambda ends: ends[0] != ends[1]).map(sorted)
 
 
+@example([14, 24], [0, 5], [0, 17], [0, 5], 0.3)  # 15 of 50 pixels
 @given(spans, spans, spans, spans, st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0]))
 def test_boxes_are_what_counting_pixels_says(xs, ys, window_xs, window_ys, min_visible: float) -> None:
     """Whole pixels: kept by the share of the box that can be seen, and as large as what can be seen."""
