@@ -79,7 +79,7 @@ def outside(
     A hidden corner, hole or band leaves the box as it is: what can be seen still reaches to all of its edges.
     """
     hidden = _cut(boxes, window)
-    is_visible = _area(hidden) <= (1 - min_visible) * _area(boxes)
+    is_visible = _area(boxes) - _area(hidden) >= min_visible * _area(boxes)
     # Whether a strip of a pixel or more can be seen beside the rectangle, on each of the four sides.
     visible = np.stack([hidden[:, :2] - boxes[:, :2], boxes[:, 2:] - hidden[:, 2:]], axis=1) >= _MIN_SIDE
     left, top, right, bottom = visible.reshape(-1, 4).T

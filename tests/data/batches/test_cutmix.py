@@ -79,6 +79,7 @@ spans = st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(lambda ends: en
 
 
 @example([14, 24], [0, 5], [0, 17], [0, 5], 0.3)  # 15 of 50 pixels
+@example([0, 10], [0, 9], [0, 7], [0, 9], 0.3)  # 27 of 90 pixels
 @given(spans, spans, spans, spans, st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0]))
 def test_boxes_are_what_counting_pixels_says(xs, ys, window_xs, window_ys, min_visible: float) -> None:
     """Whole pixels: kept by the share of the box that can be seen, and as large as what can be seen."""
