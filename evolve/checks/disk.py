@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from evolve.genetics.recipe import Recipe
+from evolve.process.paths import nearest
 from evolve.task import InputError
 
 TIGHT_FACTOR = 1.25  # a note is given if free disk is below this multiple of the need: other files grow too
@@ -56,12 +57,6 @@ def check_file(path: Path, size_bytes: int) -> None:
         raise InputError(
             f"{path}: expected {bytes_in_words(size_bytes)} of free disk for it, got {bytes_in_words(free)}"
         )
-
-
-def nearest(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
-    resolved = path.resolve()
-    return next(folder for folder in (resolved, *resolved.parents) if folder.exists())
 
 
 def bytes_in_words(size_bytes: float) -> str:

@@ -20,6 +20,7 @@ from json import dumps
 from pathlib import Path
 
 from evolve.execution import resources
+from evolve.process.paths import nearest
 from evolve.process.terminal import command, say
 
 DISTRIBUTION = "yolov4-evolve"
@@ -270,7 +271,7 @@ def _shared_memory() -> Check:
 
 
 def _disk() -> Check:
-    free = shutil.disk_usage(_nearest(Path("runs"))).free
+    free = shutil.disk_usage(nearest(Path("runs"))).free
     detail = f"{_gib(free)} free for runs/, expected {_gib(DISK_BYTES)}"
     return _check("disk", free >= DISK_BYTES, detail, "free some, or search with --out on another disk")
 
@@ -278,17 +279,11 @@ def _disk() -> Check:
 def _tracking() -> Check:
     """The default tracking store is runs/mlflow.db; a file that is there must be writable as well as its folder."""
     store = Path("runs") / "mlflow.db"
-    folder = _nearest(store.parent)
+    folder = nearest(store.parent)
     ok = os.access(folder, os.W_OK | os.X_OK) and (not store.exists() or os.access(store, os.W_OK))
     detail = f"{store.resolve()} can {'' if ok else 'not '}be written"
     mend = f"{command('chmod', 'u+w', folder.resolve())}, or search with --out and --tracking-uri"
     return _check("tracking store", ok, detail, mend)
-
-
-def _nearest(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
-    resolved = path.resolve()
-    return next(folder for folder in (resolved, *resolved.parents) if folder.exists())
 
 
 def _gib(size: float) -> str:

@@ -18,7 +18,7 @@ from evolve.genetics.recipe import Recipe
 from evolve.process.terminal import WorkFailed, command, say, working
 from evolve.records import forecast, progress
 from evolve.records.journal import JournalError, holds_search
-from evolve.task import InputError, Task, TaskRequest
+from evolve.task import InputError, Task
 from evolve.trial import GpuNotUsable
 
 RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
@@ -29,21 +29,7 @@ def new(arguments: Namespace) -> int:
     directory = search_folders.new_directory(arguments.out, arguments.seed)
     machine = machine_for(arguments)
     store = tracking_store(arguments.tracking_uri)
-    request = TaskRequest(
-        data=arguments.data,
-        format=arguments.format,
-        space=arguments.space,
-        variant=arguments.variant,
-        preset=arguments.preset,
-        weights=arguments.weights,
-        cfg=arguments.cfg,
-        size=arguments.size,
-        batch=arguments.batch,
-        steps=arguments.steps,
-        share=arguments.share,
-        settings=task_request.settings_of(arguments.set),
-        gpu=machine.gpu,
-    )
+    request = task_request.request_of(arguments, gpu=machine.gpu, share=arguments.share)
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
     plain = task_request.plain_request(request, machine, arguments.tracking_uri)

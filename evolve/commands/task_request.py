@@ -13,7 +13,7 @@ from evolve.records.state import SearchState
 from evolve.task import SPACES, InputError, Task, TaskRequest
 
 
-def settings_of(pairs: list[str]) -> dict[str, str]:
+def _settings_of(pairs: list[str]) -> dict[str, str]:
     """The --set flags as a mapping."""
     settings: dict[str, str] = {}
     for pair in pairs:
@@ -22,6 +22,25 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
             raise InputError(f"--set {pair}: expected gene=value")
         settings[name] = value
     return settings
+
+
+def request_of(arguments: Namespace, *, gpu: bool, share: float = 1.0) -> TaskRequest:
+    """The request that the flags on data and model ask for; those of a search and of a training without one."""
+    return TaskRequest(
+        data=arguments.data,
+        format=arguments.format,
+        space=arguments.space,
+        variant=arguments.variant,
+        preset=arguments.preset,
+        weights=arguments.weights,
+        cfg=arguments.cfg,
+        size=arguments.size,
+        batch=arguments.batch,
+        steps=arguments.steps,
+        share=share,
+        settings=_settings_of(arguments.set),
+        gpu=gpu,
+    )
 
 
 def task_as_before(state: SearchState, directory: Path, arguments: Namespace) -> Task:

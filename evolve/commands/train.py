@@ -84,20 +84,7 @@ def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Traini
 
 
 def _of_defaults(arguments: Namespace, machine: Machine) -> Training:
-    request = TaskRequest(
-        data=arguments.data,
-        format=arguments.format,
-        space=arguments.space,
-        variant=arguments.variant,
-        preset=arguments.preset,
-        weights=arguments.weights,
-        cfg=arguments.cfg,
-        size=arguments.size,
-        batch=arguments.batch,
-        steps=arguments.steps,
-        settings=task_request.settings_of(arguments.set),
-        gpu=machine.gpu,
-    )
+    request = task_request.request_of(arguments, gpu=machine.gpu)
     prepared = task.prepare(request, threads=machine.threads)
     spec = final_training.defaults_spec(prepared, arguments.out, arguments.seed or 0)
     sentence = f"training of the defaults, without a search: {spec.stop_step} steps, seed {spec.seed}"

@@ -1,1 +1,1 @@
-"""This process: its terminal output, its signals, durable files, passwords in addresses."""
+"""This process: its terminal output, its signals, durable files, file locks, paths, passwords in addresses."""

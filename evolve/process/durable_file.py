@@ -11,6 +11,11 @@ def write_durably(path: Path, text: str) -> None:
         handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
+    move_durably(temporary, path)
+
+
+def move_durably(temporary: Path, path: Path) -> None:
+    """Give a whole file its name, in place of any other, so that a crash does not undo it."""
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

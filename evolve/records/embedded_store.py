@@ -5,8 +5,6 @@ a file that no later start can open ("duplicate column name: step"). So it is cr
 lock, and renamed into place. All of its content can be sent again from the journals beside it.
 """
 
-import fcntl
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -15,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from evolve.process import credentials
+from evolve.process import credentials, file_lock
+from evolve.process.durable_file import move_durably
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, is_held
 
 LOCK_SECONDS = 120.0  # for another process to create the database: 3 to 20 were seen, on two busy cores
-POLL_SECONDS = 0.1
 COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside a database
 
 
@@ -86,15 +84,8 @@ def journals_beside(database: Path) -> list[Path]:
 def locked(database: Path, patience_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Keep other processes of this program from the database; TimeoutError if one of them holds it for too long."""
     with database.with_name(f".{database.name}.lock").open("a") as handle:
-        deadline = time.monotonic() + patience_seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(f"{database}: another process holds its lock for too long") from None
-                time.sleep(POLL_SECONDS)
+        if not file_lock.acquire(handle, patience_seconds):
+            raise TimeoutError(f"{database}: another process holds its lock for too long")
         yield
 
 
@@ -112,12 +103,7 @@ def _make(database: Path, make: Callable[[Path], None]) -> None:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=database.parent))
     try:
         make(folder / database.name)
-        (folder / database.name).replace(database)
-        parent = os.open(database.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        move_durably(folder / database.name, database)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

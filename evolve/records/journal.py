@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from evolve.process import file_lock
+
 JOURNAL_FILE = "journal.db"
 LOCK_FILE = "lock"
 BUSY_SECONDS = 20.0  # a reader on a slow disk may hold a page for a moment
@@ -173,20 +175,11 @@ class Journal:
 def _take_lock(directory: Path) -> IO[str]:
     """The open, locked file; its text names the holder, for the error of a second writer."""
     handle = (directory / LOCK_FILE).open("a+", encoding="utf-8")
-    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                handle.seek(0)
-                holder = handle.read().strip() or "a process that has not named itself yet"
-                handle.close()
-                raise JournalError(
-                    f"{directory}: expected a search that no process runs, but it is being run by {holder}"
-                ) from None
-            time.sleep(0.05)
+    if not file_lock.acquire(handle, LOCK_PATIENCE_SECONDS):
+        handle.seek(0)
+        holder = handle.read().strip() or "a process that has not named itself yet"
+        handle.close()
+        raise JournalError(f"{directory}: expected a search that no process runs, but it is being run by {holder}")
     handle.seek(0)
     handle.truncate()
     handle.write(f"host {platform.node()}, pid {os.getpid()}")

@@ -36,9 +36,11 @@ class PreciseStatistics:
 
         batches: uint8 pictures [b, s, s, 3], all of one shape.
         """
+        if not batches:
+            yield
+            return
         running = [(layer.moving_mean.numpy(), layer.moving_variance.numpy()) for layer in self._norms]
-        if batches:
-            self._assign(self.estimate(batches))
+        self._assign(self.estimate(batches))
         try:
             yield
         finally:

@@ -122,7 +122,7 @@ def test_a_look_that_cannot_be_taken_is_not_well_and_the_others_are_taken(monkey
     def fails(*_: object) -> None:
         raise PermissionError("Permission denied: 'runs'")
 
-    monkeypatch.setattr(doctor, "_nearest", fails)
+    monkeypatch.setattr(doctor, "nearest", fails)
     checks_by_name = {check.name: check for check in doctor.checks()}
     assert len(checks_by_name) == 11
     assert not checks_by_name["disk"].ok
