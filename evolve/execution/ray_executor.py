@@ -45,7 +45,8 @@ from evolve.trial import Failure, GpuNotUsable, Measurement, ObjectiveFactory, P
 
 START_SECONDS = 600.0  # longest time without any worker that is up; a cluster may have to add nodes first
 MAKE_SECONDS = 1800.0  # longest time for a worker to load TensorFlow and its data
-SAY_SECONDS = 5.0  # a worker without room is reported after this time
+SAY_SECONDS = 5.0  # a worker without room is reported after this time; also the least time between two reports
+LOOK_FOR_ROOM_SECONDS = 1.0  # between two looks at whether there is something to report
 ROOM_SECONDS = 30.0  # free resources are considered only after this time: starting workers may still take them
 SLOW_SECONDS = 60.0  # a worker that has room but is not up is reported after this time
 OBITUARY_SECONDS = 60.0  # longest time for Ray to say why a worker is unreachable
@@ -157,7 +158,7 @@ class RayExecutor:
         self._note, self._start_seconds = note, start_seconds
         self._slots: list[_Slot] = []
         self._events: list[LeaseEvent] = []  # kept here, so that a Ctrl-C in poll loses none
-        self._said = ""  # the last sentence on workers that are not up
+        self._said, self._said_at = "", 0.0  # the last sentence on workers that are not up, and when it was said
         self._closed = False
         self._private = address is None and not ray.is_initialized()
         self._cluster = contextlib.ExitStack()
@@ -166,7 +167,7 @@ class RayExecutor:
             self._cluster.enter_context(
                 initialised(address, workers=workers, threads=threads, gpus_per_trial=gpus_per_trial, note=note)
             )
-            self._up_at = self._looked_at = self._said_at = time.monotonic()
+            self._up_at = self._looked_at = self._room_looked_at = time.monotonic()
             self._was_lost = False
             self._slots = [_Slot(f"slot-{k}", since=self._up_at) for k in range(workers)]
             while not self.slots:
@@ -392,8 +393,8 @@ class RayExecutor:
                 f"no worker was up within {duration(self._start_seconds)}: expected room for {asked}; "
                 f"{resources.cluster_in_words(nodes, free)}"
             )
-        if now - self._said_at > SAY_SECONDS:
-            self._said_at = now
+        if now - self._room_looked_at > LOOK_FOR_ROOM_SECONDS:
+            self._room_looked_at = now
             self._report_workers(now)
 
     def _check_cluster(self) -> None:
@@ -407,9 +408,10 @@ class RayExecutor:
         up, wanted = self.slots, len(self._slots)
         reason = self._why_missing(now)
         sentence = f"{up} of {wanted} workers are up{reason and f'; {reason}'}"
-        if sentence != self._said and (reason or (self._said and up == wanted)):
+        new = sentence != self._said and (reason or (self._said and up == wanted))
+        if new and now - self._said_at > SAY_SECONDS:
             self._note(sentence)
-            self._said = sentence
+            self._said, self._said_at = sentence, now
 
     def _why_missing(self, now: float) -> str:
         """Why some workers take longer than usual to come up; empty if none does."""

@@ -51,7 +51,7 @@ def test_two_workers_where_there_is_room_for_one(found: dict[str, Any]) -> None:
 def test_no_worker_within_the_bound_names_what_was_asked_for_and_what_there_is(found: dict[str, Any]) -> None:
     seen = found["room_for_none"]
     assert seen["error"] == (
-        "no worker was up within 8 s: expected room for 2 workers, 4 CPU each; "
+        "no worker was up within 15 s: expected room for 2 workers, 4 CPU each; "
         "the cluster has 1 CPU (1 free) and 0 GPU (0 free) on 2 nodes"
     )
     assert seen["notes"][-1] == "0 of 2 workers are up; CPU is short: 2 workers need 4 each, the cluster has 1"

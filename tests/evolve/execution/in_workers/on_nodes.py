@@ -63,8 +63,8 @@ def room_for_one_of_two(cluster: Cluster) -> dict[str, Any]:
         cluster.add_node(**NODE)
         while made.slots < 2:
             made.poll(0.5)
-        made._said_at = 0.0
-        made.poll(0.1)
+        while not notes[len(few) :] or "2 of 2" not in notes[-1]:
+            made.poll(0.5)
     cluster.remove_node(list(cluster.worker_nodes)[-1])
     return {"failures": [end.failure for end in ends], "few": few, "later": notes[len(few) :]}
 
@@ -72,7 +72,7 @@ def room_for_one_of_two(cluster: Cluster) -> dict[str, Any]:
 def room_for_none(cluster: Cluster) -> dict[str, Any]:
     notes: list[str] = []
     try:
-        executor(cluster, notes, workers=2, threads=4, start_seconds=8.0)
+        executor(cluster, notes, workers=2, threads=4, start_seconds=3 * ray_executor.SAY_SECONDS)
     except TimeoutError as error:
         return {"error": str(error), "notes": notes}
     return {}
@@ -123,8 +123,7 @@ def a_lost_node(cluster: Cluster) -> dict[str, Any]:
         while not any(isinstance(event, Ended) for event in events):
             events.extend(made.poll(0.5))
         failure: Failure = events[-1].failure
-        until = time.monotonic() + 2 * ray_executor.SAY_SECONDS
-        while time.monotonic() < until:  # no worker is up now, which is reported
+        while not any(note.startswith("0 of 1 workers") for note in notes):  # no worker is up now, which is reported
             made.poll(0.5)
         cluster.add_node(**NODE)
         [end] = ended(made, lease("g000-001"))
