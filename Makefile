@@ -39,7 +39,7 @@ smoke: setup  ## Run a real but small search on the embedded data set, in about 
 	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 test: setup  ## Run all tests that need no GPU and no network and are not marked slow, with coverage
-	@$(BIN)/python -m pytest -m "not slow" --durations=20 --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" --durations=20 --cov --cov-report=term $(TOGETHER) $(ARGS)
 
 test-slow: setup  ## Run the tests that are marked slow
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -15,8 +15,21 @@ from hypothesis import settings
 settings.register_profile("no deadline", settings(), deadline=None)  # the parent: under CI the examples are fixed ones
 settings.load_profile("no deadline")
 
+IN_SEVERAL_PROCESSES = "PYTEST_XDIST_WORKER" in os.environ
 os.environ["YOLOV4_EVOLVE_CACHE"] = "off"  # tests leave the user's cache of pictures alone
 IN_WORKERS = Path(__file__).parent / "evolve" / "execution" / "in_workers"
+
+
+def pytest_collection_finish() -> None:
+    """Give TensorFlow one thread, as a trial has it, if tests run in several processes.
+
+    TensorFlow refuses another number of threads after its first operation, so without this the tests of trials would
+    fail in a process that ran a test of the network before them.
+    """
+    if IN_SEVERAL_PROCESSES and "tensorflow" in sys.modules:
+        threading = sys.modules["tensorflow"].config.threading
+        threading.set_intra_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(1)
 
 
 @pytest.fixture(scope="session")
