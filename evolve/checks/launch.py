@@ -21,7 +21,7 @@ from evolve.process.terminal import command
 from evolve.records.journal import JournalError, holds_search
 from evolve.space_checks import check_fitness, check_genes
 from evolve.task import InputError, Task
-from evolve.trial_config import STEPS
+from evolve.trial_config import STEPS, TrialConfig
 
 SAMPLE = 200  # random genomes that are checked beside the first generation: children may be anywhere in the space
 
@@ -106,7 +106,7 @@ def _check_task(task: Task) -> None:
 
 
 def _schedule(task: Task) -> int:
-    return int(str(task.config_of(task.space.defaults())[STEPS]))
+    return TrialConfig.from_settings(task.config_of(task.space.defaults())).train.steps
 
 
 def _check_plain(name: str, values: Mapping[str, object]) -> None:

@@ -23,6 +23,7 @@ from typing import IO
 from evolve.process import signals
 from evolve.process.terminal import complain, say
 from evolve.records.journal import JOURNAL_FILE, JournalError, events
+from evolve.records.state import begin
 
 EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
 HOST = "127.0.0.1"
@@ -71,7 +72,7 @@ def latest_search(runs: Path) -> str:
             f"{runs / 'mlflow.db'}: expected what the searches sent to MLflow, found no such file; a search with "
             "--tracking-uri is shown by that server, and one just started needs a few seconds"
         )
-    return str(first[0].payload["search_id"])
+    return begin(first[0]).search_id
 
 
 def server_command(runs: Path, port: int) -> list[str]:

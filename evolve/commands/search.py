@@ -32,7 +32,7 @@ def new(arguments: Namespace) -> int:
     request = task_request.request_of(arguments, gpu=machine.gpu, share=arguments.share)
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
-    plain = task_request.plain_request(request, machine, arguments.tracking_uri)
+    plain = task_request.request_to_keep(request, machine, arguments.tracking_uri).to_plain()
     checked = launch.check(
         prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
     )

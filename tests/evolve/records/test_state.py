@@ -20,7 +20,7 @@ CREATED = {
         "rungs": ["1/3", "1"],
         "keep": "1/3",
     },
-    "space": {},
+    "space": {"name": "s", "genes": {}},
     "data": {"images": {"test": 1}},
     "objective": {},
     "request": {},

@@ -37,11 +37,11 @@ FIRST_TIME = 1_800_000_000.0
 FAILURES = 0.3  # share of genomes that fail at some step
 SEED, EXTENDED_TO = 5, 2
 CUTS = (15, 69, 88)  # events: in a generation, interrupted, in the confirmations
-POST: TunedPost = {
-    "settings": {"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8},
-    "fixed": {"fitness": 0.25, "val/map50_95": 0.25},
-    "tuned": {"fitness": 0.26, "val/map50_95": 0.26},
-}
+POST = TunedPost(
+    settings={"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8},
+    fixed={"fitness": 0.25, "val/map50_95": 0.25},
+    tuned={"fitness": 0.26, "val/map50_95": 0.26},
+)
 REQUEST = {
     "data": "/data/things",
     "format": None,
@@ -199,8 +199,8 @@ def told(journalled: Sequence[Event]) -> dict[str, object]:
         display.append(progress.line_of(event, shown))
     ended = state.outcome is not None
     return {
-        "status": lineage.status(state, held=False, now=FIRST_TIME + 1000),
-        "running": lineage.status(state, held=True, now=FIRST_TIME + 1000),
+        "status": asdict(lineage.status(state, held=False, now=FIRST_TIME + 1000)),
+        "running": asdict(lineage.status(state, held=True, now=FIRST_TIME + 1000)),
         "summary": progress.summary(state, FIRST_TIME + 1000),
         "lineage": lineage.family_tree(state),
         "generations": lineage.generations(state),
