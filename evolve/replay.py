@@ -7,9 +7,10 @@ from evolve import fitness
 from evolve.execution import single_trial
 from evolve.execution.attempt import finite
 from evolve.execution.executor import Executor
+from evolve.process.terminal import InputError
 from evolve.records.events import Confirmation
 from evolve.records.state import IndividualRecord, SearchState
-from evolve.task import InputError, Task
+from evolve.task import Task
 from evolve.trial import Failure, TrialSpec, failure_class
 
 

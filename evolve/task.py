@@ -11,6 +11,7 @@ from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.objective import SCORES, describe_data, write_embedded_data
+from evolve.process.terminal import InputError as InputError
 from evolve.starting_weights import describe_weights, differing_settings, inspect_weights
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig
@@ -45,10 +46,6 @@ FORMATS = ("coco", "voc", "yolo")
 STEPS_PER_CLASS = 2000
 LEAST_STEPS = 6000
 RULE_BATCH = 64
-
-
-class InputError(ValueError):
-    """Something the user gave is wrong; the message is one sentence for the terminal."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evolve.process import credentials, signals
-from evolve.process.terminal import command, path_from_here
+from evolve.process.terminal import InputError, command, path_from_here
 from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
-from evolve.task import InputError
 
 RUNS = Path("runs")
 LATEST = RUNS / "latest"
