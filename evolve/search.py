@@ -26,7 +26,7 @@ from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.process import signals
-from evolve.process.durable_file import write_durably
+from evolve.process.files import write_durably
 from evolve.records import events, lineage
 from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
 from evolve.records.progress import Display, SilentDisplay

@@ -39,6 +39,8 @@ DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
     ("optimizer.policy", "steps"): ("optimizer.final_learning_rate_share",),
     ("augment.mosaic_prob", 0.0): ("augment.mosaic_min_offset", "augment.mosaic_off_share"),
 }
+# Keys of the description that are arguments of the objective too
+OBJECTIVES_DATA = ("class_names", "anchors", "fingerprint", "format", "weights", "weights_fingerprint", "weights_cfg")
 EMBEDDED_DATA = Path("runs") / "digits"
 FORMATS = ("coco", "voc", "yolo")
 
@@ -132,13 +134,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
         "evolve.objective:detection_objective",
         {
             "data": description["path"],
-            "class_names": description["class_names"],
-            "anchors": description["anchors"],
-            "fingerprint": description["fingerprint"],
-            "format": description["format"],
-            "weights": description["weights"],
-            "weights_fingerprint": description["weights_fingerprint"],
-            "weights_cfg": description["weights_cfg"],
+            **{name: description[name] for name in OBJECTIVES_DATA},
             "masks": base.detector.own_masks,
             "threads": threads,
             "gpu": request.gpu,

@@ -16,7 +16,7 @@ from evolve.genetics import seeding
 from evolve.genetics.genome import Genome, Individual
 from evolve.genetics.operators import SpaceExhausted
 from evolve.genetics.recipe import Recipe
-from evolve.process import paths
+from evolve.process import files
 from evolve.process.terminal import command
 from evolve.records.journal import JournalError, holds_search
 from evolve.space_checks import check_fitness, check_genes
@@ -59,7 +59,7 @@ def check_directory(directory: Path) -> None:
     try:
         if directory.exists() and not directory.is_dir():
             raise InputError(f"{directory}: expected a directory or nothing there, got a file")
-        nearest = paths.nearest(directory)
+        nearest = files.nearest(directory)
     except OSError as error:
         raise InputError(f"{directory}: expected a path for a directory, got: {error.strerror}") from error
     if not nearest.is_dir():

@@ -23,9 +23,9 @@ from typing import IO
 from evolve.process import signals
 from evolve.process.terminal import complain, say
 from evolve.records.journal import JOURNAL_FILE, JournalError, events
+from evolve.records.run_updates import EXPERIMENT
 from evolve.records.state import begin
 
-EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
 LOG_FILE = "dashboard.log"

@@ -20,7 +20,7 @@ from json import dumps
 from pathlib import Path
 
 from evolve.execution import resources
-from evolve.process.paths import nearest
+from evolve.process.files import nearest
 from evolve.process.terminal import command, say
 
 DISTRIBUTION = "yolov4-evolve"

@@ -1,6 +1,7 @@
 """The request of a search, as the journal keeps it, and the same task prepared from it again."""
 
 from argparse import Namespace
+from dataclasses import fields
 from pathlib import Path
 
 from evolve import search, task
@@ -11,6 +12,9 @@ from evolve.process import credentials
 from evolve.records.search_request import SearchRequest
 from evolve.records.state import SearchState
 from evolve.task import SPACES, InputError, Task, TaskRequest
+
+FLAGS = frozenset(field.name for field in fields(TaskRequest))
+KEPT = tuple(field.name for field in fields(SearchRequest) if field.name in FLAGS - {"data"})  # as they were given
 
 
 def _settings_of(pairs: list[str]) -> dict[str, str]:
@@ -26,21 +30,8 @@ def _settings_of(pairs: list[str]) -> dict[str, str]:
 
 def request_of(arguments: Namespace, *, gpu: bool, share: float = 1.0) -> TaskRequest:
     """The request that the flags on data and model ask for; those of a search and of a training without one."""
-    return TaskRequest(
-        data=arguments.data,
-        format=arguments.format,
-        space=arguments.space,
-        variant=arguments.variant,
-        preset=arguments.preset,
-        weights=arguments.weights,
-        cfg=arguments.cfg,
-        size=arguments.size,
-        batch=arguments.batch,
-        steps=arguments.steps,
-        share=share,
-        settings=_settings_of(arguments.set),
-        gpu=gpu,
-    )
+    flags = {name: value for name, value in vars(arguments).items() if name in FLAGS}
+    return TaskRequest(**{**flags, "share": share, "settings": _settings_of(arguments.set), "gpu": gpu})
 
 
 def weights_as_before(data: DataDescription, given: str | None) -> str:
@@ -80,12 +71,8 @@ def machine_as_before(state: SearchState, workers: int | None = None, address: s
 def request_to_keep(request: TaskRequest, machine: Machine, tracking: str | None) -> SearchRequest:
     """What a resume needs to prepare the same task, besides the space file in the search directory."""
     return SearchRequest(
+        **{name: getattr(request, name) for name in KEPT},
         data=None if request.data is None else str(request.data.resolve()),
-        format=request.format,
-        size=request.size,
-        batch=request.batch,
-        steps=request.steps,
-        share=request.share,
         gpus_per_trial=machine.gpus_per_trial,
         address=machine.address,
         tracking_uri=None if tracking is None else credentials.public(tracking),
@@ -98,17 +85,13 @@ def task_as_before(state: SearchState, directory: Path, arguments: Namespace) ->
     request, known = state.request, state.data
     if request.gpus_per_trial is None:
         raise InputError(f"{directory}: expected a search begun by `evolve search`; this one was begun from Python")
-    given = arguments.data or (None if request.data is None else Path(request.data))
     as_before = TaskRequest(
-        data=given,
-        format=None if request.data is None else known.format,
+        **{name: getattr(request, name) for name in KEPT if name != "format"},
+        data=arguments.data or (None if request.data is None else Path(request.data)),
+        format=None if request.data is None else known.format,  # as it was detected
         space=directory / search.SPACE_FILE,
         weights=weights_as_before(known, arguments.weights),
         cfg=cfg_as_before(known, arguments.weights, arguments.cfg),
-        size=request.size,
-        batch=request.batch,
-        steps=request.steps,
-        share=request.share,
         gpu=request.gpus_per_trial > 0,
     )
     return task.prepare(as_before, threads=state.threads)

@@ -32,8 +32,7 @@ class SearchTracking:
     @property
     def problem(self) -> str | None:
         """What could not be shown, in one sentence; None if everything was."""
-        problem: str | None = getattr(self._tracker, "problem", None)
-        return problem
+        return None if self._tracker is None else self._tracker.problem
 
 
 def tracking_store(given: str | None) -> str | None:

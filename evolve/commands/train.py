@@ -13,7 +13,7 @@ from evolve.commands.machine import Machine
 from evolve.data_description import DataDescription
 from evolve.execution import resources, single_trial
 from evolve.execution.attempt import measurement_to_plain
-from evolve.process.durable_file import write_durably
+from evolve.process.files import write_durably
 from evolve.process.terminal import command, complain, say, working
 from evolve.task import InputError, Task, TaskRequest
 from evolve.trial import GpuNotUsable, Measurement, TrialSpec

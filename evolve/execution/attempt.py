@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evolve.execution.executor import Lease
-from evolve.process import durable_file
+from evolve.process import files
 from evolve.trial import Failure, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec, TunedPost
 
 REASON_LENGTH = 300  # characters of an exception that fit in one line of a table
@@ -100,7 +100,7 @@ def write_result(spec: TrialSpec, measured: list[Measurement]) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = {"spec": spec_key(spec), "measurements": [measurement_to_plain(measurement) for measurement in measured]}
-    durable_file.write_durably(path, json.dumps(plain))
+    files.write_durably(path, json.dumps(plain))
 
 
 def measurement_to_plain(measurement: Measurement) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The numbers of a verdict and of the choice of a winner, as the journal, winner.yaml and lineage.json hold them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -11,11 +11,6 @@ class MeanWithInterval:
     interval: tuple[float, float] | None
     seeds: int
 
-    def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
-        interval = None if self.interval is None else list(self.interval)
-        return {"mean": self.mean, "interval": interval, "seeds": self.seeds}
-
 
 @dataclass(frozen=True)
 class Gain:
@@ -25,10 +20,6 @@ class Gain:
     interval: tuple[float, float]
     probability: float
 
-    def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
-        return {"mean": self.mean, "interval": list(self.interval), "probability": self.probability}
-
 
 @dataclass(frozen=True)
 class ValidationMeans:
@@ -36,10 +27,6 @@ class ValidationMeans:
 
     winner: MeanWithInterval | None
     defaults: MeanWithInterval | None
-
-    def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
-        return {"winner": as_json(self.winner), "defaults": as_json(self.defaults)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +37,6 @@ class Comparison:
     defaults: MeanWithInterval | None
     gain: Gain | None  # None if the winner is the defaults or too few seeds ran
     validation: ValidationMeans | None = None  # missing in journals of earlier versions
-
-    def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
-        values = (self.confirmed, self.defaults, self.gain, self.validation)
-        return dict(zip(("confirmed", "defaults", "gain", "validation"), map(as_json, values), strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,5 +52,5 @@ class Standing:
 
 
 def as_json(value: MeanWithInterval | Gain | ValidationMeans | Comparison | None) -> dict[str, object] | None:
-    """The value as JSON holds it; None if there is none."""
-    return None if value is None else value.to_plain()
+    """The value as plain values for JSON and YAML; None if there is none."""
+    return None if value is None else asdict(value)

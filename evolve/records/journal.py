@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from evolve.process import file_lock
+from evolve.process import files
 
 JOURNAL_FILE = "journal.db"
 LOCK_FILE = "lock"
@@ -175,7 +175,7 @@ class Journal:
 def _take_lock(directory: Path) -> IO[str]:
     """The open, locked file; its text names the holder, for the error of a second writer."""
     handle = (directory / LOCK_FILE).open("a+", encoding="utf-8")
-    if not file_lock.acquire(handle, LOCK_PATIENCE_SECONDS):
+    if not files.lock(handle, LOCK_PATIENCE_SECONDS):
         handle.seek(0)
         holder = handle.read().strip() or "a process that has not named itself yet"
         handle.close()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from evolve.process.durable_file import write_durably
+from evolve.process.files import write_durably
 from evolve.records import forecast
 from evolve.records.comparison import as_json
 from evolve.records.state import IndividualRecord, SearchState

@@ -19,10 +19,9 @@ from evolve.process import credentials
 from evolve.records import embedded_store
 from evolve.records.feed import Feed, pause_seconds
 from evolve.records.journal import is_held
-from evolve.records.run_updates import SEARCH_KEY, RunUpdate, key_of
+from evolve.records.run_updates import EXPERIMENT, SEARCH_KEY, RunUpdate, key_of
 from evolve.records.tracking_uri import check
 
-EXPERIMENT = "yolov4-evolve"
 SENT_TAG = "evolve.sent"  # tag of a search's run: id of the last event that has arrived with all before it
 REBUILD_TAG = "evolve.rebuild"  # tag of the experiment in a newly created database: "pending", then "done"
 SETTINGS = {

@@ -236,7 +236,7 @@ def _add_comparison(run: RunUpdate, comparison: Comparison, prefix: str, now: in
     for name, value in shown.items():
         if value is None:
             continue
-        numbers = {key: number for key, number in value.to_plain().items() if isinstance(number, int | float)}
+        numbers = {key: number for key, number in vars(value).items() if isinstance(number, int | float)}
         if value.interval is not None:
             numbers["low"], numbers["high"] = value.interval
         _add(run, {f"confirm/{name}/{prefix}{key}": number for key, number in numbers.items()}, 0, now)

@@ -7,7 +7,7 @@ from pathlib import Path
 from evolve.data_description import DataDescription
 from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.plain import error_prefix, read_file, to_yaml
-from evolve.process.durable_file import write_durably
+from evolve.process.files import write_durably
 from evolve.process.terminal import command
 from evolve.records.comparison import as_json
 from evolve.records.events import Confirmation

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from evolve.records.journal import Journal, NewEvent
-from evolve.records.mlflow_tracker import EXPERIMENT, SENT_TAG, MlflowTracker
+from evolve.records.mlflow_tracker import SENT_TAG, MlflowTracker
 from evolve.records.projection import Projection
+from evolve.records.run_updates import EXPERIMENT
 
 pytestmark = pytest.mark.medium  # MLflow: 3 s to import, 5 s to make its database
 PATIENCE_SECONDS = 120.0
