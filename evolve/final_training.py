@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from evolve.data_description import DataDescription
 from evolve.task import Task
 from evolve.trial import TrialSpec
 from evolve.trial_config import STEPS, TrialConfig
@@ -58,7 +57,7 @@ def with_winners_data(task: Task, winner: Winner) -> Task:
 
 
 def _splits(task: Task) -> tuple[str, ...]:
-    split = DataDescription(task.description).verdict_split
+    split = task.data.verdict_split
     return ("val",) if split == "val" else ("val", split)
 
 

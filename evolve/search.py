@@ -29,7 +29,7 @@ from evolve.process import signals
 from evolve.process.files import write_durably
 from evolve.records import events, lineage
 from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
-from evolve.records.progress import Display, SilentDisplay
+from evolve.records.progress import Display
 from evolve.records.recorder import InMemoryJournal, Recorder
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
@@ -50,7 +50,7 @@ class Means:
     # Both are made before a new search writes anything, so that one that cannot start leaves nothing behind.
     make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
-    display: Display = field(default_factory=SilentDisplay)
+    display: Display = field(default_factory=Display)
     workers: int = 1
     clock: Callable[[], float] = time.time
     begun: Callable[[], None] = lambda: None  # called once the journal has a new search

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evolve import space_checks, techniques
+from evolve.data_description import DataDescription
 from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
@@ -102,6 +103,11 @@ class Task:
     steps: int
     notes: tuple[str, ...]
     state_bytes: int = 0
+
+    @property
+    def data(self) -> DataDescription:
+        """The description, typed."""
+        return DataDescription(self.description)
 
     def config_of(self, genome: Genome) -> dict[str, Setting]:
         """The whole effective configuration of a trial with this genome, by address."""

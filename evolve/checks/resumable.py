@@ -30,7 +30,7 @@ def check(state: SearchState, task: Task) -> None:
         raise TaskChanged(
             f"threads of a trial: expected {state.threads} as the search began with, got {threads_of(task)}"
         )
-    given = DataDescription(task.description)
+    given = task.data
     then, now = state.data.weights_fingerprint, given.weights_fingerprint
     if then != now:
         raise TaskChanged(
@@ -60,8 +60,8 @@ def basis(task: Task) -> str:
     installed = versions.installed()
     plain = {
         "objective": [task.factory.target, arguments],
-        "data": _contents(DataDescription(task.description)),
-        "weights": task.description.get(WEIGHTS),
+        "data": _contents(task.data),
+        "weights": task.data.weights_fingerprint,
         "threads": threads_of(task),
         "versions": {name: installed.get(name) for name in versions.FRAMEWORKS},
     }

@@ -10,7 +10,6 @@ from evolve import final_training, task
 from evolve.checks import disk, versions
 from evolve.commands import task_request
 from evolve.commands.machine import Machine
-from evolve.data_description import DataDescription
 from evolve.execution import resources, single_trial
 from evolve.execution.attempt import measurement_to_plain
 from evolve.process.files import write_durably
@@ -128,7 +127,7 @@ def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
 
 def _differences(winner: Winner, prepared: Task) -> list[str]:
     """What is otherwise than in the search, and what follows from that."""
-    found, now = [], DataDescription(prepared.description)
+    found, now = [], prepared.data
     if winner.data.fingerprint != now.fingerprint:
         found.append("this is not the data set of the search; its scores cannot be compared with the search's")
     if winner.data.class_names != now.class_names:
@@ -170,8 +169,8 @@ def _record(training: Training, measured: list[Measurement]) -> dict[str, object
 
 def _say_next(prepared: Task, spec: TrialSpec) -> None:
     split = spec.evaluate_splits[-1]
-    data: list[object] = ["--data", prepared.description["path"]]
-    if not prepared.description["embedded"]:
-        data += ["--format", prepared.description["format"]]  # there may be labels of others beside it
+    data: list[object] = ["--data", prepared.data.path]
+    if not prepared.data.embedded:
+        data += ["--format", prepared.data.format]  # there may be labels of others beside it
     say("evaluate: " + command("model", "evaluate", "--weights", spec.checkpoint, *data, "--split", split))
     say("predict: " + command("model", "predict", "IMAGE", "--weights", spec.checkpoint))

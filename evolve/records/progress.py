@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from evolve import fitness
 from evolve.process.terminal import command, complain, duration, say
@@ -23,50 +23,26 @@ REFRESH_SECONDS = 0.5
 LOST = {"hung": "hung", "node_lost": "lost its node"}  # cause of a lost attempt -> what happened, in words
 
 
-class Display(Protocol):
-    """Shows events and the state; decides nothing."""
+class Display:
+    """Shows events and the state of a search; decides nothing. This one shows nothing."""
 
     def show(self, event: Event, state: SearchState) -> None:
         """Show an event that was journalled; `state` includes it."""
-        ...
 
     def tick(self, state: SearchState) -> None:
         """Refresh what changes with time."""
-        ...
 
     def note(self, text: str) -> None:
         """Show a sentence that belongs to no event."""
-        ...
 
     def interrupted(self, directory: Path) -> None:
         """Show how to resume the search, which was asked to stop; called before anything else."""
-        ...
 
     def close(self) -> None:
         """End the display. Safe to call twice."""
-        ...
 
 
-class SilentDisplay:
-    """Shows nothing."""
-
-    def show(self, event: Event, state: SearchState) -> None:
-        """Nothing."""
-
-    def tick(self, state: SearchState) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def interrupted(self, directory: Path) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class PlainDisplay(SilentDisplay):
+class PlainDisplay(Display):
     """One line per important event, without control codes."""
 
     def __init__(self, write: Callable[[str], None] = say) -> None:
@@ -87,7 +63,7 @@ class PlainDisplay(SilentDisplay):
         self._write(how_to_resume(directory))
 
 
-class LiveDisplay(SilentDisplay):
+class LiveDisplay(Display):
     """A line that is rewritten in place, below the generations that are done. Needs rich.
 
     The display takes the terminal (and hides its cursor) only when there is something to show, so that a session
@@ -141,7 +117,7 @@ class LiveDisplay(SilentDisplay):
         return self._live
 
 
-class FailsafeDisplay:
+class FailsafeDisplay(Display):
     """Wraps a display: when it fails, reports that once and shows nothing more, so that the search goes on."""
 
     def __init__(self, display: Display) -> None:
@@ -174,7 +150,7 @@ class FailsafeDisplay:
         try:
             action()
         except Exception as error:
-            failed, self._display, self._failed = self._display, SilentDisplay(), True
+            failed, self._display, self._failed = self._display, Display(), True
             complain(f"note: progress is not shown any more ({type(error).__name__}: {error}); the search goes on")
             with suppress(Exception):  # show the cursor again if that still works
                 failed.close()

@@ -8,7 +8,7 @@ from evolve.genetics.genome import Genome
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 from evolve.records import events
-from evolve.records.events import Confirmation, JournalEvent, Outcome, WinnerChoice
+from evolve.records.events import CANDIDATE_ROLE, Confirmation, JournalEvent, Outcome, WinnerChoice
 from evolve.records.journal import Event, JournalError
 from evolve.records.search_request import SearchRequest
 from evolve.trial import TrialStatus
@@ -101,6 +101,15 @@ class SearchState:
             counts[str(record.status)] += 1
         return counts
 
+    def confirmations_of(self, individual: str, *, for_choice: bool) -> list[Confirmation]:
+        """The individual's confirmations for the choice of the winner or for the verdict, by seed."""
+        chosen = [
+            confirmation
+            for confirmation in self.confirmations.values()
+            if confirmation.individual == individual and (confirmation.role == CANDIDATE_ROLE) == for_choice
+        ]
+        return sorted(chosen, key=lambda confirmation: confirmation.uid)
+
     def nms_confirmation(self, individual: str) -> Confirmation | None:
         """The individual's confirmation that tuned NMS; None if there is none."""
         tuned = [
@@ -120,12 +129,8 @@ class SearchState:
 
     def worker_seconds(self, now: float | None = None) -> dict[str, float]:
         """Seconds that workers spent, by kind; "idle" is the rest of workers x elapsed time."""
-        total: dict[str, float] = {}
         spent = [kinds for record in self.individuals.values() for kinds in record.spent.values()]
-        spent += [confirmation.seconds for confirmation in self.confirmations.values()]
-        for kinds in spent:
-            for kind, seconds in kinds.items():
-                total[kind] = total.get(kind, 0.0) + seconds
+        total = total_seconds([*spent, *(confirmation.seconds for confirmation in self.confirmations.values())])
         failed = sum(record.failed_seconds for record in self.individuals.values())
         if failed:
             total["failed"] = failed
@@ -226,6 +231,15 @@ class SearchState:
         for record in self.individuals.values():
             if record.status is TrialStatus.RUNNING:
                 record.status = TrialStatus.PROPOSED
+
+
+def total_seconds(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The sums of seconds by kind."""
+    total: dict[str, float] = {}
+    for seconds_by_kind in pieces:
+        for kind, seconds in seconds_by_kind.items():
+            total[kind] = total.get(kind, 0.0) + seconds
+    return total
 
 
 def begin(event: Event) -> SearchState:

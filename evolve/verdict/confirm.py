@@ -22,7 +22,7 @@ from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics.genome import DEFAULTS, keyed_seed
 from evolve.records.events import CANDIDATE_ROLE, AttemptLost, Confirmation
 from evolve.records.recorder import Recorder
-from evolve.records.state import SearchState
+from evolve.records.state import SearchState, total_seconds
 from evolve.task import Task
 from evolve.trial import Failure, Measurement, TrialSpec
 from evolve.verdict import leaders
@@ -139,12 +139,12 @@ class ConfirmStage:
                 uid, measurement = event.lease.spec.uid, finite(event.measurement)
                 spent[uid][measurement.step] = measurement.seconds
                 if is_result(event):
-                    self._record(missing[uid], measurement, _total(spent[uid].values()))
+                    self._record(missing[uid], measurement, total_seconds(spent[uid].values()))
             elif isinstance(event, Lost):
                 self._recorder.append(AttemptLost.of(event.lease.spec, event.lease.attempt, event.failure))
             elif isinstance(event, Ended) and event.failure is not None:
                 uid = event.lease.spec.uid
-                self._record(missing[uid], event.failure, _total(spent[uid].values()))
+                self._record(missing[uid], event.failure, total_seconds(spent[uid].values()))
             tick()
 
     def _spec(self, confirmation: PlannedConfirmation) -> TrialSpec:
@@ -178,11 +178,3 @@ class ConfirmStage:
         else:
             self._recorder.ensure(replace(event, scores=result.scores, post=result.post))
         storage.remove_state(self._directory, confirmation.uid)
-
-
-def _total(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for seconds_by_kind in pieces:
-        for kind, seconds in seconds_by_kind.items():
-            total[kind] = total.get(kind, 0.0) + seconds
-    return total

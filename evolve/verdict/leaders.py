@@ -12,7 +12,7 @@ import math
 from evolve import fitness
 from evolve.genetics.genome import DEFAULTS
 from evolve.records.comparison import Standing
-from evolve.records.events import CANDIDATE_ROLE, Confirmation, WinnerChoice
+from evolve.records.events import Confirmation, WinnerChoice
 from evolve.records.state import SearchState
 from evolve.verdict.shrinkage import ShrunkMeans, shrink
 
@@ -34,7 +34,8 @@ def choose_winner(state: SearchState) -> WinnerChoice | None:
     if len(uids) < 2:
         return None
     results = {
-        uid: [fitness_of(state, confirmation) for confirmation in choice_confirmations(state, uid)] for uid in uids
+        uid: [fitness_of(state, confirmation) for confirmation in state.confirmations_of(uid, for_choice=True)]
+        for uid in uids
     }
     scores = {uid: [score for score in results[uid] if score is not None] for uid in uids}
     scored = [uid for uid in uids if scores[uid]]
@@ -59,16 +60,6 @@ def winning_uid(state: SearchState) -> str:
     """The winner's uid: the journalled choice, else what the confirmations say, else the only candidate."""
     choice = state.choice or choose_winner(state)
     return candidates(state)[0] if choice is None else choice.uid
-
-
-def choice_confirmations(state: SearchState, uid: str) -> list[Confirmation]:
-    """The candidate's confirmations for the choice of the winner, in the order of their seeds."""
-    of_candidate = [
-        confirmation
-        for confirmation in state.confirmations.values()
-        if confirmation.individual == uid and confirmation.role == CANDIDATE_ROLE
-    ]
-    return sorted(of_candidate, key=lambda confirmation: confirmation.uid)
 
 
 def fitness_of(state: SearchState, confirmation: Confirmation) -> float | None:

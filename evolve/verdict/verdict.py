@@ -6,22 +6,12 @@ from dataclasses import dataclass
 from evolve import fitness
 from evolve.genetics.genome import DEFAULTS
 from evolve.records.comparison import Comparison, Gain, MeanWithInterval, ValidationMeans
-from evolve.records.events import CANDIDATE_ROLE, Confirmation, Outcome
+from evolve.records.events import Confirmation, Outcome
 from evolve.records.state import SearchState
 from evolve.verdict import interval
 
 DIGITS = 4  # decimals of validation means, compared as printed
 AP50_95: Mapping[str, float] = {f"val/{fitness.AP}": 1.0}
-
-
-def verdict_confirmations(state: SearchState, individual: str) -> list[Confirmation]:
-    """The individual's confirmations that the verdict is on, in the order of their seeds; not those of the choice."""
-    of_individual = [
-        confirmation
-        for confirmation in state.confirmations.values()
-        if confirmation.individual == individual and confirmation.role != CANDIDATE_ROLE
-    ]
-    return sorted(of_individual, key=lambda confirmation: confirmation.uid)
 
 
 def conclude(state: SearchState, winner: str) -> Outcome:
@@ -31,7 +21,7 @@ def conclude(state: SearchState, winner: str) -> Outcome:
     AP50:95; it is null if the fitness is AP50:95 or no confirmation has that score.
     """
     split, weights = state.data.verdict_split, state.space.fitness
-    of_winner, of_defaults = verdict_confirmations(state, winner), verdict_confirmations(state, DEFAULTS)
+    of_winner, of_defaults = (state.confirmations_of(uid, for_choice=False) for uid in (winner, DEFAULTS))
     sides = _Sides(winner, of_winner, of_defaults, split)
     has_ap = bool(_scores([*of_winner, *of_defaults], split, AP50_95))
     compared = sides.compare(weights)

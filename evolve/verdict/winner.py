@@ -15,7 +15,6 @@ from evolve.records.state import SearchState
 from evolve.task import Task
 from evolve.trial import Setting, TunedPost, Value
 from evolve.trial_config import STEPS, TrialConfig, post_config
-from evolve.verdict import leaders, verdict
 
 WINNER_FILE = "winner.yaml"
 FORMAT = 1
@@ -216,7 +215,7 @@ def _count(value: object, name: str, least: int) -> int:
 
 
 def _verdict_runs(state: SearchState, individual: str) -> list[dict[str, object]]:
-    return [_run(confirmation) for confirmation in verdict.verdict_confirmations(state, individual)]
+    return [_run(confirmation) for confirmation in state.confirmations_of(individual, for_choice=False)]
 
 
 def _run(confirmation: Confirmation) -> dict[str, object]:
@@ -236,7 +235,7 @@ def _candidates(state: SearchState) -> dict[str, object]:
         return {}
     return {
         "candidates": [
-            {**asdict(standing), "runs": [_run(run) for run in leaders.choice_confirmations(state, standing.uid)]}
+            {**asdict(standing), "runs": [_run(run) for run in state.confirmations_of(standing.uid, for_choice=True)]}
             for standing in state.choice.candidates
         ]
     }

@@ -423,7 +423,7 @@ def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturb
     house = undisturbed.house
     sentences: list[str] = []
 
-    class Display(search.SilentDisplay):
+    class Display(search.Display):
         def interrupted(self, directory: Path) -> None:
             phase = fold(events(directory / "journal.db")).phase
             sentences.append(phase)
@@ -467,7 +467,7 @@ def test_being_asked_to_stop_while_the_workers_start_leaves_a_search_that_goes_o
     house = undisturbed.house
     said: list[Path] = []
 
-    class Display(search.SilentDisplay):
+    class Display(search.Display):
         def interrupted(self, directory: Path) -> None:
             said.append(directory)
 

@@ -150,7 +150,7 @@ def searched(house: House) -> tuple[SearchState, Path, list[str]]:
 def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     state, directory, lines = searched
     outcome = state.outcome
-    runs = verdict.verdict_confirmations(state, outcome.uid)
+    runs = state.confirmations_of(outcome.uid, for_choice=False)
     assert outcome.confirmed.mean == pytest.approx(
         math.fsum(confirmation.scores["test/map50"] for confirmation in runs) / 3
     )
