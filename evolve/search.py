@@ -23,12 +23,13 @@ from evolve.checks import launch, resumable, versions
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience, WatchedExecutor
+from evolve.file_names import JOURNAL_FILE, SPACE_FILE, WINNER_FILE
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.process import signals
 from evolve.process.files import write_durably
 from evolve.records import events, lineage
-from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
+from evolve.records.journal import Journal, JournalError, holds_search
 from evolve.records.progress import Display
 from evolve.records.recorder import InMemoryJournal, Recorder
 from evolve.records.state import SearchState
@@ -38,7 +39,6 @@ from evolve.trial import failure_class
 from evolve.trial_runner import TrialRunner
 from evolve.verdict import confirm, verdict, winner
 
-SPACE_FILE = "space.yaml"
 TRACKER_PATIENCE_SECONDS = 30.0  # for the tracker to send the rest at the end; the next session sends what is left
 STOPPED_PATIENCE_SECONDS = 2.0  # the same after a stop signal: a scheduler kills soon
 
@@ -278,7 +278,7 @@ def _conclude(winner_uid: str | None, reason: str, task: Task, directory: Path, 
         return
     if state.outcome is None or state.outcome.uid != winner_uid:
         recorder.append(verdict.conclude(state, winner_uid))
-    winner.write(directory / winner.WINNER_FILE, winner.content(state, task))
+    winner.write(directory / WINNER_FILE, winner.content(state, task))
     lineage.write(directory, state)
     if state.outcome is not None:
         recorder.append(events.SearchFinished(verdict=state.outcome.verdict, reason=reason))

@@ -8,6 +8,7 @@ from typing import Any
 
 from evolve import space_checks, techniques
 from evolve.data_description import DataDescription
+from evolve.file_names import RUNS
 from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
@@ -42,7 +43,7 @@ DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
 }
 # Keys of the description that are arguments of the objective too
 OBJECTIVES_DATA = ("class_names", "anchors", "fingerprint", "format", "weights", "weights_fingerprint", "weights_cfg")
-EMBEDDED_DATA = Path("runs") / "digits"
+EMBEDDED_DATA = RUNS / "digits"
 FORMATS = ("coco", "voc", "yolo")
 
 # Darknet's rule for custom data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.

@@ -5,6 +5,7 @@ from pathlib import Path
 from evolve import fitness
 from evolve.commands import search_folders
 from evolve.commands.tracking import SearchTracking
+from evolve.file_names import WINNER_FILE
 from evolve.genetics.genome import DEFAULTS
 from evolve.process.terminal import command, complain, say, short_value, table
 from evolve.records.comparison import Comparison, MeanWithInterval
@@ -22,7 +23,7 @@ def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -
         return 1
     for part in (*candidate_tables(state), *outcome_tables(state)):
         say(f"\n{part}")
-    path = directory / winner.WINNER_FILE
+    path = directory / WINNER_FILE
     data = [] if state.data.embedded else ["--data", state.data.path, *search_folders.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:

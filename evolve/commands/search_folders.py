@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from evolve.file_names import JOURNAL_FILE, LATEST, MLFLOW_FILE, RUNS
 from evolve.process import credentials, signals
 from evolve.process.terminal import InputError, command, path_from_here
-from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
+from evolve.records.journal import JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
 
-RUNS = Path("runs")
-LATEST = RUNS / "latest"
-TRACKING_STORE = RUNS / "mlflow.db"
+TRACKING_STORE = RUNS / MLFLOW_FILE
 
 
 def read_state(directory: Path) -> SearchState:

@@ -4,10 +4,11 @@ from argparse import Namespace
 from dataclasses import fields
 from pathlib import Path
 
-from evolve import search, task
+from evolve import task
 from evolve.commands.machine import Machine
 from evolve.data_description import DataDescription
 from evolve.execution import resources
+from evolve.file_names import SPACE_FILE
 from evolve.process import credentials
 from evolve.records.search_request import SearchRequest
 from evolve.records.state import SearchState
@@ -89,7 +90,7 @@ def task_as_before(state: SearchState, directory: Path, arguments: Namespace) ->
         **{name: getattr(request, name) for name in KEPT if name != "format"},
         data=arguments.data or (None if request.data is None else Path(request.data)),
         format=None if request.data is None else known.format,  # as it was detected
-        space=directory / search.SPACE_FILE,
+        space=directory / SPACE_FILE,
         weights=weights_as_before(known, arguments.weights),
         cfg=cfg_as_before(known, arguments.weights, arguments.cfg),
         gpu=request.gpus_per_trial > 0,

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from evolve.file_names import JOURNAL_FILE
 from evolve.process import credentials, files
 from evolve.process.files import move_durably
-from evolve.records.journal import JOURNAL_FILE, JournalError, events, is_held
+from evolve.records.journal import JournalError, events, is_held
 
 LOCK_SECONDS = 120.0  # for another process to create the database: 3 to 20 were seen, on two busy cores
 COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside a database

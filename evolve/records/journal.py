@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from evolve.file_names import JOURNAL_FILE, LOCK_FILE
 from evolve.process import files
 
-JOURNAL_FILE = "journal.db"
-LOCK_FILE = "lock"
 BUSY_SECONDS = 20.0  # a reader on a slow disk may hold a page for a moment
 LOCK_PATIENCE_SECONDS = 0.5  # `is_held` takes the lock for an instant, which must not turn a writer away
 TABLE = (

@@ -7,14 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE
 from evolve.process.files import write_durably
 from evolve.records import forecast
 from evolve.records.comparison import as_json
 from evolve.records.state import IndividualRecord, SearchState
 from evolve.trial import TrialStatus, Value
-
-LINEAGE_FILE = "lineage.json"
-GENERATIONS_FILE = "generations.csv"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from evolve.task import Task
 from evolve.trial import Setting, TunedPost, Value
 from evolve.trial_config import STEPS, TrialConfig, post_config
 
-WINNER_FILE = "winner.yaml"
 FORMAT = 1
 HEADER = """\
 # The winner of a search, and all it takes to train it:
