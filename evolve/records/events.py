@@ -82,7 +82,7 @@ class TrialProposed:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptStarted:
-    """A worker began a piece of a trial, or a confirmation."""
+    """A worker began a piece of a trial."""
 
     uid: str
     attempt: int = 1
@@ -94,7 +94,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptLost:
-    """An attempt ended without a result, and is made again."""
+    """An attempt at a piece of a trial, or at a confirmation, ended without a result and is made again."""
 
     uid: str
     attempt: int
@@ -249,6 +249,8 @@ class SearchFailed:
     reason: str
 
 
+# Events of the confirmations, of the verdict and of sessions
+EndEvent = Confirmation | WinnerChoice | Outcome | SearchResumed | SearchInterrupted | SearchFinished | SearchFailed
 JournalEvent = (
     SearchCreated
     | GenerationOpened
@@ -261,13 +263,7 @@ JournalEvent = (
     | TrialFinished
     | TrialFailed
     | GenerationClosed
-    | Confirmation
-    | WinnerChoice
-    | Outcome
-    | SearchResumed
-    | SearchInterrupted
-    | SearchFinished
-    | SearchFailed
+    | EndEvent
 )
 KINDS: dict[str, type[JournalEvent]] = {
     "search_created": SearchCreated,

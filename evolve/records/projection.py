@@ -6,12 +6,13 @@ them twice changes nothing. One run for the search, below it one per generation,
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 import numpy as np
 
 from evolve.records import events
 from evolve.records.comparison import Comparison
-from evolve.records.events import CANDIDATE_ROLE, JournalEvent, decode
+from evolve.records.events import CANDIDATE_ROLE, EndEvent, JournalEvent, decode
 from evolve.records.journal import Event
 from evolve.records.run_updates import MetricValue, RunUpdate, RunUpdates, milliseconds
 from evolve.records.state import IndividualRecord, SearchState, begin
@@ -77,6 +78,8 @@ def _project(updates: RunUpdates, state: SearchState, event: JournalEvent, now: 
             _create_search(updates, state)
         case events.GenerationOpened():
             updates.generation(state, event.generation, now).params["population"] = _text(event.population)
+        case events.TrialProposed():
+            pass  # its run begins with its first attempt
         case events.AttemptStarted():
             _start_attempt(updates, state, event, now)
         case events.AttemptLost():
@@ -93,7 +96,7 @@ def _project(updates: RunUpdates, state: SearchState, event: JournalEvent, now: 
             _project_end(updates, state, event, now)
 
 
-def _project_end(updates: RunUpdates, state: SearchState, event: JournalEvent, now: int) -> None:
+def _project_end(updates: RunUpdates, state: SearchState, event: EndEvent, now: int) -> None:
     """Add what an event of the confirmations, of the verdict or of a session changes."""
     match event:
         case events.Confirmation():
@@ -116,6 +119,8 @@ def _project_end(updates: RunUpdates, state: SearchState, event: JournalEvent, n
             run = updates.search(state)
             run.tags["evolve.status_reason"] = event.verdict
             run.end("FINISHED", now)
+        case _:
+            assert_never(event)
 
 
 def _with_reason(updates: RunUpdates, state: SearchState, reason: str, now: int) -> Iterable[RunUpdate]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from evolve.data_description import DataDescription
 from evolve.genetics.genome import Genome
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 from evolve.records import events
-from evolve.records.events import CANDIDATE_ROLE, Confirmation, JournalEvent, Outcome, WinnerChoice
+from evolve.records.events import CANDIDATE_ROLE, Confirmation, EndEvent, JournalEvent, Outcome, WinnerChoice
 from evolve.records.journal import Event, JournalError
 from evolve.records.search_request import SearchRequest
 from evolve.trial import TrialStatus
@@ -177,10 +178,12 @@ class SearchState:
                 self._fail(self.individuals[event.uid], event)
             case events.GenerationClosed():
                 self.closed[event.generation] = event.elites
+            case events.SearchCreated():
+                pass  # only the first event says how a search begins
             case _:
                 self._fold_end(event, now)
 
-    def _fold_end(self, event: JournalEvent, now: float) -> None:
+    def _fold_end(self, event: EndEvent, now: float) -> None:
         """Fold in an event of the confirmations, of the verdict or of a session."""
         match event:
             case Confirmation():
@@ -198,6 +201,8 @@ class SearchState:
                 self.phase = "finished"
             case events.SearchFailed():
                 self.phase, self.reason = "failed", event.reason
+            case _:
+                assert_never(event)
 
     def _lose(self, event: events.AttemptLost) -> None:
         key = (event.uid, event.stop_step, event.cause)

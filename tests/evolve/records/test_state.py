@@ -122,6 +122,14 @@ def test_the_forecast_by_hand() -> None:
     assert forecast.eta_seconds(fold()) is None
 
 
+def test_an_event_about_an_individual_that_was_never_proposed_is_named() -> None:
+    line = measured("g000-007", 30, {}, {})
+    with pytest.raises(
+        JournalError, match=r"^journal: event 2 \(measured\): expected a proposed individual, got g000-007$"
+    ):
+        fold((101.0, *line))
+
+
 def test_a_journal_that_does_not_begin_with_a_search() -> None:
     with pytest.raises(JournalError, match="got no event"):
         state.fold([])
