@@ -107,7 +107,7 @@ def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
             raise winners.WinnerError(
                 "data: expected a line for path, got none; --data DIR says where the data set lies"
             )
-        path = data if known.path is None else Path(known.path)
+        path = None if known.path is None else Path(known.path)
         data = data or path
         if kind is None and data is not None and path is not None and data.resolve() == path.resolve():
             kind = known.format
