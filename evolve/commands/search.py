@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from evolve import search, task
@@ -33,7 +33,7 @@ def new(arguments: Namespace) -> int:
     request = task_request.request_of(arguments, gpu=machine.gpu, share=arguments.share)
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
-    plain = task_request.request_to_keep(request, machine, arguments.tracking_uri).to_plain()
+    plain = asdict(task_request.request_to_keep(request, machine, arguments.tracking_uri))
     checked = launch.check(
         prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
     )

@@ -125,20 +125,12 @@ def _key(event: JournalEvent) -> Key:
 
 
 def _check_equal(new: NewEvent, known: Mapping[str, object]) -> None:
-    for name in sorted({*new.payload, *known} - UNREPEATABLE):
-        now, then = _plain(new.payload.get(name)), _plain(known.get(name))
+    payload = json.loads(json.dumps(new.payload))  # with lists instead of tuples, as the journal has it
+    for name in sorted({*payload, *known} - UNREPEATABLE):
+        now, then = payload.get(name), known.get(name)
         if now != then:
-            subject = new.uid or f"generation {new.payload.get('generation')}"
+            subject = new.uid or f"generation {payload.get('generation')}"
             raise JournalError(
                 f"{subject}: this program decides otherwise than the journal says: {new.kind} has {name} {now!r} "
                 f"now, {then!r} in the journal; go on with the version of the program that began the search"
             )
-
-
-def _plain(value: object) -> object:
-    """The value with lists instead of tuples, which are the same in JSON."""
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return value

@@ -1,7 +1,7 @@
 """The flags of `evolve search` that a journal keeps, so that a resume can prepare the same task."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -24,7 +24,3 @@ class SearchRequest:
     def parse(cls, plain: Mapping[str, Any]) -> "SearchRequest":
         """The request in a journal; a search from Python may have kept other values, which are left out."""
         return cls(**{field.name: plain[field.name] for field in fields(cls) if field.name in plain})
-
-    def to_plain(self) -> dict[str, object]:
-        """The request as a journal holds it."""
-        return asdict(self)
