@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.checks import launch, resumable, versions
@@ -90,8 +90,8 @@ def run(
                     space=task.space,
                     recipe=recipe,
                     recipe_name=recipe.name,
-                    data=task.description,
-                    objective=asdict(task.factory),
+                    data=dict(task.description),
+                    objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
                     request=dict(request or {}),
                     threads=resumable.threads_of(task),
                     workers=means.workers,

@@ -301,7 +301,7 @@ def decode(row: Event) -> JournalEvent | None:
 def encode(event: JournalEvent) -> NewEvent:
     """The event as the journal writes it."""
     kind = KIND_OF[type(event)]
-    payload = _adapter(kind).dump_python(event, exclude={"uid"})
+    payload = _adapter(kind).dump_python(event, exclude={"uid"}, warnings=False)  # mypy has checked it
     return NewEvent(kind, getattr(event, "uid", None), payload)
 
 
