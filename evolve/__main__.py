@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from evolve.file_names import LATEST
 from evolve.process import credentials, signals, terminal
 from evolve.process.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
@@ -17,7 +18,6 @@ from evolve.trial import GpuNotUsable
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor")  # they fail if stdout does
 LONGEST_SENTENCE = 1000  # characters of an error message: it may quote a value of a million
-LATEST = Path("runs/latest")
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
 

@@ -1,15 +1,12 @@
 """A training that keeps its detector, a winner's or that of a space's defaults: the whole schedule as one trial."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from evolve.task import Task
 from evolve.trial import TrialSpec
-from evolve.trial_config import STEPS
-from evolve.verdict import confirm
+from evolve.trial_config import STEPS, TrialConfig
 from evolve.verdict.winner import Winner, WinnerError
 
 DETECTOR_FILE = "detector.keras"
@@ -18,14 +15,12 @@ WINNERS_DATA = ("fingerprint", "class_names", "anchors", "weights")  # every ver
 
 def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) -> TrialSpec:
     """The winner's whole schedule (or one of another length), scored on val and, where there is one, test."""
-    config = dict(winner.config)
-    if steps is not None:
-        config[STEPS] = steps
+    config = dict(winner.config) if steps is None else {**winner.config, STEPS: steps}
     return TrialSpec(
         uid=f"{winner.uid}/final",
         config=config,
         seed=winner.seed,
-        stop_step=int(str(config[STEPS])),
+        stop_step=TrialConfig.from_settings(config).train.steps,
         evaluate_splits=_splits(task),
         checkpoint=out.resolve() / DETECTOR_FILE,
         post=winner.post,
@@ -52,16 +47,17 @@ def with_winners_data(task: Task, winner: Winner) -> Task:
     if "anchors" not in task.factory.arguments:
         return task
     for name in WINNERS_DATA:
-        if name not in winner.data:
+        if name not in winner.data.plain:
             raise WinnerError(f"data: expected a line for {name}, as the file was written with, got none")
-    anchors, count = winner.data["anchors"], len(cast(Sequence[object], task.factory.arguments["anchors"]))
+    anchors, own = winner.data.plain["anchors"], task.factory.arguments["anchors"]
+    count = len(own) if isinstance(own, list) else 0
     if not _are_anchors(anchors, count):
         raise WinnerError(f"data: anchors: expected {count} pairs of numbers above 0, got {str(anchors)[:80]}")
     return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
 
 
 def _splits(task: Task) -> tuple[str, ...]:
-    split = confirm.split_of(task.description)
+    split = task.data.verdict_split
     return ("val",) if split == "val" else ("val", split)
 
 

@@ -342,11 +342,11 @@ class DetectionObjective:
         settings: dict[str, Value] = {"nms": tuning.post.nms, "nms_iou": tuning.post.nms_iou}
         if tuning.post.nms == "diou":
             settings["nms_beta"] = tuning.post.nms_beta
-        return {
-            "settings": settings,
-            "fixed": {"fitness": tuning.fixed_score, **_scores_by_name(TUNED_ON, tuning.fixed)},
-            "tuned": {"fitness": tuning.tuned_score, **_scores_by_name(TUNED_ON, tuning.tuned)},
-        }
+        return TunedPost(
+            settings,
+            fixed={"fitness": tuning.fixed_score, **_scores_by_name(TUNED_ON, tuning.fixed)},
+            tuned={"fitness": tuning.tuned_score, **_scores_by_name(TUNED_ON, tuning.tuned)},
+        )
 
     def _save(self, spec: TrialSpec, config: TrialConfig, trainer: Trainer) -> None:
         from model import checkpoint

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from evolve import fitness
 from evolve.execution import single_trial
-from evolve.execution.attempt import measurement_to_plain
+from evolve.execution.attempt import finite
 from evolve.execution.executor import Executor
-from evolve.genetics import recipe as recipes
-from evolve.genetics.genome import Genome
-from evolve.records.journal import JournalError
-from evolve.records.state import Confirmation, IndividualRecord, SearchState
+from evolve.process.terminal import InputError
+from evolve.records.events import Confirmation
+from evolve.records.state import IndividualRecord, SearchState
 from evolve.task import Task
 from evolve.trial import Failure, TrialSpec, failure_class
 
@@ -51,10 +49,10 @@ def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Repl
     record, step = record_of(state, uid), last_step(state, uid)
     confirmation = state.confirmations.get(uid)
     seed = record.seed if confirmation is None else confirmation.seed
-    spec = TrialSpec(uid, task.config_of(Genome(record.genome)), seed, step)
+    spec = TrialSpec(uid, task.config_of(record.genome), seed, step)
     measured, failure = single_trial.run_one(executor, spec)
     if failure is None:
-        repeated, failure = _fitness(cast(Mapping[str, float], measurement_to_plain(measured[-1])["scores"]), task)
+        repeated, failure = _fitness(finite(measured[-1]).scores, task)
     else:
         repeated = None
     if confirmation is None:
@@ -87,12 +85,12 @@ def _fitness(scores: Mapping[str, float], task: Task) -> tuple[float | None, Fai
 
 
 def record_of(state: SearchState, uid: str) -> IndividualRecord:
-    """The individual with this uid, or of the confirmation with this uid; JournalError if there is none."""
+    """The individual with this uid, or of the confirmation with this uid; InputError if there is none."""
     if uid in state.confirmations:
         return state.individuals[state.confirmations[uid].individual]
     if uid not in state.individuals:
         known = f"{next(iter(state.individuals), 'none')} to {next(reversed(state.individuals), 'none')}"
-        raise JournalError(f"{uid}: expected the uid of an individual of search {state.search_id} ({known})")
+        raise InputError(f"{uid}: expected the uid of an individual of search {state.search_id} ({known})")
     return state.individuals[uid]
 
 
@@ -103,7 +101,7 @@ def last_step(state: SearchState, uid: str) -> int:
     record = record_of(state, uid)
     reached = max(record.rungs, default=0)
     if record.reason is not None:
-        return next(step for step in recipes.parse(state.recipe).rung_steps(state.steps) if step > reached)
+        return next(step for step in state.recipe.rung_steps(state.steps) if step > reached)
     if reached == 0:
-        raise JournalError(f"{uid}: expected a trial that reached a rung, this one is {record.status}")
+        raise InputError(f"{uid}: expected a trial that reached a rung, this one is {record.status}")
     return reached

@@ -16,30 +16,29 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.checks import launch, resumable, versions
 from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience, WatchedExecutor
-from evolve.genetics import recipe as recipes
+from evolve.file_names import JOURNAL_FILE, SPACE_FILE, WINNER_FILE
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.process import signals
-from evolve.process.durable_file import write_durably
-from evolve.records import lineage
-from evolve.records.journal import JOURNAL_FILE, Journal, JournalError, holds_search
-from evolve.records.progress import Display, SilentDisplay
+from evolve.process.files import write_durably
+from evolve.records import events, lineage
+from evolve.records.journal import Journal, JournalError, holds_search
+from evolve.records.progress import Display
 from evolve.records.recorder import InMemoryJournal, Recorder
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
-from evolve.task import Task
+from evolve.task import InputError, Task
 from evolve.trial import failure_class
 from evolve.trial_runner import TrialRunner
 from evolve.verdict import confirm, verdict, winner
 
-SPACE_FILE = "space.yaml"
 TRACKER_PATIENCE_SECONDS = 30.0  # for the tracker to send the rest at the end; the next session sends what is left
 STOPPED_PATIENCE_SECONDS = 2.0  # the same after a stop signal: a scheduler kills soon
 
@@ -51,7 +50,7 @@ class Means:
     # Both are made before a new search writes anything, so that one that cannot start leaves nothing behind.
     make_executor: Callable[[str], Executor] | None = None  # given the search's id; None: trials run in this process
     make_tracker: Callable[[Path], Tracker] | None = None  # given the journal's path; None: no tracking
-    display: Display = field(default_factory=SilentDisplay)
+    display: Display = field(default_factory=Display)
     workers: int = 1
     clock: Callable[[], float] = time.time
     begun: Callable[[], None] = lambda: None  # called once the journal has a new search
@@ -84,19 +83,20 @@ def run(
             recorder = Recorder(stack.enter_context(Journal(directory, means.clock)), (means.display.show,))
             launch.check_holds_no_search(directory)  # again, now that no other process can write there
             recorder.append(
-                "search_created",
-                search_id=search_id,
-                seed=seed,
-                steps=task.steps,
-                space=task.space.to_plain(),
-                recipe=recipe.to_plain(),
-                recipe_name=recipe.name,
-                data=dict(task.description),
-                objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
-                request=dict(request or {}),
-                threads=resumable.threads_of(task),
-                workers=means.workers,
-                versions=versions.installed(),
+                events.SearchCreated(
+                    search_id=search_id,
+                    seed=seed,
+                    steps=task.steps,
+                    space=task.space,
+                    recipe=recipe,
+                    recipe_name=recipe.name,
+                    data=dict(task.description),
+                    objective={"target": task.factory.target, "arguments": dict(task.factory.arguments)},
+                    request=dict(request or {}),
+                    threads=resumable.threads_of(task),
+                    workers=means.workers,
+                    versions=versions.installed(),
+                )
             )
             return recorder
 
@@ -125,7 +125,9 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     """Go on with the search in the directory exactly where it stopped; returns its state at the end.
 
     generations: a new, larger number of child generations; a finished search goes on to it.
-    JournalError when the task, the frameworks or the number of generations do not fit the search.
+    JournalError if the directory has no search, or this program would decide otherwise than its journal says.
+    TaskChanged (evolve/checks/resumable.py) if task or frameworks are not those of the search. InputError if it has
+    more generations.
     """
     means, directory = means or Means(), Path(directory)
     launch.check_whole_number("workers", means.workers, least=1)
@@ -139,15 +141,15 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
         resumable.check(state, task)
         target = state.generations if generations is None else generations
         if target < state.generations:
-            raise JournalError(
+            raise InputError(
                 f"{directory}: expected --generations of at least {state.generations}, as the search has, got {target}"
             )
         if state.phase == "finished" and target == state.generations:
             with _tracked(_tracker(directory, means)):
                 return state  # only sends what an earlier session could not send
-        _rehearse(task, journal, recipes.parse({**state.recipe, "generations": target}))
+        _rehearse(task, journal, replace(state.recipe, generations=target))
         tracker = _tracker(directory, means)
-        recorder.append("search_resumed", workers=means.workers, generations=target)
+        recorder.append(events.SearchResumed(workers=means.workers, generations=target))
         with _Session(directory, recorder, means.display) as session:
             return _go_on(task, session, means, tracker)
 
@@ -161,7 +163,7 @@ def _write_first(session: "_Session", means: Means) -> None:
 def write_space(directory: Path, state: SearchState) -> Path:
     """Write the search's whole space beside its journal, for people and for a resume; returns the file."""
     path = directory / SPACE_FILE
-    write_durably(path, to_yaml(state.space))
+    write_durably(path, to_yaml(state.space.to_plain()))
     return path
 
 
@@ -213,7 +215,7 @@ class _Session:
             self._explain()
         if self.recorder.state.phase == "running":
             reason = (str(error) or "Ctrl-C") if stopped else f"{type(error).__name__}: {error}"
-            self.recorder.append("search_interrupted", reason=reason)
+            self.recorder.append(events.SearchInterrupted(reason=reason))
 
     def _explain(self) -> None:
         if not self._explained:
@@ -240,7 +242,7 @@ def _go_on(
     executor: None to make it only if something is to be trained.
     """
     directory, recorder = session.directory, session.recorder
-    trial_runner = TrialRunner(task, directory, recorder, recipes.parse(recorder.state.recipe))
+    trial_runner = TrialRunner(task, directory, recorder, recorder.state.recipe)
     confirm_stage = confirm.ConfirmStage(task, directory, recorder)
     with _tracked(tracker), ExitStack() as stack:
 
@@ -271,15 +273,15 @@ def _conclude(winner_uid: str | None, reason: str, task: Task, directory: Path, 
     """Write the result files, then journal that the search is over, and why."""
     state = recorder.state
     if winner_uid is None:
-        recorder.append("search_failed", reason=f"{reason}: {commonest_failure(state)}")
+        recorder.append(events.SearchFailed(reason=f"{reason}: {commonest_failure(state)}"))
         lineage.write(directory, state)
         return
     if state.outcome is None or state.outcome.uid != winner_uid:
-        recorder.append("winner_chosen", winner_uid, **verdict.conclude(state, winner_uid))
-    winner.write(directory / winner.WINNER_FILE, winner.content(state, task))
+        recorder.append(verdict.conclude(state, winner_uid))
+    winner.write(directory / WINNER_FILE, winner.content(state, task))
     lineage.write(directory, state)
     if state.outcome is not None:
-        recorder.append("search_finished", verdict=state.outcome.verdict, reason=reason)
+        recorder.append(events.SearchFinished(verdict=state.outcome.verdict, reason=reason))
 
 
 def commonest_failure(state: SearchState) -> str:

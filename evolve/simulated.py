@@ -10,8 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
+from evolve.genetics.genome import random_generator
 from evolve.genetics.space import SearchSpace, parse
 from evolve.trial import Measurement, Objective, TrialDiverged, TrialSpec, Value
 
@@ -94,8 +93,7 @@ class SimulatedObjective:
     def _scores(self, spec: TrialSpec, step: int, quality: float) -> dict[str, float]:
         scores = {}
         for index, split in enumerate(spec.evaluate_splits):
-            sequence = np.random.SeedSequence(spec.seed, spawn_key=(step, index))
-            noise = self._noise * float(np.random.Generator(np.random.Philox(sequence)).standard_normal())
+            noise = self._noise * float(random_generator(spec.seed, step, index).standard_normal())
             noisy = min(max(quality + noise, 0.0), 1.0)
             scores.update({f"{split}/{metric}": noisy**power for metric, power in METRICS.items()})
         return scores

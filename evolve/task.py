@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from evolve import space_checks, techniques
+from evolve.data_description import DataDescription
+from evolve.file_names import RUNS
 from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.objective import SCORES, describe_data, write_embedded_data
+from evolve.process.terminal import InputError as InputError
 from evolve.starting_weights import describe_weights, differing_settings, inspect_weights
 from evolve.trial import ObjectiveFactory, Setting
 from evolve.trial_config import ADDRESSES, TrialConfig
@@ -38,17 +41,15 @@ DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
     ("optimizer.policy", "steps"): ("optimizer.final_learning_rate_share",),
     ("augment.mosaic_prob", 0.0): ("augment.mosaic_min_offset", "augment.mosaic_off_share"),
 }
-EMBEDDED_DATA = Path("runs") / "digits"
+# Keys of the description that are arguments of the objective too
+OBJECTIVES_DATA = ("class_names", "anchors", "fingerprint", "format", "weights", "weights_fingerprint", "weights_cfg")
+EMBEDDED_DATA = RUNS / "digits"
 FORMATS = ("coco", "voc", "yolo")
 
 # Darknet's rule for custom data (README "How to train"): 2000 x classes, at least 6000, in steps of batch 64.
 STEPS_PER_CLASS = 2000
 LEAST_STEPS = 6000
 RULE_BATCH = 64
-
-
-class InputError(ValueError):
-    """Something the user gave is wrong; the message is one sentence for the terminal."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,11 @@ class Task:
     notes: tuple[str, ...]
     state_bytes: int = 0
 
+    @property
+    def data(self) -> DataDescription:
+        """The description, typed."""
+        return DataDescription(self.description)
+
     def config_of(self, genome: Genome) -> dict[str, Setting]:
         """The whole effective configuration of a trial with this genome, by address."""
         return TrialConfig.from_settings({**self.space.trial, **dict(genome)}).settings()
@@ -135,13 +141,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
         "evolve.objective:detection_objective",
         {
             "data": description["path"],
-            "class_names": description["class_names"],
-            "anchors": description["anchors"],
-            "fingerprint": description["fingerprint"],
-            "format": description["format"],
-            "weights": description["weights"],
-            "weights_fingerprint": description["weights_fingerprint"],
-            "weights_cfg": description["weights_cfg"],
+            **{name: description[name] for name in OBJECTIVES_DATA},
             "masks": base.detector.own_masks,
             "threads": threads,
             "gpu": request.gpu,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 Value = bool | int | float | str  # of a gene or a setting
 Setting = Value | tuple[int, ...]
@@ -53,12 +53,13 @@ class TrialSpec:
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings to write into the checkpoint
 
 
-class TunedPost(TypedDict):
-    """NMS settings tuned on validation, as JSON holds them. A trial's own scores always use the fixed settings."""
+@dataclass(frozen=True)
+class TunedPost:
+    """NMS settings tuned on validation. A trial's own scores always use the fixed settings."""
 
-    settings: dict[str, Value]  # nms ("plain" or "diou"), nms_iou and, for diou, nms_beta
-    fixed: dict[str, float]  # "fitness" and "val/..." scores with the fixed settings of all trials
-    tuned: dict[str, float]  # the same scores with the tuned settings
+    settings: Mapping[str, Value]  # nms ("plain" or "diou"), nms_iou and, for diou, nms_beta
+    fixed: Mapping[str, float]  # "fitness" and "val/..." scores with the fixed settings of all trials
+    tuned: Mapping[str, float]  # the same scores with the tuned settings
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Measurement:
     scores: Mapping[str, float] = field(default_factory=dict)  # "val/map50_95", "val/map50", ...; only at stop_step
     seconds: Mapping[str, float] = field(default_factory=dict)  # train, evaluate, data, compile ... since the last
     traces: int = 0  # graphs traced since the last measurement: 0 on a warm worker
-    post: "TunedPost | None" = None  # only at stop_step, if the spec asks for it
+    post: TunedPost | None = None  # only at stop_step, if the spec asks for it
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,12 @@ def post_config(settings: Mapping[str, object]) -> PostConfig:
     for name, value in settings.items():
         if name not in TUNED_POST:
             raise ValueError(f"'{name}' is no tuned setting of NMS; expected one of {', '.join(TUNED_POST)}")
-        is_number = not isinstance(value, bool) and isinstance(value, int | float)
-        if name != "nms" and not is_number:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            values[name] = float(value)
+        elif name == "nms":
+            values[name] = value  # PostConfig checks it
+        else:
             raise ValueError(f"post.{name}: expected a number, got {value!r}")
-        values[name] = float(typing.cast(float, value)) if is_number else value
     return PostConfig(**values)
 
 

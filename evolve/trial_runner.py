@@ -7,10 +7,9 @@ from pathlib import Path
 from evolve import fitness
 from evolve.checks import resumable
 from evolve.execution import storage
-from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry
+from evolve.execution.attempt import finite
+from evolve.execution.dispatch import Lost, dispatch, is_result
 from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
-from evolve.genetics.genome import Individual
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.strategy import (
     Assigned,
@@ -21,10 +20,11 @@ from evolve.genetics.strategy import (
     Stopped,
     Strategy,
 )
-from evolve.records.journal import NewEvent
+from evolve.records import events
+from evolve.records.events import JournalEvent, TrialFailed
 from evolve.records.recorder import Recorder
 from evolve.task import Task
-from evolve.trial import TrialSpec
+from evolve.trial import Failure, TrialSpec
 
 
 class TrialRunner:
@@ -45,12 +45,11 @@ class TrialRunner:
         """Make all decisions again from the journalled results; afterwards only the missing pieces wait."""
         journalled = self._recorder.events()
         self._decide()
-        for event in journalled:
-            uid = str(event.uid)
-            if event.kind == "measured" and event.payload["scores"]:
-                self._reached(uid, event.payload["step"], event.payload["scores"])
-            elif event.kind == "trial_failed" and uid in self._assigned:
-                self._failed(uid, dict(event.payload))
+        for event in map(events.decode, journalled):
+            if isinstance(event, events.TrialMeasured) and event.scores:
+                self._reached(event.uid, event.step, event.scores)
+            elif isinstance(event, TrialFailed) and event.uid in self._assigned:
+                self._failed(event)
         self._waiting = deque(self._lease(assigned) for assigned in self._assigned.values())
         storage.remove_states_except(self._directory, self._assigned, self._recorder.state.confirmations)
 
@@ -61,48 +60,38 @@ class TrialRunner:
 
     def train(self, executor: Executor, clock: Callable[[], float], tick: Callable[[], None]) -> None:
         """Run leases until the strategy has ended; `tick` is called after each event and while there is none."""
-        for event in dispatch(executor, self._waiting):
+        for event in dispatch(executor, self._waiting, self._recorder.state.lost):
             if event is not None:
                 self._handle(event, clock())
             tick()
 
-    def _handle(self, event: LeaseEvent, now: float) -> None:
+    def _handle(self, event: LeaseEvent | Lost, now: float) -> None:
         lease = event.lease
         spec = lease.spec
         if isinstance(event, Started):
             self._started[spec.uid] = now
             self._recorder.append(
-                "attempt_started",
-                spec.uid,
-                attempt=lease.attempt,
-                start_step=spec.start_step,
-                stop_step=spec.stop_step,
-                worker=event.worker,
-                node=event.node,
+                events.AttemptStarted(
+                    uid=spec.uid,
+                    attempt=lease.attempt,
+                    start_step=spec.start_step,
+                    stop_step=spec.stop_step,
+                    worker=event.worker,
+                    node=event.node,
+                )
             )
         elif isinstance(event, Measured):
+            measurement = finite(event.measurement)
             if is_result(event):
                 self._check_reported(event.measurement.scores)
-            plain = measurement_to_plain(event.measurement)
-            self._recorder.append("measured", spec.uid, attempt=lease.attempt, **plain)
+            self._recorder.append(events.TrialMeasured.of(spec.uid, lease.attempt, measurement))
             if is_result(event):
-                self._reached(spec.uid, spec.stop_step, plain["scores"])
-        elif isinstance(event, Ended) and self._waits_for(spec.uid, spec.stop_step):
-            self._retry_or_fail(event, now)
-
-    def _retry_or_fail(self, event: Ended, now: float) -> None:
-        """The piece ended without a result: try it again, or journal that the trial failed."""
-        uid = event.lease.spec.uid
-        if event.failure is None:
-            self._failed(uid, _failure("crashed", f"ended without a measurement at step {event.lease.spec.stop_step}"))
-            return
-        state = self._recorder.state
-        if may_retry(event.failure, state.lost.get((uid, event.lease.spec.stop_step, event.failure.kind), 0)):
-            self._recorder.append("attempt_lost", uid, **lost_attempt_payload(event.lease, event.failure))
-            self._waiting.appendleft(self._lease(self._assigned[uid]))
-            return
-        seconds = state.individuals[uid].seconds + now - self._started.get(uid, now)
-        self._failed(uid, _failure(event.failure.kind, event.failure.reason, event.failure.traceback, seconds))
+                self._reached(spec.uid, spec.stop_step, measurement.scores)
+        elif isinstance(event, Lost):
+            self._recorder.append(events.AttemptLost.of(spec, lease.attempt, event.failure))
+        elif isinstance(event, Ended) and event.failure is not None:
+            seconds = self._recorder.state.individuals[spec.uid].seconds + now - self._started.get(spec.uid, now)
+            self._failed(_failed_trial(spec.uid, event.failure, seconds))
 
     def _check_reported(self, scores: Mapping[str, float]) -> None:
         """ValueError if the first result of a search lacks a score of the fitness: the objective does not report it.
@@ -118,33 +107,30 @@ class TrialRunner:
                 "begin a new search with another fitness"
             )
 
-    def _waits_for(self, uid: str, step: object) -> bool:
-        return uid in self._assigned and self._assigned[uid].stop_step == step
-
-    def _reached(self, uid: str, step: object, scores: object) -> None:
+    def _reached(self, uid: str, step: int, scores: Mapping[str, float]) -> None:
         """Journal the individual's score at the end of its piece, and tell the strategy."""
-        if not self._waits_for(uid, step) or not isinstance(scores, Mapping):
+        assigned = self._assigned.get(uid)
+        if assigned is None or assigned.stop_step != step:
             return  # measured twice: only the first counts
-        assigned = self._assigned[uid]
         try:
             score = fitness.score(scores, self._task.space.fitness)
         except ValueError as error:
-            self._failed(uid, _failure("crashed", str(error)))
+            self._failed(_failed_trial(uid, Failure("crashed", str(error))))
             return
-        share = assigned.stop_step / self._recorder.state.steps
-        new_events = [NewEvent("rung_reached", uid, {"step": assigned.stop_step, "score": score, "share": share})]
+        share = step / self._recorder.state.steps
+        reached: list[JournalEvent] = [events.RungReached(uid=uid, step=step, score=score, share=share)]
         if assigned.last:
             seconds = self._recorder.state.individuals[uid].seconds
-            new_events.append(NewEvent("trial_finished", uid, {"fitness": score, "seconds": seconds}))
-        self._recorder.ensure(*new_events)
+            reached.append(events.TrialFinished(uid=uid, fitness=score, seconds=seconds))
+        self._recorder.ensure(*reached)
         self._tell(uid, score)
         if assigned.last:
             storage.remove_state(self._directory, uid)
 
-    def _failed(self, uid: str, payload: Mapping[str, object]) -> None:
-        self._recorder.ensure(NewEvent("trial_failed", uid, payload))
-        self._tell(uid, None)
-        storage.remove_state(self._directory, uid)
+    def _failed(self, event: TrialFailed) -> None:
+        self._recorder.ensure(event)
+        self._tell(event.uid, None)
+        storage.remove_state(self._directory, event.uid)
 
     def _tell(self, uid: str, score: float | None) -> None:
         assigned = self._assigned.pop(uid)
@@ -178,31 +164,18 @@ class TrialRunner:
         return Lease(spec, self._recorder.state.individuals[assigned.uid].attempts + 1)
 
 
-def events_of(decision: Decision) -> list[NewEvent]:
+def events_of(decision: Decision) -> list[JournalEvent]:
     """The journal events of a decision; an assignment follows from other decisions and needs none."""
     if isinstance(decision, GenerationOpened):
         count = len(decision.individuals)
-        opened = NewEvent("generation_opened", None, {"generation": decision.generation, "population": count})
-        return [opened, *[_proposed(individual) for individual in decision.individuals]]
+        opened = events.GenerationOpened(generation=decision.generation, population=count)
+        return [opened, *(events.TrialProposed(**vars(individual)) for individual in decision.individuals)]
     if isinstance(decision, Stopped):
-        return [NewEvent("trial_stopped", decision.uid, {"step": decision.step})]
+        return [events.TrialStopped(uid=decision.uid, step=decision.step)]
     if isinstance(decision, GenerationClosed):
-        payload = {"generation": decision.generation, "elites": list(decision.elites)}
-        return [NewEvent("generation_closed", None, payload)]
+        return [events.GenerationClosed(generation=decision.generation, elites=decision.elites)]
     return []
 
 
-def _proposed(individual: Individual) -> NewEvent:
-    payload = {
-        "generation": individual.generation,
-        "slot": individual.slot,
-        "parents": list(individual.parents),
-        "operator": individual.operator,
-        "genome": dict(individual.genome),
-        "seed": individual.seed,
-    }
-    return NewEvent("trial_proposed", individual.uid, payload)
-
-
-def _failure(kind: str, reason: str, traceback: str = "", seconds: float = 0.0) -> dict[str, object]:
-    return {"kind": kind, "reason": reason, "traceback": traceback, "seconds": seconds}
+def _failed_trial(uid: str, failure: Failure, seconds: float = 0.0) -> TrialFailed:
+    return TrialFailed(uid=uid, **vars(failure), seconds=seconds)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from evolve.genetics.recipe import Recipe
-from evolve.process.paths import nearest
+from evolve.process.files import nearest
 from evolve.task import InputError
 
 TIGHT_FACTOR = 1.25  # a note is given if free disk is below this multiple of the need: other files grow too

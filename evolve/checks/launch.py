@@ -16,12 +16,12 @@ from evolve.genetics import seeding
 from evolve.genetics.genome import Genome, Individual
 from evolve.genetics.operators import SpaceExhausted
 from evolve.genetics.recipe import Recipe
-from evolve.process import paths
+from evolve.process import files
 from evolve.process.terminal import command
 from evolve.records.journal import JournalError, holds_search
 from evolve.space_checks import check_fitness, check_genes
 from evolve.task import InputError, Task
-from evolve.trial_config import STEPS
+from evolve.trial_config import STEPS, TrialConfig
 
 SAMPLE = 200  # random genomes that are checked beside the first generation: children may be anywhere in the space
 
@@ -59,7 +59,7 @@ def check_directory(directory: Path) -> None:
     try:
         if directory.exists() and not directory.is_dir():
             raise InputError(f"{directory}: expected a directory or nothing there, got a file")
-        nearest = paths.nearest(directory)
+        nearest = files.nearest(directory)
     except OSError as error:
         raise InputError(f"{directory}: expected a path for a directory, got: {error.strerror}") from error
     if not nearest.is_dir():
@@ -106,7 +106,7 @@ def _check_task(task: Task) -> None:
 
 
 def _schedule(task: Task) -> int:
-    return int(str(task.config_of(task.space.defaults())[STEPS]))
+    return TrialConfig.from_settings(task.config_of(task.space.defaults())).train.steps
 
 
 def _check_plain(name: str, values: Mapping[str, object]) -> None:

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 
 from evolve.checks import versions
-from evolve.records.journal import JournalError
+from evolve.data_description import DataDescription
 from evolve.records.state import SearchState
-from evolve.task import Task
+from evolve.task import InputError, Task
 
 # Keys of paths, which may change; what the files contain may not.
 LOCATION_KEYS = frozenset({"path", "weights", "weights_cfg", "embedded"})
@@ -16,33 +15,39 @@ WEIGHTS = "weights_fingerprint"
 DERIVED_KEYS = frozenset({"taken_over", "output_maps"})  # sentences that follow from the weights; versions differ
 
 
+class TaskChanged(InputError):
+    """The task, its data or the frameworks are not those that a search began with; the message says which."""
+
+
 def check(state: SearchState, task: Task) -> None:
-    """JournalError if anything has changed since the search began; the message names the first change."""
-    differing = difference(state.space, task.space.to_plain())
+    """TaskChanged if anything has changed since the search began; the message names the first change."""
+    differing = difference(state.space.to_plain(), task.space.to_plain())
     if differing:
-        raise JournalError(f"search space: changed since the search began: {differing}")
+        raise TaskChanged(f"search space: changed since the search began: {differing}")
     if state.steps != task.steps:
-        raise JournalError(f"full budget: expected {state.steps} steps as the search began with, got {task.steps}")
+        raise TaskChanged(f"full budget: expected {state.steps} steps as the search began with, got {task.steps}")
     if state.threads != threads_of(task):
-        raise JournalError(
+        raise TaskChanged(
             f"threads of a trial: expected {state.threads} as the search began with, got {threads_of(task)}"
         )
-    then, now = state.data.get(WEIGHTS), task.description.get(WEIGHTS)
+    given = task.data
+    then, now = state.data.weights_fingerprint, given.weights_fingerprint
     if then != now:
-        raise JournalError(
-            f"weights {task.description.get('weights')}: expected those that the search began from "
+        raise TaskChanged(
+            f"weights {given.weights}: expected those that the search began from "
             f"({_fingerprint(then)}), got others ({_fingerprint(now)})"
         )
-    differing = difference(_contents(state.data), _contents(task.description))
+    differing = difference(_contents(state.data), _contents(given))
     if differing:
-        raise JournalError(f"data set {task.description.get('path')}: changed since the search began: {differing}")
+        raise TaskChanged(f"data set {given.path}: changed since the search began: {differing}")
     for sentence in versions.changed(state.versions, versions.installed()):
-        raise JournalError(sentence)
+        raise TaskChanged(sentence)
 
 
 def threads_of(task: Task) -> int:
     """The number of threads of a trial, which its numbers depend on, from the objective's arguments."""
-    return int(str(task.factory.arguments.get("threads", 1)))
+    threads = task.factory.arguments.get("threads", 1)
+    return threads if isinstance(threads, int) else 1  # checks/launch.py has refused other values
 
 
 def basis(task: Task) -> str:
@@ -55,8 +60,8 @@ def basis(task: Task) -> str:
     installed = versions.installed()
     plain = {
         "objective": [task.factory.target, arguments],
-        "data": _contents(task.description),
-        "weights": task.description.get(WEIGHTS),
+        "data": _contents(task.data),
+        "weights": task.data.weights_fingerprint,
         "threads": threads_of(task),
         "versions": {name: installed.get(name) for name in versions.FRAMEWORKS},
     }
@@ -78,9 +83,9 @@ def difference(then: object, now: object, name: str = "") -> str:
     return "" if then == now else f"{name} was {then!r}, is {now!r}"
 
 
-def _fingerprint(value: object) -> str:
-    return "none" if value is None else f"sha256 {str(value)[:12]}"
+def _fingerprint(value: str | None) -> str:
+    return "none" if value is None else f"sha256 {value[:12]}"
 
 
-def _contents(description: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in description.items() if name not in LOCATION_KEYS | {WEIGHTS} | DERIVED_KEYS}
+def _contents(data: DataDescription) -> dict[str, object]:
+    return {name: value for name, value in data.plain.items() if name not in LOCATION_KEYS | {WEIGHTS} | DERIVED_KEYS}

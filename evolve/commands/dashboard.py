@@ -20,11 +20,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from evolve.file_names import JOURNAL_FILE, LATEST, MLFLOW_ARTIFACTS, MLFLOW_FILE, RUNS
 from evolve.process import signals
 from evolve.process.terminal import complain, say
-from evolve.records.journal import JOURNAL_FILE, JournalError, events
+from evolve.records.journal import JournalError, events
+from evolve.records.run_updates import EXPERIMENT
+from evolve.records.state import begin
 
-EXPERIMENT = "yolov4-evolve"  # as in records/mlflow_tracker.py, which this file does not import: it stays light
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
 LOG_FILE = "dashboard.log"
@@ -57,7 +59,7 @@ def free_port(first: int = FIRST_PORT, last: int = LAST_PORT) -> int:
 
 def latest_search(runs: Path) -> str:
     """The id of the search that runs/latest points to; DashboardError if there is none or MLflow has nothing of it."""
-    journal = runs / "latest" / JOURNAL_FILE
+    journal = runs / LATEST.name / JOURNAL_FILE
     try:
         if not journal.is_file():
             raise DashboardError(f"{runs}: no search yet; start one with: make evolve")
@@ -65,19 +67,19 @@ def latest_search(runs: Path) -> str:
     except (JournalError, OSError) as error:
         raise DashboardError(str(error)) from error
     if not first:
-        raise DashboardError(f"{runs / 'latest'}: the search was ended before it began; start one with: make evolve")
-    if not (runs / "mlflow.db").is_file():
+        raise DashboardError(f"{runs / LATEST.name}: the search was ended before it began; start one with: make evolve")
+    if not (runs / MLFLOW_FILE).is_file():
         raise DashboardError(
-            f"{runs / 'mlflow.db'}: expected what the searches sent to MLflow, found no such file; a search with "
+            f"{runs / MLFLOW_FILE}: expected what the searches sent to MLflow, found no such file; a search with "
             "--tracking-uri is shown by that server, and one just started needs a few seconds"
         )
-    return str(first[0].payload["search_id"])
+    return begin(first[0]).search_id
 
 
 def server_command(runs: Path, port: int) -> list[str]:
     """The command that starts MLflow's server: one process, reachable from this machine only."""
-    store = f"sqlite:///{(runs / 'mlflow.db').resolve()}"
-    artifacts = (runs / "mlartifacts").resolve().as_uri()
+    store = f"sqlite:///{(runs / MLFLOW_FILE).resolve()}"
+    artifacts = (runs / MLFLOW_ARTIFACTS).resolve().as_uri()
     stores = ["--backend-store-uri", store, "--artifacts-destination", artifacts]
     return [sys.executable, "-m", "mlflow", "server", *stores, "--host", HOST, "--port", str(port), "--workers", "1"]
 
@@ -210,7 +212,7 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m evolve.commands.dashboard", description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the searches (default: runs)")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the searches (default: runs)")
     parser.add_argument("--port", type=int, default=FIRST_PORT, help="first port to try (default: %(default)s)")
     options = parser.parse_args(arguments)
     with signals.caught():

@@ -20,7 +20,8 @@ from json import dumps
 from pathlib import Path
 
 from evolve.execution import resources
-from evolve.process.paths import nearest
+from evolve.file_names import MLFLOW_FILE, RUNS
+from evolve.process.files import nearest
 from evolve.process.terminal import command, say
 
 DISTRIBUTION = "yolov4-evolve"
@@ -271,14 +272,14 @@ def _shared_memory() -> Check:
 
 
 def _disk() -> Check:
-    free = shutil.disk_usage(nearest(Path("runs"))).free
+    free = shutil.disk_usage(nearest(RUNS)).free
     detail = f"{_gib(free)} free for runs/, expected {_gib(DISK_BYTES)}"
     return _check("disk", free >= DISK_BYTES, detail, "free some, or search with --out on another disk")
 
 
 def _tracking() -> Check:
     """The default tracking store is runs/mlflow.db; a file that is there must be writable as well as its folder."""
-    store = Path("runs") / "mlflow.db"
+    store = RUNS / MLFLOW_FILE
     folder = nearest(store.parent)
     ok = os.access(folder, os.W_OK | os.X_OK) and (not store.exists() or os.access(store, os.W_OK))
     detail = f"{store.resolve()} can {'' if ok else 'not '}be written"

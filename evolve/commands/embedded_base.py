@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evolve import objective, task
+from evolve.file_names import RUNS
 from evolve.genetics import space as spaces
 from evolve.trial import Setting, TrialSpec, measurements
 from evolve.trial_config import TrialConfig
 
-DATA = Path("runs") / "digits-base"
+DATA = RUNS / "digits-base"
 IMAGES = {"train": 1500, "val": 160, "test": 1}
 # The classifier's techniques are weak: it has few steps, and a network of this width has little capacity to spare.
 CROP_STEPS = 600

@@ -1,15 +1,16 @@
 """The outcome of a search in words and tables."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from evolve import fitness
 from evolve.commands import search_folders
 from evolve.commands.tracking import SearchTracking
+from evolve.file_names import WINNER_FILE
 from evolve.genetics.genome import DEFAULTS
 from evolve.process.terminal import command, complain, say, short_value, table
-from evolve.records.state import Outcome, SearchState
+from evolve.records.comparison import Comparison, MeanWithInterval
+from evolve.records.events import Outcome
+from evolve.records.state import SearchState
 from evolve.verdict import winner
 
 
@@ -22,9 +23,8 @@ def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -
         return 1
     for part in (*candidate_tables(state), *outcome_tables(state)):
         say(f"\n{part}")
-    path = directory / winner.WINNER_FILE
-    embedded = state.data.get("embedded")
-    data = [] if embedded else ["--data", state.data.get("path"), *search_folders.format_flag(state)]
+    path = directory / WINNER_FILE
+    data = [] if state.data.embedded else ["--data", state.data.path, *search_folders.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
     if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
@@ -37,7 +37,7 @@ def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -
 
 def _in_words(outcome: Outcome) -> str:
     """A remark on a winner whose mean is below the defaults'; else empty."""
-    if outcome.gain is None or float(str(outcome.gain["mean"])) >= 0:
+    if outcome.gain is None or outcome.gain.mean >= 0:
         return ""
     return " (the best that was found; the defaults have the better mean)"
 
@@ -46,9 +46,8 @@ def candidate_tables(state: SearchState) -> list[str]:
     """The candidates' standings when the winner was chosen; empty if there was no choice."""
     if state.choice is None:
         return []
-    keys = ("uid", "fitness", "mean", "shrunk", "seeds", "failed")
     head: list[object] = ["candidate", "fitness in the search", "with fresh seeds", "shrunk mean", "seeds", "failed"]
-    return [table([head, *[[standing[key] for key in keys] for standing in state.choice.candidates]])]
+    return [table([head, *[[*vars(standing).values()] for standing in state.choice.candidates]])]
 
 
 def outcome_tables(state: SearchState) -> list[str]:
@@ -59,10 +58,9 @@ def outcome_tables(state: SearchState) -> list[str]:
     best, defaults = state.individuals[outcome.uid], state.individuals[DEFAULTS]
     scores: list[list[object]] = [["", f"winner {best.uid}", f"defaults {defaults.uid}"]]
     scores.append(["fitness in the search", best.fitness, defaults.fitness])
-    counts = [str(mean["seeds"]) for mean in (outcome.confirmed, outcome.defaults) if mean is not None]
+    counts = [str(mean.seeds) for mean in (outcome.confirmed, outcome.defaults) if mean is not None]
     seeds = f"{' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
-    means = {"confirmed": outcome.confirmed, "defaults": outcome.defaults, "validation": outcome.validation}
-    scores += _score_rows(means, outcome.split, outcome.metric, seeds)
+    scores += _score_rows(outcome.comparison, outcome.split, outcome.metric, seeds)
     if outcome.map50_95 is not None:
         ap = fitness.IN_WORDS[fitness.AP]
         scores += _score_rows(outcome.map50_95, outcome.split, ap, "the same confirmations")
@@ -75,21 +73,18 @@ def outcome_tables(state: SearchState) -> list[str]:
     return [table(scores), *([table(genes)] if len(genes) > 1 else [])]
 
 
-def _score_rows(means: Mapping[str, object], split: str, metric: str, basis: str) -> list[list[object]]:
+def _score_rows(compared: Comparison, split: str, metric: str, basis: str) -> list[list[object]]:
     """Rows with the means of winner and defaults in one metric: on the verdict's split, and on validation."""
-    winner_mean, defaults_mean, validation = (
-        cast(Mapping[str, object] | None, means[name]) for name in ("confirmed", "defaults", "validation")
-    )
-    rows: list[list[object]] = [[f"{split} {metric}, {basis}", _mean(winner_mean), _mean(defaults_mean)]]
+    rows: list[list[object]] = [[f"{split} {metric}, {basis}", _mean(compared.confirmed), _mean(compared.defaults)]]
+    validation = compared.validation
     if validation is not None and split != "val":
-        both = [cast(Mapping[str, object] | None, validation[name]) for name in ("winner", "defaults")]
-        rows.append([f"val {metric}, the same confirmations", *map(_mean, both)])
+        means = (_mean(validation.winner), _mean(validation.defaults))
+        rows.append([f"val {metric}, the same confirmations", *means])
     return rows
 
 
-def _mean(summary: Mapping[str, object] | None) -> str:
+def _mean(summary: MeanWithInterval | None) -> str:
     if summary is None:
         return "-"
-    spread = summary["interval"]
-    between = f" ({spread[0]:.4f} to {spread[1]:.4f})" if isinstance(spread, list) else ""
-    return f"{summary['mean']:.4f}{between}"
+    between = "" if summary.interval is None else f" ({summary.interval[0]:.4f} to {summary.interval[1]:.4f})"
+    return f"{summary.mean:.4f}{between}"

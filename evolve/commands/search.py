@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from evolve import search, task
@@ -12,6 +12,7 @@ from evolve.commands import outcome, search_folders, task_request
 from evolve.commands.machine import Machine, machine_for
 from evolve.commands.tracking import SearchTracking, tracking_as_before, tracking_store, unreachable_note
 from evolve.execution.executor import Executor
+from evolve.file_names import SPACE_FILE
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics.recipe import Recipe
@@ -32,7 +33,7 @@ def new(arguments: Namespace) -> int:
     request = task_request.request_of(arguments, gpu=machine.gpu, share=arguments.share)
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
-    plain = task_request.plain_request(request, machine, arguments.tracking_uri)
+    plain = asdict(task_request.request_to_keep(request, machine, arguments.tracking_uri))
     checked = launch.check(
         prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
     )
@@ -59,7 +60,7 @@ def resume(arguments: Namespace) -> int:
     directory: Path = arguments.directory
     state = search_folders.read_state(directory)
     machine = task_request.machine_as_before(state, arguments.workers, arguments.address)
-    if not (directory / search.SPACE_FILE).is_file():
+    if not (directory / SPACE_FILE).is_file():
         search.write_space(directory, state)
     prepared = task_request.task_as_before(state, directory, arguments)
     tracking = tracking_as_before(state, arguments.tracking_uri)

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from evolve.file_names import JOURNAL_FILE, LATEST, MLFLOW_FILE, RUNS
 from evolve.process import credentials, signals
-from evolve.process.terminal import command, path_from_here
-from evolve.records.journal import JOURNAL_FILE, JournalError, events, holds_search, is_held
+from evolve.process.terminal import InputError, command, path_from_here
+from evolve.records.journal import JournalError, events, holds_search, is_held
 from evolve.records.state import SearchState, fold
 
-RUNS = Path("runs")
-LATEST = RUNS / "latest"
-TRACKING_STORE = RUNS / "mlflow.db"
+TRACKING_STORE = RUNS / MLFLOW_FILE
 
 
 def read_state(directory: Path) -> SearchState:
@@ -27,14 +26,14 @@ def read_state(directory: Path) -> SearchState:
 
 
 def new_directory(out: Path | None, seed: int) -> Path:
-    """The directory of a new search, not created yet; JournalError if --out holds a search already."""
+    """The directory of a new search, not created yet; InputError if --out is a file or holds a search already."""
     if out is None:
         return next(path for path in _default_directories(seed) if not path.exists())
     if out.exists() and not out.is_dir():
-        raise JournalError(f"--out {out}: expected a directory or nothing there, found a file")
+        raise InputError(f"--out {out}: expected a directory or nothing there, found a file")
     if holds_search(out):
         go_on = command("evolve", "resume", out)
-        raise JournalError(f"--out {out}: holds a search already; go on with it: {go_on}")
+        raise InputError(f"--out {out}: holds a search already; go on with it: {go_on}")
     return out
 
 
@@ -120,8 +119,7 @@ def is_latest(directory: Path) -> bool:
 
 def format_flag(state: SearchState) -> list[str]:
     """The --format of the search, for a command that reads the same data set; empty if the search had none."""
-    data_format = state.request.get("format")
-    return [] if data_format is None else ["--format", str(data_format)]
+    return [] if state.request.format is None else ["--format", state.request.format]
 
 
 def tracking_uri(given: str | None) -> str:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from evolve.commands import search_folders, task_request
+from evolve.commands import search_folders
 from evolve.process import credentials
 from evolve.process.terminal import complain
 from evolve.records import tracking_uri
@@ -32,8 +32,7 @@ class SearchTracking:
     @property
     def problem(self) -> str | None:
         """What could not be shown, in one sentence; None if everything was."""
-        problem: str | None = getattr(self._tracker, "problem", None)
-        return problem
+        return None if self._tracker is None else self._tracker.problem
 
 
 def tracking_store(given: str | None) -> str | None:
@@ -73,8 +72,8 @@ def unreachable_note(uri: str) -> str | None:
 
 def tracking_as_before(state: SearchState, given: str | None) -> SearchTracking:
     """The tracking of an existing search: to the given store, else to its earlier one; notes a missing password."""
-    uri = given or task_request.optional_text(state.request.get("tracking_uri"))
-    if uri is not None and state.request.get("tracking_password"):
+    uri = given or state.request.tracking_uri
+    if uri is not None and state.request.tracking_password:
         variables = credentials.missing_password_variables(credentials.with_password(uri, os.environ), os.environ)
         if variables and uri != NO_TRACKING:
             store, names = credentials.public(uri), " or ".join(variables)

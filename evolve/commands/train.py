@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolve import final_training, task
-from evolve.checks import disk, resumable, versions
+from evolve.checks import disk, versions
 from evolve.commands import task_request
 from evolve.commands.machine import Machine
 from evolve.execution import resources, single_trial
 from evolve.execution.attempt import measurement_to_plain
-from evolve.process.durable_file import write_durably
+from evolve.process.files import write_durably
 from evolve.process.terminal import command, complain, say, working
 from evolve.task import InputError, Task, TaskRequest
 from evolve.trial import GpuNotUsable, Measurement, TrialSpec
-from evolve.trial_config import STEPS
+from evolve.trial_config import TrialConfig
 from evolve.verdict import winner as winners
 from evolve.verdict.winner import Winner
 
@@ -101,23 +101,25 @@ def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
     """The objective on the data set and from the weights given, else on those the winner was found on."""
     data: Path | None = arguments.data
     kind: str | None = arguments.format
-    if not winner.data.get("embedded"):
-        if data is None and winner.data.get("path") is None:
+    known = winner.data
+    if not known.embedded:
+        if data is None and known.path is None:
             raise winners.WinnerError(
                 "data: expected a line for path, got none; --data DIR says where the data set lies"
             )
-        path, found = Path(str(winner.data.get("path"))), winner.data.get("format")
+        path = None if known.path is None else Path(known.path)
         data = data or path
-        if kind is None and found is not None and data.resolve() == path.resolve():
-            kind = str(found)
+        if kind is None and data is not None and path is not None and data.resolve() == path.resolve():
+            kind = known.format
+    config = TrialConfig.from_settings(winner.config)
     request = TaskRequest(
         data=data,
         format=kind,
-        weights=task_request.weights_as_before(winner.data, arguments.weights),
-        cfg=task_request.cfg_as_before(winner.data, arguments.weights, arguments.cfg),
-        size=int(str(winner.config["train.size"])),
+        weights=task_request.weights_as_before(known, arguments.weights),
+        cfg=task_request.cfg_as_before(known, arguments.weights, arguments.cfg),
+        size=config.train.size,
         settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
-        steps=int(str(winner.config[STEPS])),
+        steps=config.train.steps,
         gpu=machine.gpu,
     )
     return task.prepare(request, threads=machine.threads)
@@ -125,12 +127,12 @@ def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
 
 def _differences(winner: Winner, prepared: Task) -> list[str]:
     """What is otherwise than in the search, and what follows from that."""
-    found = []
-    if winner.data.get("fingerprint") != prepared.description.get("fingerprint"):
+    found, now = [], prepared.data
+    if winner.data.fingerprint != now.fingerprint:
         found.append("this is not the data set of the search; its scores cannot be compared with the search's")
-    if winner.data.get("class_names") != prepared.description.get("class_names"):
+    if winner.data.class_names != now.class_names:
         found.append("its classes are others than in the search; the detector learns those of this data set")
-    if winner.data.get(resumable.WEIGHTS) != prepared.description.get(resumable.WEIGHTS):
+    if winner.data.weights_fingerprint != now.weights_fingerprint:
         found.append("it starts from other weights than in the search")
     if winner.defaulted:
         lines = ", ".join(winner.defaulted)
@@ -167,8 +169,8 @@ def _record(training: Training, measured: list[Measurement]) -> dict[str, object
 
 def _say_next(prepared: Task, spec: TrialSpec) -> None:
     split = spec.evaluate_splits[-1]
-    data: list[object] = ["--data", prepared.description["path"]]
-    if not prepared.description["embedded"]:
-        data += ["--format", prepared.description["format"]]  # there may be labels of others beside it
+    data: list[object] = ["--data", prepared.data.path]
+    if not prepared.data.embedded:
+        data += ["--format", prepared.data.format]  # there may be labels of others beside it
     say("evaluate: " + command("model", "evaluate", "--weights", spec.checkpoint, *data, "--split", split))
     say("predict: " + command("model", "predict", "IMAGE", "--weights", spec.checkpoint))

@@ -4,7 +4,8 @@ import contextlib
 from argparse import Namespace
 from pathlib import Path
 
-from evolve.commands.search_folders import RUNS, read_state
+from evolve.commands.search_folders import read_state
+from evolve.file_names import RUNS, WINNER_FILE
 from evolve.process.terminal import command, complain, say
 
 
@@ -13,7 +14,7 @@ def winner(arguments: Namespace) -> int:
     from evolve.verdict import winner as winners
 
     state = read_state(arguments.directory)
-    path = arguments.directory / winners.WINNER_FILE
+    path = arguments.directory / WINNER_FILE
     if state.outcome is None or not path.is_file():
         complain(
             f"evolve: {arguments.directory}: expected a search with a winner, it has none yet (it is {state.phase})"
@@ -60,7 +61,7 @@ def _check_replaceable(out: Path, text: str, directory: Path, *, darknet: bool) 
 
     if not out.is_file() or out.read_bytes() == text.encode():
         return
-    for path in sorted({*directory.resolve().parent.glob("*/winner.yaml"), *RUNS.glob("*/winner.yaml")}):
+    for path in sorted({*directory.resolve().parent.glob(f"*/{WINNER_FILE}"), *RUNS.glob(f"*/{WINNER_FILE}")}):
         with contextlib.suppress(ValueError, OSError):  # a damaged winner file of another search is passed over
             if out.read_bytes() == _winner_text(path, darknet=darknet).encode():
                 return

@@ -10,11 +10,13 @@ import json
 import math
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from evolve.execution.executor import Lease
-from evolve.process import durable_file
-from evolve.trial import Failure, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec
+from evolve.process import files
+from evolve.trial import Failure, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec, TunedPost
 
 REASON_LENGTH = 300  # characters of an exception that fit in one line of a table
 
@@ -88,7 +90,7 @@ def read_result(spec: TrialSpec) -> list[Measurement] | None:
         return None
     if not isinstance(plain, dict) or plain.get("spec") != spec_key(spec):
         return None
-    return [Measurement(**measurement) for measurement in plain["measurements"]]
+    return [_measurement(measurement) for measurement in plain["measurements"]]
 
 
 def write_result(spec: TrialSpec, measured: list[Measurement]) -> None:
@@ -98,19 +100,28 @@ def write_result(spec: TrialSpec, measured: list[Measurement]) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = {"spec": spec_key(spec), "measurements": [measurement_to_plain(measurement) for measurement in measured]}
-    durable_file.write_durably(path, json.dumps(plain))
+    files.write_durably(path, json.dumps(plain))
 
 
 def measurement_to_plain(measurement: Measurement) -> dict[str, object]:
     """A measurement as JSON can hold it; numbers that are not finite are left out."""
-    return {
-        "step": measurement.step,
-        "losses": _finite(measurement.losses),
-        "scores": _finite(measurement.scores),
-        "seconds": _finite(measurement.seconds),
-        "traces": measurement.traces,
-        **({} if measurement.post is None else {"post": measurement.post}),
-    }
+    plain = asdict(finite(measurement))
+    return {name: value for name, value in plain.items() if name != "post" or value is not None}
+
+
+def finite(measurement: Measurement) -> Measurement:
+    """The measurement without numbers that are not finite, which JSON cannot hold."""
+    return replace(
+        measurement,
+        losses=_finite(measurement.losses),
+        scores=_finite(measurement.scores),
+        seconds=_finite(measurement.seconds),
+    )
+
+
+def _measurement(plain: dict[str, Any]) -> Measurement:
+    post = plain.get("post")
+    return Measurement(**{**plain, "post": None if post is None else TunedPost(**post)})
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float]:

@@ -1,8 +1,11 @@
-"""Keeps an executor's slots busy from a queue of leases; used by the search, the confirmations and single trials."""
+"""Keeps an executor's slots busy from a queue of leases, and tries again what was lost.
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
+The search, the confirmations and single trials use it.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured
 from evolve.trial import Failure
@@ -16,44 +19,66 @@ RETRIES = {
 }
 
 
-def dispatch(executor: Executor, waiting: deque[Lease]) -> Iterator[LeaseEvent | None]:
+@dataclass(frozen=True)
+class Lost:
+    """An attempt ended without a result, and its piece is in the queue again."""
+
+    lease: Lease
+    failure: Failure
+
+
+Cause = tuple[str, int, str]  # uid, stop_step and kind of failure of lost attempts
+
+
+def dispatch(
+    executor: Executor, waiting: deque[Lease], lost: Mapping[Cause, int] | None = None
+) -> Iterator[LeaseEvent | Lost | None]:
     """Yield the events of all leases until none waits or runs; None if nothing happened for POLL_SECONDS.
 
+    A piece that may be tried again is put first in the queue, and Lost comes instead of its Ended. So Ended is final,
+    and it has no failure if the result of the piece is in. lost: how many attempts earlier sessions have lost.
     The caller may append leases to `waiting` meanwhile.
     """
     running = 0
+    counts = Counter(lost or {})
+    measured: set[tuple[str, int]] = set()  # pieces whose result is in
     while waiting or running:
         while waiting and running < executor.slots:
             executor.submit(waiting.popleft())
             running += 1
-        events = executor.poll(POLL_SECONDS)
-        for event in events:
-            running -= isinstance(event, Ended)
-            yield event
-        if not events:
+        polled = executor.poll(POLL_SECONDS)
+        for event in polled:
+            piece = (event.lease.spec.uid, event.lease.spec.stop_step)
+            if is_result(event):
+                measured.add(piece)
+            if not isinstance(event, Ended):
+                yield event
+                continue
+            running -= 1
+            failure = None if piece in measured else _failure_of(event)
+            measured.discard(piece)
+            yield _again(event.lease, failure, waiting, counts)
+        if not polled:
             yield None
 
 
-def is_result(event: LeaseEvent | None) -> bool:
+def _failure_of(event: Ended) -> Failure:
+    """Why a piece has no result."""
+    return event.failure or Failure("crashed", f"ended without a measurement at step {event.lease.spec.stop_step}")
+
+
+def _again(lease: Lease, failure: Failure | None, waiting: deque[Lease], lost: Counter[Cause]) -> Ended | Lost:
+    """Put the piece in the queue again if its failure is no fault of the trial and it was not lost too often."""
+    if failure is None:
+        return Ended(lease, None)
+    cause = (lease.spec.uid, lease.spec.stop_step, failure.kind)
+    if lost[cause] >= RETRIES.get(failure.kind, 0):
+        return Ended(lease, failure)
+    lost[cause] += 1
+    waiting.appendleft(replace(lease, attempt=lease.attempt + 1))
+    return Lost(lease, failure)
+
+
+def is_result(event: LeaseEvent | Lost | None) -> bool:
     """Whether the event is the last measurement of a piece, which has the scores."""
     return isinstance(event, Measured) and event.measurement.step == event.lease.spec.stop_step
-
-
-def may_retry(failure: Failure, before: int) -> bool:
-    """Whether to try the piece again on a new process, after `before` attempts that were lost for the same reason."""
-    return before < RETRIES.get(failure.kind, 0)
-
-
-def lost_attempt_payload(lease: Lease, failure: Failure) -> dict[str, object]:
-    """The payload of attempt_lost, the event of an attempt that is made again."""
-    return {
-        "attempt": lease.attempt,
-        "stop_step": lease.spec.stop_step,
-        "cause": failure.kind,
-        "reason": failure.reason,
-    }
-
-
-def next_attempt(lease: Lease) -> Lease:
-    """The lease of the next attempt at the same piece."""
-    return replace(lease, attempt=lease.attempt + 1)

@@ -78,12 +78,16 @@ def uid_of(generation: int, slot: int) -> str:
 DEFAULTS = uid_of(0, 0)  # the space's defaults are the first individual of every search
 
 
-def random_generator(seed: int, generation: int, slot: int) -> np.random.Generator:
-    """The generator for seeding or breeding the individual in this slot."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(generation, slot))))
+def random_generator(seed: int, *key: int) -> np.random.Generator:
+    """The generator of a key; (generation, slot) for seeding or breeding the individual in this slot."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def keyed_seed(seed: int, *key: int) -> int:
+    """A seed from 0 to 2**31 - 1 that depends on seed and key alone."""
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint32)[0]) >> 1
 
 
 def trial_seed(seed: int, generation: int, slot: int) -> int:
     """The seed of the trial of this slot, 0 to 2**31 - 1; its stream differs from random_generator's."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(generation, slot, _TRIAL_STREAM))
-    return int(sequence.generate_state(1, np.uint32)[0]) >> 1
+    return keyed_seed(seed, generation, slot, _TRIAL_STREAM)

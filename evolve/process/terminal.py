@@ -12,6 +12,10 @@ from typing import TextIO
 _write_errors: list[Exception] = []  # errors that kept `say` and `complain` from writing
 
 
+class InputError(ValueError):
+    """Something the user gave is wrong; the message is one sentence for the terminal."""
+
+
 class WorkFailed(Exception):
     """Work that failed although its input was valid; the original exception is its cause."""
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from evolve.process import credentials, file_lock
-from evolve.process.durable_file import move_durably
-from evolve.records.journal import JOURNAL_FILE, JournalError, events, is_held
+from evolve.file_names import JOURNAL_FILE
+from evolve.process import credentials, files
+from evolve.process.files import move_durably
+from evolve.records.journal import JournalError, events, is_held
 
 LOCK_SECONDS = 120.0  # for another process to create the database: 3 to 20 were seen, on two busy cores
 COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside a database
@@ -84,7 +85,7 @@ def journals_beside(database: Path) -> list[Path]:
 def locked(database: Path, patience_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Keep other processes of this program from the database; TimeoutError if one of them holds it for too long."""
     with database.with_name(f".{database.name}.lock").open("a") as handle:
-        if not file_lock.acquire(handle, patience_seconds):
+        if not files.lock(handle, patience_seconds):
             raise TimeoutError(f"{database}: another process holds its lock for too long")
         yield
 

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-from evolve.genetics import recipe as recipes
 from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
 from evolve.records.state import SearchState
@@ -28,7 +27,7 @@ def expected_confirmations(state: SearchState) -> int:
     """The number of confirmations at most; after an extension, some of the earlier ones may serve again."""
     if state.outcome is not None or state.phase == "failed":
         return len(state.confirmations)
-    recipe = recipes.parse(state.recipe)
+    recipe = state.recipe
     planned = planned_confirmations(recipe)
     if recipe.generations in state.closed:
         eligible = sum(record.uid != DEFAULTS for record in state.ranking)  # may be fewer than the recipe's candidates
@@ -57,7 +56,7 @@ def trained_steps(state: SearchState) -> int:
 
 def remaining_steps(state: SearchState) -> int:
     """Steps that are still planned; a closed generation needs none, whatever failed in it."""
-    recipe = recipes.parse(state.recipe)
+    recipe = state.recipe
     left = 0
     for generation in range(recipe.generations + 1):
         if generation in state.closed:

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from evolve.process import file_lock
+from evolve.file_names import JOURNAL_FILE, LOCK_FILE
+from evolve.process import files
 
-JOURNAL_FILE = "journal.db"
-LOCK_FILE = "lock"
 BUSY_SECONDS = 20.0  # a reader on a slow disk may hold a page for a moment
 LOCK_PATIENCE_SECONDS = 0.5  # `is_held` takes the lock for an instant, which must not turn a writer away
 TABLE = (
@@ -175,7 +174,7 @@ class Journal:
 def _take_lock(directory: Path) -> IO[str]:
     """The open, locked file; its text names the holder, for the error of a second writer."""
     handle = (directory / LOCK_FILE).open("a+", encoding="utf-8")
-    if not file_lock.acquire(handle, LOCK_PATIENCE_SECONDS):
+    if not files.lock(handle, LOCK_PATIENCE_SECONDS):
         handle.seek(0)
         holder = handle.read().strip() or "a process that has not named itself yet"
         handle.close()

@@ -3,19 +3,56 @@
 import csv
 import io
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from evolve.process.durable_file import write_durably
+from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE
+from evolve.process.files import write_durably
 from evolve.records import forecast
+from evolve.records.comparison import as_json
 from evolve.records.state import IndividualRecord, SearchState
-from evolve.trial import TrialStatus
-
-LINEAGE_FILE = "lineage.json"
-GENERATIONS_FILE = "generations.csv"
+from evolve.trial import TrialStatus, Value
 
 
-def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
+@dataclass(frozen=True)
+class Best:
+    """The best finished individual."""
+
+    uid: str
+    fitness: float | None
+    genome: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class ConfirmationCounts:
+    """The number of confirmations: at most, finished, failed."""
+
+    planned: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `evolve status --json` prints; its fields are the keys."""
+
+    search_id: str
+    state: str
+    generation: int
+    generations: int
+    trials: dict[str, int]  # by status
+    confirmations: ConfirmationCounts
+    best: Best | None
+    winner: str | None
+    worker_seconds: dict[str, float]  # by kind
+    elapsed_seconds: float
+    eta_seconds: float | None
+    verdict: str | None
+    reason: str | None
+
+
+def status(state: SearchState, *, held: bool, now: float) -> Status:
     """The search's status. held: whether a living process writes it; a search that was killed is interrupted."""
     running = state.phase == "running" and held
     counts = state.counts
@@ -24,25 +61,25 @@ def status(state: SearchState, *, held: bool, now: float) -> dict[str, object]:
         counts[TrialStatus.RUNNING] = 0
     until = now if running else None
     best = state.best
-    return {
-        "search_id": state.search_id,
-        "state": "interrupted" if state.phase == "running" and not held else state.phase,
-        "generation": state.generation,
-        "generations": state.generations,
-        "trials": counts,
-        "confirmations": {
-            "planned": forecast.expected_confirmations(state),
-            "done": sum(confirmation.reason is None for confirmation in state.confirmations.values()),
-            "failed": sum(confirmation.reason is not None for confirmation in state.confirmations.values()),
-        },
-        "best": None if best is None else {"uid": best.uid, "fitness": best.fitness, "genome": best.genome},
-        "winner": None if state.outcome is None else state.outcome.uid,
-        "worker_seconds": state.worker_seconds(until),
-        "elapsed_seconds": state.elapsed_seconds(until),
-        "eta_seconds": forecast.eta_seconds(state) if running else None,
-        "verdict": None if state.outcome is None else state.outcome.verdict,
-        "reason": state.reason,
-    }
+    return Status(
+        search_id=state.search_id,
+        state="interrupted" if state.phase == "running" and not held else state.phase,
+        generation=state.generation,
+        generations=state.generations,
+        trials=counts,
+        confirmations=ConfirmationCounts(
+            planned=forecast.expected_confirmations(state),
+            done=sum(confirmation.reason is None for confirmation in state.confirmations.values()),
+            failed=sum(confirmation.reason is not None for confirmation in state.confirmations.values()),
+        ),
+        best=None if best is None else Best(best.uid, best.fitness, dict(best.genome)),
+        winner=None if state.outcome is None else state.outcome.uid,
+        worker_seconds=state.worker_seconds(until),
+        elapsed_seconds=state.elapsed_seconds(until),
+        eta_seconds=forecast.eta_seconds(state) if running else None,
+        verdict=None if state.outcome is None else state.outcome.verdict,
+        reason=state.reason,
+    )
 
 
 def family_tree(state: SearchState, uid: str | None = None) -> dict[str, object]:
@@ -114,7 +151,7 @@ def _individual(record: IndividualRecord) -> dict[str, object]:
         "generation": record.generation,
         "parents": list(record.parents),
         "operator": record.operator,
-        "genome": record.genome,
+        "genome": dict(record.genome),
         "fitness": record.fitness,
         "rungs": [{"step": step, "score": score} for step, score in sorted(record.rungs.items())],
         "status": str(record.status),
@@ -131,16 +168,16 @@ def _winner(state: SearchState) -> dict[str, object] | None:
     record, tuning = state.individuals[outcome.uid], state.nms_confirmation(outcome.uid)
     return {
         "uid": record.uid,
-        "genome": record.genome,
+        "genome": dict(record.genome),
         "fitness": record.fitness,
-        "confirmed": outcome.confirmed,
-        "defaults": outcome.defaults,
-        "gain": outcome.gain,
+        "confirmed": as_json(outcome.confirmed),
+        "defaults": as_json(outcome.defaults),
+        "gain": as_json(outcome.gain),
         "split": outcome.split,
-        "validation": outcome.validation,
+        "validation": as_json(outcome.validation),
         "metric": outcome.metric,
-        "map50_95": outcome.map50_95,
-        "candidates": [] if state.choice is None else state.choice.candidates,
+        "map50_95": as_json(outcome.map50_95),
+        "candidates": [] if state.choice is None else [asdict(standing) for standing in state.choice.candidates],
         "verdict": outcome.verdict,
-        "post": None if tuning is None else tuning.post,
+        "post": None if tuning is None or tuning.post is None else asdict(tuning.post),
     }

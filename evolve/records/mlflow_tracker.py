@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evolve.file_names import MLFLOW_ARTIFACTS
 from evolve.process import credentials
 from evolve.records import embedded_store
 from evolve.records.feed import Feed, pause_seconds
 from evolve.records.journal import is_held
-from evolve.records.run_updates import SEARCH_KEY, RunUpdate, key_of
+from evolve.records.run_updates import EXPERIMENT, SEARCH_KEY, RunUpdate, key_of
 from evolve.records.tracking_uri import check
 
-EXPERIMENT = "yolov4-evolve"
 SENT_TAG = "evolve.sent"  # tag of a search's run: id of the last event that has arrived with all before it
 REBUILD_TAG = "evolve.rebuild"  # tag of the experiment in a newly created database: "pending", then "done"
 SETTINGS = {
@@ -349,7 +349,7 @@ def _make_database(path: Path) -> None:
 def _artifact_location(uri: str) -> str | None:
     """The artifact folder beside an embedded database; None for a server, which has its own."""
     database = credentials.database_file(uri)
-    return None if database is None else (database.resolve().parent / "mlartifacts").as_uri()
+    return None if database is None else (database.resolve().parent / MLFLOW_ARTIFACTS).as_uri()
 
 
 def _is_outage(error: BaseException) -> bool:

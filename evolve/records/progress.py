@@ -3,14 +3,15 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from evolve import fitness
 from evolve.process.terminal import command, complain, duration, say
-from evolve.records import forecast
+from evolve.records import events, forecast
+from evolve.records.comparison import Standing
 from evolve.records.journal import Event
 from evolve.records.state import SearchState
 from evolve.trial import TrialStatus
@@ -19,52 +20,29 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESH_SECONDS = 0.5
+LOST = {"hung": "hung", "node_lost": "lost its node"}  # cause of a lost attempt -> what happened, in words
 
 
-class Display(Protocol):
-    """Shows events and the state; decides nothing."""
+class Display:
+    """Shows events and the state of a search; decides nothing. This one shows nothing."""
 
     def show(self, event: Event, state: SearchState) -> None:
         """Show an event that was journalled; `state` includes it."""
-        ...
 
     def tick(self, state: SearchState) -> None:
         """Refresh what changes with time."""
-        ...
 
     def note(self, text: str) -> None:
         """Show a sentence that belongs to no event."""
-        ...
 
     def interrupted(self, directory: Path) -> None:
         """Show how to resume the search, which was asked to stop; called before anything else."""
-        ...
 
     def close(self) -> None:
         """End the display. Safe to call twice."""
-        ...
 
 
-class SilentDisplay:
-    """Shows nothing."""
-
-    def show(self, event: Event, state: SearchState) -> None:
-        """Nothing."""
-
-    def tick(self, state: SearchState) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def interrupted(self, directory: Path) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class PlainDisplay(SilentDisplay):
+class PlainDisplay(Display):
     """One line per important event, without control codes."""
 
     def __init__(self, write: Callable[[str], None] = say) -> None:
@@ -85,7 +63,7 @@ class PlainDisplay(SilentDisplay):
         self._write(how_to_resume(directory))
 
 
-class LiveDisplay(SilentDisplay):
+class LiveDisplay(Display):
     """A line that is rewritten in place, below the generations that are done. Needs rich.
 
     The display takes the terminal (and hides its cursor) only when there is something to show, so that a session
@@ -103,7 +81,7 @@ class LiveDisplay(SilentDisplay):
         if self._closed:
             return
         line = line_of(event, state)
-        if line is not None and event.kind not in ("trial_finished", "trial_stopped"):
+        if line is not None and not isinstance(events.decode(event), events.TrialFinished | events.TrialStopped):
             self._open().console.print(line, markup=False, highlight=False)
         self.tick(state)
 
@@ -139,7 +117,7 @@ class LiveDisplay(SilentDisplay):
         return self._live
 
 
-class FailsafeDisplay:
+class FailsafeDisplay(Display):
     """Wraps a display: when it fails, reports that once and shows nothing more, so that the search goes on."""
 
     def __init__(self, display: Display) -> None:
@@ -172,7 +150,7 @@ class FailsafeDisplay:
         try:
             action()
         except Exception as error:
-            failed, self._display, self._failed = self._display, SilentDisplay(), True
+            failed, self._display, self._failed = self._display, Display(), True
             complain(f"note: progress is not shown any more ({type(error).__name__}: {error}); the search goes on")
             with suppress(Exception):  # show the cursor again if that still works
                 failed.close()
@@ -218,9 +196,31 @@ def worker_use(state: SearchState, now: float) -> float:
 
 
 def line_of(event: Event, state: SearchState) -> str | None:
-    """The line that reports an event; None for events that only change numbers."""
-    text = _LINES.get(event.kind)
-    return None if text is None else text(event, state)
+    """The line that reports an event; None for events that only change numbers. state: after the event."""
+    match events.decode(event):
+        case events.GenerationOpened(generation=generation, population=population):
+            return f"generation {generation} of {state.generations}: {population} individuals"
+        case events.TrialFinished(uid=uid):
+            return _finished(uid, state)
+        case events.TrialStopped(uid=uid, step=step):
+            score = state.individuals[uid].rungs.get(step, 0.0)
+            return f"{uid} stopped at step {step}: score {score:.4f} {_generation_progress(state)}"
+        case events.TrialFailed(uid=uid, reason=reason):
+            return f"{uid} failed: {reason} {_generation_progress(state)}"
+        case events.AttemptLost(uid=uid, cause=cause, reason=reason):
+            return f"{uid} {LOST.get(cause, 'lost its worker')} and is tried again: {reason}"
+        case events.GenerationClosed(generation=generation, elites=elites):
+            return f"generation {generation} closed: {len(elites)} elites, {_best(state)}"
+        case events.Confirmation() as confirmation:
+            return _confirmed(confirmation, state)
+        case events.WinnerChoice(uid=uid, candidates=standings):
+            means = ", ".join(f"{standing.uid} {_mean(standing)}" for standing in standings)
+            return f"{uid} chosen of {len(standings)} candidates; validation means with fresh seeds: {means}"
+        case events.SearchResumed():
+            return f"resumed: {len(state.individuals)} individuals in the journal"
+        case events.SearchFailed(reason=reason):
+            return f"search failed: {reason}"
+    return None
 
 
 def _generation_progress(state: SearchState) -> str:
@@ -231,63 +231,26 @@ def _generation_progress(state: SearchState) -> str:
     return f"[{over}/{len(records)}{'' if left is None else f', about {duration(left)} left'}]"
 
 
-def _finished(event: Event, state: SearchState) -> str:
-    record = state.individuals[str(event.uid)]
+def _best(state: SearchState) -> str:
     best = state.best
-    mark = " best so far" if best is not None and best.uid == record.uid else ""
-    return f"{event.uid} finished: fitness {record.fitness:.4f}{mark} {_generation_progress(state)}"
+    return "no individual reached its full budget" if best is None else f"best {best.fitness:.4f} ({best.uid})"
 
 
-def _stopped(event: Event, state: SearchState) -> str:
-    step = event.payload["step"]
-    score = state.individuals[str(event.uid)].rungs.get(int(str(step)), 0.0)
-    return f"{event.uid} stopped at step {step}: score {score:.4f} {_generation_progress(state)}"
-
-
-def _closed(event: Event, state: SearchState) -> str:
-    elites = state.closed[int(str(event.payload["generation"]))]
+def _finished(uid: str, state: SearchState) -> str:
     best = state.best
-    result = "no individual reached its full budget" if best is None else f"best {best.fitness:.4f} ({best.uid})"
-    return f"generation {event.payload['generation']} closed: {len(elites)} elites, {result}"
+    mark = " best so far" if best is not None and best.uid == uid else ""
+    return f"{uid} finished: fitness {state.individuals[uid].fitness:.4f}{mark} {_generation_progress(state)}"
 
 
-def _confirmed(event: Event, state: SearchState) -> str:
-    confirmation = state.confirmations[str(event.uid)]
-    role, reason = confirmation.role, confirmation.reason
-    if reason is not None:
-        return f"{event.uid} ({role}) failed: {reason}"
-    shown = {fitness.AP} | {name.partition("/")[2] for name in cast(Mapping[str, float], state.space["fitness"])}
+def _confirmed(confirmation: events.Confirmation, state: SearchState) -> str:
+    uid, role = confirmation.uid, confirmation.role
+    if confirmation.reason is not None:
+        return f"{uid} ({role}) failed: {confirmation.reason}"
+    shown = {fitness.AP} | {name.partition("/")[2] for name in state.space.fitness}
     scores = {name: score for name, score in confirmation.scores.items() if name.partition("/")[2] in shown}
-    return f"{event.uid} ({role}): {', '.join(f'{name} {score:.4f}' for name, score in scores.items())}"
+    return f"{uid} ({role}): {', '.join(f'{name} {score:.4f}' for name, score in scores.items())}"
 
 
-def _chosen(event: Event, state: SearchState) -> str:
-    standings = [] if state.choice is None else state.choice.candidates
-    means = ", ".join(f"{standing['uid']} {_mean(standing)}" for standing in standings)
-    return f"{event.uid} chosen of {len(standings)} candidates; validation means with fresh seeds: {means}"
-
-
-def _mean(standing: Mapping[str, object]) -> str:
-    mean, failed = standing["mean"], standing["failed"]
-    return ("none" if mean is None else f"{mean:.4f}") + (f" ({failed} failed)" if failed else "")
-
-
-def _lost(event: Event, _state: SearchState) -> str:
-    cause = {"hung": "hung", "node_lost": "lost its node"}.get(str(event.payload.get("cause")), "lost its worker")
-    return f"{event.uid} {cause} and is tried again: {event.payload['reason']}"
-
-
-_LINES: dict[str, Callable[[Event, SearchState], str]] = {
-    "generation_opened": lambda event, state: (
-        f"generation {event.payload['generation']} of {state.generations}: {event.payload['population']} individuals"
-    ),
-    "trial_finished": _finished,
-    "trial_stopped": _stopped,
-    "trial_failed": lambda event, state: f"{event.uid} failed: {event.payload['reason']} {_generation_progress(state)}",
-    "attempt_lost": _lost,
-    "generation_closed": _closed,
-    "confirm_measured": _confirmed,
-    "candidate_chosen": _chosen,
-    "search_resumed": lambda _event, state: f"resumed: {len(state.individuals)} individuals in the journal",
-    "search_failed": lambda event, _state: f"search failed: {event.payload['reason']}",
-}
+def _mean(standing: Standing) -> str:
+    failed = f" ({standing.failed} failed)" if standing.failed else ""
+    return ("none" if standing.mean is None else f"{standing.mean:.4f}") + failed

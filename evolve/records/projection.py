@@ -5,15 +5,17 @@ them twice changes nothing. One run for the search, below it one per generation,
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 import numpy as np
 
+from evolve.records import events
+from evolve.records.comparison import Comparison
+from evolve.records.events import CANDIDATE_ROLE, EndEvent, JournalEvent, decode
 from evolve.records.journal import Event
-from evolve.records.run_updates import MetricValue, RunUpdate, RunUpdates
-from evolve.records.run_updates import milliseconds as _ms
-from evolve.records.state import CANDIDATE_ROLE, IndividualRecord, SearchState, begin
+from evolve.records.run_updates import MetricValue, RunUpdate, RunUpdates, milliseconds
+from evolve.records.state import IndividualRecord, SearchState, begin
 from evolve.trial import TrialStatus
 
 TRACEBACK_CHARACTERS = 6000  # MLflow silently cuts tags at 8,000; the end of a traceback is the most useful part
@@ -32,9 +34,9 @@ class Projection:
             self.state = begin(event)
         else:
             self.state.apply(event)
-        handler = _HANDLERS.get(event.kind)
-        if handler is not None:
-            handler(self.updates, self.state, event)
+        decoded = decode(event)
+        if decoded is not None:
+            _project(self.updates, self.state, decoded, milliseconds(event.time))
 
 
 def aggregates(records: Iterable[IndividualRecord]) -> dict[str, float]:
@@ -69,97 +71,123 @@ def _add(run: RunUpdate, numbers: Mapping[str, float], step: int, now: int) -> N
     run.metrics.extend(MetricValue(name, float(value), step, now) for name, value in numbers.items())
 
 
-def _floats(value: object) -> dict[str, float]:
-    numbers = cast(Mapping[str, float | None], value or {})
-    return {name: float(number) for name, number in numbers.items() if number is not None}
+def _project(updates: RunUpdates, state: SearchState, event: JournalEvent, now: int) -> None:
+    """Add what an event changes. state: after it. now: its time in milliseconds since 1970."""
+    match event:
+        case events.SearchCreated():
+            _create_search(updates, state)
+        case events.GenerationOpened():
+            updates.generation(state, event.generation, now).params["population"] = _text(event.population)
+        case events.TrialProposed():
+            pass  # its run begins with its first attempt
+        case events.AttemptStarted():
+            _start_attempt(updates, state, event, now)
+        case events.AttemptLost():
+            _lose_attempt(updates, state, event, now)
+        case events.TrialMeasured():
+            _add_measurement(updates.trial(state, event.uid, now), event, now)
+        case events.RungReached():
+            _add(updates.trial(state, event.uid, now), {"rung_score": event.score}, event.step, now)
+        case events.TrialStopped() | events.TrialFinished() | events.TrialFailed():
+            _end_trial(updates, state, event, now)
+        case events.GenerationClosed():
+            _close_generation(updates, state, event, now)
+        case _:
+            _project_end(updates, state, event, now)
 
 
-def _search_created(updates: RunUpdates, state: SearchState, _event: Event) -> None:
-    run = updates.search(state)
-    run.params |= {"recipe": state.recipe_name, "seed": str(state.seed), "steps": str(state.steps)}
-    run.params |= {"threads": str(state.threads), "workers": str(state.workers), "space": _text(state.space["name"])}
-    run.params |= _flat("data", state.data) | _flat("versions", state.versions)
-    run.params |= {name: _text(value) for name, value in state.recipe.items() if name != "name"}
-    run.tags["mlflow.note.content"] = f"Search `{state.search_id}`, recipe `{state.recipe_name}`, seed {state.seed}."
+def _project_end(updates: RunUpdates, state: SearchState, event: EndEvent, now: int) -> None:
+    """Add what an event of the confirmations, of the verdict or of a session changes."""
+    match event:
+        case events.Confirmation():
+            _add_confirmation(updates.search(state), event, now)
+        case events.WinnerChoice():
+            _add_standings(updates.search(state), state, event, now)
+        case events.Outcome():
+            _add_outcome(updates.search(state), state, event, now)
+        case events.SearchInterrupted():
+            for run in _with_reason(updates, state, f"search interrupted: {event.reason}", now):
+                run.end("KILLED", now)  # `updates` keeps them as open: a resume goes on with them
+        case events.SearchResumed():
+            for run in _with_reason(updates, state, "resumed", now):
+                if not run.key.startswith("trial/"):
+                    run.reopen()  # a trial's run is reopened by its next attempt
+        case events.SearchFailed():
+            for run in _with_reason(updates, state, event.reason, now):
+                run.end("FAILED", now)
+        case events.SearchFinished():
+            run = updates.search(state)
+            run.tags["evolve.status_reason"] = event.verdict
+            run.end("FINISHED", now)
+        case _:
+            assert_never(event)
+
+
+def _with_reason(updates: RunUpdates, state: SearchState, reason: str, now: int) -> Iterable[RunUpdate]:
+    """The open runs, each with the reason of its status."""
+    for run in updates.open_runs(state, now):
+        run.tags["evolve.status_reason"] = reason
+        yield run
+
+
+def _create_search(updates: RunUpdates, state: SearchState) -> None:
+    run, recipe = updates.search(state), state.recipe
+    run.params |= {"recipe": recipe.name, "seed": str(state.seed), "steps": str(state.steps)}
+    run.params |= {"threads": str(state.threads), "workers": str(state.workers), "space": state.space.name}
+    run.params |= _flat("data", state.data.plain) | _flat("versions", state.versions)
+    run.params |= {name: _text(value) for name, value in recipe.to_plain().items() if name != "name"}
+    run.tags["mlflow.note.content"] = f"Search `{state.search_id}`, recipe `{recipe.name}`, seed {state.seed}."
     run.reopen()
 
 
-def _generation_opened(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    run = updates.generation(state, int(cast(int, event.payload["generation"])), _ms(event.time))
-    run.params["population"] = _text(event.payload["population"])
-
-
-def _attempt_started(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    record = state.individuals[str(event.uid)]
-    run = updates.trial(state, record.uid, _ms(event.time))
-    run.params |= {gene: _text(value) for gene, value in record.genome.items()}
-    run.tags["evolve.attempt"] = _text(event.payload["attempt"])
+def _start_attempt(updates: RunUpdates, state: SearchState, event: events.AttemptStarted, now: int) -> None:
+    run = updates.trial(state, event.uid, now)
+    run.params |= {gene: _text(value) for gene, value in state.individuals[event.uid].genome.items()}
+    run.tags["evolve.attempt"] = _text(event.attempt)
     run.tags["evolve.status"] = str(TrialStatus.RUNNING)
     run.reopen()
 
 
-def _attempt_lost(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    uid = str(event.uid)
-    if uid not in state.individuals:
-        return  # the event is about a confirmation, which has no run of its own
-    lost = sum(count for (lost_uid, _step, _cause), count in state.lost.items() if lost_uid == uid)
-    updates.trial(state, uid, _ms(event.time)).tags["evolve.attempts_lost"] = str(lost)
+def _lose_attempt(updates: RunUpdates, state: SearchState, event: events.AttemptLost, now: int) -> None:
+    if event.uid in state.individuals:  # else the event is about a confirmation, which has no run of its own
+        updates.trial(state, event.uid, now).tags["evolve.attempts_lost"] = str(state.lost_attempts(event.uid))
 
 
-def _measured(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    plain, now = event.payload, _ms(event.time)
-    step = int(cast(int, plain["step"]))
-    run = updates.trial(state, str(event.uid), now)
-    _add(run, {f"loss/{name}": value for name, value in _floats(plain["losses"]).items()}, step, now)
-    _add(run, _floats(plain["scores"]), step, now)
-    _add(run, {f"seconds/{name}": value for name, value in _floats(plain["seconds"]).items()}, step, now)
-    _add(run, {"traces": float(cast(int, plain["traces"]))}, step, now)
-
-
-def _rung_reached(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    now = _ms(event.time)
-    score = {"rung_score": float(cast(float, event.payload["score"]))}
-    _add(updates.trial(state, str(event.uid), now), score, int(cast(int, event.payload["step"])), now)
-
-
-def _trial_stopped(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    reason = f"not promoted at step {event.payload['step']} of {state.steps}"
-    # FINISHED: MLflow draws KILLED like FAILED, and a stop at a rung is no failure; evolve.status distinguishes them
-    _end_trial(updates, state, event, "FINISHED", TrialStatus.STOPPED_EARLY, reason)
-
-
-def _trial_finished(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    now = _ms(event.time)
-    run = updates.trial(state, str(event.uid), now)
-    _add(run, {"fitness": float(cast(float, event.payload["fitness"]))}, 0, now)
-    _end_trial(updates, state, event, "FINISHED", TrialStatus.FINISHED, f"full budget of {state.steps} steps")
-
-
-def _trial_failed(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    plain = event.payload
-    run = updates.trial(state, str(event.uid), _ms(event.time))
-    run.tags["evolve.failure"] = str(plain["kind"])
-    if plain.get("traceback"):
-        run.tags["mlflow.note.content"] = f"```\n{str(plain['traceback'])[-TRACEBACK_CHARACTERS:]}\n```"
-    _end_trial(updates, state, event, "FAILED", TrialStatus.FAILED, f"{plain['kind']}: {plain['reason']}")
+def _add_measurement(run: RunUpdate, event: events.TrialMeasured, now: int) -> None:
+    _add(run, {f"loss/{name}": value for name, value in event.losses.items()}, event.step, now)
+    _add(run, event.scores, event.step, now)
+    _add(run, {f"seconds/{name}": value for name, value in event.seconds.items()}, event.step, now)
+    _add(run, {"traces": event.traces}, event.step, now)
 
 
 def _end_trial(
-    updates: RunUpdates, state: SearchState, event: Event, run_status: str, trial_status: TrialStatus, reason: str
+    updates: RunUpdates,
+    state: SearchState,
+    event: events.TrialStopped | events.TrialFinished | events.TrialFailed,
+    now: int,
 ) -> None:
-    now = _ms(event.time)
-    run = updates.trial(state, str(event.uid), now)
-    run.tags |= {"evolve.status": str(trial_status), "evolve.status_reason": reason}
+    run = updates.trial(state, event.uid, now)
+    # FINISHED: MLflow draws KILLED like FAILED, and a stop at a rung is no failure; evolve.status distinguishes them
+    run_status, reason = "FINISHED", f"full budget of {state.steps} steps"
+    if isinstance(event, events.TrialStopped):
+        reason = f"not promoted at step {event.step} of {state.steps}"
+    elif isinstance(event, events.TrialFinished):
+        _add(run, {"fitness": event.fitness}, 0, now)
+    else:
+        run_status, reason = "FAILED", f"{event.kind}: {event.reason}"
+        run.tags["evolve.failure"] = event.kind
+        if event.traceback:
+            run.tags["mlflow.note.content"] = f"```\n{event.traceback[-TRACEBACK_CHARACTERS:]}\n```"
+    run.tags |= {"evolve.status": str(state.individuals[event.uid].status), "evolve.status_reason": reason}
     updates.close(run, run_status, now)
 
 
-def _generation_closed(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    generation, now = int(cast(int, event.payload["generation"])), _ms(event.time)
+def _close_generation(updates: RunUpdates, state: SearchState, event: events.GenerationClosed, now: int) -> None:
+    generation = event.generation
     numbers = aggregates(record for record in state.individuals.values() if record.generation == generation)
     run = updates.generation(state, generation, now)
     _add(run, numbers, 0, now)
-    elites = cast(list[str], event.payload["elites"])
-    run.tags["evolve.elites"] = ",".join(f"{state.search_id}/{uid}" for uid in elites)
+    run.tags["evolve.elites"] = ",".join(f"{state.search_id}/{uid}" for uid in event.elites)
     updates.close(run, "FINISHED", now)
     best_yet = [
         record.fitness
@@ -173,98 +201,47 @@ def _generation_closed(updates: RunUpdates, state: SearchState, event: Event) ->
     _add(updates.search(state), curves, generation, now)
 
 
-def _confirm_measured(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    plain, now = event.payload, _ms(event.time)
-    seed_index = str(event.uid).rpartition("-")[2]  # 2 for "g001-042/test-seed-2"
-    subject = f"candidates/{plain['individual']}" if plain["role"] == CANDIDATE_ROLE else str(plain["role"])
-    scores = {f"confirm/{subject}/{name}": value for name, value in _floats(plain["scores"]).items()}
-    _add(updates.search(state), scores, int(seed_index) if seed_index.isdigit() else 0, now)
+def _add_confirmation(run: RunUpdate, event: events.Confirmation, now: int) -> None:
+    seed_index = event.uid.rpartition("-")[2]  # 2 for "g001-042/test-seed-2"
+    subject = f"candidates/{event.individual}" if event.role == CANDIDATE_ROLE else event.role
+    scores = {f"confirm/{subject}/{name}": value for name, value in event.scores.items()}
+    _add(run, scores, int(seed_index) if seed_index.isdigit() else 0, now)
 
 
-def _candidate_chosen(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    run, now = updates.search(state), _ms(event.time)
-    standings = [] if state.choice is None else state.choice.candidates
-    uids = [str(standing["uid"]) for standing in standings]  # best first
+def _add_standings(run: RunUpdate, state: SearchState, event: events.WinnerChoice, now: int) -> None:
+    uids = [standing.uid for standing in event.candidates]  # best first
     run.tags["evolve.candidates"] = ",".join(f"{state.search_id}/{uid}" for uid in uids)
-    for uid, standing in zip(uids, standings, strict=True):
-        numbers = _floats({name: standing[name] for name in ("fitness", "mean", "shrunk")})
-        _add(run, {f"confirm/candidates/{uid}/{name}": value for name, value in numbers.items()}, 0, now)
+    for standing in event.candidates:
+        numbers = {"fitness": standing.fitness, "mean": standing.mean, "shrunk": standing.shrunk}
+        known = {name: value for name, value in numbers.items() if value is not None}
+        _add(run, {f"confirm/candidates/{standing.uid}/{name}": value for name, value in known.items()}, 0, now)
 
 
-def _winner_chosen(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    plain, now = event.payload, _ms(event.time)
-    run = updates.search(state)
-    _add_comparison(run, plain, "", now)
-    _add_comparison(run, cast(Mapping[str, object], plain.get("map50_95") or {}), "map50_95/", now)
-    tuning = state.nms_confirmation(str(event.uid))
-    post = None if tuning is None else tuning.post
-    if post is not None:
-        run.tags["evolve.post"] = _text(post["settings"])
-        _add(run, {f"post/fixed/{name}": value for name, value in post["fixed"].items()}, 0, now)
-        _add(run, {f"post/tuned/{name}": value for name, value in post["tuned"].items()}, 0, now)
+def _add_outcome(run: RunUpdate, state: SearchState, event: events.Outcome, now: int) -> None:
+    _add_comparison(run, event.comparison, "", now)
+    if event.map50_95 is not None:
+        _add_comparison(run, event.map50_95, "map50_95/", now)
+    tuning = state.nms_confirmation(event.uid)
+    if tuning is not None and tuning.post is not None:
+        run.tags["evolve.post"] = _text(dict(tuning.post.settings))
+        _add(run, {f"post/fixed/{name}": value for name, value in tuning.post.fixed.items()}, 0, now)
+        _add(run, {f"post/tuned/{name}": value for name, value in tuning.post.tuned.items()}, 0, now)
     run.tags["evolve.winner"] = f"{state.search_id}/{event.uid}"
-    genome = state.individuals[str(event.uid)].genome
+    genome = state.individuals[event.uid].genome
     rows = "\n".join(f"| {gene} | {_text(value)} |" for gene, value in genome.items())
     run.tags["mlflow.note.content"] = (
-        f"**{plain['verdict']}**\n\nWinner of search `{state.search_id}`: `{event.uid}`\n\n"
+        f"**{event.verdict}**\n\nWinner of search `{state.search_id}`: `{event.uid}`\n\n"
         f"| gene | value |\n|---|---|\n{rows}\n"
     )
 
 
-def _add_comparison(run: RunUpdate, plain: Mapping[str, object], prefix: str, now: int) -> None:
+def _add_comparison(run: RunUpdate, comparison: Comparison, prefix: str, now: int) -> None:
     """Add the metrics of winner, defaults and gain: confirm/winner/mean; with a prefix confirm/winner/map50_95/mean."""
-    for name, shown in (("confirmed", "winner"), ("defaults", "defaults"), ("gain", "gain")):
-        summary = cast(Mapping[str, object] | None, plain.get(name)) or {}
-        numbers = {key: float(value) for key, value in summary.items() if isinstance(value, int | float)}
-        interval = cast(list[float] | None, summary.get("interval"))
-        if interval:
-            numbers |= {"low": float(interval[0]), "high": float(interval[1])}
-        _add(run, {f"confirm/{shown}/{prefix}{key}": value for key, value in numbers.items()}, 0, now)
-
-
-def _search_interrupted(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    now = _ms(event.time)
-    for run in updates.open_runs(state, now):
-        run.tags["evolve.status_reason"] = f"search interrupted: {event.payload['reason']}"
-        run.end("KILLED", now)  # `updates` keeps them as open: a resume goes on with them
-
-
-def _search_resumed(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    for run in updates.open_runs(state, _ms(event.time)):
-        run.tags["evolve.status_reason"] = "resumed"
-        if not run.key.startswith("trial/"):
-            run.reopen()  # a trial's run is reopened by its next attempt
-
-
-def _search_finished(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    run = updates.search(state)
-    run.tags["evolve.status_reason"] = str(event.payload["verdict"])
-    run.end("FINISHED", _ms(event.time))
-
-
-def _search_failed(updates: RunUpdates, state: SearchState, event: Event) -> None:
-    now = _ms(event.time)
-    for run in updates.open_runs(state, now):
-        run.tags["evolve.status_reason"] = str(event.payload["reason"])
-        run.end("FAILED", now)
-
-
-_HANDLERS: dict[str, Callable[[RunUpdates, SearchState, Event], None]] = {
-    "search_created": _search_created,
-    "generation_opened": _generation_opened,
-    "attempt_started": _attempt_started,
-    "attempt_lost": _attempt_lost,
-    "measured": _measured,
-    "rung_reached": _rung_reached,
-    "trial_stopped": _trial_stopped,
-    "trial_finished": _trial_finished,
-    "trial_failed": _trial_failed,
-    "generation_closed": _generation_closed,
-    "confirm_measured": _confirm_measured,
-    "candidate_chosen": _candidate_chosen,
-    "winner_chosen": _winner_chosen,
-    "search_interrupted": _search_interrupted,
-    "search_resumed": _search_resumed,
-    "search_finished": _search_finished,
-    "search_failed": _search_failed,
-}
+    shown = {"winner": comparison.confirmed, "defaults": comparison.defaults, "gain": comparison.gain}
+    for name, value in shown.items():
+        if value is None:
+            continue
+        numbers = {key: number for key, number in vars(value).items() if isinstance(number, int | float)}
+        if value.interval is not None:
+            numbers["low"], numbers["high"] = value.interval
+        _add(run, {f"confirm/{name}/{prefix}{key}": number for key, number in numbers.items()}, 0, now)

@@ -9,19 +9,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from evolve.records import events
+from evolve.records.events import JournalEvent, decode, encode
 from evolve.records.journal import Event, Journal, JournalError, NewEvent
 from evolve.records.state import SearchState, begin, fold
 
-# Kind -> the payload keys that, beside the uid, tell its events apart.
-IDENTITY: dict[str, tuple[str, ...]] = {
-    "generation_opened": ("generation",),
-    "trial_proposed": (),
-    "rung_reached": ("step",),
-    "trial_stopped": (),
-    "trial_finished": (),
-    "trial_failed": (),
-    "generation_closed": ("generation",),
-    "confirm_measured": (),
+# Class -> the fields that tell its events apart.
+IDENTITY: dict[type[JournalEvent], tuple[str, ...]] = {
+    events.GenerationOpened: ("generation",),
+    events.TrialProposed: ("uid",),
+    events.RungReached: ("uid", "step"),
+    events.TrialStopped: ("uid",),
+    events.TrialFinished: ("uid",),
+    events.TrialFailed: ("uid",),
+    events.GenerationClosed: ("generation",),
+    events.Confirmation: ("uid",),
 }
 # Payload keys that may differ when the same search is repeated.
 UNREPEATABLE = frozenset({"seconds", "reason", "traceback"})
@@ -71,10 +73,10 @@ class Recorder:
         self._journal = journal
         self._listeners = tuple(listeners)
         self._known: dict[Key, Mapping[str, object]] = {}
-        events = journal.events()
-        for event in events:
+        journalled = journal.events()
+        for event in journalled:
             self._remember(event)
-        self._state: SearchState | None = fold(events) if events else None
+        self._state: SearchState | None = fold(journalled) if journalled else None
 
     @property
     def state(self) -> SearchState:
@@ -87,19 +89,19 @@ class Recorder:
         """All events in the journal."""
         return self._journal.events()
 
-    def append(self, kind: str, uid: str | None = None, **payload: object) -> None:
+    def append(self, event: JournalEvent) -> None:
         """Write one event, whether or not the journal has an equal one."""
-        self._write([NewEvent(kind, uid, payload)])
+        self._write([encode(event)])
 
-    def ensure(self, *new_events: NewEvent) -> None:
+    def ensure(self, *decided: JournalEvent) -> None:
         """Write those events that the journal lacks, in one transaction; JournalError if one differs from its own."""
         missing = []
-        for new in new_events:
-            known = self._known.get(_key(new.kind, new.uid, new.payload))
+        for event in decided:
+            known = self._known.get(_key(event))
             if known is None:
-                missing.append(new)
+                missing.append(encode(event))
             else:
-                _check_equal(new, known)
+                _check_equal(encode(event), known)
         self._write(missing)
 
     def _write(self, new_events: list[NewEvent]) -> None:
@@ -113,29 +115,22 @@ class Recorder:
                 listener(event, self._state)
 
     def _remember(self, event: Event) -> None:
-        if event.kind in IDENTITY:
-            self._known[_key(event.kind, event.uid, event.payload)] = event.payload
+        decoded = decode(event)
+        if decoded is not None and type(decoded) in IDENTITY:
+            self._known[_key(decoded)] = event.payload
 
 
-def _key(kind: str, uid: str | None, payload: Mapping[str, object]) -> Key:
-    return (kind, uid, *(payload[name] for name in IDENTITY[kind]))
+def _key(event: JournalEvent) -> Key:
+    return (type(event), *(getattr(event, name) for name in IDENTITY[type(event)]))
 
 
 def _check_equal(new: NewEvent, known: Mapping[str, object]) -> None:
-    for name in sorted({*new.payload, *known} - UNREPEATABLE):
-        now, then = _plain(new.payload.get(name)), _plain(known.get(name))
+    payload = json.loads(json.dumps(new.payload))  # with lists instead of tuples, as the journal has it
+    for name in sorted({*payload, *known} - UNREPEATABLE):
+        now, then = payload.get(name), known.get(name)
         if now != then:
-            subject = new.uid or f"generation {new.payload.get('generation')}"
+            subject = new.uid or f"generation {payload.get('generation')}"
             raise JournalError(
                 f"{subject}: this program decides otherwise than the journal says: {new.kind} has {name} {now!r} "
                 f"now, {then!r} in the journal; go on with the version of the program that began the search"
             )
-
-
-def _plain(value: object) -> object:
-    """The value with lists instead of tuples, which are the same in JSON."""
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return value

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evolve.records.state import SearchState
 
+EXPERIMENT = "yolov4-evolve"  # name of MLflow's experiment with all searches
 SEARCH_KEY = "search"
 
 

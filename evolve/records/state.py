@@ -1,14 +1,18 @@
 """The state of a search, folded from its journal. Plain values; equal journals give equal states."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import assert_never
 
+from evolve.data_description import DataDescription
+from evolve.genetics.genome import Genome
+from evolve.genetics.recipe import Recipe
+from evolve.genetics.space import SearchSpace
+from evolve.records import events
+from evolve.records.events import CANDIDATE_ROLE, Confirmation, EndEvent, JournalEvent, Outcome, WinnerChoice
 from evolve.records.journal import Event, JournalError
-from evolve.trial import TrialStatus, TunedPost, Value
-
-JsonObject = dict[str, object]
-CANDIDATE_ROLE = "candidate"  # role of a confirmation for the choice of the winner
+from evolve.records.search_request import SearchRequest
+from evolve.trial import TrialStatus
 
 
 @dataclass
@@ -20,7 +24,7 @@ class IndividualRecord:
     slot: int
     parents: tuple[str, ...]
     operator: str
-    genome: dict[str, Value]
+    genome: Genome
     seed: int
     status: TrialStatus = TrialStatus.PROPOSED  # also while the trial waits at a rung for a worker
     fitness: float | None = None
@@ -29,8 +33,8 @@ class IndividualRecord:
     kind: str | None = None  # of a failure
     failed_seconds: float = 0.0  # of the failed attempt, after its last measurement
     attempts: int = 0
-    scores: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> name -> score
-    spent: dict[int, dict[str, float]] = field(default_factory=dict)  # step -> kind -> seconds since the step before
+    scores: dict[int, Mapping[str, float]] = field(default_factory=dict)  # step -> name -> score
+    spent: dict[int, Mapping[str, float]] = field(default_factory=dict)  # step -> kind -> seconds since the step before
 
     @property
     def trained_steps(self) -> int:
@@ -44,60 +48,18 @@ class IndividualRecord:
 
 
 @dataclass
-class Confirmation:
-    """The result of training an individual again with a fresh seed, for the choice of the winner or for the verdict."""
-
-    uid: str  # "g001-042/choice-seed-0"; "g001-042/test-seed-0"
-    role: str  # "candidate" for the choice; "winner" or "defaults" for the verdict
-    individual: str
-    seed: int
-    scores: dict[str, float]  # empty if it failed
-    reason: str | None  # of a failure
-    seconds: dict[str, float]
-    post: TunedPost | None = None  # NMS tuned on validation; only for the winner's first one
-    kind: str | None = None  # of a failure; missing in journals of earlier versions
-
-
-@dataclass
-class WinnerChoice:
-    """The candidate that was chosen as the winner, and the standings of all candidates."""
-
-    uid: str
-    candidates: list[JsonObject]  # best first: uid, fitness, mean and shrunk (null without a run), seeds, failed
-    noise: float | None  # standard deviation of fitness between runs of one candidate
-    spread: float | None  # the same between the candidates' true means
-
-
-@dataclass
-class Outcome:
-    """The winner and its verdict. A mean is {mean, interval [low, high] | null, seeds}."""
-
-    uid: str
-    split: str  # "test", or "val" if there is no test split
-    confirmed: JsonObject | None
-    defaults: JsonObject | None
-    gain: JsonObject | None  # {mean, interval, probability}; null when the winner is the defaults or too few seeds ran
-    verdict: str
-    validation: JsonObject | None = None  # the means of "winner" and "defaults" on validation
-    metric: str = "AP50:95"  # name of the fitness, which all of these numbers are in; AP50:95 in earlier versions
-    map50_95: JsonObject | None = None  # confirmed, defaults, gain and validation in AP50:95, if fitness is another
-
-
-@dataclass
 class SearchState:
     """Everything that the journal says about a search."""
 
     search_id: str
     seed: int
     steps: int  # full budget of a trial
-    recipe_name: str
-    recipe: JsonObject
-    space: JsonObject
-    data: JsonObject
-    objective: JsonObject
-    request: JsonObject  # the user's flags; a resume prepares the same task from them
+    recipe: Recipe
+    space: SearchSpace
+    data: DataDescription
+    request: SearchRequest  # the user's flags; a resume prepares the same task from them
     threads: int
-    versions: dict[str, str]
+    versions: Mapping[str, str]
     workers: int
     phase: str = "running"  # running, interrupted, finished, failed
     reason: str | None = None  # of an interruption or a failure
@@ -119,7 +81,7 @@ class SearchState:
     @property
     def generations(self) -> int:
         """The number of child generations in the recipe."""
-        return int(cast(int, self.recipe["generations"]))
+        return self.recipe.generations
 
     @property
     def best(self) -> IndividualRecord | None:
@@ -140,6 +102,15 @@ class SearchState:
             counts[str(record.status)] += 1
         return counts
 
+    def confirmations_of(self, individual: str, *, for_choice: bool) -> list[Confirmation]:
+        """The individual's confirmations for the choice of the winner or for the verdict, by seed."""
+        chosen = [
+            confirmation
+            for confirmation in self.confirmations.values()
+            if confirmation.individual == individual and (confirmation.role == CANDIDATE_ROLE) == for_choice
+        ]
+        return sorted(chosen, key=lambda confirmation: confirmation.uid)
+
     def nms_confirmation(self, individual: str) -> Confirmation | None:
         """The individual's confirmation that tuned NMS; None if there is none."""
         tuned = [
@@ -149,18 +120,18 @@ class SearchState:
         ]
         return min(tuned, key=lambda confirmation: confirmation.uid, default=None)
 
+    def lost_attempts(self, uid: str) -> int:
+        """How many attempts at this trial or confirmation were lost."""
+        return sum(count for (lost_uid, _step, _cause), count in self.lost.items() if lost_uid == uid)
+
     def elapsed_seconds(self, now: float | None = None) -> float:
         """Seconds of all sessions together; the present one counts up to `now`, or up to its last event."""
         return self.earlier_seconds + max(0.0, (self.last_at if now is None else now) - self.session_at)
 
     def worker_seconds(self, now: float | None = None) -> dict[str, float]:
         """Seconds that workers spent, by kind; "idle" is the rest of workers x elapsed time."""
-        total: dict[str, float] = {}
         spent = [kinds for record in self.individuals.values() for kinds in record.spent.values()]
-        spent += [confirmation.seconds for confirmation in self.confirmations.values()]
-        for kinds in spent:
-            for kind, seconds in kinds.items():
-                total[kind] = total.get(kind, 0.0) + seconds
+        total = total_seconds([*spent, *(confirmation.seconds for confirmation in self.confirmations.values())])
         failed = sum(record.failed_seconds for record in self.individuals.values())
         if failed:
             total["failed"] = failed
@@ -170,31 +141,128 @@ class SearchState:
 
     def apply(self, event: Event) -> None:
         """Fold in the next event. Unknown kinds, from a later version, change nothing."""
-        handler = _HANDLERS.get(event.kind)
-        if handler is not None:
-            handler(self, event)
+        decoded = events.decode(event)
+        if decoded is not None:
+            try:
+                self._fold(decoded, event.time)
+            except KeyError as error:
+                raise JournalError(
+                    f"journal: event {event.id} ({event.kind}): expected a proposed individual, got {error.args[0]}"
+                ) from error
         self.last_at = event.time
         self.last_id = event.id
+
+    def _fold(self, event: JournalEvent, now: float) -> None:
+        """Fold in one event. KeyError with the uid if it is about an individual that was not proposed."""
+        match event:
+            case events.GenerationOpened():
+                self.generation = event.generation
+            case events.TrialProposed():
+                self.individuals[event.uid] = IndividualRecord(**vars(event))
+            case events.AttemptStarted():
+                record = self.individuals[event.uid]
+                record.status, record.attempts = TrialStatus.RUNNING, record.attempts + 1
+            case events.AttemptLost():
+                self._lose(event)
+            case events.TrialMeasured():
+                self._measure(self.individuals[event.uid], event)
+            case events.RungReached():
+                record = self.individuals[event.uid]
+                record.rungs[event.step], record.status = event.score, TrialStatus.PROPOSED
+            case events.TrialStopped():
+                self.individuals[event.uid].status = TrialStatus.STOPPED_EARLY
+            case events.TrialFinished():
+                record = self.individuals[event.uid]
+                record.status, record.fitness = TrialStatus.FINISHED, event.fitness
+            case events.TrialFailed():
+                self._fail(self.individuals[event.uid], event)
+            case events.GenerationClosed():
+                self.closed[event.generation] = event.elites
+            case events.SearchCreated():
+                pass  # only the first event says how a search begins
+            case _:
+                self._fold_end(event, now)
+
+    def _fold_end(self, event: EndEvent, now: float) -> None:
+        """Fold in an event of the confirmations, of the verdict or of a session."""
+        match event:
+            case Confirmation():
+                self.confirmations[event.uid] = event
+            case WinnerChoice():
+                self.choice = event
+            case Outcome():
+                self.outcome = event
+            case events.SearchResumed():
+                self._resume(event, now)
+            case events.SearchInterrupted():
+                self.phase, self.reason = "interrupted", event.reason
+                self._mark_none_running()
+            case events.SearchFinished():
+                self.phase = "finished"
+            case events.SearchFailed():
+                self.phase, self.reason = "failed", event.reason
+            case _:
+                assert_never(event)
+
+    def _lose(self, event: events.AttemptLost) -> None:
+        key = (event.uid, event.stop_step, event.cause)
+        self.lost[key] = self.lost.get(key, 0) + 1
+        if event.uid in self.individuals:  # else the attempt was a confirmation's
+            self.individuals[event.uid].status = TrialStatus.PROPOSED
+
+    def _measure(self, record: IndividualRecord, event: events.TrialMeasured) -> None:
+        record.spent[event.step] = event.seconds  # a repeated attempt measures the same steps again
+        if event.scores:
+            record.scores[event.step] = event.scores
+
+    def _fail(self, record: IndividualRecord, event: events.TrialFailed) -> None:
+        record.status, record.kind, record.reason = TrialStatus.FAILED, event.kind, event.reason
+        record.failed_seconds = max(0.0, event.seconds - record.seconds)
+
+    def _resume(self, event: events.SearchResumed, now: float) -> None:
+        session = self.elapsed_seconds() - self.earlier_seconds
+        self.earlier_seconds += session
+        self.earlier_capacity += self.workers * session
+        self.session_at = now
+        self.workers = self.workers if event.workers is None else event.workers
+        self.phase, self.reason = "running", None
+        if event.generations is not None and event.generations != self.generations:
+            self.recipe = replace(self.recipe, generations=event.generations)
+            self.confirmed_before = len(self.confirmations)
+            self.choice = self.outcome = None  # the search goes on beyond its earlier end
+        self._mark_none_running()
+
+    def _mark_none_running(self) -> None:
+        for record in self.individuals.values():
+            if record.status is TrialStatus.RUNNING:
+                record.status = TrialStatus.PROPOSED
+
+
+def total_seconds(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The sums of seconds by kind."""
+    total: dict[str, float] = {}
+    for seconds_by_kind in pieces:
+        for kind, seconds in seconds_by_kind.items():
+            total[kind] = total.get(kind, 0.0) + seconds
+    return total
 
 
 def begin(event: Event) -> SearchState:
     """The state after the first event, which must be search_created."""
-    if event.kind != "search_created":
+    created = events.decode(event) if event.kind == "search_created" else None
+    if not isinstance(created, events.SearchCreated):
         raise JournalError(f"journal: expected its first event to be search_created, got {event.kind}")
-    plain = dict(event.payload)
     return SearchState(
-        search_id=str(plain["search_id"]),
-        seed=_int(plain["seed"]),
-        steps=_int(plain["steps"]),
-        recipe_name=str(plain["recipe_name"]),
-        recipe=dict(_mapping(plain["recipe"])),
-        space=dict(_mapping(plain["space"])),
-        data=dict(_mapping(plain["data"])),
-        objective=dict(_mapping(plain["objective"])),
-        request=dict(_mapping(plain["request"])),
-        threads=_int(plain["threads"]),
-        versions={name: str(value) for name, value in _mapping(plain["versions"]).items()},
-        workers=_int(plain["workers"]),
+        search_id=created.search_id,
+        seed=created.seed,
+        steps=created.steps,
+        recipe=created.recipe,
+        space=created.space,
+        data=DataDescription(created.data),
+        request=SearchRequest.parse(created.request),
+        threads=created.threads,
+        versions=created.versions,
+        workers=created.workers,
         started_at=event.time,
         last_at=event.time,
         session_at=event.time,
@@ -202,10 +270,10 @@ def begin(event: Event) -> SearchState:
     )
 
 
-def fold(events: Iterable[Event]) -> SearchState:
+def fold(journalled: Iterable[Event]) -> SearchState:
     """The state after all these events; JournalError if there are none."""
     state: SearchState | None = None
-    for event in events:
+    for event in journalled:
         if state is None:
             state = begin(event)
         else:
@@ -213,189 +281,3 @@ def fold(events: Iterable[Event]) -> SearchState:
     if state is None:
         raise JournalError("journal: expected a search, got no event: it was killed before it began; start it anew")
     return state
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise JournalError(f"journal: expected a mapping, got {value!r}")
-    return value
-
-
-def _int(value: object) -> int:
-    return int(cast(int, value))
-
-
-def _floats(value: object) -> dict[str, float]:
-    return {name: float(cast(float, number)) for name, number in _mapping(value).items() if number is not None}
-
-
-def _individual(state: SearchState, event: Event) -> IndividualRecord:
-    record = state.individuals.get(event.uid or "")
-    if record is None:
-        raise JournalError(f"journal: event {event.id} ({event.kind}): expected a proposed individual, got {event.uid}")
-    return record
-
-
-def _generation_opened(state: SearchState, event: Event) -> None:
-    state.generation = _int(event.payload["generation"])
-
-
-def _trial_proposed(state: SearchState, event: Event) -> None:
-    plain = event.payload
-    uid = str(event.uid)
-    state.individuals[uid] = IndividualRecord(
-        uid=uid,
-        generation=_int(plain["generation"]),
-        slot=_int(plain["slot"]),
-        parents=tuple(cast(list[str], plain["parents"])),
-        operator=str(plain["operator"]),
-        genome=dict(cast(Mapping[str, Value], plain["genome"])),
-        seed=_int(plain["seed"]),
-    )
-
-
-def _attempt_started(state: SearchState, event: Event) -> None:
-    record = _individual(state, event)
-    record.status = TrialStatus.RUNNING
-    record.attempts += 1
-
-
-def _attempt_lost(state: SearchState, event: Event) -> None:
-    cause = str(event.payload.get("cause", "worker_lost"))  # missing in journals of earlier versions
-    key = (str(event.uid), _int(event.payload["stop_step"]), cause)
-    state.lost[key] = state.lost.get(key, 0) + 1
-    if event.uid in state.individuals:  # else the attempt was a confirmation's
-        state.individuals[event.uid].status = TrialStatus.PROPOSED
-
-
-def _measured(state: SearchState, event: Event) -> None:
-    record = _individual(state, event)
-    step = _int(event.payload["step"])
-    record.spent[step] = _floats(event.payload["seconds"])  # a repeated attempt measures the same steps again
-    if event.payload["scores"]:
-        record.scores[step] = _floats(event.payload["scores"])
-
-
-def _rung_reached(state: SearchState, event: Event) -> None:
-    record = _individual(state, event)
-    record.rungs[_int(event.payload["step"])] = float(cast(float, event.payload["score"]))
-    record.status = TrialStatus.PROPOSED
-
-
-def _trial_stopped(state: SearchState, event: Event) -> None:
-    _individual(state, event).status = TrialStatus.STOPPED_EARLY
-
-
-def _trial_finished(state: SearchState, event: Event) -> None:
-    record = _individual(state, event)
-    record.status = TrialStatus.FINISHED
-    record.fitness = float(cast(float, event.payload["fitness"]))
-
-
-def _trial_failed(state: SearchState, event: Event) -> None:
-    record = _individual(state, event)
-    record.status = TrialStatus.FAILED
-    record.kind = str(event.payload["kind"])
-    record.reason = str(event.payload["reason"])
-    record.failed_seconds = max(0.0, float(cast(float, event.payload["seconds"])) - record.seconds)
-
-
-def _generation_closed(state: SearchState, event: Event) -> None:
-    state.closed[_int(event.payload["generation"])] = tuple(cast(list[str], event.payload["elites"]))
-
-
-def _confirm_measured(state: SearchState, event: Event) -> None:
-    plain = event.payload
-    reason = plain.get("reason")
-    state.confirmations[str(event.uid)] = Confirmation(
-        uid=str(event.uid),
-        role=str(plain["role"]),
-        individual=str(plain["individual"]),
-        seed=_int(plain["seed"]),
-        scores=_floats(plain["scores"]),
-        reason=None if reason is None else str(reason),
-        seconds=_floats(plain["seconds"]),
-        post=cast(TunedPost | None, plain.get("post")),
-        kind=None if plain.get("kind") is None else str(plain["kind"]),
-    )
-
-
-def _candidate_chosen(state: SearchState, event: Event) -> None:
-    plain = event.payload
-    state.choice = WinnerChoice(
-        uid=str(event.uid),
-        candidates=[dict(_mapping(standing)) for standing in cast(list[object], plain["candidates"])],
-        noise=cast(float | None, plain["noise"]),
-        spread=cast(float | None, plain["spread"]),
-    )
-
-
-def _winner_chosen(state: SearchState, event: Event) -> None:
-    plain = event.payload
-    state.outcome = Outcome(
-        uid=str(event.uid),
-        split=str(plain["split"]),
-        confirmed=cast(JsonObject | None, plain["confirmed"]),
-        defaults=cast(JsonObject | None, plain["defaults"]),
-        gain=cast(JsonObject | None, plain["gain"]),
-        verdict=str(plain["verdict"]),
-        # these three are missing in journals of earlier versions
-        validation=cast(JsonObject | None, plain.get("validation")),
-        metric=str(plain.get("metric", Outcome.metric)),
-        map50_95=cast(JsonObject | None, plain.get("map50_95")),
-    )
-
-
-def _search_resumed(state: SearchState, event: Event) -> None:
-    session = state.elapsed_seconds() - state.earlier_seconds
-    state.earlier_seconds += session
-    state.earlier_capacity += state.workers * session
-    state.session_at = event.time
-    state.workers = _int(event.payload.get("workers", state.workers))
-    state.phase, state.reason = "running", None
-    generations = _int(event.payload.get("generations", state.generations))
-    if generations != state.generations:
-        state.recipe = {**state.recipe, "generations": generations}
-        state.confirmed_before = len(state.confirmations)
-        state.choice = state.outcome = None  # the search goes on beyond its earlier end
-    _mark_none_running(state)
-
-
-def _search_interrupted(state: SearchState, event: Event) -> None:
-    state.phase, state.reason = "interrupted", str(event.payload["reason"])
-    _mark_none_running(state)
-
-
-def _search_finished(state: SearchState, _event: Event) -> None:
-    state.phase = "finished"
-
-
-def _search_failed(state: SearchState, event: Event) -> None:
-    state.phase, state.reason = "failed", str(event.payload["reason"])
-
-
-def _mark_none_running(state: SearchState) -> None:
-    for record in state.individuals.values():
-        if record.status is TrialStatus.RUNNING:
-            record.status = TrialStatus.PROPOSED
-
-
-_HANDLERS = {
-    "generation_opened": _generation_opened,
-    "trial_proposed": _trial_proposed,
-    "attempt_started": _attempt_started,
-    "attempt_lost": _attempt_lost,
-    "measured": _measured,
-    "rung_reached": _rung_reached,
-    "trial_stopped": _trial_stopped,
-    "trial_finished": _trial_finished,
-    "trial_failed": _trial_failed,
-    "generation_closed": _generation_closed,
-    "confirm_measured": _confirm_measured,
-    "candidate_chosen": _candidate_chosen,
-    "winner_chosen": _winner_chosen,
-    "search_resumed": _search_resumed,
-    "search_interrupted": _search_interrupted,
-    "search_finished": _search_finished,
-    "search_failed": _search_failed,
-}

@@ -6,6 +6,11 @@ from typing import Protocol
 class Tracker(Protocol):
     """Shows the journal somewhere else; everything it shows can be rebuilt from the journal."""
 
+    @property
+    def problem(self) -> str | None:
+        """What could not be shown, in one sentence for the end of the command; None if everything was."""
+        ...
+
     def start(self) -> None:
         """Begin; must return at once, whatever the state of the tracking server."""
         ...
@@ -21,6 +26,8 @@ class Tracker(Protocol):
 
 class NullTracker:
     """Shows nothing."""
+
+    problem = None
 
     def start(self) -> None:
         """Nothing to begin."""

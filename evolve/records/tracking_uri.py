@@ -10,12 +10,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from evolve.file_names import MLFLOW_FILE
 from evolve.process import credentials
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 HOSTED = ("databricks",)
-OWN_NAME = "mlflow.db"  # as in runs/mlflow.db
 SQLITE_START = b"SQLite format 3\0"  # sqlite.org/fileformat.html, 1.3
 PLUGINS = "mlflow.tracking_store"  # entry points by which packages bring stores of their own
 FILES_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"  # MLflow 3 refuses a store of files without it
@@ -82,7 +82,7 @@ def _check_database(uri: str, parts: SplitResult) -> None:
             raise ValueError(f"tracking store: expected sqlite:///FILE, got {shown(uri)!r}")
         if file.is_dir():
             raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is a folder")
-        if file.name != OWN_NAME and _has_other_content(file):  # a file of OWN_NAME is damaged: it will be renamed
+        if file.name != MLFLOW_FILE and _has_other_content(file):  # ours is damaged: it will be renamed
             raise ValueError(f"tracking store: expected sqlite:///FILE, but {file} is no SQLite database")
         return
     if not parts.hostname and not parts.query:  # a query may name the host: host=/run/postgresql, odbc_connect=...

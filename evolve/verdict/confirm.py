@@ -11,20 +11,18 @@ the verdict also tunes NMS on validation, for whoever uses the winner; all score
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from evolve.checks import resumable
 from evolve.execution import storage
-from evolve.execution.attempt import measurement_to_plain
-from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry, next_attempt
+from evolve.execution.attempt import finite
+from evolve.execution.dispatch import Lost, dispatch, is_result
 from evolve.execution.executor import Ended, Executor, Lease, Measured
-from evolve.genetics.genome import DEFAULTS, Genome
-from evolve.records.journal import NewEvent
+from evolve.genetics.genome import DEFAULTS, keyed_seed
+from evolve.records.events import CANDIDATE_ROLE, AttemptLost, Confirmation
 from evolve.records.recorder import Recorder
-from evolve.records.state import CANDIDATE_ROLE, SearchState
+from evolve.records.state import SearchState, total_seconds
 from evolve.task import Task
 from evolve.trial import Failure, Measurement, TrialSpec
 from evolve.verdict import leaders
@@ -54,18 +52,11 @@ def fresh_seeds(search_seed: int, count: int, taken: frozenset[int]) -> list[int
     chosen: list[int] = []
     draw = 0
     while len(chosen) < count:
-        sequence = np.random.SeedSequence(search_seed, spawn_key=(_CONFIRM_STREAM, draw))
-        seed = int(sequence.generate_state(1, np.uint32)[0]) >> 1
+        seed = keyed_seed(search_seed, _CONFIRM_STREAM, draw)
         if seed not in taken and seed not in chosen:
             chosen.append(seed)
         draw += 1
     return chosen
-
-
-def split_of(data: dict[str, object]) -> str:
-    """The split that the verdict is on: "test", or "val" if the data set has no test pictures."""
-    images = data.get("images")
-    return "test" if isinstance(images, dict) and images.get("test") else "val"
 
 
 def planned_for_choice(state: SearchState) -> list[PlannedConfirmation]:
@@ -93,7 +84,7 @@ def planned_for_verdict(state: SearchState, winner: str) -> list[PlannedConfirma
 
 
 def _verdict_and_choice_seeds(state: SearchState) -> tuple[list[int], list[int]]:
-    count = int(str(state.recipe["confirm_seeds"]))
+    count = state.recipe.confirm_seeds
     trial_seeds = frozenset(record.seed for record in state.individuals.values())
     seeds = fresh_seeds(state.seed, 2 * count, trial_seeds)
     return seeds[:count], seeds[count:]
@@ -120,8 +111,7 @@ class ConfirmStage:
     def journal_winner(self) -> str:
         """Journal the choice of the winner if that is still missing; returns the winner's uid."""
         if self._state.choice is None and (choice := leaders.choose_winner(self._state)) is not None:
-            payload = {"candidates": choice.candidates, "noise": choice.noise, "spread": choice.spread}
-            self._recorder.append("candidate_chosen", choice.uid, **payload)
+            self._recorder.append(choice)
         return leaders.winning_uid(self._state)
 
     @property
@@ -139,44 +129,31 @@ class ConfirmStage:
         """Train the missing ones in parallel, and journal each result or failure."""
         missing = {confirmation.uid: confirmation for confirmation in self._missing(planned)}
         waiting = deque(
-            Lease(self._spec(confirmation), attempt=1 + self._lost(uid)) for uid, confirmation in missing.items()
+            Lease(self._spec(confirmation), attempt=1 + self._state.lost_attempts(uid))
+            for uid, confirmation in missing.items()
         )
         # uid -> step -> kind -> seconds since the measurement before
         spent: dict[str, dict[int, Mapping[str, float]]] = {uid: {} for uid in missing}
-        for event in dispatch(executor, waiting) if waiting else ():
+        for event in dispatch(executor, waiting, self._state.lost) if waiting else ():
             if isinstance(event, Measured):
-                uid, measurement = event.lease.spec.uid, event.measurement
+                uid, measurement = event.lease.spec.uid, finite(event.measurement)
                 spent[uid][measurement.step] = measurement.seconds
                 if is_result(event):
-                    self._record(missing[uid], measurement, _total(spent[uid].values()))
-            elif isinstance(event, Ended) and event.lease.spec.uid not in self._state.confirmations:
+                    self._record(missing[uid], measurement, total_seconds(spent[uid].values()))
+            elif isinstance(event, Lost):
+                self._recorder.append(AttemptLost.of(event.lease.spec, event.lease.attempt, event.failure))
+            elif isinstance(event, Ended) and event.failure is not None:
                 uid = event.lease.spec.uid
-                self._retry_or_fail(missing[uid], event, waiting, _total(spent[uid].values()))
+                self._record(missing[uid], event.failure, total_seconds(spent[uid].values()))
             tick()
-
-    def _retry_or_fail(
-        self, confirmation: PlannedConfirmation, event: Ended, waiting: deque[Lease], seconds: Mapping[str, float]
-    ) -> None:
-        """The confirmation ended without a result: put it first in the queue again, or journal that it failed."""
-        failure = event.failure or Failure("crashed", "ended without its last measurement")
-        uid = confirmation.uid
-        if not may_retry(failure, self._state.lost.get((uid, self._task.steps, failure.kind), 0)):
-            self._record(confirmation, failure, seconds)
-            return
-        self._recorder.append("attempt_lost", uid, **lost_attempt_payload(event.lease, failure))
-        waiting.appendleft(next_attempt(event.lease))
-
-    def _lost(self, uid: str) -> int:
-        """How many attempts at this confirmation were lost."""
-        return sum(count for (lost_uid, _step, _cause), count in self._state.lost.items() if lost_uid == uid)
 
     def _spec(self, confirmation: PlannedConfirmation) -> TrialSpec:
         """The confirmation as a trial; the winner's first one also tunes NMS on its validation detections."""
         role = confirmation.role
-        splits = ("val",) if role == CANDIDATE_ROLE else ("val", split_of(self._state.data))
+        splits = ("val",) if role == CANDIDATE_ROLE else ("val", self._state.data.verdict_split)
         return TrialSpec(
             uid=confirmation.uid,
-            config=self._task.config_of(Genome(self._state.individuals[confirmation.individual].genome)),
+            config=self._task.config_of(self._state.individuals[confirmation.individual].genome),
             seed=confirmation.seed,
             stop_step=self._task.steps,
             evaluate_splits=tuple(dict.fromkeys(splits)),
@@ -188,20 +165,16 @@ class ConfirmStage:
     def _record(
         self, confirmation: PlannedConfirmation, result: Measurement | Failure, seconds: Mapping[str, float]
     ) -> None:
-        payload: dict[str, object] = {"role": confirmation.role, "individual": confirmation.individual}
-        payload |= {"seed": confirmation.seed, "seconds": dict(seconds)}
+        event = Confirmation(
+            uid=confirmation.uid,
+            role=confirmation.role,
+            individual=confirmation.individual,
+            seed=confirmation.seed,
+            seconds=seconds,
+            scores={},
+        )
         if isinstance(result, Failure):
-            payload |= {"scores": {}, "kind": result.kind, "reason": result.reason, "traceback": result.traceback}
+            self._recorder.ensure(replace(event, **vars(result)))
         else:
-            payload |= {"scores": measurement_to_plain(result)["scores"], "reason": None}
-            payload |= {} if result.post is None else {"post": result.post}
-        self._recorder.ensure(NewEvent("confirm_measured", confirmation.uid, payload))
+            self._recorder.ensure(replace(event, scores=result.scores, post=result.post))
         storage.remove_state(self._directory, confirmation.uid)
-
-
-def _total(pieces: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for seconds_by_kind in pieces:
-        for kind, seconds in seconds_by_kind.items():
-            total[kind] = total.get(kind, 0.0) + seconds
-    return total

@@ -6,36 +6,10 @@ Biometrika 34 (1947). SciPy is loaded inside the functions: the controller start
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from evolve.records.comparison import Gain, MeanWithInterval
 
 LEVEL = 0.95  # of every interval
-
-
-@dataclass(frozen=True)
-class MeanWithInterval:
-    """The mean of one value a seed, and its 95 % interval; the interval is None for a single value."""
-
-    mean: float
-    interval: tuple[float, float] | None
-    seeds: int
-
-    def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
-        interval = None if self.interval is None else list(self.interval)
-        return {"mean": self.mean, "interval": interval, "seeds": self.seeds}
-
-
-@dataclass(frozen=True)
-class Gain:
-    """The difference of two means, its interval, and the probability that it is above zero."""
-
-    mean: float
-    interval: tuple[float, float]
-    probability: float
-
-    def to_plain(self) -> dict[str, object]:
-        """As JSON holds it."""
-        return {"mean": self.mean, "interval": list(self.interval), "probability": self.probability}
 
 
 def summarize(values: Sequence[float]) -> MeanWithInterval | None:

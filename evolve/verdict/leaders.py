@@ -8,30 +8,18 @@ candidate: the verdict compares the best that was found with them.
 """
 
 import math
-from dataclasses import asdict, dataclass
 
 from evolve import fitness
-from evolve.genetics import recipe as recipes
 from evolve.genetics.genome import DEFAULTS
-from evolve.records.state import CANDIDATE_ROLE, Confirmation, SearchState, WinnerChoice
+from evolve.records.comparison import Standing
+from evolve.records.events import Confirmation, WinnerChoice
+from evolve.records.state import SearchState
 from evolve.verdict.shrinkage import ShrunkMeans, shrink
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A candidate and the results of its confirmations."""
-
-    uid: str
-    fitness: float  # of its trial in the search
-    mean: float | None  # of fitness over the finished confirmations; None if there is none
-    shrunk: float | None  # the same mean, shrunk
-    seeds: int  # number of finished confirmations
-    failed: int  # number of failed confirmations
 
 
 def candidates(state: SearchState) -> list[str]:
     """The best individuals by fitness, as many as the recipe says; the defaults only if nothing else has a fitness."""
-    count = recipes.parse(state.recipe).candidates
+    count = state.recipe.candidates
     ranked = [record.uid for record in state.ranking if record.uid != DEFAULTS]
     return ranked[:count] or [record.uid for record in state.ranking]
 
@@ -46,7 +34,8 @@ def choose_winner(state: SearchState) -> WinnerChoice | None:
     if len(uids) < 2:
         return None
     results = {
-        uid: [fitness_of(state, confirmation) for confirmation in choice_confirmations(state, uid)] for uid in uids
+        uid: [fitness_of(state, confirmation) for confirmation in state.confirmations_of(uid, for_choice=True)]
+        for uid in uids
     }
     scores = {uid: [score for score in results[uid] if score is not None] for uid in uids}
     scored = [uid for uid in uids if scores[uid]]
@@ -64,8 +53,7 @@ def choose_winner(state: SearchState) -> WinnerChoice | None:
         for uid in uids
     ]
     standings.sort(key=_rank)
-    plain = [asdict(standing) for standing in standings]
-    return WinnerChoice(standings[0].uid, plain, shrunk.noise, shrunk.spread)
+    return WinnerChoice(uid=standings[0].uid, candidates=tuple(standings), noise=shrunk.noise, spread=shrunk.spread)
 
 
 def winning_uid(state: SearchState) -> str:
@@ -74,23 +62,12 @@ def winning_uid(state: SearchState) -> str:
     return candidates(state)[0] if choice is None else choice.uid
 
 
-def choice_confirmations(state: SearchState, uid: str) -> list[Confirmation]:
-    """The candidate's confirmations for the choice of the winner, in the order of their seeds."""
-    of_candidate = [
-        confirmation
-        for confirmation in state.confirmations.values()
-        if confirmation.individual == uid and confirmation.role == CANDIDATE_ROLE
-    ]
-    return sorted(of_candidate, key=lambda confirmation: confirmation.uid)
-
-
 def fitness_of(state: SearchState, confirmation: Confirmation) -> float | None:
     """The confirmation's fitness; None if it failed or lacks a score that fitness is made of."""
-    weights = state.space["fitness"]
-    if confirmation.reason is not None or not isinstance(weights, dict):
+    if confirmation.reason is not None:
         return None
     try:
-        return fitness.score(confirmation.scores, weights)
+        return fitness.score(confirmation.scores, state.space.fitness)
     except ValueError:
         return None
 

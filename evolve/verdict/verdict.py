@@ -2,87 +2,71 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from evolve import fitness
 from evolve.genetics.genome import DEFAULTS
-from evolve.records.state import CANDIDATE_ROLE, Confirmation, SearchState
+from evolve.records.comparison import Comparison, Gain, MeanWithInterval, ValidationMeans
+from evolve.records.events import Confirmation, Outcome
+from evolve.records.state import SearchState
 from evolve.verdict import interval
-from evolve.verdict.confirm import split_of
 
 DIGITS = 4  # decimals of validation means, compared as printed
 AP50_95: Mapping[str, float] = {f"val/{fitness.AP}": 1.0}
 
 
-def verdict_confirmations(state: SearchState, individual: str) -> list[Confirmation]:
-    """The individual's confirmations that the verdict is on, in the order of their seeds; not those of the choice."""
-    of_individual = [
-        confirmation
-        for confirmation in state.confirmations.values()
-        if confirmation.individual == individual and confirmation.role != CANDIDATE_ROLE
-    ]
-    return sorted(of_individual, key=lambda confirmation: confirmation.uid)
-
-
-def conclude(state: SearchState, winner: str) -> dict[str, object]:
-    """The verdict and its numbers: the payload of winner_chosen.
+def conclude(state: SearchState, winner: str) -> Outcome:
+    """The verdict and its numbers.
 
     The comparison is in the metric that was searched, the space's fitness. `map50_95` has the same comparison in
     AP50:95; it is null if the fitness is AP50:95 or no confirmation has that score.
     """
-    split, weights = split_of(state.data), cast(Mapping[str, float], state.space["fitness"])
-    of_winner, of_defaults = verdict_confirmations(state, winner), verdict_confirmations(state, DEFAULTS)
-    comparison = _Comparison(winner, of_winner, of_defaults, split)
+    split, weights = state.data.verdict_split, state.space.fitness
+    of_winner, of_defaults = (state.confirmations_of(uid, for_choice=False) for uid in (winner, DEFAULTS))
+    sides = _Sides(winner, of_winner, of_defaults, split)
     has_ap = bool(_scores([*of_winner, *of_defaults], split, AP50_95))
-    ap_weights = AP50_95 if has_ap and not fitness.is_ap(weights) else None
-    gain, ap_gain = comparison.gain(weights), None if ap_weights is None else comparison.gain(ap_weights)
-    return {
-        "split": split,
-        "metric": fitness.in_words(weights),
-        **comparison.to_plain(weights),
-        "map50_95": None if ap_weights is None else comparison.to_plain(ap_weights),
-        "verdict": sentence(winner, gain, split, [*of_winner, *of_defaults], weights=weights, ap_gain=ap_gain),
-    }
+    compared = sides.compare(weights)
+    in_ap = sides.compare(AP50_95) if has_ap and not fitness.is_ap(weights) else None
+    ap_gain = None if in_ap is None else in_ap.gain
+    return Outcome(
+        uid=winner,
+        split=split,
+        metric=fitness.in_words(weights),
+        **vars(compared),
+        map50_95=in_ap,
+        verdict=sentence(winner, compared.gain, split, [*of_winner, *of_defaults], weights=weights, ap_gain=ap_gain),
+    )
 
 
 @dataclass(frozen=True)
-class _Comparison:
-    """Winner and defaults, compared by their confirmations."""
+class _Sides:
+    """Winner and defaults, and their confirmations."""
 
     winner: str
     of_winner: list[Confirmation]
     of_defaults: list[Confirmation]
     split: str
 
-    def gain(self, weights: Mapping[str, float]) -> interval.Gain | None:
-        """The winner's gain; None if the winner is the defaults or too few confirmations finished."""
-        if self.winner == DEFAULTS:
-            return None
+    def compare(self, weights: Mapping[str, float]) -> Comparison:
+        """The means and the gain; no gain if the winner is the defaults or too few confirmations finished."""
         scores, baseline = (_scores(side, self.split, weights) for side in (self.of_winner, self.of_defaults))
-        return interval.compare(scores, baseline)
-
-    def to_plain(self, weights: Mapping[str, float]) -> dict[str, object]:
-        """The means with their intervals, and the gain, as JSON holds them."""
-        gain = self.gain(weights)
-        return {
-            "confirmed": _mean(self.of_winner, self.split, weights),
-            "defaults": _mean(self.of_defaults, self.split, weights),
-            "gain": None if gain is None else gain.to_plain(),
-            "validation": {
-                "winner": _mean(self.of_winner, "val", weights),
-                "defaults": _mean(self.of_defaults, "val", weights),
-            },
-        }
+        return Comparison(
+            confirmed=interval.summarize(scores),
+            defaults=interval.summarize(baseline),
+            gain=None if self.winner == DEFAULTS else interval.compare(scores, baseline),
+            validation=ValidationMeans(
+                winner=_mean(self.of_winner, "val", weights), defaults=_mean(self.of_defaults, "val", weights)
+            ),
+        )
 
 
 def sentence(
     winner: str,
-    gain: interval.Gain | None,
+    gain: Gain | None,
     split: str,
     confirmations: Iterable[Confirmation],
     *,
     weights: Mapping[str, float] = AP50_95,
-    ap_gain: interval.Gain | None = None,
+    ap_gain: Gain | None = None,
 ) -> str:
     """One plain sentence that compares winner and defaults, and names the confirmations that failed.
 
@@ -121,7 +105,7 @@ def sentence(
     return f"beats the defaults by {numbers}, {details}"
 
 
-def _in_ap(gain: interval.Gain | None) -> str:
+def _in_ap(gain: Gain | None) -> str:
     if gain is None:
         return ""
     return f"; in AP50:95 the gain is {gain.mean:+.3f} ({gain.interval[0]:+.3f} to {gain.interval[1]:+.3f})"
@@ -131,9 +115,7 @@ def _validation_disagreement(winner: str, confirmations: Iterable[Confirmation],
     """Says that the defaults' validation mean, as printed, is above the winner's; empty if it is not."""
     listed = list(confirmations)
     of_winner, of_defaults = (
-        interval.summarize(
-            _scores([confirmation for confirmation in listed if confirmation.individual == individual], "val", weights)
-        )
+        _mean([confirmation for confirmation in listed if confirmation.individual == individual], "val", weights)
         for individual in (winner, DEFAULTS)
     )
     if of_winner is None or of_defaults is None or round(of_defaults.mean, DIGITS) <= round(of_winner.mean, DIGITS):
@@ -142,9 +124,8 @@ def _validation_disagreement(winner: str, confirmations: Iterable[Confirmation],
     return f"; the defaults' validation mean is higher: {higher} against {lower}"
 
 
-def _mean(confirmations: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> dict[str, object] | None:
-    mean = interval.summarize(_scores(confirmations, split, weights))
-    return None if mean is None else mean.to_plain()
+def _mean(confirmations: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> MeanWithInterval | None:
+    return interval.summarize(_scores(confirmations, split, weights))
 
 
 def _scores(confirmations: Iterable[Confirmation], split: str, weights: Mapping[str, float]) -> list[float]:

@@ -1,21 +1,21 @@
 """The winner file: winner.yaml alone is enough to train the detector that won."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
 
-from evolve.genetics.genome import DEFAULTS, Genome
+from evolve.data_description import DataDescription
+from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.plain import error_prefix, read_file, to_yaml
-from evolve.process.durable_file import write_durably
+from evolve.process.files import write_durably
 from evolve.process.terminal import command
-from evolve.records.state import Confirmation, SearchState
+from evolve.records.comparison import as_json
+from evolve.records.events import Confirmation
+from evolve.records.state import SearchState
 from evolve.task import Task
 from evolve.trial import Setting, TunedPost, Value
 from evolve.trial_config import STEPS, TrialConfig, post_config
-from evolve.verdict import leaders, verdict
 
-WINNER_FILE = "winner.yaml"
 FORMAT = 1
 HEADER = """\
 # The winner of a search, and all it takes to train it:
@@ -38,7 +38,7 @@ class Winner:
     search_id: str
     seed: int  # of its trial in the search
     config: Mapping[str, Setting]  # the whole effective configuration by address
-    data: Mapping[str, object]  # path, fingerprint, class_names, anchors, weights ...
+    data: DataDescription
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings of the detector; empty: the defaults
     defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
 
@@ -50,7 +50,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
             f"search {state.search_id}: expected a chosen winner, there is none yet (it is {state.phase})"
         )
     record = state.individuals[state.outcome.uid]
-    config = task.config_of(Genome(record.genome))
+    config, scores = task.config_of(record.genome), dict(record.scores.get(state.steps, {}))
     return {
         "format": FORMAT,
         "search": {
@@ -67,16 +67,16 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         CONFIG_LINES: len(config),
         **_post(state, record.uid),
         "steps": state.steps,
-        "data": dict(state.data),
+        "data": dict(state.data.plain),
         "scores": {
-            "fitness": {"value": record.fitness, "seed": record.seed, "scores": record.scores.get(state.steps, {})},
+            "fitness": {"value": record.fitness, "seed": record.seed, "scores": scores},
             "split": state.outcome.split,
-            "winner": {**(state.outcome.confirmed or {}), "runs": _verdict_runs(state, record.uid)},
-            "defaults": {**(state.outcome.defaults or {}), "runs": _verdict_runs(state, DEFAULTS)},
-            "gain": state.outcome.gain,
+            "winner": {**(as_json(state.outcome.confirmed) or {}), "runs": _verdict_runs(state, record.uid)},
+            "defaults": {**(as_json(state.outcome.defaults) or {}), "runs": _verdict_runs(state, DEFAULTS)},
+            "gain": as_json(state.outcome.gain),
             **_validation(state),
             "metric": state.outcome.metric,
-            **({} if state.outcome.map50_95 is None else {"map50_95": state.outcome.map50_95}),
+            **({} if state.outcome.map50_95 is None else {"map50_95": as_json(state.outcome.map50_95)}),
             **_candidates(state),
         },
         "threads": state.threads,
@@ -103,7 +103,7 @@ def read(path: Path) -> Winner:
             if not isinstance(plain.get(section), dict):
                 raise WinnerError(f"expected a section {section!r}, got {plain.get(section)!r}")
         search, scores, lines = plain["search"], plain["scores"], plain["config"]
-        config = TrialConfig.from_settings(cast(Mapping[str, Setting], lines)).settings()
+        config = TrialConfig.from_settings(lines).settings()
         defaulted = _missing(lines, plain.get(CONFIG_LINES))
         _check_genome(plain["genome"], lines, config)
         _check_steps(plain.get("steps"), config)
@@ -114,7 +114,7 @@ def read(path: Path) -> Winner:
             search_id=str(search.get("id")),
             seed=_count(seed, "scores: fitness: seed", 0),
             config=config,
-            data=plain["data"],
+            data=DataDescription(plain["data"]),
             post=_post_settings(plain.get("post")),
             defaulted=defaulted,
         )
@@ -132,10 +132,10 @@ def _missing(lines: Mapping[str, object], num_lines: object) -> tuple[str, ...]:
     return missing
 
 
-def _check_genome(genome: Mapping[str, object], lines: Mapping[str, object], config: Mapping[str, Setting]) -> None:
+def _check_genome(genome: Mapping[str, Setting], lines: Mapping[str, object], config: Mapping[str, Setting]) -> None:
     """WinnerError if a gene has different values under genome and under config, which is what would be trained."""
     with error_prefix("genome"):
-        with_genome = TrialConfig.from_settings({**config, **cast(Mapping[str, Setting], genome)}).settings()
+        with_genome = TrialConfig.from_settings({**config, **genome}).settings()
     for address in genome:
         if address not in lines:
             raise WinnerError(f"config: expected a line for the gene {address}, got none")
@@ -148,7 +148,7 @@ def _check_genome(genome: Mapping[str, object], lines: Mapping[str, object], con
 
 def _check_steps(steps: object, config: Mapping[str, Setting]) -> None:
     """WinnerError if the full budget is longer than the schedule; the line may be missing."""
-    schedule = int(str(config[STEPS]))
+    schedule = TrialConfig.from_settings(config).train.steps
     if steps is not None and _count(steps, "steps", 1) > schedule:
         raise WinnerError(
             f"steps: expected at most {STEPS} under config, {schedule}, got {steps}; "
@@ -165,7 +165,7 @@ def check_belongs_to(state: SearchState, winner: Winner, path: Path) -> None:
         raise WinnerError(
             f"{path}: expected the winner of search {state.search_id}, {uid}, got {winner.uid} of {winner.search_id}"
         )
-    settings = {**cast(Mapping[str, Setting], state.space["trial"]), **state.individuals[uid].genome}
+    settings = {**state.space.trial, **state.individuals[uid].genome}
     for address, value in TrialConfig.from_settings(settings).settings().items():
         if winner.config[address] != value:
             raise WinnerError(
@@ -176,10 +176,10 @@ def check_belongs_to(state: SearchState, winner: Winner, path: Path) -> None:
 
 def nms_line(post: TunedPost) -> str:
     """One sentence on the NMS settings that were tuned for the winner's detector."""
-    settings = post_config(post["settings"])
+    settings = post_config(post.settings)
     beta = f", beta {settings.nms_beta:g}" if settings.nms == "diou" else ""
     chosen = f"{settings.nms} at {settings.nms_iou:g}{beta}"
-    fixed, tuned = post["fixed"]["fitness"], post["tuned"]["fitness"]
+    fixed, tuned = post.fixed["fitness"], post.tuned["fitness"]
     if tuned <= fixed:
         return f"{chosen}, as in the search: no other setting scored higher on validation"
     return f"{chosen}, tuned on validation: {tuned:.4f} there instead of {fixed:.4f} (other scores: with the fixed NMS)"
@@ -190,8 +190,9 @@ def _post(state: SearchState, uid: str) -> dict[str, object]:
     confirmation = state.nms_confirmation(uid)
     if confirmation is None or confirmation.post is None:
         return {}
-    scores = {name: confirmation.post[name] for name in ("fixed", "tuned")}
-    return {"post": {**confirmation.post["settings"], "validation": {"seed": confirmation.seed, **scores}}}
+    post = asdict(confirmation.post)
+    scores = {name: post[name] for name in ("fixed", "tuned")}
+    return {"post": {**post["settings"], "validation": {"seed": confirmation.seed, **scores}}}
 
 
 def _post_settings(section: object) -> dict[str, Value]:
@@ -213,18 +214,18 @@ def _count(value: object, name: str, least: int) -> int:
 
 
 def _verdict_runs(state: SearchState, individual: str) -> list[dict[str, object]]:
-    return [_run(confirmation) for confirmation in verdict.verdict_confirmations(state, individual)]
+    return [_run(confirmation) for confirmation in state.confirmations_of(individual, for_choice=False)]
 
 
 def _run(confirmation: Confirmation) -> dict[str, object]:
     failed = {} if confirmation.reason is None else {"failed": confirmation.reason}
-    return {"seed": confirmation.seed, "scores": confirmation.scores, **failed}
+    return {"seed": confirmation.seed, "scores": dict(confirmation.scores), **failed}
 
 
 def _validation(state: SearchState) -> dict[str, object]:
     """The same confirmations on validation; missing in searches of earlier versions."""
     validation = None if state.outcome is None else state.outcome.validation
-    return {} if validation is None else {"validation": validation}
+    return {} if validation is None else {"validation": as_json(validation)}
 
 
 def _candidates(state: SearchState) -> dict[str, object]:
@@ -233,7 +234,7 @@ def _candidates(state: SearchState) -> dict[str, object]:
         return {}
     return {
         "candidates": [
-            {**standing, "runs": [_run(run) for run in leaders.choice_confirmations(state, str(standing["uid"]))]}
+            {**asdict(standing), "runs": [_run(run) for run in state.confirmations_of(standing.uid, for_choice=True)]}
             for standing in state.choice.candidates
         ]
     }

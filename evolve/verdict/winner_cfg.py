@@ -9,7 +9,7 @@ from model.network import scales
 def render(winner: Winner) -> str:
     """The cfg's text, to train the winner with Darknet itself; WinnerError for what a cfg cannot express."""
     config = TrialConfig.from_settings(winner.config)
-    class_names, anchors = winner.data.get("class_names"), winner.data.get("anchors")
+    class_names, anchors = (winner.data.plain.get(name) for name in ("class_names", "anchors"))
     if not isinstance(class_names, list) or not isinstance(anchors, list):
         raise WinnerError(f"data: expected class_names and anchors as lists, got {class_names!r} and {anchors!r}")
     num_anchors = scales.number_of_anchors(scales.of_config(config.detector))

@@ -58,9 +58,9 @@ def test_nms_is_tuned_on_the_validation_split_alone_and_changes_no_score(
     assert plain.post is None
     assert last.post is not None
     names = {"val/map50_95", "val/map50", "val/map75"}
-    assert last.post["fixed"] == {"fitness": last.scores["val/map50"], **{name: last.scores[name] for name in names}}
-    assert last.post["tuned"].keys() == {"fitness", *names}
-    assert last.post["tuned"]["fitness"] == last.post["tuned"]["val/map50"] >= last.post["fixed"]["fitness"]
+    assert last.post.fixed == {"fitness": last.scores["val/map50"], **{name: last.scores[name] for name in names}}
+    assert last.post.tuned.keys() == {"fitness", *names}
+    assert last.post.tuned["fitness"] == last.post.tuned["val/map50"] >= last.post.fixed["fitness"]
     assert last.seconds["tune"] > 0
 
 

@@ -18,6 +18,7 @@ from data.digits import synthetic
 from evolve import objective, starting_weights, task
 from evolve.__main__ import main
 from evolve.commands import task_request
+from evolve.data_description import DataDescription
 from evolve.task import InputError, TaskRequest
 from evolve.trial import TrialSpec
 from evolve.trial_config import TrialConfig
@@ -135,14 +136,14 @@ def test_a_dry_run_says_what_is_taken_over(
 def test_a_search_goes_on_with_the_cfg_that_it_began_with(tmp_path: Path) -> None:
     known = tmp_path / "their.cfg"
     known.touch()
-    data = {"weights": "w", "weights_cfg": str(known)}
+    data = DataDescription({"weights": "w", "weights_cfg": str(known)})
     other = tmp_path / "other.cfg"
     assert task_request.cfg_as_before(data, None, None) == known
     assert task_request.cfg_as_before(data, None, other) == other
     assert task_request.cfg_as_before(data, "moved.weights", None) is None  # looked for beside them
     known.unlink()
     assert task_request.cfg_as_before(data, None, None) is None
-    assert task_request.cfg_as_before({"weights": "w"}, None, None) is None
+    assert task_request.cfg_as_before(DataDescription({"weights": "w"}), None, None) is None
 
 
 @pytest.mark.medium

@@ -21,7 +21,7 @@ CREATED = {
     "steps": 9,
     "recipe_name": "fast",
     "recipe": {"name": "fast", "generations": 1},
-    "space": {"name": "tiny"},
+    "space": {"name": "tiny", "genes": {}},
     "data": {"path": "embedded"},
     "objective": {},
     "request": {},

@@ -56,11 +56,9 @@ def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None
 
 
 def test_tuned_nms_is_kept_with_the_result_and_asked_for_apart(spec: TrialSpec) -> None:
-    post: TunedPost = {
-        "settings": {"nms": "diou", "nms_iou": 0.5, "nms_beta": 0.8},
-        "fixed": {"fitness": 1 / 3},
-        "tuned": {"fitness": 0.5},
-    }
+    post = TunedPost(
+        settings={"nms": "diou", "nms_iou": 0.5, "nms_beta": 0.8}, fixed={"fitness": 1 / 3}, tuned={"fitness": 0.5}
+    )
     measured = [Measurement(10, {"total": 1.0}, {"val/map50_95": 1 / 3}, post=post)]
     tuning = replace(spec, tune_post={"val/map50_95": 1.0})
     attempt.write_result(tuning, measured)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from evolve.execution import dispatch
-from evolve.execution.executor import Ended, Lease, LeaseEvent, Started
-from evolve.trial import Failure, TrialSpec
+from evolve.execution.executor import Ended, Lease, LeaseEvent, Measured, Started
+from evolve.trial import Failure, Measurement, TrialSpec
 
 
 class TwoSlots:
@@ -80,13 +80,56 @@ def test_leases_go_to_slots_that_are_there_at_the_moment() -> None:
     assert executor.most >= 1
 
 
+class Losing(TwoSlots):
+    """Every attempt ends with the same failure, before or after its result."""
+
+    def __init__(self, failure: Failure, measures: bool = False) -> None:
+        super().__init__()
+        self.failure, self.measures = failure, measures
+
+    def poll(self, timeout_seconds: float) -> Sequence[LeaseEvent]:
+        self.events = []
+        ended, self.running = self.running, []
+        measured = [Measured(one, Measurement(1, {})) for one in ended if self.measures]
+        return [*measured, *(Ended(one, self.failure) for one in ended)]
+
+
+def kinds_of(executor: Losing, lost: dict[tuple[str, int, str], int] | None = None) -> list[tuple[str, int]]:
+    """The events of one lease: class and attempt."""
+    events = dispatch.dispatch(executor, deque([lease("a")]), lost)
+    return [(type(event).__name__, event.lease.attempt) for event in events if event is not None]
+
+
 @pytest.mark.parametrize(("kind", "times"), [("worker_lost", 3), ("node_lost", 10), ("hung", 1)])
 def test_what_is_no_fault_of_the_trial_is_tried_again_so_often(kind: str, times: int) -> None:
-    retries = [dispatch.may_retry(Failure(kind, ""), lost) for lost in range(12)]
-    assert retries == [True] * times + [False] * (12 - times)
+    events = kinds_of(Losing(Failure(kind, "")))
+    assert events == [*(("Lost", attempt) for attempt in range(1, times + 1)), ("Ended", times + 1)]
+
+
+def test_what_earlier_sessions_lost_counts_too_but_not_other_pieces_and_causes() -> None:
+    lost = {("a", 1, "worker_lost"): 2, ("a", 2, "worker_lost"): 9, ("b", 1, "worker_lost"): 9, ("a", 1, "hung"): 1}
+    assert kinds_of(Losing(Failure("worker_lost", "")), lost) == [("Lost", 1), ("Ended", 2)]
 
 
 def test_a_result_and_a_crash_are_final() -> None:
-    assert not dispatch.may_retry(Failure("crashed", ""), 0)
-    assert not dispatch.may_retry(Failure("diverged", ""), 0)
-    assert dispatch.next_attempt(lease("a")).attempt == 2
+    assert kinds_of(Losing(Failure("crashed", ""))) == [("Ended", 1)]
+    assert kinds_of(Losing(Failure("diverged", ""))) == [("Ended", 1)]
+
+
+def test_what_happens_to_a_worker_after_the_result_of_its_piece_changes_nothing() -> None:
+    events = list(dispatch.dispatch(Losing(Failure("worker_lost", ""), measures=True), deque([lease("a")])))
+    assert [type(event) for event in events] == [Measured, Ended]
+    assert events[-1] == Ended(lease("a"), None)
+
+
+def test_a_piece_that_ends_without_a_result_has_failed() -> None:
+    executor = TwoSlots()
+    [ended] = [event for event in dispatch.dispatch(executor, deque([lease("a")])) if isinstance(event, Ended)]
+    assert ended.failure == Failure("crashed", "ended without a measurement at step 1")
+
+
+def test_a_lost_piece_is_tried_again_before_others_that_wait() -> None:
+    executor = Losing(Failure("hung", ""))
+    executor.slots = 1
+    events = dispatch.dispatch(executor, deque([lease("a"), lease("b")]))
+    assert [event.lease.spec.uid for event in events if event is not None] == ["a", "a", "b", "b"]

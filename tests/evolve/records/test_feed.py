@@ -20,7 +20,7 @@ CREATED: dict[str, object] = {
     "seed": 7,
     "steps": 90,
     "recipe_name": "fast",
-    "recipe": {"name": "fast", "population": 2, "generations": 0},
+    "recipe": {"name": "fast", "population": 2, "elites": 1, "generations": 0},
     "space": {"name": "tiny", "genes": {}},
     "data": {},
     "objective": {},
@@ -197,7 +197,7 @@ def test_a_bug_in_the_projection_costs_one_event(
     path = append(tmp_path / "s", ENTRIES)
     store = Memory()
     with monkeypatch.context() as patch:
-        patch.setitem(projection._HANDLERS, "measured", broken)
+        patch.setattr(projection, "_add_measurement", broken)
         one, reported = feed(path, store)
         one.send()
     assert one.unshown == "event 6 (measured): KeyError: 'a bug'"

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from evolve.records.journal import Journal, NewEvent
-from evolve.records.mlflow_tracker import EXPERIMENT, SENT_TAG, MlflowTracker
+from evolve.records.mlflow_tracker import SENT_TAG, MlflowTracker
 from evolve.records.projection import Projection
+from evolve.records.run_updates import EXPERIMENT
 
 pytestmark = pytest.mark.medium  # MLflow: 3 s to import, 5 s to make its database
 PATIENCE_SECONDS = 120.0
@@ -27,7 +28,7 @@ CREATED = {
     "seed": 7,
     "steps": 90,
     "recipe_name": "fast",
-    "recipe": {"name": "fast", "population": 3, "generations": 1},
+    "recipe": {"name": "fast", "population": 3, "elites": 1, "generations": 1},
     "space": {"name": "tiny", "genes": {}},
     "data": {"path": "embedded", "fingerprint": "f00d", "class_names": ["0", "1"], "images": {"train": 4, "val": 2}},
     "objective": {"target": "x:y", "arguments": {}},
@@ -116,8 +117,8 @@ SECOND_HALF = [
         "g001-001",
         {
             "split": "test",
-            "confirmed": {"mean": 0.45, "interval": [0.4, 0.5], "seeds": [1, 2]},
-            "defaults": {"mean": 0.3, "interval": None, "seeds": [1]},
+            "confirmed": {"mean": 0.45, "interval": [0.4, 0.5], "seeds": 2},
+            "defaults": {"mean": 0.3, "interval": None, "seeds": 1},
             "gain": {"mean": 0.15, "interval": [0.1, 0.2], "probability": 0.97},
             "verdict": "better than the defaults",
         },

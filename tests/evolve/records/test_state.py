@@ -20,7 +20,7 @@ CREATED = {
         "rungs": ["1/3", "1"],
         "keep": "1/3",
     },
-    "space": {},
+    "space": {"name": "s", "genes": {}},
     "data": {"images": {"test": 1}},
     "objective": {},
     "request": {},
@@ -120,6 +120,14 @@ def test_the_forecast_by_hand() -> None:
     assert forecast.remaining_steps(folded) == 120 + 120 + 540
     assert forecast.eta_seconds(folded) == pytest.approx(780 * 6.0 / 30 / 2)  # 0.2 s a step on 2 workers
     assert forecast.eta_seconds(fold()) is None
+
+
+def test_an_event_about_an_individual_that_was_never_proposed_is_named() -> None:
+    line = measured("g000-007", 30, {}, {})
+    with pytest.raises(
+        JournalError, match=r"^journal: event 2 \(measured\): expected a proposed individual, got g000-007$"
+    ):
+        fold((101.0, *line))
 
 
 def test_a_journal_that_does_not_begin_with_a_search() -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,18 @@ from hypothesis import strategies as st
 
 from evolve import search
 from evolve.commands import outcome, status, tracking
+from evolve.data_description import DataDescription
 from evolve.execution.local_executor import LocalExecutor
+from evolve.genetics.genome import Genome
+from evolve.genetics.recipe import Recipe
+from evolve.genetics.space import SearchSpace
 from evolve.records import forecast, lineage, progress
+from evolve.records.events import CANDIDATE_ROLE, Confirmation
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
 from evolve.records.run_updates import SEARCH_KEY
-from evolve.records.state import CANDIDATE_ROLE, Confirmation, IndividualRecord, SearchState, fold
+from evolve.records.search_request import SearchRequest
+from evolve.records.state import IndividualRecord, SearchState, fold
 from evolve.simulated import simulated_objective
 from evolve.verdict import confirm, leaders
 from evolve.verdict.leaders import choose_winner
@@ -31,17 +37,35 @@ FITNESS = {"g000-000": 0.9, "g000-001": 0.4, "g000-002": 0.5, "g001-000": 0.45} 
 
 def state_of(wanted: int, runs: dict[str, list[float | None]], fitness: dict[str, float] = FITNESS) -> SearchState:
     """A search that is over, and its confirmations for the choice: uid -> scores by seed, None for a failed one."""
-    recipe = {"name": "fast", "candidates": wanted, "generations": 2, "confirm_seeds": 3}
-    space = {"fitness": {"val/map50_95": 1.0}}
-    state = SearchState("s", 0, 90, "fast", recipe, space, {}, {}, {}, 1, {}, 1)
+    recipe = Recipe("fast", candidates=wanted, generations=2, confirm_seeds=3)
+    state = SearchState(
+        "s",
+        0,
+        90,
+        recipe,
+        SearchSpace("s", {}),
+        DataDescription({}),
+        SearchRequest(),
+        threads=1,
+        versions={},
+        workers=1,
+    )
     for uid, value in fitness.items():
-        state.individuals[uid] = IndividualRecord(uid, 0, 0, (), "random", {}, 0, fitness=value)
+        state.individuals[uid] = IndividualRecord(uid, 0, 0, (), "random", Genome({}), 0, fitness=value)
     for individual, scores in runs.items():
         for index, score in enumerate(scores):
             uid = f"{individual}/choice-seed-{index}"
             measured = {} if score is None else {"val/map50_95": score}
             failed = "the box loss is nan" if score is None else None
-            state.confirmations[uid] = Confirmation(uid, CANDIDATE_ROLE, individual, index, measured, failed, {})
+            state.confirmations[uid] = Confirmation(
+                uid=uid,
+                role=CANDIDATE_ROLE,
+                individual=individual,
+                seed=index,
+                scores=measured,
+                reason=failed,
+                seconds={},
+            )
     return state
 
 
@@ -65,12 +89,10 @@ def test_the_best_mean_of_fresh_runs_wins_whatever_the_fitness_was() -> None:
     choice = choose_winner(state)
     assert choice is not None
     assert choice.uid == leaders.winning_uid(state) == "g001-000"
-    assert [standing["uid"] for standing in choice.candidates] == ["g001-000", "g000-002"]
-    assert [standing["mean"] for standing in choice.candidates] == pytest.approx([0.4, 0.2])
+    assert [standing.uid for standing in choice.candidates] == ["g001-000", "g000-002"]
+    assert [standing.mean for standing in choice.candidates] == pytest.approx([0.4, 0.2])
     # within 0.01, between 3 x 0.02 = 0.06, true (0.06 - 0.01)/3 = 1/60, share (1/60)/(1/60 + 1/300) = 5/6
-    assert [standing["shrunk"] for standing in choice.candidates] == pytest.approx(
-        [0.3 + 0.1 * 5 / 6, 0.3 - 0.1 * 5 / 6]
-    )
+    assert [standing.shrunk for standing in choice.candidates] == pytest.approx([0.3 + 0.1 * 5 / 6, 0.3 - 0.1 * 5 / 6])
     assert (choice.noise, choice.spread) == pytest.approx((0.1, math.sqrt(1 / 60)))
 
 
@@ -79,12 +101,12 @@ def test_a_candidate_that_does_not_always_end_comes_after_those_that_do() -> Non
         state_of(3, {"g000-002": [0.9, None, 0.9], "g001-000": [0.2, 0.3, 0.1], "g000-001": [None] * 3})
     )
     assert choice is not None
-    assert [(standing["uid"], standing["seeds"], standing["failed"]) for standing in choice.candidates] == [
+    assert [(standing.uid, standing.seeds, standing.failed) for standing in choice.candidates] == [
         ("g001-000", 3, 0),
         ("g000-002", 2, 1),
         ("g000-001", 0, 3),
     ]
-    assert choice.candidates[2]["mean"] is choice.candidates[2]["shrunk"] is None
+    assert choice.candidates[2].mean is choice.candidates[2].shrunk is None
     nobody = choose_winner(state_of(2, {"g000-002": [None] * 3, "g001-000": [None] * 3}))
     assert nobody is not None
     assert nobody.uid == "g000-002"  # the better one in the search
@@ -94,13 +116,13 @@ def test_candidates_that_differ_less_than_their_noise_go_by_their_means() -> Non
     choice = choose_winner(state_of(2, {"g000-002": [0.1, 0.3, 0.5], "g001-000": [0.2, 0.4, 0.6]}))
     assert choice is not None
     assert choice.uid == "g001-000"
-    assert [standing["shrunk"] for standing in choice.candidates] == pytest.approx([0.35, 0.35])
+    assert [standing.shrunk for standing in choice.candidates] == pytest.approx([0.35, 0.35])
 
 
 def test_the_spaces_own_fitness_chooses_and_a_run_without_its_scores_has_failed() -> None:
     state = state_of(2, {"g000-002": [0.1, 0.1, 0.1], "g001-000": [0.3, 0.3, 0.3]})
-    state.space["fitness"] = {"val/map75": 1.0}
-    assert [standing["failed"] for standing in (choose_winner(state) or pytest.fail("no choice")).candidates] == [3, 3]
+    state.space = replace(state.space, fitness={"val/map75": 1.0})
+    assert [standing.failed for standing in (choose_winner(state) or pytest.fail("no choice")).candidates] == [3, 3]
     for confirmation in state.confirmations.values():
         confirmation.scores["val/map75"] = 0.5 - confirmation.scores["val/map50_95"]
     assert leaders.winning_uid(state) == "g000-002"
@@ -223,7 +245,7 @@ def test_a_search_that_goes_on_chooses_again_and_trains_no_confirmation_twice(ho
     assert again | {*first.confirmations} == {*longer.confirmations}
     assert longer.choice is not None
     assert [event.kind for event in events(house.path / "s" / "journal.db")].count("candidate_chosen") == 2
-    stood = {standing["uid"] for standing in longer.choice.candidates}
+    stood = {standing.uid for standing in longer.choice.candidates}
     assert stood == {record.uid for record in [other for other in longer.ranking if other.uid != "g000-000"][:5]}
     again_from_start = search.run(
         house.task(),
@@ -280,7 +302,7 @@ def test_the_forecast_counts_the_confirm_stage(undisturbed: Undisturbed) -> None
     )
     assert forecast.remaining_steps(undisturbed.state) == 0
     assert forecast.expected_confirmations(fold(whole[:5])) == 21
-    more = replace(state, recipe={**state.recipe, "candidates": 1})
+    more = replace(state, recipe=replace(state.recipe, candidates=1))
     assert forecast.expected_confirmations(more) == 6
 
 
@@ -302,7 +324,7 @@ def test_the_forecast_counts_whom_the_verdict_is_on() -> None:
 def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]) -> None:
     state, directory = undisturbed.state, undisturbed.journal.parent
     choice = state.choice
-    plain = lineage.status(state, held=False, now=0.0)
+    plain = asdict(lineage.status(state, held=False, now=0.0))
     assert plain["winner"] == state.outcome.uid == choice.uid
     assert plain["confirmations"] == {
         "planned": len(state.confirmations),
@@ -310,10 +332,10 @@ def test_it_is_seen_from_outside(undisturbed: Undisturbed, capsys: pytest.Captur
         "failed": 0,
     }
     shown = json.loads((directory / "lineage.json").read_text())["winner"]
-    assert shown["candidates"] == choice.candidates
+    assert shown["candidates"] == [asdict(standing) for standing in choice.candidates]
     assert set(shown["validation"]) == {"winner", "defaults"}
     file = yaml.safe_load((directory / "winner.yaml").read_text())["scores"]
-    assert [standing["uid"] for standing in file["candidates"]] == [standing["uid"] for standing in choice.candidates]
+    assert [standing["uid"] for standing in file["candidates"]] == [standing.uid for standing in choice.candidates]
     for one in file["candidates"]:
         mean = math.fsum(run["scores"]["val/map50_95"] for run in one["runs"]) / 3
         assert one["mean"] == pytest.approx(mean)
@@ -341,7 +363,7 @@ def test_a_winner_below_the_defaults_is_called_what_it_is(
         (0.0, ""),
         (-0.01, " (the best that was found; the defaults have the better mean)"),
     ):
-        gain = {**undisturbed.state.outcome.gain, "mean": mean}
+        gain = replace(undisturbed.state.outcome.gain, mean=mean)
         state = replace(undisturbed.state, outcome=replace(undisturbed.state.outcome, gain=gain))
         assert outcome.say_outcome(state, directory, tracking.SearchTracking(None)) == 0  # type: ignore[arg-type]
         assert f"winner: {directory / 'winner.yaml'}{words}\n" in capsys.readouterr().out
@@ -372,12 +394,12 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
         curves.setdefault(number.name, []).append((number.step, number.value))
     for standing in state.choice.candidates:
         scores = {
-            index: state.confirmations[f"{standing['uid']}/choice-seed-{index}"].scores["val/map50_95"]
+            index: state.confirmations[f"{standing.uid}/choice-seed-{index}"].scores["val/map50_95"]
             for index in range(3)
         }
-        assert dict(curves[f"confirm/candidates/{standing['uid']}/val/map50_95"]) == scores
-        assert curves[f"confirm/candidates/{standing['uid']}/mean"] == [(0, standing["mean"])]
-        assert f"confirm/candidates/{standing['uid']}/test/map50_95" not in curves
+        assert dict(curves[f"confirm/candidates/{standing.uid}/val/map50_95"]) == scores
+        assert curves[f"confirm/candidates/{standing.uid}/mean"] == [(0, standing.mean)]
+        assert f"confirm/candidates/{standing.uid}/test/map50_95" not in curves
     assert len(curves["confirm/winner/test/map50_95"]) == len(curves["confirm/defaults/test/map50_95"]) == 3
     assert run.tags["evolve.candidates"].split(",")[0] == run.tags["evolve.winner"]
 

@@ -299,7 +299,7 @@ def test_a_resume_needs_no_temporary_folder(
 def test_a_display_that_fails_is_said_once_and_the_search_goes_on(
     house: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Broken(progress.SilentDisplay):
+    class Broken(progress.Display):
         def show(self, event: object, state: object) -> None:
             raise KeyError("a bug")
 

@@ -9,7 +9,7 @@ import pytest
 from evolve import search
 from evolve.execution.dispatch import POLL_SECONDS
 from evolve.genetics.genome import trial_seed
-from evolve.records.state import Confirmation
+from evolve.records.events import Confirmation
 from evolve.simulated import simulated_objective
 from evolve.trial import Measurement
 from evolve.verdict import confirm, interval, verdict
@@ -118,7 +118,7 @@ def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: Ho
         / 3
     )
     assert state.outcome.confirmed is not None
-    assert state.outcome.confirmed["mean"] == pytest.approx(mean)
+    assert state.outcome.confirmed.mean == pytest.approx(mean)
     assert state.outcome.validation is not None
     mean = (
         sum(
@@ -128,7 +128,7 @@ def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: Ho
         )
         / 3
     )
-    assert state.outcome.validation["defaults"]["mean"] == pytest.approx(mean)  # type: ignore[index]
+    assert state.outcome.validation.defaults.mean == pytest.approx(mean)
 
 
 def test_without_a_test_split_it_says_so(house: House) -> None:

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from evolve import search
 from evolve.checks import resumable, versions
+from evolve.checks.resumable import TaskChanged
 from evolve.execution.executor import Ended, Lease, LeaseEvent, Measured
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience
 from evolve.process.signals import StopAsked
 from evolve.records.journal import Journal, JournalError, NewEvent, events
 from evolve.records.state import fold
+from evolve.task import InputError
 from evolve.trial import Failure, TrialSpec, TrialStatus
 
 House = Undisturbed = Any  # the fixtures' classes live in conftest.py
@@ -183,7 +185,7 @@ def test_a_finished_search_goes_on_to_more_generations(house: House) -> None:
     assert mine["outcome"] == theirs["outcome"]
     trials = {piece for piece in watched.started if "/" not in piece[0]}
     assert all(uid.startswith("g002") for uid, _, _ in trials)
-    with pytest.raises(JournalError, match="at least 2, as the search has, got 1"):
+    with pytest.raises(InputError, match="at least 2, as the search has, got 1"):
         search.resume(house.task(), house.path / "short", generations=1)
 
 
@@ -196,21 +198,21 @@ def test_a_directory_with_a_search_is_refused(undisturbed: Undisturbed) -> None:
 def test_what_changed_is_refused_by_name(undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch) -> None:
     house, directory = undisturbed.house, undisturbed.journal.parent
     task = house.task()
-    with pytest.raises(JournalError, match=r"search space: .*loss.box_weight"):
+    with pytest.raises(TaskChanged, match=r"search space: .*loss.box_weight"):
         search.resume(replace(task, space=task.space.with_gene_fixed("loss.box_weight", 1.0)), directory)
-    with pytest.raises(JournalError, match="fingerprint was 'simulated', is 'other'"):
+    with pytest.raises(TaskChanged, match="fingerprint was 'simulated', is 'other'"):
         search.resume(replace(task, description={**task.description, "fingerprint": "other"}), directory)
     search.resume(replace(task, description={**task.description, "path": "moved"}), directory)
     others = {**task.description, "weights": "base.keras", "weights_fingerprint": "beef"}
     with pytest.raises(
-        JournalError, match=r"^weights base.keras: expected those .*\(none\), got others \(sha256 beef\)"
+        TaskChanged, match=r"^weights base.keras: expected those .*\(none\), got others \(sha256 beef\)"
     ):
         search.resume(replace(task, description=others), directory)
     more_threads = replace(task.factory, arguments={"threads": 3})
-    with pytest.raises(JournalError, match="threads of a trial: expected 1 as the search began with, got 3"):
+    with pytest.raises(TaskChanged, match="threads of a trial: expected 1 as the search began with, got 3"):
         search.resume(replace(task, factory=more_threads), directory)
     monkeypatch.setattr(search.versions, "installed", lambda: {"tensorflow": "0.1"})
-    with pytest.raises(JournalError, match=r"tensorflow: expected version .*, got 0.1"):
+    with pytest.raises(TaskChanged, match=r"tensorflow: expected version .*, got 0.1"):
         search.resume(task, directory)
 
 
@@ -421,7 +423,7 @@ def test_being_asked_to_stop_leaves_a_search_that_goes_on(undisturbed: Undisturb
     house = undisturbed.house
     sentences: list[str] = []
 
-    class Display(search.SilentDisplay):
+    class Display(search.Display):
         def interrupted(self, directory: Path) -> None:
             phase = fold(events(directory / "journal.db")).phase
             sentences.append(phase)
@@ -465,7 +467,7 @@ def test_being_asked_to_stop_while_the_workers_start_leaves_a_search_that_goes_o
     house = undisturbed.house
     said: list[Path] = []
 
-    class Display(search.SilentDisplay):
+    class Display(search.Display):
         def interrupted(self, directory: Path) -> None:
             said.append(directory)
 

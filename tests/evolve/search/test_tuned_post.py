@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ from evolve.verdict import winner
 
 House = Undisturbed = Any
 
-POST: TunedPost = {
-    "settings": {"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8},
-    "fixed": {"fitness": 0.25, "val/map50_95": 0.25},
-    "tuned": {"fitness": 0.26, "val/map50_95": 0.26},
-}
+POST = TunedPost(
+    settings={"nms": "diou", "nms_iou": 0.55, "nms_beta": 0.8},
+    fixed={"fitness": 0.25, "val/map50_95": 0.25},
+    tuned={"fitness": 0.26, "val/map50_95": 0.26},
+)
 
 
 @dataclass
@@ -82,7 +82,7 @@ def test_it_is_in_the_journal_and_a_killed_search_comes_to_the_same(searched: An
     journalled = events(directory / "journal.db")
     assert fold(journalled).confirmations == state.confirmations
     [payload] = [event.payload for event in journalled if event.kind == "confirm_measured" and "post" in event.payload]
-    assert payload["post"] == POST
+    assert payload["post"] == asdict(POST)
     for index, killed_at in enumerate((f"{state.outcome.uid}/test-seed-0", f"{state.outcome.uid}/test-seed-1")):
         cut = Tuning(killed_at=killed_at)
         with pytest.raises(KeyboardInterrupt):
@@ -100,12 +100,12 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
     state, _, directory = searched
     plain = yaml.safe_load((directory / "winner.yaml").read_text())
     seed = state.confirmations[f"{state.outcome.uid}/test-seed-0"].seed
-    scores = {"fixed": POST["fixed"], "tuned": POST["tuned"]}
-    assert plain["post"] == {**POST["settings"], "validation": {"seed": seed, **scores}}
+    scores = {"fixed": POST.fixed, "tuned": POST.tuned}
+    assert plain["post"] == {**POST.settings, "validation": {"seed": seed, **scores}}
     winner_read = winner.read(directory / "winner.yaml")
-    assert winner_read.post == POST["settings"]
+    assert winner_read.post == POST.settings
     spec = final_training.final_spec(winner_read, house.task(), house.path / "final")
-    assert spec.post == POST["settings"]
+    assert spec.post == POST.settings
     assert not spec.tune_post
     chosen = post_config(spec.post)
     assert (chosen.nms, chosen.nms_iou, chosen.nms_beta, chosen.score) == ("diou", 0.55, 0.8, 0.005)
@@ -138,11 +138,11 @@ def test_it_is_said_in_one_line_and_shown_outside(
     options = type("Options", (), {"directory": directory, "out": house.path / "w.yaml", "format": "yaml"})
     assert winners.winner(options) == 0  # type: ignore[arg-type]
     assert line in capsys.readouterr().out
-    kept: TunedPost = {"settings": {"nms": "plain", "nms_iou": 0.5}, "fixed": POST["fixed"], "tuned": POST["fixed"]}
+    kept = TunedPost({"nms": "plain", "nms_iou": 0.5}, fixed=POST.fixed, tuned=POST.fixed)
     assert winner.nms_line(kept) == "plain at 0.5, as in the search: no other setting scored higher on validation"
     shown = lineage.family_tree(state)["winner"]
     assert isinstance(shown, dict)
-    assert shown["post"] == POST
+    assert shown["post"] == asdict(POST)
 
 
 def test_mlflow_is_told(searched: Any) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,17 @@ import yaml
 
 from evolve import fitness, search
 from evolve.commands.outcome import outcome_tables
+from evolve.data_description import DataDescription
 from evolve.genetics import space as spaces
+from evolve.genetics.recipe import Recipe
+from evolve.genetics.space import SearchSpace
 from evolve.records import lineage, progress
+from evolve.records.events import Confirmation, Outcome
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
 from evolve.records.run_updates import SEARCH_KEY
-from evolve.records.state import Confirmation, SearchState, fold
+from evolve.records.search_request import SearchRequest
+from evolve.records.state import SearchState, fold
 from evolve.simulated import SPACE, simulated_objective
 from evolve.trial import Measurement, TrialSpec
 from evolve.verdict import verdict
@@ -27,15 +32,21 @@ House = Any
 AP50 = {"val/map50": 1.0}
 
 
+def in_json(value: Any) -> Any:
+    return json.loads(json.dumps(asdict(value)))
+
+
 def state_of(weights: Mapping[str, float], ours: list[dict[str, float]], others: list[dict[str, float]]) -> SearchState:
     """A search that is over, with the scores of winner and defaults on the test split, seed by seed."""
-    space = {"fitness": dict(weights)}
-    state = SearchState("s", 0, 90, "fast", {}, space, {"images": {"test": 4}}, {}, {}, 1, {}, 1)
+    space, data = SearchSpace("s", {}, fitness=weights), DataDescription({"images": {"test": 4}})
+    state = SearchState("s", 0, 90, Recipe("fast"), space, data, SearchRequest(), threads=1, versions={}, workers=1)
     for role, uid, scores in (("winner", "g001-003", ours), ("defaults", "g000-000", others)):
         for index, measured in enumerate(scores):
             named = {f"{split}/{name}": score for name, score in measured.items() for split in ("val", "test")}
             name = f"{uid}/test-seed-{index}"
-            state.confirmations[name] = Confirmation(name, role, uid, index, named, None, {})
+            state.confirmations[name] = Confirmation(
+                uid=name, role=role, individual=uid, seed=index, scores=named, seconds={}
+            )
     return state
 
 
@@ -52,55 +63,55 @@ def test_better_in_what_was_searched_is_better() -> None:
 
     AP50:95 -0.10, sqrt(2 x 0.01^2 / 3) = 0.00816: +-0.0227.
     """
-    conclusion: dict[str, Any] = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
-    assert conclusion["metric"] == "AP50"
-    assert conclusion["confirmed"]["mean"] == pytest.approx(0.62)
-    assert conclusion["defaults"]["mean"] == pytest.approx(0.52)
-    assert conclusion["gain"]["mean"] == pytest.approx(0.10)
-    assert conclusion["gain"]["interval"] == pytest.approx([0.0547, 0.1453], abs=1e-4)
-    assert conclusion["validation"]["winner"]["mean"] == pytest.approx(0.62)
-    beside = conclusion["map50_95"]
-    assert beside["confirmed"]["mean"] == pytest.approx(0.31)
-    assert beside["defaults"]["mean"] == pytest.approx(0.41)
-    assert beside["gain"]["interval"] == pytest.approx([-0.1227, -0.0773], abs=1e-4)
-    assert beside["validation"]["defaults"]["mean"] == pytest.approx(0.41)
-    assert conclusion["verdict"].startswith(
+    conclusion: Outcome = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
+    assert conclusion.metric == "AP50"
+    assert conclusion.confirmed.mean == pytest.approx(0.62)
+    assert conclusion.defaults.mean == pytest.approx(0.52)
+    assert conclusion.gain.mean == pytest.approx(0.10)
+    assert conclusion.gain.interval == pytest.approx((0.0547, 0.1453), abs=1e-4)
+    assert conclusion.validation.winner.mean == pytest.approx(0.62)
+    beside = conclusion.map50_95
+    assert beside.confirmed.mean == pytest.approx(0.31)
+    assert beside.defaults.mean == pytest.approx(0.41)
+    assert beside.gain.interval == pytest.approx((-0.1227, -0.0773), abs=1e-4)
+    assert beside.validation.defaults.mean == pytest.approx(0.41)
+    assert conclusion.verdict.startswith(
         "beats the defaults by +0.100 AP50, 95 % interval +0.055 to +0.145, probability"
     )
-    assert conclusion["verdict"].endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
+    assert conclusion.verdict.endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
 
 
 def test_worse_in_what_was_searched_is_worse() -> None:
     conclusion = verdict.conclude(state_of(AP50, OTHERS, OURS), "g001-003")
-    assert str(conclusion["verdict"]).startswith("worse than the defaults: -0.100 AP50, ")
+    assert conclusion.verdict.startswith("worse than the defaults: -0.100 AP50, ")
 
 
 def test_ap50_95_alone_is_as_it_was() -> None:
-    conclusion: dict[str, Any] = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
-    assert (conclusion["metric"], conclusion["map50_95"]) == ("AP50:95", None)
-    assert conclusion["gain"]["mean"] == pytest.approx(0.10)
-    assert conclusion["verdict"].startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
-    assert "in AP50:95" not in conclusion["verdict"]
+    conclusion: Outcome = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
+    assert (conclusion.metric, conclusion.map50_95) == ("AP50:95", None)
+    assert conclusion.gain.mean == pytest.approx(0.10)
+    assert conclusion.verdict.startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
+    assert "in AP50:95" not in conclusion.verdict
 
 
 def test_a_weighting_is_compared_in_its_own_numbers() -> None:
     """0.25 x AP50 + 0.75 x AP50:95: 0.38 and 0.4375 by hand."""
     weights = {"val/map50": 0.25, "val/map50_95": 0.75}
-    conclusion: dict[str, Any] = verdict.conclude(state_of(weights, OURS, OTHERS), "g001-003")
-    assert conclusion["confirmed"]["mean"] == pytest.approx(0.25 * 0.62 + 0.75 * 0.31)
-    assert conclusion["gain"]["mean"] == pytest.approx(0.25 * 0.10 - 0.75 * 0.10)
-    assert "worse than the defaults: -0.050 fitness (0.25 AP50 + 0.75 AP50:95), 95 % interval" in conclusion["verdict"]
+    conclusion: Outcome = verdict.conclude(state_of(weights, OURS, OTHERS), "g001-003")
+    assert conclusion.confirmed.mean == pytest.approx(0.25 * 0.62 + 0.75 * 0.31)
+    assert conclusion.gain.mean == pytest.approx(0.25 * 0.10 - 0.75 * 0.10)
+    assert "worse than the defaults: -0.050 fitness (0.25 AP50 + 0.75 AP50:95), 95 % interval" in conclusion.verdict
 
 
 def test_scores_of_ones_own_need_no_ap() -> None:
     ours, others = ([{"recall": one} for one in values] for values in ([0.9, 0.91], [0.5, 0.52]))
-    conclusion: dict[str, Any] = verdict.conclude(state_of({"val/recall": 1.0}, ours, others), "g001-003")
-    assert conclusion["verdict"].startswith("beats the defaults by +0.395 recall, ")
-    assert conclusion["map50_95"] is None
-    assert "AP50:95" not in conclusion["verdict"]
+    conclusion: Outcome = verdict.conclude(state_of({"val/recall": 1.0}, ours, others), "g001-003")
+    assert conclusion.verdict.startswith("beats the defaults by +0.395 recall, ")
+    assert conclusion.map50_95 is None
+    assert "AP50:95" not in conclusion.verdict
     lacking = [{"precision": 0.5}, *ours]
     conclusion = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
-    assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in conclusion["verdict"]
+    assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in conclusion.verdict
 
 
 @pytest.mark.parametrize(
@@ -139,12 +150,12 @@ def searched(house: House) -> tuple[SearchState, Path, list[str]]:
 def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
     state, directory, lines = searched
     outcome = state.outcome
-    runs = verdict.verdict_confirmations(state, outcome.uid)
-    assert outcome.confirmed["mean"] == pytest.approx(
+    runs = state.confirmations_of(outcome.uid, for_choice=False)
+    assert outcome.confirmed.mean == pytest.approx(
         math.fsum(confirmation.scores["test/map50"] for confirmation in runs) / 3
     )
-    assert outcome.gain["mean"] > 0 > outcome.map50_95["gain"]["mean"]
-    assert outcome.map50_95["gain"]["mean"] == pytest.approx(-outcome.gain["mean"])
+    assert outcome.gain.mean > 0 > outcome.map50_95.gain.mean
+    assert outcome.map50_95.gain.mean == pytest.approx(-outcome.gain.mean)
     assert " AP50, 95 % interval " in outcome.verdict
     assert "; in AP50:95 the gain is -0." in outcome.verdict
     confirmed = next(line for line in lines if "(winner): " in line)
@@ -153,11 +164,15 @@ def test_a_search_for_ap50_is_judged_by_ap50(searched: Any) -> None:
 
     shown = json.loads((directory / "lineage.json").read_text())["winner"]
     assert shown["metric"] == "AP50"
-    assert shown["gain"] == outcome.gain
-    assert shown["map50_95"] == outcome.map50_95
+    assert shown["gain"] == in_json(outcome.gain)
+    assert shown["map50_95"] == in_json(outcome.map50_95)
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= shown.keys()
     file = yaml.safe_load((directory / "winner.yaml").read_text())["scores"]
-    assert (file["metric"], file["gain"], file["map50_95"]) == ("AP50", outcome.gain, outcome.map50_95)
+    assert (file["metric"], file["gain"], file["map50_95"]) == (
+        "AP50",
+        in_json(outcome.gain),
+        in_json(outcome.map50_95),
+    )
     table = outcome_tables(state)[0]
     for row in (
         "test AP50, 3 fresh seeds",
@@ -175,15 +190,15 @@ def test_mlflow_gets_both(searched: Any) -> None:
     run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
     numbers = {number.name: number.value for number in run.metrics}
     outcome = searched[0].outcome
-    assert numbers["confirm/gain/mean"] == outcome.gain["mean"]
-    assert numbers["confirm/winner/map50_95/mean"] == outcome.map50_95["confirmed"]["mean"]
-    assert numbers["confirm/gain/map50_95/low"] == outcome.map50_95["gain"]["interval"][0]
+    assert numbers["confirm/gain/mean"] == outcome.gain.mean
+    assert numbers["confirm/winner/map50_95/mean"] == outcome.map50_95.confirmed.mean
+    assert numbers["confirm/gain/map50_95/low"] == outcome.map50_95.gain.interval[0]
 
 
 def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, house: House) -> None:
     """An earlier version's verdict, in AP50:95 whatever was searched: it is named so, and the search can go on."""
     state, directory, _ = searched
-    old = dict(state.outcome.map50_95)
+    old = in_json(state.outcome.map50_95)
     sentence = "worse than the defaults: -0.2 AP50:95"
     with Journal(house.path / "old") as journal:
         for event in events(directory / "journal.db"):
@@ -194,7 +209,7 @@ def test_a_verdict_of_an_earlier_version_stays_as_it_was_given(searched: Any, ho
     read = fold(events(house.path / "old" / "journal.db"))
     assert (read.outcome.metric, read.outcome.map50_95) == ("AP50:95", None)
     assert "test AP50:95, 3 fresh seeds" in outcome_tables(read)[0]
-    assert lineage.family_tree(read)["winner"]["gain"] == old["gain"]  # type: ignore[index]
+    assert json.loads(json.dumps(lineage.family_tree(read)))["winner"]["gain"] == old["gain"]  # type: ignore[index]
     task = replace(house.task(), space=spaces.parse({**SPACE, "fitness": AP50}, "simulated"))
     finished = search.resume(task, house.path / "old", means=house.watched(opposed).means())
     assert finished.outcome == read.outcome

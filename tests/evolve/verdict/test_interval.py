@@ -1,6 +1,7 @@
 """Means, intervals and gains against sums by hand and published quantiles."""
 
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -15,13 +16,13 @@ def test_three_values_by_hand() -> None:
     assert mean is not None
     assert mean.mean == pytest.approx(0.5)
     assert mean.interval == pytest.approx((0.5 - 4.30265 * 0.0577350, 0.5 + 4.30265 * 0.0577350), abs=1e-5)
-    assert mean.to_plain()["seeds"] == 3
+    assert asdict(mean)["seeds"] == 3
 
 
 def test_one_value_has_no_interval_and_none_no_summary() -> None:
     mean = interval.summarize([0.4])
     assert mean is not None
-    assert mean.to_plain() == {"mean": 0.4, "interval": None, "seeds": 1}
+    assert asdict(mean) == {"mean": 0.4, "interval": None, "seeds": 1}
     assert interval.summarize([]) is None
 
 

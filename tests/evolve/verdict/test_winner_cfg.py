@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from evolve.data_description import DataDescription
 from evolve.trial_config import TrialConfig
 from evolve.verdict import winner_cfg
 from evolve.verdict.winner import Winner, WinnerError
@@ -28,7 +29,9 @@ SETTINGS = {
 
 def winner(**changes: object) -> Winner:
     config = TrialConfig.from_settings({**SETTINGS, **changes}).settings()
-    return Winner("g001-007", "search", 3, config, {"class_names": ["ring", "rod"], "anchors": ANCHORS})
+    return Winner(
+        "g001-007", "search", 3, config, DataDescription({"class_names": ["ring", "rod"], "anchors": ANCHORS})
+    )
 
 
 def test_numbers_stand_under_darknets_keys() -> None:
@@ -47,7 +50,7 @@ def test_numbers_stand_under_darknets_keys() -> None:
 
 def test_a_winner_of_yolov4_tiny() -> None:
     tiny = replace(winner(), config=TrialConfig(detector=YOLOV4_TINY).settings())
-    tiny = replace(tiny, data={"class_names": ["ring"], "anchors": [[1.0, 1.0], *ANCHORS[:5]]})
+    tiny = replace(tiny, data=DataDescription({"class_names": ["ring"], "anchors": [[1.0, 1.0], *ANCHORS[:5]]}))
     text = "".join(line for line in winner_cfg.render(tiny).splitlines(True) if not line.startswith("# yolov4-evolve"))
     described = cfg_network.describe(cfg.parse(text))  # from the keys alone
     assert described.config == YOLOV4_TINY
@@ -75,6 +78,6 @@ def test_what_darknet_cannot_be_told_is_refused() -> None:
     ):
         winner_cfg.render(mean)
     with pytest.raises(WinnerError, match="data: anchors: expected 9 pairs for yolov4, got"):
-        winner_cfg.render(replace(winner(), data={"class_names": ["ring"], "anchors": ANCHORS[:6]}))
+        winner_cfg.render(replace(winner(), data=DataDescription({"class_names": ["ring"], "anchors": ANCHORS[:6]})))
     with pytest.raises(WinnerError, match="data: expected class_names and anchors as lists, got None and None"):
-        winner_cfg.render(replace(winner(), data={}))
+        winner_cfg.render(replace(winner(), data=DataDescription({})))

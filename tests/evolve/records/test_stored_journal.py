@@ -1,0 +1,85 @@
+"""A journal that was stored with what the program told of it then: it folds, resumes and replays as before."""
+
+import json
+from collections.abc import Iterable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evolve import replay, search
+from evolve.execution.local_executor import LocalExecutor
+from evolve.records.journal import Journal, NewEvent
+from evolve.records.state import fold
+
+
+def _loaded(path: Path) -> Any:
+    spec = spec_from_file_location("stored_journal", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+stored = _loaded(Path(__file__).parent / "stored" / "make.py")
+EXPECTED = [json.loads(line) for line in stored.EXPECTED.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Any]:
+    return [json.loads(line) for line in stored.all_told()]
+
+
+@pytest.mark.parametrize("index", range(len(EXPECTED)), ids=lambda index: "-".join(map(str, EXPECTED[index][:2])))
+def test_everything_that_was_told_of_it_is_told_still(told: list[Any], index: int) -> None:
+    assert told[index] == EXPECTED[index]
+
+
+def test_the_same_search_writes_the_same_journal_to_the_letter(tmp_path: Path) -> None:
+    stored.run(tmp_path / "s")
+    written = [stored.as_text(json.loads(line)) for line in stored.lines(tmp_path / "s")]
+    assert written == [stored.as_text(json.loads(line)) for line in stored.JOURNAL.read_text("utf-8").splitlines()]
+
+
+def decisions(lines: Iterable[Any]) -> list[str]:
+    """The events that follow from the seed alone, without the seconds of failures."""
+    return sorted(
+        stored.as_text([kind, uid, {**payload, "seconds": 0.0} if kind == "trial_failed" else payload])
+        for _id, _time, kind, uid, payload in lines
+        if kind.startswith(("generation_", "trial_", "rung_", "confirm_", "candidate_", "winner_"))
+    )
+
+
+@pytest.mark.parametrize("count", [4, 15, 50, 62, 69, 80, 88, 92])
+def test_a_beginning_of_it_is_resumed_to_the_same_end(tmp_path: Path, count: int) -> None:
+    whole = stored.stored_events()
+    with Journal(tmp_path) as journal:
+        journal.append([NewEvent(event.kind, event.uid, event.payload) for event in whole[:count]])
+    for generations in (1, stored.EXTENDED_TO):
+        means = stored.means(lambda: stored.FIRST_TIME + 1000.0)
+        state = search.resume(stored.make_task(), tmp_path, generations=generations, means=means)
+        assert state.phase == "finished"
+    lines = [json.loads(line) for line in stored.lines(tmp_path)]
+    before = [[event.id, event.time, event.kind, event.uid, event.payload] for event in whole]
+    assert decisions(lines) == decisions(before)
+
+
+@pytest.mark.parametrize(
+    ("uid", "score", "reason"),
+    [
+        ("g000-001", 0.7262388096687937, None),
+        ("g000-004", 0.21978623941234837, None),
+        ("g000-003", None, "the box loss is nan at step 53"),
+        ("g000-000/test-seed-1", 0.7533226490777464, None),
+    ],
+)
+def test_replay_of_its_individuals_gives_what_the_journal_has(
+    uid: str, score: float | None, reason: str | None
+) -> None:
+    task = stored.make_task()
+    replayed = replay.replay(task, fold(stored.stored_events()), uid, LocalExecutor(task.factory))
+    assert replayed.equal
+    assert replayed.repeated == pytest.approx(score)
+    assert (replayed.failure and replayed.failure.reason) == reason
