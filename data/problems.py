@@ -1,7 +1,15 @@
-"""Every kind of problem in a data set: what becomes of what has it, and what a person can do about it."""
+"""Every kind of problem in a data set: what becomes of what has it, and what a person can do about it.
 
-from collections.abc import Mapping
+Readers report problems to a `Report` while they read.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Literal
+
+from data.dataset import DatasetError, Problem
 
 Outcome = Literal["stops a search", "skipped", "fixed", "note"]
 
@@ -81,6 +89,59 @@ LOST_PICTURES = frozenset(
     {"broken_picture", "truncated_picture", "missing_picture", "missing_annotation", "broken_annotation"}
 )
 _ORDER: tuple[Outcome, ...] = ("stops a search", "skipped", "fixed", "note")
+
+
+class Report:
+    """The problems of a data set in the order in which they were reported."""
+
+    def __init__(self, problems: Iterable[Problem] = ()) -> None:
+        self.problems = list(problems)
+
+    def add(self, kind: str, file: PurePath | str, detail: str) -> None:
+        """Report a problem of this file, whose path is relative to the data set's root; empty: of no single file."""
+        self.problems.append(Problem(kind, str(file), detail))
+
+    def include(self, *problems: Problem) -> None:
+        """Report these problems."""
+        self.problems += problems
+
+    def at(self, file: PurePath | str, position: str = "") -> "Place":
+        """The file, or a position in it, such as "line 3", to report problems at."""
+        return Place(self, file, position)
+
+    def error(self, message: str) -> DatasetError:
+        """The error to raise if the data set cannot be used, with the problems so far."""
+        return DatasetError(message, tuple(self.problems))
+
+    def reason(self, kinds: Container[str]) -> str:
+        """The most frequent of these kinds of problems, with its first example, as an addition to a sentence."""
+        first: dict[str, Problem] = {}
+        for problem in self.problems:
+            first.setdefault(problem.kind, problem)
+        counts = Counter(problem.kind for problem in self.problems)
+        lost = Counter({kind: count for kind, count in counts.items() if kind in kinds})
+        if not lost:
+            empty = counts["empty_label_file"]
+            return f": {empty} label files are empty" if empty else ""
+        kind, count = lost.most_common(1)[0]
+        return f": {count} x {kind}, the first in {first[kind].file}: {first[kind].detail}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file of a data set, or a position in it, whose problems are reported with its name."""
+
+    report: Report
+    file: PurePath | str
+    position: str = ""
+
+    def add(self, kind: str, what: str) -> None:
+        """Report a problem at this place."""
+        self.report.add(kind, self.file, f"{self.position}: {what}" if self.position else what)
+
+    def at(self, position: str) -> "Place":
+        """A position in the same file."""
+        return replace(self, position=position)
 
 
 def rank(kind: str) -> int:

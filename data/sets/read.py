@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.dataset import SPLITS, Dataset, DatasetError, Problem
 from data.pictures import looks
-from data.problems import FATAL
+from data.problems import FATAL, Report
 from data.readers import coco, dataset_builder, foreign, voc, walking, yolo
 from data.readers.folder import Folder
 from data.sets import splits
@@ -78,11 +78,11 @@ def load_own_splits(
 def _without_damaged(dataset: Dataset) -> Dataset:
     """The data set without the pictures that cannot be decoded, so that no trial meets them."""
     intact, findings = looks.without_damaged_pictures(dataset)
-    problems = (*dataset.problems, *findings, *dataset_builder.similar_names(dataset.class_names))
+    report = Report((*dataset.problems, *findings, *dataset_builder.similar_names(dataset.class_names)))
     if all(len(intact[split]) == len(members) for split, members in dataset.splits.items()):
-        return replace(dataset, splits=intact, problems=problems)
+        return replace(dataset, splits=intact, problems=tuple(report.problems))
     return dataset_builder.finish(
-        dataset.root, dataset.format, dataset.class_names, intact, problems, dataset.unread_splits
+        dataset.root, dataset.format, dataset.class_names, intact, report, dataset.unread_splits
     )
 
 
