@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.commands import preview
-
-FORMATS = ("coco", "voc", "yolo")  # as read.READERS and convert.WRITERS, repeated here so that --help loads nothing
+from data.config import FORMATS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,8 @@ from typing import Literal
 
 Fit = Literal["stretch", "letterbox"]
 
+FORMATS = ("coco", "voc", "yolo")  # of data sets: the names in read.READERS and convert.WRITERS
+
 
 def require(condition: bool, name: str, expected: str, got: object) -> None:
     """Raise a ValueError that names the setting, what was expected and what came, unless the condition holds."""

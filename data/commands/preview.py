@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.config import FORMATS
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
-
-FORMATS = ("coco", "voc", "yolo")  # as read.READERS, repeated here so that --help loads nothing
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.config import FORMATS
 from model.commands.shared import (
     add_post,
     add_size,
@@ -40,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = subparsers.add_parser("evaluate", help="average precision of a detector on a data set")
     add_weights(command)
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder")
-    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="the data set's format (default: detected)")
+    command.add_argument("--format", choices=FORMATS, help="the data set's format (default: detected)")
     command.add_argument("--split", choices=("train", "val", "test"), default="val")
     add_size(command, "the file's")
     command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
