@@ -33,6 +33,7 @@ def match_entries(folder: Folder, entries: Sequence[ImageEntry], report: Report)
     unclear_splits.report_folders(
         dict.fromkeys(picture for pictures in unclear.values() for picture in pictures), report
     )
+    unclear_splits.report_contradictions(dict.fromkeys(file for file, _ in entries), report)
     of_train = (file for file, _ in entries if _split_of_file(file) == "train")
     unclear_splits.report_files({file: len(pictures) for file, pictures in unclear.items()}, of_train, report)
     _report_unmatched(folder, splits, unmatched, report)

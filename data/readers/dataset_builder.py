@@ -29,6 +29,8 @@ def picture_info_of(picture: DatasetFile, report: Report) -> PictureInfo | None:
     except PictureError as error:
         report.add("broken_picture", name, str(error).removeprefix(f"{picture.path}: "))
     else:
+        if info.holds_several:
+            report.add("several_pages", name, "holds several pages or frames: the first one is used")
         return info
     return None
 

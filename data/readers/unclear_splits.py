@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from data.problems import Report
 from data.readers.files import DatasetFile
-from data.readers.split_names import split_from_words
+from data.readers.split_names import split_from_words, split_of_folder
 
 
 def report_folders(pictures: Iterable[DatasetFile], report: Report) -> None:
@@ -31,6 +31,15 @@ def report_files(unnamed: Mapping[DatasetFile, int], named_train: Iterable[Datas
     for file, count in unnamed.items():
         detail = f"its name says no split, unlike that of {other.relative_path}: its {count} pictures are read as train"
         report.add("unclear_split", file.relative_path, detail)
+
+
+def report_contradictions(files: Iterable[DatasetFile], report: Report) -> None:
+    """Report each JSON file whose name says another split than its folder; the name counts."""
+    for file in files:
+        by_name, by_folder = split_from_words(file.stem), split_of_folder(file.folder)
+        if by_name and by_folder and by_name != by_folder:
+            detail = f"its name says {by_name}, its folder says {by_folder}: its pictures are read as {by_name}"
+            report.add("unclear_split", file.relative_path, detail)
 
 
 def _hint(folder: PurePosixPath) -> tuple[PurePosixPath, str] | None:

@@ -113,8 +113,10 @@ def parse(line: str, form: LineFormat, info: PictureInfo, where: Place) -> Label
         refuse("malformed_line", "finite numbers")
         return None
     if _look_like_pixels(shares, is_polygon=is_polygon):
-        hint = f", which looks like pixels: divide x by the picture's width ({info.width}), y by its height "
-        refuse("pixel_box", "shares of the picture (0 to 1)", f"{hint}({info.height}), or export as YOLO again")
+        by_sides = f"divide x by the picture's width ({info.width}), y by its height ({info.height})"
+        percent = ", or like percentages: divide by 100" if max(shares) <= 100 else ""
+        hint = f", which looks like pixels: {by_sides}{percent}; or export as YOLO again"
+        refuse("pixel_box", "shares of the picture (0 to 1)", hint)
         return None
     return LabelLine(int(class_id), _around(shares) if is_polygon else _edges(shares), is_polygon)
 
