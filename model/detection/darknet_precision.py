@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.boxes import overlap_and_union
+from model.config import DARKNET_POINTS, SHOWN_SCORE
 from model.detection.average_precision import Detection, Truth
 
 IOU_THRESHOLD = 0.5
-POINTS = (0, 11, 101)  # 0: area under the envelope
-SHOWN_SCORE = 0.25  # precision, recall and F1 count detections above it
 NO_TRUTH = -1
 
 Floats = NDArray[np.float64]
@@ -56,8 +55,8 @@ def darknet_precision(
     iou_threshold: float = IOU_THRESHOLD,
 ) -> DarknetPrecision:
     """AP50 of detections against truths, one entry a picture, in pixels of the original pictures."""
-    if points not in POINTS:
-        raise ValueError(f"points: expected {', '.join(map(str, POINTS))}, got {points!r}")
+    if points not in DARKNET_POINTS:
+        raise ValueError(f"points: expected {', '.join(map(str, DARKNET_POINTS))}, got {points!r}")
     if len(truths) != len(detections):
         raise ValueError(
             f"average precision: expected detections for each of {len(truths)} pictures, got {len(detections)}"
