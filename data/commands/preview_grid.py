@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data import chance, letterbox
+from data import chance, drawing, letterbox
 from data.batches.pipeline import PADDING, Pipeline
 from data.chance import Stream
 from data.config import AugmentConfig, InputConfig
@@ -17,8 +17,6 @@ from data.pictures.picture_files import read_picture
 
 _INPUT = InputConfig(max_boxes=1000)
 _GAP = 4  # pixels between the cells
-_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
-_GOLDEN = 0.618034  # the hues of neighbouring classes are this share of the colour circle apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,27 +83,10 @@ def _draw(cell: GridCell, class_names: Sequence[str]) -> NDArray[np.uint8]:
     """Draw the boxes; each line runs on the outermost pixels inside its box."""
     image = np.ascontiguousarray(cell.image)
     for (left, top, right, bottom), label in zip(np.rint(cell.boxes).astype(int).tolist(), cell.classes, strict=True):
-        colour = class_colour(int(label))
+        colour = drawing.class_colour(int(label))
         cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, 1)
-        _write(image, class_names[label], left, top, colour)
+        drawing.draw_label(image, class_names[label], left, top, colour)
     return image
-
-
-def _write(image: NDArray[np.uint8], text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
-    """Write black text on the class's colour, above the box if there is room, else inside; non-ASCII becomes '?'."""
-    text = text.encode("ascii", "replace").decode()
-    (width, height), below = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
-    left = max(0, min(left, image.shape[1] - width))
-    bottom = top if top >= height + below else top + height + below
-    cv2.rectangle(image, (left, bottom - height - below), (left + width, bottom), colour, -1)
-    cv2.putText(image, text, (left, bottom - below // 2 - 1), _FONT, _FONT_SCALE, (0, 0, 0), 1, cv2.LINE_AA)
-
-
-def class_colour(label: int) -> tuple[int, int, int]:
-    """A bright RGB colour, far from those of the classes before and after."""
-    hsv = np.array([[[int(label * _GOLDEN * 256) % 256, 200, 255]]], dtype=np.uint8)
-    red, green, blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)[0, 0].tolist()
-    return red, green, blue
 
 
 def _grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data import drawing
 from data.commands import preview as preview_command
 from data.commands import preview_grid
 from data.commands.preview_grid import GridConfig
@@ -54,7 +55,7 @@ def test_boxes_are_drawn_around_their_pixels(
         grey = int(cell[2, 60, 0])
         label = (grey - 10) // 5
         seen.add(label)
-        colour = preview_grid.class_colour(label)
+        colour = drawing.class_colour(label)
         # the outline's corners are inside the box: 10..39 across, 30..59 down
         for row, column in ((59, 10), (59, 39), (30, 39), (45, 10), (45, 39)):
             assert tuple(cell[row, column].tolist()) == colour
@@ -82,7 +83,7 @@ def test_an_incomplete_last_row_is_white(examples: list[Example], tmp_path: Path
 
 
 def test_neighbouring_classes_have_other_colours() -> None:
-    colours = np.array([preview_grid.class_colour(label) for label in range(8)], dtype=int)
+    colours = np.array([drawing.class_colour(label) for label in range(8)], dtype=int)
     gaps = np.abs(colours[:, None] - colours[None]).sum(axis=-1)
     assert gaps[~np.eye(8, dtype=bool)].min() > 60
 
