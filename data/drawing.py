@@ -22,8 +22,8 @@ def class_colour(class_id: int) -> Colour:
 
 def line_width(picture: Pixels) -> int:
     """The width of boxes' lines in this picture [h, w, 3], in pixels."""
-    height, width = picture.shape[:2]
-    return max(1, round(max(height, width) / ONE_PIXEL_LINE))
+    longer_side: int = max(picture.shape[:2])
+    return max(1, round(longer_side / ONE_PIXEL_LINE))
 
 
 def draw_label(canvas: Pixels, text: str, left: int, top: int, colour: Colour) -> None:
