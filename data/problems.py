@@ -5,7 +5,7 @@ Readers report problems to a `Report` while they read.
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
@@ -145,7 +145,7 @@ class Place:
 
     def at(self, position: str) -> "Place":
         """A position in the same file."""
-        return replace(self, position=position)
+        return Place(self.report, self.file, position)
 
 
 def rank(kind: str) -> int:
