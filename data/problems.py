@@ -109,9 +109,9 @@ class Report:
         """Report these problems."""
         self.problems += problems
 
-    def at(self, file: PurePath | str, position: str = "") -> "Place":
-        """The file, or a position in it, such as "line 3", to report problems at."""
-        return Place(self, file, position)
+    def at(self, file: PurePath | str) -> "Place":
+        """The file, to report problems at; its `at` names a position in it, such as "line 3"."""
+        return Place(self, file)
 
     def error(self, message: str) -> DatasetError:
         """The error to raise if the data set cannot be used, with the problems so far."""

@@ -35,12 +35,12 @@ def kmeans(wh: NDArray[np.floating], k: int = NUM_ANCHORS, seed: int = 0) -> NDA
 
 
 def for_dataset(
-    examples: Sequence[Example], size: int, fit: Fit, *, k: int = NUM_ANCHORS, seed: int = 0
+    examples: Sequence[Example], size: int, fit: Fit, *, k: int = NUM_ANCHORS
 ) -> tuple[tuple[float, float], ...]:
     """k anchors (width, height) in network pixels, sorted by area, from the boxes of these examples."""
     wh = network_sizes(examples, size, fit)
     # One decimal is finer than any anchor needs, and keeps the numbers readable in reports and journals.
-    anchors = np.maximum(np.round(kmeans(wh, k, seed), 1), 1.0)
+    anchors = np.maximum(np.round(kmeans(wh, k), 1), 1.0)
     return tuple((float(width), float(height)) for width, height in anchors)
 
 

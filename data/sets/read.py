@@ -86,7 +86,7 @@ def _without_damaged(dataset: Dataset) -> Dataset:
     )
 
 
-def load_split(root: Path, split: str, format: str | None = None, *, split_seed: int = 0) -> Dataset:
+def load_split(root: Path, split: str, format: str | None = None) -> Dataset:
     """The data set in this folder with at least this split; broken annotations are problems, not errors.
 
     Missing splits are cut from train, as `load` does, if `split` is one of them or is train itself. A train split with
@@ -103,7 +103,7 @@ def load_split(root: Path, split: str, format: str | None = None, *, split_seed:
         dataset = load_own_splits(root, format, strict=False, needed=("train",))
     elif not splits.can_cut(dataset):
         return dataset
-    return splits.cut_missing(dataset, split_seed)
+    return splits.cut_missing(dataset, seed=0)
 
 
 def _detect(folder: Folder) -> str:
