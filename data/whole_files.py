@@ -14,7 +14,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     already is replaced; a folder must be new or empty. Missing folders above are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as private:
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as private:
         unfinished = Path(private) / path.name
         yield unfinished
         unfinished.replace(path)

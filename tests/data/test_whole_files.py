@@ -51,3 +51,9 @@ def test_others_may_read_what_was_written_as_if_it_had_been_written_in_place(tmp
     with written_whole(tmp_path / "whole") as unfinished:
         unfinished.mkdir()
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path) -> None:
+    with written_whole(tmp_path / ("a" * 255)) as unfinished:
+        unfinished.write_text("all of it")
+    assert [path.name for path in tmp_path.iterdir()] == ["a" * 255]
