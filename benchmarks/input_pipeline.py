@@ -29,7 +29,7 @@ from statistics import median
 import cv2
 
 from data.batches.pipeline import Pipeline
-from data.config import AugmentConfig
+from data.config import STORE_FACTOR, AugmentConfig, InputConfig
 from data.dataset import Example
 from data.digits import synthetic
 from data.pictures.disk_cache import SharedCache
@@ -37,7 +37,6 @@ from data.sets import read
 
 BATCH = 16
 ROUNDS = 7
-STORE_FACTOR = 1.5  # as in a search
 SHARE_MB = 32
 AMPLE = 1 << 40
 
@@ -110,7 +109,13 @@ def _rate(pipeline: Pipeline, config: AugmentConfig, size: int, seconds: float, 
 
 def _batch(pipeline: Pipeline, config: AugmentConfig, size: int, seed: int, step: int) -> None:
     pipeline.batch(
-        seed=seed, step=step, batch=BATCH, size=size, augment=config, progress=0.0, max_boxes=200, fit="stretch"
+        seed=seed,
+        step=step,
+        batch=BATCH,
+        size=size,
+        augment=config,
+        progress=0.0,
+        input_config=InputConfig(max_boxes=200),
     )
 
 

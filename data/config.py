@@ -8,6 +8,11 @@ from typing import Literal
 
 Fit = Literal["stretch", "letterbox"]
 
+FORMATS = ("coco", "voc", "yolo")  # of data sets: the names in read.READERS and convert.WRITERS
+# Pictures are stored at this multiple of the largest network side: a larger one would alias in the single bilinear
+# warp of training, a smaller one would blur narrow jitter crops.
+STORE_FACTOR = 1.5
+
 
 def require(condition: bool, name: str, expected: str, got: object) -> None:
     """Raise a ValueError that names the setting, what was expected and what came, unless the condition holds."""

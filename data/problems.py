@@ -1,7 +1,15 @@
-"""Every kind of problem in a data set: what becomes of what has it, and what a person can do about it."""
+"""Every kind of problem in a data set: what becomes of what has it, and what a person can do about it.
 
-from collections.abc import Mapping
+Readers report problems to a `Report` while they read.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
+
+from data.dataset import DatasetError, Problem
 
 Outcome = Literal["stops a search", "skipped", "fixed", "note"]
 
@@ -16,7 +24,10 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "label_sets": ("stops a search", "keep one set of labels in the folder"),
     "malformed_line": ("stops a search", "correct the line: class x y w h"),
     "other_layout": ("stops a search", "export the labels again, in the layout of the format"),
-    "pixel_box": ("stops a search", "divide by the picture's width and height, or export as YOLO again"),
+    "pixel_box": (
+        "stops a search",
+        "divide pixels by the picture's width and height, percentages by 100, or export as YOLO again",
+    ),
     "relative_box": ("stops a search", "multiply by the picture's width and height, or export pixels"),
     "truncated_picture": ("stops a search", "copy the picture again"),
     "broken_link": ("skipped", "make the link again, or put the file there; else remove the link"),
@@ -63,6 +74,7 @@ KINDS: Mapping[str, tuple[Outcome, str]] = {
     "missing_split": ("note", "nothing, or add the pictures"),
     "near_duplicate": ("note", "keep both in one split: scores on copies of training pictures are too high"),
     "output_labels": ("note", "nothing if a person has corrected them; otherwise a detector learns its own mistakes"),
+    "several_pages": ("note", "nothing if the first page is the picture; else save each page as a file of its own"),
     "similar_class_names": ("note", "nothing, or give both the same name if they are one class"),
     "split_cut": ("note", "nothing, or provide a split of your own"),
     "unclear_split": ("note", "nothing, or name the folder or file train, val or test"),
@@ -81,6 +93,59 @@ LOST_PICTURES = frozenset(
     {"broken_picture", "truncated_picture", "missing_picture", "missing_annotation", "broken_annotation"}
 )
 _ORDER: tuple[Outcome, ...] = ("stops a search", "skipped", "fixed", "note")
+
+
+class Report:
+    """The problems of a data set in the order in which they were reported."""
+
+    def __init__(self, problems: Iterable[Problem] = ()) -> None:
+        self.problems = list(problems)
+
+    def add(self, kind: str, file: PurePath | str, detail: str) -> None:
+        """Report a problem of this file, whose path is relative to the data set's root; empty: of no single file."""
+        self.problems.append(Problem(kind, str(file), detail))
+
+    def include(self, *problems: Problem) -> None:
+        """Report these problems."""
+        self.problems += problems
+
+    def at(self, file: PurePath | str) -> "Place":
+        """The file, to report problems at; its `at` names a position in it, such as "line 3"."""
+        return Place(self, file)
+
+    def error(self, message: str) -> DatasetError:
+        """The error to raise if the data set cannot be used, with the problems so far."""
+        return DatasetError(message, tuple(self.problems))
+
+    def reason(self, kinds: Container[str]) -> str:
+        """The most frequent of these kinds of problems, with its first example, as an addition to a sentence."""
+        first: dict[str, Problem] = {}
+        for problem in self.problems:
+            first.setdefault(problem.kind, problem)
+        counts = Counter(problem.kind for problem in self.problems)
+        lost = Counter({kind: count for kind, count in counts.items() if kind in kinds})
+        if not lost:
+            empty = counts["empty_label_file"]
+            return f": {empty} label files are empty" if empty else ""
+        kind, count = lost.most_common(1)[0]
+        return f": {count} x {kind}, the first in {first[kind].file}: {first[kind].detail}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file of a data set, or a position in it, whose problems are reported with its name."""
+
+    report: Report
+    file: PurePath | str
+    position: str = ""
+
+    def add(self, kind: str, what: str) -> None:
+        """Report a problem at this place."""
+        self.report.add(kind, self.file, f"{self.position}: {what}" if self.position else what)
+
+    def at(self, position: str) -> "Place":
+        """A position in the same file."""
+        return Place(self.report, self.file, position)
 
 
 def rank(kind: str) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from data.config import Fit
+from data.config import STORE_FACTOR, Fit
 from evolve import fitness, starting_weights
 from evolve.trial import GpuNotUsable, Measurement, Progress, Report, TrialDiverged, TrialSpec, TunedPost, Value
 from evolve.trial_config import STRUCTURAL, TrialConfig, post_config
@@ -35,9 +35,6 @@ Result = TypeVar("Result")
 
 # Number of reports with training losses in a schedule, beside the scores at rungs.
 REPORTS_PER_SCHEDULE = 18
-# Pictures are stored at this multiple of the largest network side: a larger one would alias in the single bilinear
-# warp of training, a smaller one would blur narrow jitter crops.
-STORE_FACTOR = 1.5
 TUNED_ON = "val"  # the split for NMS tuning, the same as for fitness
 SCORES = ("map50_95", "map50", "map75")  # reported for each split, as "val/map50"
 FLOAT32_BYTES = 4
@@ -213,8 +210,7 @@ class DetectionObjective:
                 size=_size_at(spec.seed, step, config),
                 augment=config.augment,
                 progress=step / steps,
-                max_boxes=config.input.max_boxes,
-                fit=config.input.fit,
+                input_config=config.input,
             )
 
         reports = train.train(
@@ -222,8 +218,7 @@ class DetectionObjective:
             batch_at,
             config,
             seed=spec.seed,
-            start_step=start_step,
-            stop_step=spec.stop_step,
+            steps=range(start_step, spec.stop_step),
             report_every=max(1, steps // REPORTS_PER_SCHEDULE),
         )
         try:

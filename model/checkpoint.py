@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from data.whole_files import written_whole
 from model.config import DetectorConfig, PostConfig
 from model.network import scales
 
@@ -86,27 +86,21 @@ def save_detector(
     """
     if path.suffix != ".keras":
         raise CheckpointError(f"{path}: expected a name that ends in .keras")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    by_keras = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    partial = by_keras.with_suffix(".partial")
-    try:
+    with written_whole(path) as unfinished:
+        by_keras = unfinished.with_name(f"by_keras-{path.name}")
         model.save(by_keras)
         plain = {
             "format": FORMAT,
             **asdict(info),
             "weights": {layer.name: [v.name for v in layer.weights] for layer in model.layers if layer.weights},
         }
-        with zipfile.ZipFile(by_keras) as source, zipfile.ZipFile(partial, "w") as target:
+        with zipfile.ZipFile(by_keras) as source, zipfile.ZipFile(unfinished, "w") as target:
             for member in source.infolist():
                 content = source.read(member)
                 if member.filename == WEIGHTS_MEMBER and dtype == "float16":
                     content = _halved(content)
                 target.writestr(member.filename, content)
             target.writestr(INFO_MEMBER, json.dumps(plain, indent=1))
-        partial.replace(path)
-    finally:
-        by_keras.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
 
 
 def load_detector(path: Path) -> tuple[Any, DetectorInfo]:

@@ -23,7 +23,8 @@ SatGoal = Literal["empty", "truth"]
 SatNorm = Literal["sign", "l2", "raw"]
 NmsKind = Literal["plain", "diou"]
 
-
+SHOWN_SCORE = 0.25  # the lowest score of what people are shown, Darknet's default too
+DARKNET_POINTS = (0, 11, 101)  # recalls that Darknet's AP is a mean over; 0: the area under the curve
 RELEASED_MASKS = "released"
 NUM_MAPS: Mapping[str, int] = {"yolov4": 3, "yolov4-tiny": 2}
 MOST_ANCHORS = 100  # far above any cfg's, so that a mistyped index does not make a huge table of anchors

@@ -23,6 +23,14 @@ from data.config import AugmentConfig, Fit
 from data.letterbox import Size
 
 
+@dataclass(frozen=True)
+class Canvas:
+    """What pictures are fitted to: the network's input size, and how."""
+
+    size: Size
+    fit: Fit
+
+
 @dataclass(frozen=True, eq=False)
 class Tile:
     """One picture on the canvas.
@@ -67,10 +75,8 @@ def draw_layout(
     first: int,
     stored_sizes: Sequence[tuple[int, int]],
     config: AugmentConfig,
-    *,
+    canvas: Canvas,
     progress: float,
-    size: Size,
-    fit: Fit,
 ) -> Layout:
     """Draw the layout of a training picture whose first picture is example `first`.
 
@@ -83,19 +89,19 @@ def draw_layout(
         resizing = slot.generator(Stream.RESIZE)
         changes = [replace(change, resize=augment.draw_resize(resizing, config)) for change in changes]
     if quadrants is not None:
-        return _mosaic(quadrants, (first, *quadrants.partners), changes, stored_sizes, size, fit)
-    base = _whole(first, changes[0], stored_sizes, size, fit)
+        return _mosaic(quadrants, (first, *quadrants.partners), changes, stored_sizes, canvas)
+    base = _whole(first, changes[0], stored_sizes, canvas)
     # A technique that is off needs no generator, since no other one draws from its stream.
     if config.cutmix_prob > 0:
         pasted = cutmix.draw_cutmix(slot.generator(Stream.CUTMIX), config, count)
         if pasted is not None:
-            window = cutmix.rectangle(pasted, size)
-            other = _whole(_other(pasted.partner, first, count), pasted.change, stored_sizes, size, fit, window)
+            window = cutmix.rectangle(pasted, canvas.size)
+            other = _whole(_other(pasted.partner, first, count), pasted.change, stored_sizes, canvas, window)
             return Layout((base, other), is_cutmix=True)
     if config.mixup_prob > 0:
         blended = mixup.draw_mixup(slot.generator(Stream.MIXUP), config, count)
         if blended is not None:
-            other = _whole(_other(blended.partner, first, count), blended.change, stored_sizes, size, fit)
+            other = _whole(_other(blended.partner, first, count), blended.change, stored_sizes, canvas)
             return Layout((base, replace(other, opacity=1 - blended.share)))
     return Layout((base,))
 
@@ -105,14 +111,13 @@ def _mosaic(
     members: Sequence[int],
     changes: Sequence[Change],
     stored_sizes: Sequence[tuple[int, int]],
-    size: Size,
-    fit: Fit,
+    canvas: Canvas,
 ) -> Layout:
     tiles = []
     for quadrant, (index, change) in enumerate(zip(members, changes, strict=True)):
         width, height = stored_sizes[index]
-        crop = augment.region(change, width, height, size, fit)
-        placement = mosaic.place_quadrant(quadrants, quadrant, change, crop, width, height, size)
+        crop = augment.region(change, width, height, canvas.size, canvas.fit)
+        placement = mosaic.place_quadrant(quadrants, quadrant, change, crop, width, height, canvas.size)
         window = Window(placement.left, placement.top, placement.right, placement.bottom)
         placement, patch = augment.snap(placement, window, width, height)
         tiles.append(Tile(index, change, placement, window, patch))
@@ -128,15 +133,15 @@ def _whole(
     index: int,
     change: Change,
     stored_sizes: Sequence[tuple[int, int]],
-    size: Size,
-    fit: Fit,
+    canvas: Canvas,
     window: Window | None = None,
 ) -> Tile:
     """A picture laid out on the whole canvas; only the window is painted, or all if it is None."""
     width, height = stored_sizes[index]
-    canvas_height, canvas_width = letterbox.sides(size)
+    canvas_height, canvas_width = letterbox.sides(canvas.size)
     window = window or Window(0, 0, canvas_width, canvas_height)
-    placement = augment.place_on_canvas(augment.region(change, width, height, size, fit), change.flip, size)
+    crop = augment.region(change, width, height, canvas.size, canvas.fit)
+    placement = augment.place_on_canvas(crop, change.flip, canvas.size)
     placement, patch = augment.snap(placement, window, width, height)
     return Tile(index, change, placement, window, patch)
 

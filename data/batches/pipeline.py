@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from data import chance, letterbox
 from data.batches import augment, composition
-from data.batches.composition import BatchSlot, Layout
+from data.batches.composition import BatchSlot, Canvas, Layout
 from data.chance import Stream
-from data.config import AugmentConfig, Fit
+from data.config import AugmentConfig, Fit, InputConfig
 from data.dataset import Example
 from data.letterbox import Size, Transform
 from data.pictures.disk_cache import PictureKey, SharedCache
@@ -101,8 +101,7 @@ class Pipeline:
         size: Size,
         augment: AugmentConfig,
         progress: float,
-        max_boxes: int,
-        fit: Fit,
+        input_config: InputConfig,
     ) -> TrainingBatch:
         """The batch of this step. progress: step divided by the steps of the whole schedule, 0 to 1."""
         images = np.empty((batch, *letterbox.sides(size), 3), dtype=np.uint8)
@@ -114,27 +113,26 @@ class Pipeline:
                 self._example_at(seed, step * batch + slot),
                 self._stored_sizes,
                 augment,
-                progress=progress,
-                size=size,
-                fit=fit,
+                Canvas(size, input_config.fit),
+                progress,
             )
             for slot, rng in enumerate(rngs)
         ]
         for layout, canvas in zip(layouts, images, strict=True):
-            self._paint(layout, canvas, fit)
+            self._paint(layout, canvas, input_config.fit)
         boxes, keep = composition.boxes_of(layouts, self._boxes, augment)
         classes = [self._examples[tile.example].classes for layout in layouts for tile in layout.tiles]
         slots = np.repeat(
             [slot for slot, layout in enumerate(layouts) for _ in layout.tiles], [len(of_tile) for of_tile in classes]
         )
-        padded = _pad(images, boxes[keep], np.concatenate(classes)[keep], slots[keep], rngs, max_boxes)
+        padded = _pad(images, boxes[keep], np.concatenate(classes)[keep], slots[keep], rngs, input_config.max_boxes)
         if padded.dropped and not self._reported_dropped:
             self._reported_dropped = True
             logger.warning(
                 "step %d: expected at most %d boxes in a training picture (input.max_boxes), got more: "
                 "%d of this batch are left out at random; later batches are not reported",
                 step,
-                max_boxes,
+                input_config.max_boxes,
                 padded.dropped,
             )
         return padded

@@ -1,14 +1,13 @@
 """The command `python -m data preview DIR --out grid.png [--augment]`."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data import command_line
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
-
-FORMATS = ("coco", "voc", "yolo")  # as read.READERS, repeated here so that --help loads nothing
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
@@ -23,9 +22,8 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> argp
     command.add_argument("--pictures", type=int, default=12, help="how many (default: 12)")
     command.add_argument("--side", type=int, default=320, help="side of each picture, in pixels (default: 320)")
     command.add_argument("--seed", type=int, default=0, help="chooses the pictures and their changes (default: 0)")
-    command.add_argument("--format", choices=FORMATS, help="the data set's format (default: detected)")
-    command.add_argument("--debug", action="store_true", help="show where an error comes from")
-    command.set_defaults(run=run)
+    command_line.add_format(command)
+    command_line.add_flags(command, run)
     return command
 
 
@@ -42,17 +40,15 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--seed: expected 0 or more, got {options.seed}")
     if options.split not in SPLITS:
         raise ValueError(f"--split: expected one of {list(SPLITS)}, got '{options.split}'")
+    augment = AugmentConfig() if options.augment else None
+    config = preview_grid.GridConfig(augment, options.seed, options.pictures, options.side)
     dataset = read.load_split(options.folder, options.split, options.format)
     preview_grid.write_grid(
         dataset.splits[options.split],
         dataset.class_names,
         options.out,
-        augment=AugmentConfig() if options.augment else None,
-        seed=options.seed,
-        pictures=options.pictures,
-        side=options.side,
+        config,
     )
     shown = min(options.pictures, len(dataset.splits[options.split]))
-    if sys.stdout is not None:
-        sys.stdout.write(f"{options.out}: {shown} pictures of {dataset.root}, split {options.split}\n")
+    command_line.say(f"{options.out}: {shown} pictures of {dataset.root}, split {options.split}")
     return 0

@@ -8,17 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data import chance, letterbox
+from data import chance, drawing, letterbox
 from data.batches.pipeline import PADDING, Pipeline
 from data.chance import Stream
-from data.config import AugmentConfig, Fit
+from data.config import AugmentConfig, InputConfig
 from data.dataset import Example
 from data.pictures.picture_files import read_picture
 
-_MAX_BOXES = 1000
+_INPUT = InputConfig(max_boxes=1000)
 _GAP = 4  # pixels between the cells
-_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
-_GOLDEN = 0.618034  # the hues of neighbouring classes are this share of the colour circle apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,35 +28,36 @@ class GridCell:
     classes: NDArray[np.int32]
 
 
-def write_grid(
-    examples: Sequence[Example],
-    class_names: Sequence[str],
-    out: Path,
-    *,
-    augment: AugmentConfig | None = None,
-    seed: int = 0,
-    pictures: int = 12,
-    side: int = 320,
-    columns: int = 4,
-    fit: Fit = "stretch",
-) -> None:
-    """Write a PNG with `pictures` of the examples, chosen by seed: letterboxed and unchanged, or after `augment`.
+@dataclass(frozen=True)
+class GridConfig:
+    """How many pictures are shown, chosen by seed: letterboxed and unchanged, or after `augment`.
 
-    fit: how augmented pictures are fitted to their square, as in training. ValueError if `pictures`, `columns` or
-    `side` is too small; OSError if the file cannot be written.
+    side: of each picture, in pixels. ValueError if a number is too small.
     """
-    for name, value, least in (("pictures", pictures, 1), ("columns", columns, 1), ("side", side, 32)):
-        if value < least:
-            raise ValueError(f"preview: {name}: expected at least {least}, got {value}")
+
+    augment: AugmentConfig | None = None
+    seed: int = 0
+    pictures: int = 12
+    side: int = 320
+    columns: int = 4
+
+    def __post_init__(self) -> None:
+        for name, least in (("pictures", 1), ("columns", 1), ("side", 32)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"preview: {name}: expected at least {least}, got {value}")
+
+
+def write_grid(examples: Sequence[Example], class_names: Sequence[str], out: Path, config: GridConfig) -> None:
+    """Write a PNG with some of the examples. ValueError without examples; OSError if the file cannot be written."""
     if not examples:
         raise ValueError("preview: expected at least one picture, got none")
-    pictures = min(pictures, len(examples))
-    if augment is None:
-        chosen = chance.generator(Stream.ORDER, seed).permutation(len(examples))[:pictures]
-        cells = [_as_it_is(examples[index], side) for index in chosen]
+    count = min(config.pictures, len(examples))
+    if config.augment is None:
+        chosen = chance.generator(Stream.ORDER, config.seed).permutation(len(examples))[:count]
+        cells = [_as_it_is(examples[index], config.side) for index in chosen]
     else:
-        cells = _augmented(examples, augment, seed=seed, pictures=pictures, side=side, fit=fit)
-    grid = _grid([_draw(cell, class_names) for cell in cells], min(columns, pictures))
+        cells = _augmented(examples, config.augment, count, config)
+    grid = _grid([_draw(cell, class_names) for cell in cells], min(config.columns, count))
     _, encoded = cv2.imencode(".png", cv2.cvtColor(grid, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(encoded.tobytes())
@@ -69,12 +68,10 @@ def _as_it_is(example: Example, side: int) -> GridCell:
     return GridCell(image, transform.to_network(example.boxes), example.classes)
 
 
-def _augmented(
-    examples: Sequence[Example], config: AugmentConfig, *, seed: int, pictures: int, side: int, fit: Fit
-) -> list[GridCell]:
+def _augmented(examples: Sequence[Example], augment: AugmentConfig, count: int, config: GridConfig) -> list[GridCell]:
     """The first pictures that training with this seed sees."""
-    batch = Pipeline(examples, store_side=2 * side).batch(
-        seed=seed, step=0, batch=pictures, size=side, augment=config, progress=0.0, max_boxes=_MAX_BOXES, fit=fit
+    batch = Pipeline(examples, store_side=2 * config.side).batch(
+        seed=config.seed, step=0, batch=count, size=config.side, augment=augment, progress=0.0, input_config=_INPUT
     )
     return [
         GridCell(image, boxes[classes != PADDING], classes[classes != PADDING])
@@ -86,27 +83,10 @@ def _draw(cell: GridCell, class_names: Sequence[str]) -> NDArray[np.uint8]:
     """Draw the boxes; each line runs on the outermost pixels inside its box."""
     image = np.ascontiguousarray(cell.image)
     for (left, top, right, bottom), label in zip(np.rint(cell.boxes).astype(int).tolist(), cell.classes, strict=True):
-        colour = class_colour(int(label))
+        colour = drawing.class_colour(int(label))
         cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, 1)
-        _write(image, class_names[label], left, top, colour)
+        drawing.draw_label(image, class_names[label], left, top, colour)
     return image
-
-
-def _write(image: NDArray[np.uint8], text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
-    """Write black text on the class's colour, above the box if there is room, else inside; non-ASCII becomes '?'."""
-    text = text.encode("ascii", "replace").decode()
-    (width, height), below = cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)
-    left = max(0, min(left, image.shape[1] - width))
-    bottom = top if top >= height + below else top + height + below
-    cv2.rectangle(image, (left, bottom - height - below), (left + width, bottom), colour, -1)
-    cv2.putText(image, text, (left, bottom - below // 2 - 1), _FONT, _FONT_SCALE, (0, 0, 0), 1, cv2.LINE_AA)
-
-
-def class_colour(label: int) -> tuple[int, int, int]:
-    """A bright RGB colour, far from those of the classes before and after."""
-    hsv = np.array([[[int(label * _GOLDEN * 256) % 256, 200, 255]]], dtype=np.uint8)
-    red, green, blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)[0, 0].tolist()
-    return red, green, blue
 
 
 def _grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:

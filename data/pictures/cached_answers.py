@@ -7,8 +7,6 @@ another file. A file that cannot be read counts as no answer. If the disk cannot
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import cv2
 
 from data.dataset import Example
 from data.pictures import disk_cache
+from data.whole_files import written_whole
 
 MIN_PICTURES = 100  # for fewer, an answer is computed each time
 
@@ -48,11 +47,7 @@ def read(file: Path) -> object:
     """The answer in this file; None if the file does not exist or cannot be read."""
     try:
         answer: object = json.loads(file.read_bytes())
-    except (
-        OSError,
-        ValueError,
-        RecursionError,
-    ):  # missing, cut short by a crash of the machine, or written by another program
+    except (OSError, ValueError, RecursionError):  # missing, cut short by a crash, or written by another program
         return None
     return answer
 
@@ -60,14 +55,7 @@ def read(file: Path) -> object:
 def write(file: Path, answer: object, what: str) -> None:
     """Write the answer, whole or not at all; two processes at once write the same. what: its name in the log."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=file.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as opened:
-                json.dump(answer, opened)
-            Path(unfinished).replace(file)
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
+        with written_whole(file) as unfinished:
+            unfinished.write_text(json.dumps(answer), encoding="utf-8")
     except OSError as error:
         logger.warning("%s: %s is not kept, but found anew: %s", file.parent, what, error.strerror or str(error))

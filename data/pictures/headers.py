@@ -14,7 +14,10 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
 _WIDTH_TAG, _HEIGHT_TAG, _ORIENTATION_TAG = 0x0100, 0x0101, 0x0112
+_SUBFILE_TAG, _REDUCED = 0x00FE, 1  # this bit: a smaller version of another picture in the file
+_WEBP_ANIMATION = 2  # this bit of the flags
 _MAX_TAGS = 1000  # of one directory; a real one has a few dozen
+_MAX_DIRECTORIES = 100
 
 ImageSize = tuple[int, int]  # (width, height) in pixels
 
@@ -94,6 +97,17 @@ def png_size(content: bytes) -> ImageSize | None:
     return (width, height) if width and height else None
 
 
+def holds_several(content: bytes) -> bool:
+    """Whether the file holds more pictures of full size than its first: pages of a TIFF, frames of a WebP or PNG."""
+    if png_size(content):
+        return b"acTL" in content[: content.find(b"IDAT")]
+    if content[8:16] == b"WEBPVP8X":
+        return bool(content[20] & _WEBP_ANIMATION) if len(content) > 20 else False
+    pages = _directories(content)
+    next(pages, None)
+    return any(not tags.get(_SUBFILE_TAG, 0) & _REDUCED for tags in pages)
+
+
 def png_bits(content: bytes) -> int | None:
     """Bits per channel of a PNG; None for other files."""
     return content[24] if png_size(content) and len(content) > 24 else None
@@ -151,17 +165,29 @@ def _tiff_size(content: bytes) -> ImageSize | None:
 
 def _tags(content: bytes) -> dict[int, int]:
     """The whole numbers in the first directory of a TIFF or of EXIF, which has the same form; empty for others."""
+    return next(_directories(content), {})
+
+
+def _directories(content: bytes) -> Iterator[dict[int, int]]:
+    """The whole numbers in each directory of a TIFF, one for each of its pictures, at most _MAX_DIRECTORIES."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
-    if order is None or len(content) < 8:
-        return {}
-    start = struct.unpack(f"{order}I", content[4:8])[0]
-    if start + 2 > len(content):
-        return {}
+    link = 4  # where the offset of the next directory is
+    for _ in range(_MAX_DIRECTORIES):
+        if order is None or link + 4 > len(content):
+            return
+        start = struct.unpack(f"{order}I", content[link : link + 4])[0]
+        if start < 8 or start + 2 > len(content):
+            return
+        count = struct.unpack(f"{order}H", content[start : start + 2])[0]
+        yield _values(content[start + 2 : start + 2 + 12 * min(count, _MAX_TAGS)], order)
+        link = start + 2 + 12 * count
+
+
+def _values(entries: bytes, order: str) -> dict[int, int]:
+    """Tag -> whole number, of the entries of a directory, 12 bytes each."""
     values: dict[int, int] = {}
-    for index in range(min(struct.unpack(f"{order}H", content[start : start + 2])[0], _MAX_TAGS)):
-        entry = content[start + 2 + 12 * index : start + 14 + 12 * index]
-        if len(entry) < 12:
-            break
+    for index in range(len(entries) // 12):
+        entry = entries[12 * index : 12 * index + 12]
         tag, kind = struct.unpack(f"{order}HH", entry[:4])
         if kind == 3:  # SHORT
             values.setdefault(tag, struct.unpack(f"{order}H", entry[8:10])[0])

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from data.dataset import Dataset, Example, Problem, relative
 from data.pictures import cached_answers, decoder_messages, headers, orientation, picture_files
+from data.pictures.thumbnails import SIDE, of_grey
 
-SIDE = 32  # of a thumbnail
 FOLDER = "looks"  # in the cache's folder
 
 _VERSION = 1  # increase it whenever a look finds something else
@@ -160,7 +160,7 @@ def _look(example: Example) -> Look:
         image, stretched = _decoded(content, example)
     except (picture_files.PictureError, cv2.error) as error:
         return Look(None, Problem("broken_picture", "", str(error).removeprefix(f"{example.path}: ")))
-    thumbnail = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    thumbnail = of_grey(image)
     if stretched is None:
         return Look(thumbnail, None)
     detail = "16 bits of which only {} to {} are in use: stretched to 0 to 255".format(*stretched)

@@ -45,12 +45,16 @@ class TruncatedPictureError(PictureError):
 
 @dataclass(frozen=True)
 class PictureInfo:
-    """A picture file's header: width and height in pixels after turning, EXIF orientation, and the file's digest."""
+    """A picture file's header: width and height in pixels after turning, EXIF orientation, and the file's digest.
+
+    holds_several: whether the file has more pages or frames than the one that is used, its first.
+    """
 
     width: int
     height: int
     orientation: int
     digest: bytes
+    holds_several: bool = False
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -114,7 +118,7 @@ def picture_info(path: Path) -> PictureInfo:
     if not _has_end(content):
         raise TruncatedPictureError(f"{path}: expected a whole picture, got a file that was cut short")
     turn = headers.orientation(content)
-    return PictureInfo(*orientation.turned_size(*size, turn), turn, digest_of(content))
+    return PictureInfo(*orientation.turned_size(*size, turn), turn, digest_of(content), headers.holds_several(content))
 
 
 def _size(content: bytes, path: Path) -> headers.ImageSize:

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
-from data.problems import LOST_PICTURES
+from data.dataset import SPLITS, Dataset, Example
+from data.problems import LOST_PICTURES, Report
 from data.readers import (
     coco_documents,
     coco_entries,
@@ -72,48 +72,47 @@ def describe_unjoined(folder: Folder) -> str | None:
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
-    problems = list(folder.problems)
+    report = Report(folder.problems)
     class_ids: dict[str, int] = {}
     entries: list[ImageEntry] = []
     files_in_shares: set[PurePosixPath] = set()
-    documents = _documents(folder, problems)
+    documents = _documents(folder, report)
     for file, content in documents:
-        names = coco_file.class_names(content, file, (beside for _, beside in documents), problems)
+        names = coco_file.class_names(content, file, (beside for _, beside in documents), report)
         for name in names.values():
             class_ids.setdefault(name, len(class_ids))
-        pictures = coco_file.pictures(content, file, names, problems)
+        pictures = coco_file.pictures(content, file, names, report)
         if units.look_like_shares([labelled for picture in pictures for labelled in picture.boxes]):
             files_in_shares.add(file.relative_path)
         entries += [(file, picture) for picture in pictures]
-    joined = coco_entries.match_entries(folder, entries, problems)
+    joined = coco_entries.match_entries(folder, entries, report)
     if not joined:
-        raise DatasetError(
+        raise report.error(
             f"{folder.root}: expected COCO JSON files with boxes and the names of the pictures, found none"
-            + dataset_builder.reason(problems, LOST_PICTURES),
-            tuple(problems),
+            + report.reason(LOST_PICTURES)
         )
     splits: dict[str, list[Example]] = {}
-    owned = coco_entries.each_picture_in_one_split(joined, problems)
+    owned = coco_entries.each_picture_in_one_split(joined, report)
     for split, members in owned.items():
         if split in needed:
-            coco_sets.without_second_sets({path: of_picture for path, (_, of_picture) in members.items()}, problems)
-            splits[split] = _examples(members, class_ids, files_in_shares, problems)
+            coco_sets.without_second_sets({path: of_picture for path, (_, of_picture) in members.items()}, report)
+            splits[split] = _examples(members, class_ids, files_in_shares, report)
     unread = [split for split in owned if split not in splits]
-    return dataset_builder.finish(folder.root, "coco", list(class_ids), splits, problems, unread)
+    return dataset_builder.finish(folder.root, "coco", list(class_ids), splits, report, unread)
 
 
-def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[DatasetFile, dict[str, Any]]]:
-    """(file, content) of each JSON file with boxes for pictures of the folder; other files become problems."""
+def _documents(folder: Folder, report: Report) -> list[tuple[DatasetFile, dict[str, Any]]]:
+    """(file, content) of each JSON file with boxes for pictures of the folder; other files are reported."""
     with_boxes = []
     for file in folder.with_suffixes(".json"):
         try:
             document = coco_documents.load(folder, file)
         except ValueError as error:
             detail = f"expected COCO's JSON, cannot read it: {' '.join(str(error).split())}"
-            problems.append(Problem("broken_annotation", str(file.relative_path), detail))
+            report.add("broken_annotation", file.relative_path, detail)
             continue
         if document.other:
-            problems.append(Problem("other_json", str(file.relative_path), f"{document.other}; not read"))
+            report.add("other_json", file.relative_path, f"{document.other}; not read")
         elif document.content is not None:
             with_boxes.append((file, document.content))
     annotated = [file for file, content in with_boxes if content["annotations"]]
@@ -121,12 +120,12 @@ def _documents(folder: Folder, problems: list[Problem]) -> list[tuple[DatasetFil
     for file, content in with_boxes:
         if coco_sets.is_of_another_task(file, annotated):
             detail = "belongs to another task than the instances file beside it, which is read instead"
-            problems.append(Problem("other_json", str(file.relative_path), detail))
+            report.add("other_json", file.relative_path, detail)
         elif _names_a_picture(folder, content):
             documents.append((file, content))
         elif content["images"]:
             detail = f"none of the {len(content['images'])} pictures that it names is in the folder; skipped"
-            problems.append(Problem("missing_picture", str(file.relative_path), detail))
+            report.add("missing_picture", file.relative_path, detail)
     return documents
 
 
@@ -139,22 +138,23 @@ def _examples(
     members: EntriesByPicture,
     class_ids: Mapping[str, int],
     files_in_shares: Container[PurePosixPath],
-    problems: list[Problem],
+    report: Report,
 ) -> list[Example]:
     """The usable pictures with their boxes. files_in_shares: files whose boxes look like shares of the picture."""
     examples = []
     for picture, entries in members.values():
-        info = dataset_builder.picture_info_of(picture, problems)
+        info = dataset_builder.picture_info_of(picture, report)
         if info is None:
             continue
         drawn: list[LabelledBox] = []
         for file, entry in entries:
-            name = f"{file.relative_path}: {entry.file_name}"
             of_entry: Sequence[LabelledBox] = entry.boxes
             if file.relative_path in files_in_shares:
-                of_entry = units.only_pixel_boxes(of_entry, info, str(file.relative_path), problems)
-            drawn += dataset_builder.turned_boxes(of_entry, entry.size, info, name, problems)
-        boxes = dataset_builder.usable_boxes(drawn, info, str(entries[0][0].relative_path), problems)
+                of_entry = units.only_pixel_boxes(of_entry, info, report.at(file.relative_path))
+            drawn += dataset_builder.turned_boxes(
+                of_entry, entry.size, info, report.at(f"{file.relative_path}: {entry.file_name}")
+            )
+        boxes = dataset_builder.usable_boxes(drawn, info, report.at(entries[0][0].relative_path))
         classes = [class_ids[str(labelled.class_key)] for labelled in boxes]
         examples.append(dataset_builder.make_example(picture, info, [labelled.box for labelled in boxes], classes))
     return examples

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from data.dataset import Problem
+from data.problems import Report
 from data.readers import coco_sets, leftovers, name_matching, ownership, unclear_splits
 from data.readers.coco_file import CocoImage, ImageEntry
 from data.readers.files import DatasetFile
@@ -16,10 +16,8 @@ from data.readers.split_names import split_from_words, split_of_folder
 EntriesByPicture = dict[PurePosixPath, tuple[DatasetFile, list[ImageEntry]]]
 
 
-def match_entries(
-    folder: Folder, entries: Sequence[ImageEntry], problems: list[Problem]
-) -> dict[str, EntriesByPicture]:
-    """Split -> the pictures that have entries. Entries without a picture and pictures without an entry are problems."""
+def match_entries(folder: Folder, entries: Sequence[ImageEntry], report: Report) -> dict[str, EntriesByPicture]:
+    """Split -> the pictures that have entries. Entries and pictures without a partner are reported."""
     splits: dict[str, EntriesByPicture] = {}
     unmatched: list[ImageEntry] = []
     unclear: dict[DatasetFile, dict[DatasetFile, None]] = {}
@@ -32,16 +30,17 @@ def match_entries(
                 unclear.setdefault(file, {})[picture] = None
             members = splits.setdefault(split or "train", {})
             members.setdefault(picture.relative_path, (picture, []))[1].append((file, entry))
-    unclear_splits.report(dict.fromkeys(picture for pictures in unclear.values() for picture in pictures), problems)
+    unclear_splits.report_folders(
+        dict.fromkeys(picture for pictures in unclear.values() for picture in pictures), report
+    )
+    unclear_splits.report_contradictions(dict.fromkeys(file for file, _ in entries), report)
     of_train = (file for file, _ in entries if _split_of_file(file) == "train")
-    unclear_splits.report_files({file: len(pictures) for file, pictures in unclear.items()}, of_train, problems)
-    _report_unmatched(folder, splits, unmatched, problems)
+    unclear_splits.report_files({file: len(pictures) for file, pictures in unclear.items()}, of_train, report)
+    _report_unmatched(folder, splits, unmatched, report)
     return splits
 
 
-def each_picture_in_one_split(
-    splits: dict[str, EntriesByPicture], problems: list[Problem]
-) -> dict[str, EntriesByPicture]:
+def each_picture_in_one_split(splits: dict[str, EntriesByPicture], report: Report) -> dict[str, EntriesByPicture]:
     """Each picture in one split and under one name, with its entries of all splits; equal entries count once."""
     pictures = {split: [picture for picture, _ in members.values()] for split, members in splits.items()}
     boxed = {
@@ -50,7 +49,7 @@ def each_picture_in_one_split(
         for path, (_, entries) in members.items()
         if any(entry.boxes for _, entry in entries)
     }
-    files_of = ownership.each_picture_in_one_split(pictures, lambda picture: picture.relative_path in boxed, problems)
+    files_of = ownership.each_picture_in_one_split(pictures, lambda picture: picture.relative_path in boxed, report)
     return {
         split: {file.relative_path: (file, _entries_of(file, split, splits)) for file in files}
         for split, files in files_of.items()
@@ -109,9 +108,9 @@ def _split_of_file(file: DatasetFile) -> str | None:
 
 
 def _report_unmatched(
-    folder: Folder, splits: dict[str, EntriesByPicture], unmatched: Sequence[ImageEntry], problems: list[Problem]
+    folder: Folder, splits: dict[str, EntriesByPicture], unmatched: Sequence[ImageEntry], report: Report
 ) -> None:
-    """Add entries without a picture and pictures without an entry to the problems, with the likeliest partners."""
+    """Report entries without a picture and pictures without an entry, with the likeliest partners."""
     named = {picture.original for members in splits.values() for picture, _ in members.values()}
     unlisted = [picture for picture in folder.pictures if picture.original not in named]
     likeliest = LikeliestName(picture.relative_path for picture in unlisted)
@@ -127,12 +126,10 @@ def _report_unmatched(
             if candidates
             else f"no picture of this name{leftovers.likeliest_in_words(nearest)}"
         )
-        problems.append(
-            Problem("missing_picture", str(file.relative_path), f"'{entry.file_name[:80]}': {what}; skipped")
-        )
+        report.add("missing_picture", file.relative_path, f"'{entry.file_name[:80]}': {what}; skipped")
     entries = LikeliestName(
         PurePosixPath((name_matching.parts(entry.file_name) or ["."])[-1]) for _, entry in unmatched
     )
     for picture in unlisted:
         detail = f"in no JSON file{leftovers.likeliest_in_words(entries.to(picture.stem))}; not used"
-        problems.append(Problem("unlisted_picture", str(picture.relative_path), detail))
+        report.add("unlisted_picture", picture.relative_path, detail)

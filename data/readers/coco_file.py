@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from data.dataset import DatasetError, Problem
+from data.problems import Place, Report
 from data.readers import json_values, masks, text_files
 from data.readers.dataset_builder import LabelledBox
 from data.readers.files import DatasetFile
@@ -33,7 +33,7 @@ ImageEntry = tuple[DatasetFile, CocoImage]  # (JSON file, one of its pictures)
 
 
 def class_names(
-    document: Mapping[str, Any], file: DatasetFile, beside: Iterable[Mapping[str, Any]], problems: list[Problem]
+    document: Mapping[str, Any], file: DatasetFile, beside: Iterable[Mapping[str, Any]], report: Report
 ) -> dict[JsonId, str]:
     """Category id -> name, sorted by id. An unused category that is only the supercategory of others is left out.
 
@@ -41,9 +41,9 @@ def class_names(
     """
     listed = document.get("categories") or []
     if not isinstance(listed, list):
-        raise DatasetError(f"{file.path}: categories: expected a list, got {listed!r:.40}", tuple(problems))
+        raise report.error(f"{file.path}: categories: expected a list, got {listed!r:.40}")
     categories = [category for category in listed if isinstance(category, dict)]
-    named = _each_id_once(categories, file, problems)
+    named = _each_id_once(categories, file, report)
     used = {
         json_values.comparable_id(each.get("category_id")) for each in document["annotations"] if isinstance(each, dict)
     }
@@ -51,17 +51,17 @@ def class_names(
         named = _names_beside(used, beside)
         source = "names are taken from the files beside it" if named else "ids are used as names"
         missing = "categories without ids" if listed else "no categories"
-        problems.append(Problem("missing_class_names", str(file.relative_path), f"{missing}: {source}"))
+        report.add("missing_class_names", file.relative_path, f"{missing}: {source}")
         named = named or {key: str(key) for key in used}
     if not all(named.values()):
-        raise DatasetError(f"{file.path}: categories: expected a name for each, got an empty one", tuple(problems))
+        raise report.error(f"{file.path}: categories: expected a name for each, got an empty one")
     members = [category for category in categories if json_values.comparable_id(category.get("id")) in used]
     groups = {category["supercategory"] for category in members if isinstance(category.get("supercategory"), str)}
     classes = {key: name for key, name in named.items() if key in used or name not in groups}
     for key in named.keys() - classes.keys():
         detail = f"category {key} ('{named[key]}') is the supercategory of others and has no objects: left out"
-        problems.append(Problem("unused_category", str(file.relative_path), detail))
-    _report_equal_names(classes, file, problems)
+        report.add("unused_category", file.relative_path, detail)
+    _report_equal_names(classes, file, report)
     return dict(sorted(classes.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
@@ -84,82 +84,76 @@ def _name(category: Mapping[str, Any]) -> str:
     return "" if name is None else str(name).strip()
 
 
-def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, problems: list[Problem]) -> dict[JsonId, str]:
+def _each_id_once(categories: list[dict[str, Any]], file: DatasetFile, report: Report) -> dict[JsonId, str]:
     """Category id -> name; DatasetError if an id has two names, as after a bad merge: its boxes are ambiguous."""
     named: dict[JsonId, str] = {}
     for category in categories:
         key, name = json_values.comparable_id(category.get("id")), _name(category)
         if text_files.normalized(named.setdefault(key, name)) != text_files.normalized(name):
-            raise DatasetError(
+            raise report.error(
                 f"{file.path}: categories: expected each id once, got {json_values.short(key)} for '{named[key]:.80}' "
-                f"and for '{name:.80}': give each class an id of its own, in the annotations too",
-                tuple(problems),
+                f"and for '{name:.80}': give each class an id of its own, in the annotations too"
             )
     return named
 
 
-def _report_equal_names(named: Mapping[JsonId, str], file: DatasetFile, problems: list[Problem]) -> None:
+def _report_equal_names(named: Mapping[JsonId, str], file: DatasetFile, report: Report) -> None:
     first: dict[str, JsonId] = {}
     for key, name in named.items():
         if first.setdefault(name, key) != key:
             detail = f"categories {first[name]} and {key} are both named '{name}': read as one class"
-            problems.append(Problem("equal_class_names", str(file.relative_path), detail))
+            report.add("equal_class_names", file.relative_path, detail)
 
 
 def pictures(
-    document: Mapping[str, Any], file: DatasetFile, names: Mapping[JsonId, str], problems: list[Problem]
+    document: Mapping[str, Any], file: DatasetFile, names: Mapping[JsonId, str], report: Report
 ) -> list[CocoImage]:
-    """The pictures of the file with the boxes that can be read; other entries are added to the problems."""
+    """The pictures of the file with the boxes that can be read; other entries are reported."""
     images: dict[JsonId, CocoImage] = {}
-    path = str(file.relative_path)
+    place = report.at(file.relative_path)
     for index, image in enumerate(document["images"]):
         name = image.get("file_name") if isinstance(image, dict) else None
         if not isinstance(name, str) or not name or image.get("id") is None:
             detail = f"images[{index}]: expected id and file_name, got at most one of them; skipped"
-            problems.append(Problem("broken_annotation", path, detail))
+            place.add("broken_annotation", detail)
             continue
         key = json_values.comparable_id(image["id"])
         if key in images:
             detail = (
                 f"images[{index}] ({name}): expected an id of its own, got that of {images[key].file_name}; skipped"
             )
-            problems.append(Problem("broken_annotation", path, detail))
+            place.add("broken_annotation", detail)
             continue
         images[key] = CocoImage(name, _size(image), [])
     for index, annotation in enumerate(document["annotations"]):
-        where = Problem("", path, f"annotations[{index}]")
+        where = place.at(f"annotations[{index}]")
         if not isinstance(annotation, dict):
-            problems.append(Problem("broken_annotation", path, f"{where.detail}: expected a mapping; skipped"))
+            where.add("broken_annotation", "expected a mapping; skipped")
             continue
         picture = images.get(json_values.comparable_id(annotation.get("image_id")))
         if picture is None:
-            detail = f"{where.detail}: no picture has the id {json_values.short(annotation.get('image_id'))}; skipped"
-            problems.append(Problem("orphan_annotation", path, detail))
+            image_id = json_values.short(annotation.get("image_id"))
+            where.add("orphan_annotation", f"no picture has the id {image_id}; skipped")
             continue
-        where = Problem("", path, f"{picture.file_name}, {where.detail}")
-        labelled = _labelled(annotation, names, where, problems)
+        labelled = _labelled(annotation, names, where.at(f"{picture.file_name}, {where.position}"))
         if labelled:
             picture.boxes.append(labelled)
     around = [labelled for picture in images.values() for labelled in picture.boxes if labelled.from_mask]
     if around:
         replaced = "no bbox with an area: the box around the polygons or the mask is used"
         detail = f"{replaced}, {len(around)} times; the first: {around[0].position}"
-        problems.append(Problem("box_from_segmentation", path, detail))
+        place.add("box_from_segmentation", detail)
     return list(images.values())
 
 
-def _labelled(
-    annotation: Mapping[str, Any], names: Mapping[JsonId, str], where: Problem, problems: list[Problem]
-) -> LabelledBox | None:
-    def report(kind: str, what: str) -> None:
-        problems.append(Problem(kind, where.file, f"{where.detail}: {what}; skipped"))
-
+def _labelled(annotation: Mapping[str, Any], names: Mapping[JsonId, str], where: Place) -> LabelledBox | None:
     class_name = names.get(json_values.comparable_id(annotation.get("category_id")))
     if class_name is None:
-        report("class_out_of_range", f"no category has the id {json_values.short(annotation.get('category_id'))}")
+        category_id = json_values.short(annotation.get("category_id"))
+        where.add("class_out_of_range", f"no category has the id {category_id}; skipped")
         return None
     if annotation.get("iscrowd") in (1, True, "1"):
-        report("crowd_box", f"a crowd of '{class_name}'")
+        where.add("crowd_box", f"a crowd of '{class_name}'; skipped")
         return None
     bounds = annotation.get("bbox")
     if isinstance(bounds, dict):  # imglab's export
@@ -168,15 +162,15 @@ def _labelled(
     if edges is None or not _has_area(edges):
         box = masks.box_around(annotation.get("segmentation"))
         if box:
-            return LabelledBox(class_name, box, where.detail, from_mask=True)
+            return LabelledBox(class_name, box, where.position, from_mask=True)
     if not bounds:
-        report("malformed_box", "expected a bbox, got none, and no segmentation with an area")
+        where.add("malformed_box", "expected a bbox, got none, and no segmentation with an area; skipped")
         return None
     if edges is None or len(edges) != 4:
-        report("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}")
+        where.add("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}; skipped")
         return None
     x, y, width, height = edges
-    return LabelledBox(class_name, (x, y, x + width, y + height), where.detail)
+    return LabelledBox(class_name, (x, y, x + width, y + height), where.position)
 
 
 def _has_area(edges: list[float]) -> bool:

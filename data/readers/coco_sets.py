@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import PurePosixPath
 
-from data.dataset import Problem
+from data.problems import Report
 from data.readers.coco_file import ImageEntry
 from data.readers.files import DatasetFile
 
@@ -28,7 +28,7 @@ def is_of_another_task(file: DatasetFile, beside: Sequence[DatasetFile]) -> bool
     return any(other.folder == file.folder and other.stem.lower() == wanted for other in beside)
 
 
-def without_second_sets(entries_of: Mapping[PurePosixPath, list[ImageEntry]], problems: list[Problem]) -> None:
+def without_second_sets(entries_of: Mapping[PurePosixPath, list[ImageEntry]], report: Report) -> None:
     """Remove entries so that each picture has the boxes of one set. Each such pair of files is reported once."""
     shared: dict[tuple[PurePosixPath, PurePosixPath], list[PurePosixPath]] = {}
     for path, entries in entries_of.items():
@@ -48,10 +48,10 @@ def without_second_sets(entries_of: Mapping[PurePosixPath, list[ImageEntry]], pr
                 f"has boxes for {len(paths)} pictures that {second} has boxes for too; they differ for {num_different} "
                 f"pictures, such as {paths[0]}: keep one of the two in the folder"
             )
-            problems.append(Problem("label_sets", str(first), detail))
+            report.add("label_sets", first, detail)
         else:
             detail = f"has the same boxes as {first} for {len(paths)} pictures; not used for these"
-            problems.append(Problem("duplicate_annotation", str(second), detail))
+            report.add("duplicate_annotation", second, detail)
 
 
 def have_equal_boxes(one: ImageEntry, other: ImageEntry) -> bool:

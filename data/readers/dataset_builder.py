@@ -3,33 +3,34 @@
 import hashlib
 import json
 import math
-from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem, relative
+from data.dataset import SPLITS, Dataset, Example, Problem, relative
 from data.pictures import orientation
 from data.pictures.picture_files import PictureError, PictureInfo, TruncatedPictureError, picture_info
-from data.problems import LOST_BOXES, LOST_PICTURES
+from data.problems import LOST_BOXES, LOST_PICTURES, Place, Report
 from data.readers import layouts, text_files
 from data.readers.files import DatasetFile
 
 Box = tuple[float, float, float, float]
 
 
-def picture_info_of(picture: DatasetFile, problems: list[Problem]) -> PictureInfo | None:
+def picture_info_of(picture: DatasetFile, report: Report) -> PictureInfo | None:
     """The picture's size, orientation and digest; None, and a problem, if it cannot be read."""
-    name = str(picture.relative_path)
+    name = picture.relative_path
     try:
         info = picture_info(picture.path)
     except TruncatedPictureError:
-        problems.append(Problem("truncated_picture", name, "expected a whole picture, got a file that was cut short"))
+        report.add("truncated_picture", name, "expected a whole picture, got a file that was cut short")
     except PictureError as error:
-        problems.append(Problem("broken_picture", name, str(error).removeprefix(f"{picture.path}: ")))
+        report.add("broken_picture", name, str(error).removeprefix(f"{picture.path}: "))
     else:
+        if info.holds_several:
+            report.add("several_pages", name, "holds several pages or frames: the first one is used")
         return info
     return None
 
@@ -51,79 +52,69 @@ def turned_boxes(
     boxes: Sequence[LabelledBox],
     declared: tuple[int, int] | None,
     info: PictureInfo,
-    name: str,
-    problems: list[Problem],
+    place: Place,
 ) -> Sequence[LabelledBox]:
     """The boxes on the picture as it is decoded: turned with it if they were drawn on the stored picture.
 
     declared: the picture's (width, height) by the labels, which decides. A size that is neither that of the decoded nor
-    of the stored picture is added to the problems; None and sides of 0 say nothing.
+    of the stored picture is reported; None and sides of 0 say nothing.
     """
     if declared is None or min(declared) <= 0 or declared == (info.width, info.height):
         return boxes
     if declared != info.stored_size:
         sizes = f"declares {declared[0]}x{declared[1]}, the picture has {info.width}x{info.height}"
-        problems.append(Problem("wrong_size", name, f"{sizes}: the picture's size is used"))
+        place.add("wrong_size", f"{sizes}: the picture's size is used")
         return boxes
     detail = f"drawn on the picture as it is stored: turned with it (EXIF orientation {info.orientation})"
-    problems.append(Problem("turned_boxes", name, detail))
+    place.add("turned_boxes", detail)
     return [
         replace(labelled, box=orientation.turned_box(labelled.box, *info.stored_size, info.orientation))
         for labelled in boxes
     ]
 
 
-def usable_boxes(
-    boxes: Iterable[LabelledBox], info: PictureInfo, name: str, problems: list[Problem]
-) -> list[LabelledBox]:
-    """The boxes of one picture that can be trained on; boxes that were fixed or dropped are added to the problems."""
+def usable_boxes(boxes: Iterable[LabelledBox], info: PictureInfo, place: Place) -> list[LabelledBox]:
+    """The boxes of one picture that can be trained on; boxes that were fixed or dropped are reported."""
     unique: dict[tuple[object, ...], LabelledBox] = {}
     for labelled in boxes:
-        where = Problem("", name, labelled.position)
-        usable = usable_box(labelled.box, info.width, info.height, where, problems)
+        where = place.at(labelled.position)
+        usable = usable_box(labelled.box, info.width, info.height, where)
         if usable is None:
             continue
         # Hundredths of a pixel: two spellings of one box differ by less.
         key = (labelled.class_key, *(round(value, 2) for value in usable))
         if key in unique:
-            problems.append(
-                Problem("duplicate_box", name, f"{where.detail}: the same as {unique[key].position}; skipped")
-            )
+            where.add("duplicate_box", f"the same as {unique[key].position}; skipped")
         else:
             unique[key] = replace(labelled, box=usable)
     return list(unique.values())
 
 
-def usable_box(box: Box, width: int, height: int, where: Problem, problems: list[Problem]) -> Box | None:
-    """The part of the box inside the picture; None if nothing usable is left. Each change is added to the problems.
+def usable_box(box: Box, width: int, height: int, where: Place) -> Box | None:
+    """The part of the box inside the picture; None if nothing usable is left. Each change is reported.
 
-    box: xyxy in pixels. where: names file and position (the kind is filled in here). Up to a pixel beyond the picture
-    is rounding, and cut without a problem. Corners in the wrong order are exchanged: the box was drawn from another
-    corner.
+    box: xyxy in pixels. Up to a pixel beyond the picture is rounding, and cut without a problem. Corners in the wrong
+    order are exchanged: the box was drawn from another corner.
     """
-
-    def report(kind: str, what: str) -> None:
-        problems.append(Problem(kind, where.file, f"{where.detail}: {what}"))
-
     if not all(math.isfinite(value) for value in box):
-        report("malformed_box", f"expected numbers, got {spell(box)}; skipped")
+        where.add("malformed_box", f"expected numbers, got {spell(box)}; skipped")
         return None
     left, top, right, bottom = box
     if left == right or top == bottom:
-        report("zero_area_box", f"no area in {spell(box)}; skipped")
+        where.add("zero_area_box", f"no area in {spell(box)}; skipped")
         return None
     if right < left or bottom < top:
-        report("inverted_box", f"corners of {spell(box)} exchanged")
+        where.add("inverted_box", f"corners of {spell(box)} exchanged")
         left, top, right, bottom = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
     cut = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
-        report("box_outside_picture", f"{spell(box)} is outside {width}x{height}; skipped")
+        where.add("box_outside_picture", f"{spell(box)} is outside {width}x{height}; skipped")
         return None
     if max(abs(before - after) for before, after in zip((left, top, right, bottom), cut, strict=True)) > 1:
-        report("clipped_box", f"{spell(box)} cut to the picture, {width}x{height}")
+        where.add("clipped_box", f"{spell(box)} cut to the picture, {width}x{height}")
     # Corners are kept as float32, in which a sliver of a box may have no area.
     if np.float32(cut[0]) == np.float32(cut[2]) or np.float32(cut[1]) == np.float32(cut[3]):
-        report("zero_area_box", f"no area in {spell(box)}; skipped")
+        where.add("zero_area_box", f"no area in {spell(box)}; skipped")
         return None
     return cut
 
@@ -145,7 +136,7 @@ def finish(
     format_name: str,
     class_names: Sequence[str],
     splits: Mapping[str, Sequence[Example]],
-    problems: Sequence[Problem],
+    report: Report,
     unread_splits: Sequence[str] = (),
 ) -> Dataset:
     """Build the data set; DatasetError if a split is empty, there is no box, or all boxes look like another unit.
@@ -155,30 +146,26 @@ def finish(
     """
     for split, examples in splits.items():
         if not examples:
-            raise DatasetError(
+            raise report.error(
                 f"{root}: split '{split}': expected at least one usable labelled picture, got none"
-                + reason(problems, LOST_PICTURES),
-                tuple(problems),
+                + report.reason(LOST_PICTURES)
             )
     boxes = [example.boxes for examples in splits.values() for example in examples if len(example.boxes)]
     if not boxes and (splits or not unread_splits):
-        raise DatasetError(
-            f"{root}: expected at least one usable box, got none{reason(problems, LOST_BOXES)}", tuple(problems)
-        )
+        raise report.error(f"{root}: expected at least one usable box, got none{report.reason(LOST_BOXES)}")
     if boxes and format_name != "yolo" and all(of_picture.max() <= 1 for of_picture in boxes):
-        raise DatasetError(
+        raise report.error(
             f"{root}: expected boxes in pixels, got {sum(map(len, boxes))} that are all within one pixel and look like "
-            "shares of the picture (0 to 1): multiply x by its width, y by its height, or export pixels",
-            tuple(problems),
+            "shares of the picture (0 to 1): multiply x by its width, y by its height, or export pixels"
         )
-    problems = [*problems, *layouts.problems(format_name, splits, problems)]
+    layouts.check(format_name, splits, report)
     ordered = {split: tuple(splits[split]) for split in SPLITS if split in splits}
     return Dataset(
         root=root,
         format=format_name,
         class_names=tuple(class_names),
         splits=ordered,
-        problems=tuple(problems),
+        problems=tuple(report.problems),
         fingerprint=fingerprint(root, class_names, ordered),
         unread_splits=tuple(unread_splits),
     )
@@ -192,17 +179,6 @@ def similar_names(class_names: Sequence[str]) -> list[Problem]:
         for name in class_names
         if first.setdefault(text_files.normalized(name), name) != name
     ]
-
-
-def reason(problems: Sequence[Problem], kinds: Container[str]) -> str:
-    """The most frequent of these kinds of problems, with its first example, as an addition to a sentence."""
-    lost = [problem for problem in problems if problem.kind in kinds]
-    if not lost:
-        empty = sum(problem.kind == "empty_label_file" for problem in problems)
-        return f": {empty} label files are empty" if empty else ""
-    kind, count = Counter(problem.kind for problem in lost).most_common(1)[0]
-    first = next(problem for problem in lost if problem.kind == kind)
-    return f": {count} x {kind}, the first in {first.file}: {first.detail}"
 
 
 def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Example]]) -> str:

@@ -5,32 +5,33 @@ A corner and sides that are read as two corners often give the corners in the wr
 third of all boxes means another layout.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data.dataset import Example, Problem
+from data.dataset import Example
+from data.problems import Report
 
 _MIN_BOXES = 10  # fewer are no evidence
 _SHARE = 1 / 3
 
 
-def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported: Iterable[Problem]) -> list[Problem]:
-    """One problem if the boxes, as they were read, look like those of another layout; else an empty list.
+def check(format_name: str, splits: Mapping[str, Sequence[Example]], report: Report) -> None:
+    """Report if the boxes, as they were read, look like those of another layout.
 
-    reported: the problems so far, in which boxes that were cut or turned round are counted.
+    Boxes that were cut or turned round are counted in the report.
     """
-    kinds = [problem.kind for problem in reported]
+    kinds = [problem.kind for problem in report.problems]
     if "other_layout" in kinds:
-        return []
+        return
     examples = [example for members in splits.values() for example in members if len(example.boxes)]
     if not examples:
-        return []
+        return
     boxes = np.concatenate([example.boxes for example in examples]).astype(np.float64)
     sides = np.concatenate([np.tile([e.width, e.height], (len(e.boxes), 1)) for e in examples])
     odd = kinds.count("inverted_box" if format_name == "voc" else "clipped_box")
     if len(boxes) < _MIN_BOXES or odd < _SHARE * len(boxes):
-        return []
+        return
     looks_so, hint = {
         "voc": (_like_sides, "xmax and ymax look like a width and a height"),
         "coco": (_like_corners, "bbox looks like [x1, y1, x2, y2], where [x, y, width, height] is expected"),
@@ -40,9 +41,9 @@ def problems(format_name: str, splits: Mapping[str, Sequence[Example]], reported
         ),
     }[format_name]
     if not looks_so(boxes[:, :2], boxes[:, 2:], sides):
-        return []
+        return
     what = "have their corners in the wrong order" if format_name == "voc" else "reach beyond their pictures"
-    return [Problem("other_layout", "", f"{odd} of {len(boxes)} boxes {what}: {hint}; export the labels again")]
+    report.add("other_layout", "", f"{odd} of {len(boxes)} boxes {what}: {hint}; export the labels again")
 
 
 def _like_sides(first: np.ndarray, second: np.ndarray, sides: np.ndarray) -> bool:

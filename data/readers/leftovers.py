@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
-from data.dataset import DatasetError, Problem
+from data.dataset import DatasetError
+from data.problems import Report
 from data.readers import derived
 from data.readers.claims import Pairs
 from data.readers.files import DatasetFile
@@ -17,14 +18,14 @@ def report_labels(
     labels: Sequence[DatasetFile],
     pairs: Pairs,
     is_label: Callable[[DatasetFile], bool],
-    problems: list[Problem],
+    report: Report,
 ) -> None:
-    """Add labels without a picture, and pairs that are guesses, to the problems. is_label: by a file's content."""
+    """Report labels without a picture, and pairs that are guesses. is_label: by a file's content."""
     if not pairs.detector_outputs:
         output_folders = [label.folder for label in labels if derived.is_output(label.folder)]
         for output_folder, count in Counter(output_folders).items():
             detail = f"{count} labels in a folder of detector output: read as labels, since there are no others"
-            problems.append(Problem("output_labels", str(output_folder), detail))
+            report.add("output_labels", output_folder, detail)
     outputs = set(pairs.detector_outputs)
     unlabelled = [picture.relative_path for picture in folder.pictures if not pairs.is_labelled(picture)]
     partners = LikeliestName(
@@ -35,24 +36,24 @@ def report_labels(
             detail = (
                 f"taken for the label of {pairs.picture_of[label].relative_path}, by its name without a tool's marks"
             )
-            problems.append(Problem("likely_name", str(label.relative_path), detail))
+            report.add("likely_name", label.relative_path, detail)
         if label in pairs.picture_of or not is_label(label):
             continue
         if label in outputs:
             detail = "detector output, by the name of its folder; not used beside other labels"
-            problems.append(Problem("derived_file", str(label.relative_path), detail))
+            report.add("derived_file", label.relative_path, detail)
         elif label in pairs.ties:
             kind = "ambiguous_label" if _has_rival(label, pairs) else "missing_picture"
-            problems.append(Problem(kind, str(label.relative_path), f"{_tie(label, pairs)}; not used"))
+            report.add(kind, label.relative_path, f"{_tie(label, pairs)}; not used")
         elif label in pairs.surplus:
             picture = pairs.surplus[label]
             other = pairs.label_of[picture].relative_path
             detail = f"fits the picture {picture.relative_path}, which has the label {other}; not used"
-            problems.append(Problem("duplicate_annotation", str(label.relative_path), detail))
+            report.add("duplicate_annotation", label.relative_path, detail)
         elif not folder.means_unread(label.stem):
             nearest = partners.to(label.stem)
             detail = f"no picture '{label.stem}'{likeliest_in_words(nearest)}; skipped"
-            problems.append(Problem("missing_picture", str(label.relative_path), detail))
+            report.add("missing_picture", label.relative_path, detail)
 
 
 def unpaired_labels(labels: Iterable[DatasetFile], pairs: Pairs) -> LikeliestName:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from data.dataset import SPLITS, Problem
+from data.problems import Report
 from data.readers.files import DatasetFile
 
 _SAME_SHARE = 0.9  # two splits that share this much of the larger one are the same split under two names
@@ -17,12 +18,12 @@ def _in_two_splits(split: str, first: str, picture: DatasetFile) -> Problem:
 def each_picture_in_one_split(
     pictures_of: Mapping[str, Iterable[DatasetFile]],
     is_labelled: Callable[[DatasetFile], bool],
-    problems: list[Problem],
+    report: Report,
     *,
     source: str = "",
     in_two: Callable[[str, str, DatasetFile], Problem] = _in_two_splits,
 ) -> dict[str, list[DatasetFile]]:
-    """Split -> the pictures that stay in it; pictures that are removed are added to the problems.
+    """Split -> the pictures that stay in it; pictures that are removed are reported.
 
     A picture in several splits stays in the one that is scored last. Two splits with the same pictures count as one:
     train keeps them, or else test, and the other split is missing, so that it is cut from train. A split whose pictures
@@ -32,7 +33,7 @@ def each_picture_in_one_split(
     for keeper, other in (("train", "val"), ("train", "test"), ("test", "val")):
         if keeper in splits and other in splits and _are_same(splits[keeper], splits[other]):
             splits[keeper] += splits.pop(other)
-            problems.append(_same(keeper, other, len(_originals(splits[keeper])), source))
+            report.include(_same(keeper, other, len(_originals(splits[keeper])), source))
     owner: dict[Path, str] = {}
     remaining: dict[str, list[DatasetFile]] = {}
     for split in _order(splits):
@@ -41,13 +42,10 @@ def each_picture_in_one_split(
             if first == split:
                 remaining.setdefault(split, []).append(picture)
             else:
-                problems.append(in_two(split, first, picture))
-    problems += [
-        Problem("same_pictures", source, f"{split} has no picture of its own: it is cut from train")
-        for split in splits
-        if split not in remaining
-    ]
-    return {split: each_file_once(remaining[split], is_labelled, problems) for split in SPLITS if split in remaining}
+                report.include(in_two(split, first, picture))
+    for split in [split for split in splits if split not in remaining]:
+        report.add("same_pictures", source, f"{split} has no picture of its own: it is cut from train")
+    return {split: each_file_once(remaining[split], is_labelled, report) for split in SPLITS if split in remaining}
 
 
 def _order(splits: Mapping[str, Iterable[DatasetFile]]) -> list[str]:
@@ -75,21 +73,21 @@ def _originals(pictures: Iterable[DatasetFile]) -> set[Path]:
 def without_unlabelled_test(
     pictures_of: Mapping[str, Sequence[DatasetFile]],
     is_labelled: Callable[[DatasetFile], bool],
-    problems: list[Problem],
+    report: Report,
 ) -> dict[str, Sequence[DatasetFile]]:
-    """The splits, without a test split that has no labels, as challenges publish it; that is added to the problems."""
+    """The splits, without a test split that has no labels, as challenges publish it; that is reported."""
     test = pictures_of.get("test")
     if not test or any(map(is_labelled, test)):
         return dict(pictures_of)
     folder = Path(os.path.commonpath([picture.folder for picture in test])).as_posix()
-    problems.append(Problem("missing_split", folder, f"test: {len(test)} pictures and no label: not used"))
+    report.add("missing_split", folder, f"test: {len(test)} pictures and no label: not used")
     return {split: pictures for split, pictures in pictures_of.items() if split != "test"}
 
 
 def each_file_once(
-    pictures: Iterable[DatasetFile], is_labelled: Callable[[DatasetFile], bool], problems: list[Problem]
+    pictures: Iterable[DatasetFile], is_labelled: Callable[[DatasetFile], bool], report: Report
 ) -> list[DatasetFile]:
-    """The pictures of one split, each file once; its other names (links) are added to the problems.
+    """The pictures of one split, each file once; its other names (links) are reported.
 
     A file with several names is kept under the first that has a label, or else the first.
     """
@@ -102,5 +100,5 @@ def each_file_once(
         chosen = next(filter(is_labelled, links.values()), first) if len(links) > 1 else first
         pictures_once.append(chosen)
         for other in [path for path in links if path != chosen.relative_path]:
-            problems.append(Problem("repeated_link", str(other), f"another name of {chosen.relative_path}; not used"))
+            report.add("repeated_link", other, f"another name of {chosen.relative_path}; not used")
     return pictures_once

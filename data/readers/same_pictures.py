@@ -7,12 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data.pictures import thumbnails
 from data.pictures.picture_files import PictureError, read_picture
 
 LOOK_AT = 5  # groups; a folder holds copies or masks of all its pictures, or of none
 
-_SIDE = 32  # of a thumbnail
-_FLAT = 2.0  # standard deviation in grey levels; below it a thumbnail shows nothing to compare
 _MIN_CORRELATION = 0.9  # of thumbnails; drawn boxes and another compression lower it
 _MASK_COLOURS = 32  # a mask has at most so many, one for each class; a photograph of any size has more
 
@@ -52,20 +51,14 @@ def _read(groups: Sequence[Sequence[Path]]) -> list[list[Image]]:
 
 
 def _are_alike(images: Sequence[Image]) -> bool:
-    first, *others = (_thumbnail(image) for image in images)
+    first, *others = (thumbnails.of_grey(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in images)
     return all(_correlate(first, other) for other in others)
 
 
-def _thumbnail(image: Image) -> NDArray[np.float64]:
-    """The picture in grey, [_SIDE, _SIDE]."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.float64)
-
-
-def _correlate(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    if min(one.std(), other.std()) < _FLAT:
+def _correlate(one: Image, other: Image) -> bool:
+    if min(one.std(), other.std()) < thumbnails.FLAT:
         return np.array_equal(one, other)
-    return bool(np.corrcoef(one.ravel(), other.ravel())[0, 1] >= _MIN_CORRELATION)
+    return thumbnails.correlation(one, other) >= _MIN_CORRELATION
 
 
 def _is_mask(image: Image) -> bool:

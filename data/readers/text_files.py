@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from data.dataset import Problem
+from data.problems import Report
+from data.readers.files import DatasetFile
 
 MAX_BYTES = 16 << 20  # of the labels of one picture, or of settings
 MAX_LIST_BYTES = 256 << 20  # of a list of pictures
@@ -47,17 +48,17 @@ def decode(content: bytes) -> tuple[str, str]:
     return text, encoding
 
 
-def read(path: Path, name: str, problems: list[Problem], limit: int = MAX_BYTES) -> str:
-    """The file's text; an encoding that had to be guessed is added to the problems under this name."""
-    text, encoding = decode(read_bytes(path, limit))
-    note_encoding(encoding, name, problems)
+def read(file: DatasetFile, report: Report, limit: int = MAX_BYTES) -> str:
+    """The file's text; an encoding that had to be guessed is reported."""
+    text, encoding = decode(read_bytes(file.path, limit))
+    note_encoding(encoding, file, report)
     return text
 
 
-def note_encoding(encoding: str, name: str, problems: list[Problem]) -> None:
-    """Add a problem if the encoding is a guess."""
+def note_encoding(encoding: str, file: DatasetFile, report: Report) -> None:
+    """Report an encoding that is a guess."""
     if encoding in ("cp949", "cp1252", "latin-1"):
-        problems.append(Problem("text_encoding", name, f"expected UTF-8, read as {encoding}"))
+        report.add("text_encoding", file.relative_path, f"expected UTF-8, read as {encoding}")
 
 
 def normalized(name: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from data.dataset import Problem
 from data.pictures.picture_files import PictureInfo
+from data.problems import Place
 from data.readers import dataset_builder
 from data.readers.dataset_builder import LabelledBox
 
@@ -16,15 +16,13 @@ def look_like_shares(boxes: Sequence[LabelledBox]) -> bool:
     return 10 * sum(map(_looks_like_shares, boxes)) >= max(1, len(boxes))
 
 
-def only_pixel_boxes(
-    boxes: Sequence[LabelledBox], info: PictureInfo, name: str, problems: list[Problem]
-) -> Sequence[LabelledBox]:
-    """The boxes in pixels; those in shares of the picture are added to the problems."""
+def only_pixel_boxes(boxes: Sequence[LabelledBox], info: PictureInfo, place: Place) -> Sequence[LabelledBox]:
+    """The boxes in pixels; those in shares of the picture are reported."""
     for labelled in filter(_looks_like_shares, boxes):
         edges = dataset_builder.spell(labelled.box)
         what = f"expected pixels, got the edges {edges}, which look like shares of the picture (0 to 1)"
         advice = f"multiply x by its width ({info.width}), y by its height ({info.height}), or export pixels"
-        problems.append(Problem("relative_box", name, f"{labelled.position}: {what}: {advice}"))
+        place.at(labelled.position).add("relative_box", f"{what}: {advice}")
     return [labelled for labelled in boxes if not _looks_like_shares(labelled)]
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from data.dataset import Problem
+from data.problems import Report
 from data.readers import name_forms
 from data.readers.name_matching import AnyFile
 
@@ -23,18 +23,13 @@ def _name(file: AnyFile) -> tuple[PurePosixPath, str]:
     return file.folder, name_forms.spelled(file.relative_path.stem)
 
 
-def problems(unread: Sequence[AnyFile]) -> list[Problem]:
-    """One problem for each picture, which says how many have its format."""
+def report_each(unread: Sequence[AnyFile], report: Report) -> None:
+    """Report each picture, and how many have its format."""
     counts = Counter(file.relative_path.suffix for file in unread)
-    detail = "one of {} {} files, which are not read: " + _WHAT_TO_DO
-    return [
-        Problem(
-            "unread_picture",
-            str(file.relative_path),
-            detail.format(counts[file.relative_path.suffix], file.relative_path.suffix),
-        )
-        for file in unread
-    ]
+    for file in unread:
+        suffix = file.relative_path.suffix
+        detail = f"one of {counts[suffix]} {suffix} files, which are not read: {_WHAT_TO_DO}"
+        report.add("unread_picture", file.relative_path, detail)
 
 
 def describe_folder(unread: Sequence[AnyFile]) -> str:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from xml.sax.saxutils import unescape
 
-from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
+from data.dataset import SPLITS, Dataset, Example, Problem
 from data.pictures.picture_files import PictureInfo
+from data.problems import Report
 from data.readers import (
     dataset_builder,
     leftovers,
@@ -51,24 +52,23 @@ def describe_unjoined(folder: Folder) -> str | None:
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
-    problems = list(folder.problems)
+    report = Report(folder.problems)
     annotations, pairs = _paired(folder)
     leftovers.refuse_ties(folder, annotations, pairs)
-    leftovers.report_labels(folder, annotations, pairs, lambda _: True, problems)
+    leftovers.report_labels(folder, annotations, pairs, lambda _: True, report)
     if not pairs.label_of:
-        raise DatasetError(
-            f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none",
-            tuple(problems),
+        raise report.error(
+            f"{folder.root}: expected XML annotations (Pascal VOC) with the names of the pictures, found none"
         )
     unused = unused_pictures.find(folder, pairs)
-    listed = voc_lists.splits(folder, pairs, problems)
+    listed = voc_lists.splits(folder, pairs, report)
     usable = [picture for picture in folder.pictures if picture not in unused]
-    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of, problems)
-    with_labels = ownership.without_unlabelled_test(by_folder, pairs.is_labelled, problems)
-    splits = listed or ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, problems)
+    by_folder = {} if listed else _splits_of_folders(usable, pairs.label_of, report)
+    with_labels = ownership.without_unlabelled_test(by_folder, pairs.is_labelled, report)
+    splits = listed or ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, report)
     open_labels = leftovers.unpaired_labels(annotations, pairs)
     objects_of = {
-        split: _read_split(pictures, pairs.label_of, unused, open_labels, problems)
+        split: _read_split(pictures, pairs.label_of, unused, open_labels, report)
         for split, pictures in splits.items()
         if split in needed
     }
@@ -77,12 +77,12 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         if picture.original not in used:
             reason = "in no list of the splits" if listed else "in no folder of a split"
             unlisted = Problem("unlisted_picture", str(picture.relative_path), f"{reason}; not used")
-            problems.append(unused.get(picture, unlisted))
-    class_names = _class_names(folder, objects_of, problems)
+            report.include(unused.get(picture, unlisted))
+    class_names = _class_names(folder, objects_of, report)
     class_ids = {name: index for index, name in enumerate(class_names)}
     examples = {split: _examples(members, class_ids) for split, members in objects_of.items()}
     unread = [split for split in splits if split not in objects_of]
-    return dataset_builder.finish(folder.root, "voc", class_names, examples, problems, unread)
+    return dataset_builder.finish(folder.root, "voc", class_names, examples, report, unread)
 
 
 def _paired(folder: Folder) -> tuple[list[DatasetFile], Pairs]:
@@ -134,7 +134,7 @@ _FORMAT = LabelFormat("annotations", picture_name=_picture_name)
 
 
 def _splits_of_folders(
-    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile], problems: list[Problem]
+    pictures: Sequence[DatasetFile], annotations: Mapping[DatasetFile, DatasetFile], report: Report
 ) -> dict[str, list[DatasetFile]]:
     """Split -> pictures, by the names of their folders or of their annotations' folders; without any, all are train."""
     splits: dict[str | None, list[DatasetFile]] = {}
@@ -145,7 +145,7 @@ def _splits_of_folders(
         splits.setdefault(split, []).append(picture)
     if "train" not in splits:
         splits["train"] = splits.pop(None, [])
-        unclear_splits.report(splits["train"], problems)
+        unclear_splits.report_folders(splits["train"], report)
     return {split: splits[split] for split in SPLITS if splits.get(split)}
 
 
@@ -154,7 +154,7 @@ def _read_split(
     annotations: Mapping[DatasetFile, DatasetFile],
     unused: Mapping[DatasetFile, Problem],
     open_labels: LikeliestName,
-    problems: list[Problem],
+    report: Report,
 ) -> list[tuple[DatasetFile, PictureInfo, list[LabelledBox]]]:
     """(picture, its header, its objects) of each usable picture."""
     usable = []
@@ -163,24 +163,24 @@ def _read_split(
         if file is None:
             detail = f"no {picture.stem}.xml{leftovers.likeliest_in_words(open_labels.to(picture.stem))}; skipped"
             missing = Problem("missing_annotation", str(picture.relative_path), detail)
-            problems.append(unused.get(picture, missing))
+            report.include(unused.get(picture, missing))
             continue
-        info = dataset_builder.picture_info_of(picture, problems)
-        annotation = voc_objects.parse(file, problems) if info else None
+        info = dataset_builder.picture_info_of(picture, report)
+        annotation = voc_objects.parse(file, report) if info else None
         if info and annotation:
-            name = str(file.relative_path)
+            place = report.at(file.relative_path)
             objects = annotation.objects
             if units.look_like_shares(objects):
-                objects = units.only_pixel_boxes(objects, info, name, problems)
-            objects = dataset_builder.turned_boxes(objects, annotation.size, info, name, problems)
-            usable.append((picture, info, dataset_builder.usable_boxes(objects, info, name, problems)))
+                objects = units.only_pixel_boxes(objects, info, place)
+            objects = dataset_builder.turned_boxes(objects, annotation.size, info, place)
+            usable.append((picture, info, dataset_builder.usable_boxes(objects, info, place)))
     return usable
 
 
 def _class_names(
     folder: Folder,
     objects_of: Mapping[str, list[tuple[DatasetFile, PictureInfo, list[LabelledBox]]]],
-    problems: list[Problem],
+    report: Report,
 ) -> list[str]:
     """The classes in the order of a label map, if there is one, then those that only annotations have, by name."""
     used = {
@@ -189,7 +189,7 @@ def _class_names(
     mapped: dict[str, None] = {}
     for file in folder.with_suffixes(".txt"):
         if file.name == voc_lists.LABEL_MAP:
-            mapped.update(dict.fromkeys(voc_lists.label_map(file, problems)))
+            mapped.update(dict.fromkeys(voc_lists.label_map(file, report)))
     # CVAT lists a class background, which no object has.
     ordered = [name for name in mapped if name in used or name != "background"]
     return ordered + sorted(used - mapped.keys())

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from data.dataset import SPLITS, DatasetError, Problem
+from data.dataset import SPLITS, Problem
+from data.problems import Report
 from data.readers import name_matching, ownership, text_files, yolo_lists
 from data.readers.claims import Pairs
 from data.readers.files import LIST_SUFFIXES, DatasetFile
@@ -17,14 +18,14 @@ LABEL_MAP = "labelmap.txt"  # lines `name:colour:parts:actions`, in the order of
 _WITH_VAL = "trainval"
 
 
-def splits(folder: Folder, pairs: Pairs, problems: list[Problem]) -> dict[str, list[DatasetFile]]:
+def splits(folder: Folder, pairs: Pairs, report: Report) -> dict[str, list[DatasetFile]]:
     """Split -> pictures, as the lists say; a missing train is trainval without val and test."""
     files = _files(folder)
     lists_of = {split: [file for file in files if split_from_name(file.stem) == split] for split in SPLITS}
-    listed = {split: _all_listed(folder, lists, split, pairs, problems) for split, lists in lists_of.items()}
+    listed = {split: _all_listed(folder, lists, split, pairs, report) for split, lists in lists_of.items()}
     if not lists_of["train"]:
         with_val = [file for file in files if file.stem.lower() == _WITH_VAL]
-        pictures = _all_listed(folder, with_val, "train", pairs, problems)
+        pictures = _all_listed(folder, with_val, "train", pairs, report)
         scored = {picture.original for split in ("val", "test") for picture in listed[split]}
         listed["train"] = [picture for picture in pictures if picture.original not in scored] or pictures
     first_list = {split: str(lists[0].relative_path) for split, lists in lists_of.items() if lists}
@@ -34,8 +35,8 @@ def splits(folder: Folder, pairs: Pairs, problems: list[Problem]) -> dict[str, l
         return Problem("listed_twice", first_list.get(split, ""), detail)
 
     source = next(iter(first_list.values()), "")
-    with_labels = ownership.without_unlabelled_test(listed, pairs.is_labelled, problems)
-    return ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, problems, source=source, in_two=in_two)
+    with_labels = ownership.without_unlabelled_test(listed, pairs.is_labelled, report)
+    return ownership.each_picture_in_one_split(with_labels, pairs.is_labelled, report, source=source, in_two=in_two)
 
 
 def _files(folder: Folder) -> list[DatasetFile]:
@@ -54,17 +55,17 @@ def _is_name_of_list(stem: str) -> bool:
 
 
 def _all_listed(
-    folder: Folder, files: Sequence[DatasetFile], split: str, pairs: Pairs, problems: list[Problem]
+    folder: Folder, files: Sequence[DatasetFile], split: str, pairs: Pairs, report: Report
 ) -> list[DatasetFile]:
-    return [picture for file in files for picture in _listed(folder, file, split, pairs, problems)]
+    return [picture for file in files for picture in _listed(folder, file, split, pairs, report)]
 
 
-def _listed(folder: Folder, file: DatasetFile, split: str, pairs: Pairs, problems: list[Problem]) -> list[DatasetFile]:
-    """The pictures of a list, each once; a line without a picture is added to the problems."""
+def _listed(folder: Folder, file: DatasetFile, split: str, pairs: Pairs, report: Report) -> list[DatasetFile]:
+    """The pictures of a list, each once; a line without a picture is reported."""
     try:
-        lines = text_files.read(file.path, str(file.relative_path), problems, text_files.MAX_LIST_BYTES).splitlines()
+        lines = text_files.read(file, report, text_files.MAX_LIST_BYTES).splitlines()
     except text_files.TextError as error:
-        raise DatasetError(f"{file.path}: expected a list of names: {error}", tuple(problems)) from error
+        raise report.error(f"{file.path}: expected a list of names: {error}") from error
     in_main = file.folder.parts[-2:] == LISTS
     home = PurePosixPath(*file.relative_path.parts[: -len(LISTS) - 1]) if in_main else file.folder
     listed: dict[PurePosixPath, DatasetFile] = {}
@@ -76,11 +77,11 @@ def _listed(folder: Folder, file: DatasetFile, split: str, pairs: Pairs, problem
             detail = f"no picture '{line[:80]}', which {file.relative_path} lists; skipped"
             # Otherwise the annotation or the picture is reported already.
             if annotation not in folder.by_path and not folder.means_unread(line):
-                problems.append(Problem("missing_picture", str(annotation), detail))
+                report.add("missing_picture", annotation, detail)
         else:
             listed[picture.relative_path] = picture
     if not listed and not any(line.strip() for line in lines):
-        problems.append(Problem("missing_split", str(file.relative_path), f"{split}: an empty list"))
+        report.add("missing_split", file.relative_path, f"{split}: an empty list")
     return list(listed.values())
 
 
@@ -94,12 +95,12 @@ def _picture(folder: Folder, name: str, home: PurePosixPath, split: str, pairs: 
     return picture
 
 
-def label_map(file: DatasetFile, problems: list[Problem]) -> list[str]:
+def label_map(file: DatasetFile, report: Report) -> list[str]:
     """The names of a label map; none, and a problem, if it is no text."""
     try:
-        lines = text_files.read(file.path, str(file.relative_path), problems).splitlines()
+        lines = text_files.read(file, report).splitlines()
     except text_files.TextError as error:
-        problems.append(Problem("broken_annotation", str(file.relative_path), str(error)))
+        report.add("broken_annotation", file.relative_path, str(error))
         return []
     names = [line.rsplit(":", 3)[0].strip() for line in lines if not line.startswith("# label:")]
     return [name for name in names if name]

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from data.dataset import Problem
+from data.problems import Place, Report
 from data.readers import text_files
 from data.readers.dataset_builder import Box, LabelledBox
 from data.readers.files import DatasetFile
@@ -32,29 +32,29 @@ class Annotation:
     size: tuple[int, int] | None
 
 
-def parse(file: DatasetFile, problems: list[Problem]) -> Annotation | None:
+def parse(file: DatasetFile, report: Report) -> Annotation | None:
     """The annotation; None, and a problem, if the file is broken."""
-    name = str(file.relative_path)
+    place = report.at(file.relative_path)
     try:
-        annotation = _tree(file, problems)
+        annotation = _tree(file, report)
         for element in annotation.iter():
             if isinstance(element.tag, str):  # the tag of a comment is a function
                 element.tag = element.tag.rpartition("}")[2].lower()
         elements = enumerate(annotation.iter("object"), start=1)
         objects = [box for index, element in elements if not _is_deleted(element) for box in _boxes(element, index)]
         _refuse_boxes_outside(annotation)
-        _report_replaced(objects, name, problems)
+        _report_replaced(objects, place)
         return Annotation(objects, _size(annotation))
     except (ParseError, LookupError) as error:  # LookupError: an encoding that Python does not know
-        problems.append(Problem("broken_annotation", name, f"expected XML, cannot read it: {error}"))
+        place.add("broken_annotation", f"expected XML, cannot read it: {error}")
     except DefusedXmlException as error:
-        problems.append(Problem("broken_annotation", name, f"expected XML without entities, refused: {error!r}"))
+        place.add("broken_annotation", f"expected XML without entities, refused: {error!r}")
     except ValueError as error:
-        problems.append(Problem("broken_annotation", name, str(error)))
+        place.add("broken_annotation", str(error))
     return None
 
 
-def _tree(file: DatasetFile, problems: list[Problem]) -> Element:
+def _tree(file: DatasetFile, report: Report) -> Element:
     content = text_files.read_bytes(file.path)
     try:
         tree: Element = ElementTree.fromstring(content)
@@ -65,7 +65,7 @@ def _tree(file: DatasetFile, problems: list[Problem]) -> Element:
         if encoding == "utf-8":
             raise
         tree = ElementTree.fromstring(_DECLARATION.sub(r"\1", decoded))
-        text_files.note_encoding(encoding, str(file.relative_path), problems)
+        text_files.note_encoding(encoding, file, report)
     return tree
 
 
@@ -139,15 +139,15 @@ def _refuse_boxes_outside(annotation: Element) -> None:
         raise ValueError("expected boxes in <object>, got some outside of one")
 
 
-def _report_replaced(objects: Sequence[LabelledBox], name: str, problems: list[Problem]) -> None:
+def _report_replaced(objects: Sequence[LabelledBox], place: Place) -> None:
     around = [labelled.position for labelled in objects if labelled.from_mask]
     if around:
         detail = f"{len(around)} of {len(objects)} objects have only a polygon: the box around it is used"
-        problems.append(Problem("box_from_segmentation", name, detail))
+        place.add("box_from_segmentation", detail)
     for labelled in objects:
         if ", box 2 of " in labelled.position:
             detail = f"{labelled.position.partition(', box')[0]}: several <bndbox>: each is read as an object"
-            problems.append(Problem("several_boxes", name, detail))
+            place.add("several_boxes", detail)
 
 
 def _size(annotation: Element) -> tuple[int, int] | None:

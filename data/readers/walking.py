@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data.dataset import DatasetError, Problem
+from data.dataset import DatasetError
 from data.pictures.picture_files import is_picture, is_unread
+from data.problems import Report
 from data.readers import foreign, unread
 from data.readers.files import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
@@ -25,9 +26,9 @@ def walk(root: Path) -> Folder:
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: expected the folder of a data set, got {_no_folder(root)}")
-    problems: list[Problem] = []
+    report = Report()
     pictures, others, not_read, strange = [], [], [], []
-    for index, file in enumerate(_files(root, problems)):
+    for index, file in enumerate(_files(root, report)):
         if is_picture(file.path):
             pictures.append(file)
         elif file.suffix in _SUFFIXES:
@@ -39,16 +40,16 @@ def walk(root: Path) -> Folder:
         if index >= _LOOK_AT_MOST and not pictures:
             break
     unconverted = unread.unconverted(not_read, pictures)
-    problems += unread.problems(unconverted)
+    unread.report_each(unconverted, report)
     if not pictures:
         foreign_file = foreign.describe_first(strange)
         what = unread.describe_folder(unconverted)
         what += f", but {foreign_file}" if foreign_file and not unconverted else ""
-        broken = [problem for problem in problems if problem.kind == "broken_link"]
+        broken = [problem for problem in report.problems if problem.kind == "broken_link"]
         what += f", and links that lead to nothing ({len(broken)}, the first {broken[0].file})" if broken else ""
-        raise DatasetError(f"{root}: expected a data set, got {what}", tuple(problems))
+        raise report.error(f"{root}: expected a data set, got {what}")
     readable, rest = (tuple(sorted(files, key=_order)) for files in (pictures, others))
-    return Folder(root, readable, rest, tuple(problems), tuple(unconverted), tuple(sorted(strange, key=_order)))
+    return Folder(root, readable, rest, tuple(report.problems), tuple(unconverted), tuple(sorted(strange, key=_order)))
 
 
 def _no_folder(path: Path) -> str:
@@ -63,7 +64,7 @@ def _order(file: DatasetFile) -> tuple[str, ...]:
     return file.relative_path.parts
 
 
-def _files(root: Path, problems: list[Problem]) -> Iterator[DatasetFile]:
+def _files(root: Path, report: Report) -> Iterator[DatasetFile]:
     """Every regular file, depth first; hidden files and folders (.git, macOS' ._ files) are left out."""
     true_root = root.resolve()
     walked = {true_root}
@@ -74,7 +75,7 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[DatasetFile]:
             with os.scandir(root / folder) as scanned:
                 entries = sorted(scanned, key=lambda entry: entry.name)
         except OSError as error:
-            problems.append(Problem("unreadable_folder", str(folder), f"cannot be listed: {error.strerror}; skipped"))
+            report.add("unreadable_folder", folder, f"cannot be listed: {error.strerror}; skipped")
             continue
         subfolders = []
         for entry in entries:
@@ -84,34 +85,34 @@ def _files(root: Path, problems: list[Problem]) -> Iterator[DatasetFile]:
             try:
                 is_file, is_dir = entry.is_file(), entry.is_dir()
             except OSError as error:  # a link to itself, say
-                problems.append(Problem("link_loop", str(path), f"cannot be followed: {error.strerror}"))
+                report.add("link_loop", path, f"cannot be followed: {error.strerror}")
                 continue
             # Only links are resolved, since that asks the disk about every folder on the path.
             original = (root / path).resolve() if entry.is_symlink() else true_folder / entry.name
             if is_file:
                 yield DatasetFile(root / path, path, original)
             elif is_dir and (
-                not entry.is_symlink() or _leads_on(path, original, true_folder, true_root, walked, problems)
+                not entry.is_symlink() or _leads_on(path, original, true_folder, true_root, walked, report)
             ):
                 subfolders.append((path, original))
             elif not is_dir and entry.is_symlink() and not original.exists():
                 detail = f"leads to {str(original)[:200]}, where nothing is; skipped"
-                problems.append(Problem("broken_link", str(path), detail))
+                report.add("broken_link", path, detail)
         waiting += reversed(
             subfolders
         )  # walked in the order of names, so that the first of two links to one folder is followed
 
 
 def _leads_on(
-    link: PurePosixPath, target: Path, true_folder: Path, true_root: Path, walked: set[Path], problems: list[Problem]
+    link: PurePosixPath, target: Path, true_folder: Path, true_root: Path, walked: set[Path], report: Report
 ) -> bool:
     """Whether a link to a folder leads to files that the walk would not reach; if not, that is a problem."""
     if true_root.is_relative_to(target) or true_folder.is_relative_to(target):
-        problems.append(Problem("link_loop", str(link), "a link to a folder that it is in; not followed"))
+        report.add("link_loop", link, "a link to a folder that it is in; not followed")
         return False
     inside = target.is_relative_to(true_root) and not any(map(_is_hidden, target.relative_to(true_root).parts))
     if inside or target in walked:
-        problems.append(Problem("repeated_link", str(link), "a link to a folder that is read anyway; not followed"))
+        report.add("repeated_link", link, "a link to a folder that is read anyway; not followed")
         return False
     walked.add(target)
     return True

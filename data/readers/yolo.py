@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
-from data.dataset import SPLITS, Dataset, DatasetError, Example, Problem
+from data.dataset import SPLITS, Dataset, DatasetError, Example
+from data.problems import Report
 from data.readers import (
     dataset_builder,
     leftovers,
@@ -49,26 +50,26 @@ def describe_unjoined(folder: Folder) -> str | None:
 
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
-    problems = list(folder.problems)
+    report = Report(folder.problems)
     source = yolo_config.find(folder)
-    config = yolo_config.read(folder, source, problems) if source else None
-    named = yolo_paths.named_pictures(folder, config, needed, problems) if config else {}
+    config = yolo_config.read(folder, source, report) if source else None
+    named = yolo_paths.named_pictures(folder, config, needed, report) if config else {}
     first = frozenset(picture for pictures in named.values() for picture in pictures.values())
     labels, pairs = _labels(folder), _paired(folder, first)
     leftovers.refuse_ties(folder, labels, pairs)
     unused = unused_pictures.find(folder, pairs, first)
-    splits = yolo_splits.assign_pictures(folder, config, named, pairs.label_of, unused, needed, problems)
+    splits = yolo_splits.assign_pictures(folder, config, named, pairs.label_of, unused, needed, report)
     pictures = [picture for members in splits.values() for picture in members]
     used = [pairs.label_of[picture] for picture in pictures if pairs.is_labelled(picture)]
-    names = yolo_classes.find(folder, config, [*used, *pictures], problems)
-    line_format = LineFormat(len(names.all) if config else None, _pose(config, used, problems))
+    names = yolo_classes.find(folder, config, [*used, *pictures], report)
+    line_format = LineFormat(len(names.all) if config else None, _pose(config, used, report))
     open_labels = leftovers.unpaired_labels(labels, pairs)
     examples = {
-        split: _examples(members, pairs, open_labels, line_format, problems)
+        split: _examples(members, pairs, open_labels, line_format, report)
         for split, members in splits.items()
         if split in needed
     }
-    class_names = names.used(examples) if config else _numbers_as_names(folder, pairs, examples, problems)
+    class_names = names.used(examples) if config else _numbers_as_names(folder, pairs, examples, report)
     folders = {label.folder for label in pairs.label_of.values()}
     # An empty file counts as a label if it is among labels.
     leftovers.report_labels(
@@ -76,10 +77,10 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         labels,
         pairs,
         lambda label: yolo_labels.looks_like_labels(label, or_empty=label.folder in folders),
-        problems,
+        report,
     )
     unread = [split for split in splits if split not in examples]
-    return dataset_builder.finish(folder.root, "yolo", class_names, examples, problems, unread)
+    return dataset_builder.finish(folder.root, "yolo", class_names, examples, report, unread)
 
 
 def _labels(folder: Folder) -> list[DatasetFile]:
@@ -104,24 +105,24 @@ def _is_special(folder: Folder, file: DatasetFile) -> bool:
     return may_be_other and not (folder.has_picture(file.stem) and yolo_labels.looks_like_labels(file, or_empty=True))
 
 
-def _pose(config: YoloConfig | None, labels: Sequence[DatasetFile], problems: list[Problem]) -> tuple[int, int] | None:
+def _pose(config: YoloConfig | None, labels: Sequence[DatasetFile], report: Report) -> tuple[int, int] | None:
     """(number of keypoints, numbers per keypoint) in the labels' lines, and a problem; None if there are none."""
     pose = config.pose if config and config.pose else yolo_labels.pose_of(labels)
     if pose:
         source = config.source if config and config.pose else labels[0]
         detail = "{} keypoints of {} numbers after each box: only the boxes are read".format(*pose)
-        problems.append(Problem("keypoints_left_out", str(source.relative_path), detail))
+        report.add("keypoints_left_out", source.relative_path, detail)
     return pose
 
 
 def _numbers_as_names(
-    folder: Folder, pairs: Pairs, examples: dict[str, list[Example]], problems: list[Problem]
+    folder: Folder, pairs: Pairs, examples: dict[str, list[Example]], report: Report
 ) -> tuple[str, ...]:
     """Class numbers as names, if no file names the classes; DatasetError if there are no labels either."""
     if not pairs.label_of:
         raise DatasetError(f"{folder.root}: expected YOLO label files (.txt) with the pictures' names, found none")
     first = min(pairs.label_of.values(), key=lambda label: label.relative_path)
-    return yolo_names.numbers_as_names(yolo_classes.highest_class(examples) + 1, first, problems)
+    return yolo_names.numbers_as_names(yolo_classes.highest_class(examples) + 1, first, report)
 
 
 def _examples(
@@ -129,13 +130,13 @@ def _examples(
     pairs: Pairs,
     open_labels: LikeliestName,
     line_format: LineFormat,
-    problems: list[Problem],
+    report: Report,
 ) -> list[Example]:
     """The usable pictures with their boxes."""
     examples = []
     for picture in pictures:
         label = pairs.label_of.get(picture)
-        info = dataset_builder.picture_info_of(picture, problems)
+        info = dataset_builder.picture_info_of(picture, report)
         if info is None:
             continue
         if label is None:
@@ -144,8 +145,8 @@ def _examples(
                 + leftovers.likeliest_in_words(open_labels.to(picture.stem))
                 + ": read as a picture without objects"
             )
-            problems.append(Problem("missing_label_file", str(_expected_place(picture)), detail))
-        boxes = yolo_labels.read(label, info, line_format, problems) if label else []
+            report.add("missing_label_file", _expected_place(picture), detail)
+        boxes = yolo_labels.read(label, info, line_format, report) if label else []
         classes = [int(labelled.class_key) for labelled in boxes]
         examples.append(dataset_builder.make_example(picture, info, [labelled.box for labelled in boxes], classes))
     return examples

@@ -8,7 +8,8 @@ refused. A list that is the beginning of another one does not contradict it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from data.dataset import DatasetError, Example, Problem
+from data.dataset import DatasetError, Example
+from data.problems import Report
 from data.readers import text_files, yolo_config, yolo_names
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
@@ -32,7 +33,7 @@ def highest_class(splits: Mapping[str, Sequence[Example]]) -> int:
     return max((int(e.classes.max(initial=-1)) for members in splits.values() for e in members), default=-1)
 
 
-def find(folder: Folder, config: YoloConfig | None, used: Iterable[DatasetFile], problems: list[Problem]) -> ClassNames:
+def find(folder: Folder, config: YoloConfig | None, used: Iterable[DatasetFile], report: Report) -> ClassNames:
     """The names in settings and lists; empty without any such file; DatasetError if two lists contradict each other.
 
     used: the pictures and labels of the data set.
@@ -45,17 +46,16 @@ def find(folder: Folder, config: YoloConfig | None, used: Iterable[DatasetFile],
             _refuse_other_order(folder, names, other)
     if not lists:
         count = len(config.class_names) or config.count or _refuse_nameless(config)
-        numbered = config.class_names or yolo_names.numbers_as_names(count, config.source, problems)
+        numbered = config.class_names or yolo_names.numbers_as_names(count, config.source, report)
         return ClassNames(numbered, count)
     longest = max(lists, key=lambda listed: len(listed[1]))  # the first of equally long ones
     first = next((names for source, names in lists if source == config.source), longest[1])
     count = config.count or len(config.class_names)
     is_nameless = yolo_config.is_settings(config.source) and all(source != config.source for source, _ in lists)
     if is_nameless and count not in (0, len(longest[1])):
-        raise DatasetError(
+        raise report.error(
             f"{config.source.path}: expected as many classes as {longest[0].relative_path} names, {len(longest[1])}, "
-            f"got {count}",
-            tuple(problems),
+            f"got {count}"
         )
     return ClassNames((*first, *longest[1][len(first) :]), len(first))
 
@@ -87,7 +87,7 @@ def _lists(
 def _names_in(folder: Folder, file: DatasetFile) -> tuple[str, ...]:
     """The names in a file beside the settings; none if it cannot be read."""
     try:
-        return yolo_config.read(folder, file, []).class_names
+        return yolo_config.read(folder, file, Report()).class_names
     except DatasetError:
         return ()
 

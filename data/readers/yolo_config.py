@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import safe_yaml
-from data.dataset import SPLITS, DatasetError, Problem
+from data.dataset import SPLITS, DatasetError
+from data.problems import Report
 from data.readers import name_matching, text_files, yolo_names
 from data.readers.files import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
@@ -74,13 +75,13 @@ def _may_be_read(folder: Folder, file: DatasetFile) -> bool:
     return any([other.name] in lists for other in folder.with_suffixes(*LIST_SUFFIXES))
 
 
-def read(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
+def read(folder: Folder, source: DatasetFile, report: Report) -> YoloConfig:
     """The settings in this file; DatasetError if they are broken."""
     if source.suffix in (".yaml", ".yml"):
-        return _from_yaml(folder, source, problems)
+        return _from_yaml(folder, source, report)
     if source.suffix == ".data":
-        return _from_darknet(folder, source, problems)
-    return YoloConfig(source, yolo_names.from_file(source, problems), {})
+        return _from_darknet(folder, source, report)
+    return YoloConfig(source, yolo_names.from_file(source, report), {})
 
 
 def is_config(file: DatasetFile) -> bool:
@@ -119,15 +120,15 @@ def _has_names(file: DatasetFile) -> bool:
     return "names" in keys and bool(keys & {"train", "val", "nc", "path"})
 
 
-def _from_yaml(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
-    config = _load(source, problems)
+def _from_yaml(folder: Folder, source: DatasetFile, report: Report) -> YoloConfig:
+    config = _load(source, report)
     names: Any = config.get("names")
     if isinstance(names, str | list | dict):
-        names = _load(source, [], str)["names"]  # as written: a class may be named 010 or 1e3
+        names = _load(source, Report(), str)["names"]  # as written: a class may be named 010 or 1e3
     stated = config.get("nc")
     count = yolo_names.class_count(stated)
     if isinstance(names, str) and (named := folder.by_path.get(source.folder / names)):
-        class_names = yolo_names.from_file(named, problems)  # names: obj.names
+        class_names = yolo_names.from_file(named, report)  # names: obj.names
     elif names is None and (count or stated is None):
         class_names = ()  # a list beside the file may have them
     else:
@@ -154,11 +155,9 @@ def _pose(config: Mapping[str, object], source: DatasetFile) -> tuple[int, int] 
     return parts[0], parts[1]
 
 
-def _load(
-    source: DatasetFile, problems: list[Problem], scalar: Callable[[str], object] | None = None
-) -> Mapping[str, object]:
+def _load(source: DatasetFile, report: Report, scalar: Callable[[str], object] | None = None) -> Mapping[str, object]:
     try:
-        config = safe_yaml.load(text_files.read(source.path, str(source.relative_path), problems), scalar)
+        config = safe_yaml.load(text_files.read(source, report), scalar)
     except ValueError as error:
         raise DatasetError(f"{source.path}: expected YAML with the class names, cannot read it: {error}") from error
     if not isinstance(config, dict):
@@ -166,10 +165,10 @@ def _load(
     return {str(key): value for key, value in config.items()}
 
 
-def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) -> YoloConfig:
+def _from_darknet(folder: Folder, source: DatasetFile, report: Report) -> YoloConfig:
     """The settings in Darknet's obj.data: lines `key = value` with classes, train, valid, names, backup."""
     try:
-        lines = text_files.read(source.path, str(source.relative_path), problems).splitlines()
+        lines = text_files.read(source, report).splitlines()
     except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected lines `key = value`: {error}") from error
     values = _darknet_values(lines)
@@ -185,7 +184,7 @@ def _from_darknet(folder: Folder, source: DatasetFile, problems: list[Problem]) 
             file.relative_path.parts,
         )
     )
-    class_names = yolo_names.from_file(candidates[0], problems) if candidates else ()
+    class_names = yolo_names.from_file(candidates[0], report) if candidates else ()
     if stated and count != (len(class_names) or count):
         raise DatasetError(
             f"{source.path}: classes: expected {len(class_names)}, as many as names, got {yolo_names.spell(stated)}"

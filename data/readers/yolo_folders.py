@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from data.dataset import DatasetError, Problem
+from data.problems import Report
 from data.readers import yolo_labels
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
@@ -30,7 +30,7 @@ def pictures_of_split(
     home: PurePosixPath,
     split: str,
     by_name: Mapping[str | None, PicturesByPath],
-    problems: list[Problem],
+    report: Report,
 ) -> PicturesByPath:
     """The pictures in folders that name the split. A folder without any is a problem, or for train a DatasetError."""
     if by_name.get(split):
@@ -40,7 +40,7 @@ def pictures_of_split(
             if split_from_name(name) == split:
                 inside = parent / name / "images"
                 return report_empty_folder(
-                    folder, inside if (folder.root / inside).is_dir() else parent / name, split, problems
+                    folder, inside if (folder.root / inside).is_dir() else parent / name, split, report
                 )
     return {}
 
@@ -53,8 +53,8 @@ def _folders_in(path: Path) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
-def report_empty_folder(folder: Folder, path: PurePosixPath, split: str, problems: list[Problem]) -> PicturesByPath:
-    """Add an empty folder of a split to the problems; DatasetError for train, or if there are labels for it.
+def report_empty_folder(folder: Folder, path: PurePosixPath, split: str, report: Report) -> PicturesByPath:
+    """Report an empty folder of a split; DatasetError for train, or if there are labels for it.
 
     Exporters make a folder for val and leave it empty. If its labels are there, its pictures are missing.
     """
@@ -68,12 +68,11 @@ def report_empty_folder(folder: Folder, path: PurePosixPath, split: str, problem
     if split == "train" or labels:
         usable = " that can be used" if unusable else ""
         but = f", but {len(labels)} label files for them" if labels else ""
-        raise DatasetError(
-            f"{folder.root / path}: expected pictures (.jpg, .png ...) for split '{split}', found none{usable}{but}",
-            tuple(problems),
+        raise report.error(
+            f"{folder.root / path}: expected pictures (.jpg, .png ...) for split '{split}', found none{usable}{but}"
         )
     what = "none of its pictures can be used" if unusable else "an empty folder"
-    problems.append(Problem("missing_split", str(path), f"{split}: {what}"))
+    report.add("missing_split", path, f"{split}: {what}")
     return {}
 
 

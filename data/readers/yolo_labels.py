@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from data.dataset import Problem
 from data.pictures.picture_files import PictureInfo
+from data.problems import Place, Report
 from data.readers import dataset_builder, foreign, text_files
 from data.readers.dataset_builder import Box, LabelledBox
 from data.readers.files import DatasetFile
@@ -51,27 +51,27 @@ class LabelLine:
     is_polygon: bool = False
 
 
-def read(file: DatasetFile, info: PictureInfo, form: LineFormat, problems: list[Problem]) -> list[LabelledBox]:
-    """The usable boxes of a label file, with numbers as class_key; what is wrong is added to the problems."""
-    name = str(file.relative_path)
+def read(file: DatasetFile, info: PictureInfo, form: LineFormat, report: Report) -> list[LabelledBox]:
+    """The usable boxes of a label file, with numbers as class_key; what is wrong is reported."""
+    place = report.at(file.relative_path)
     try:
-        content = text_files.read(file.path, name, problems)
+        content = text_files.read(file, report)
     except text_files.TextError as error:
-        problems.append(Problem("broken_annotation", name, str(error)))
+        place.add("broken_annotation", str(error))
         return []
     if not content.strip():
-        problems.append(Problem("empty_label_file", name, "empty: read as a picture without objects"))
+        place.add("empty_label_file", "empty: read as a picture without objects")
     boxes, num_polygons = [], 0
     for number, line in enumerate(content.splitlines(), start=1):
-        where = Problem("", name, f"line {number}")
-        parsed = parse(line, form, info, where, problems) if line.strip() else None
+        where = place.at(f"line {number}")
+        parsed = parse(line, form, info, where) if line.strip() else None
         if parsed:
             num_polygons += parsed.is_polygon
-            boxes.append(LabelledBox(parsed.class_id, _to_pixels(parsed.box, info), where.detail))
+            boxes.append(LabelledBox(parsed.class_id, _to_pixels(parsed.box, info), where.position))
     if num_polygons:
         detail = f"{num_polygons} of {len(boxes)} lines are polygons: the box around each is used"
-        problems.append(Problem("box_from_segmentation", name, detail))
-    return dataset_builder.usable_boxes(boxes, info, name, problems)
+        place.add("box_from_segmentation", detail)
+    return dataset_builder.usable_boxes(boxes, info, place)
 
 
 def looks_like_labels(file: DatasetFile, *, or_empty: bool = False) -> bool:
@@ -81,12 +81,12 @@ def looks_like_labels(file: DatasetFile, *, or_empty: bool = False) -> bool:
     return or_empty
 
 
-def parse(line: str, form: LineFormat, info: PictureInfo, where: Problem, problems: list[Problem]) -> LabelLine | None:
-    """The box and class of a line; None, and a problem, if it is wrong. where: names file and line."""
+def parse(line: str, form: LineFormat, info: PictureInfo, where: Place) -> LabelLine | None:
+    """The box and class of a line; None, and a problem, if it is wrong."""
 
     def refuse(kind: str, expected: str, hint: str = "") -> None:
         got = f"got '{line.strip()[:80]}'{hint}"
-        problems.append(Problem(kind, where.file, f"{where.detail}: expected {expected}, {got}"))
+        where.add(kind, f"expected {expected}, {got}")
 
     numbers = _numbers(line)
     columns = len(line.split())
@@ -113,8 +113,10 @@ def parse(line: str, form: LineFormat, info: PictureInfo, where: Problem, proble
         refuse("malformed_line", "finite numbers")
         return None
     if _look_like_pixels(shares, is_polygon=is_polygon):
-        hint = f", which looks like pixels: divide x by the picture's width ({info.width}), y by its height "
-        refuse("pixel_box", "shares of the picture (0 to 1)", f"{hint}({info.height}), or export as YOLO again")
+        by_sides = f"divide x by the picture's width ({info.width}), y by its height ({info.height})"
+        percent = ", or like percentages: divide by 100" if max(shares) <= 100 else ""
+        hint = f", which looks like pixels: {by_sides}{percent}; or export as YOLO again"
+        refuse("pixel_box", "shares of the picture (0 to 1)", hint)
         return None
     return LabelLine(int(class_id), _around(shares) if is_polygon else _edges(shares), is_polygon)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from data.dataset import DatasetError, Problem
+from data.problems import Report
 from data.readers import text_files, yolo_labels
 from data.readers.files import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
@@ -15,7 +15,7 @@ PicturesByPath = dict[PurePosixPath, DatasetFile]
 _NUMBERS = re.compile(r"(?:\s+[-+0-9.,]+)+$")  # columns after a name: VOC's flags, classes, boxes
 
 
-def pictures_of_split(folder: Folder, home: PurePosixPath, split: str, problems: list[Problem]) -> PicturesByPath:
+def pictures_of_split(folder: Folder, home: PurePosixPath, split: str, report: Report) -> PicturesByPath:
     """The pictures in lists such as train.txt, beside the settings, at the root, or in the only folder with such lists.
 
     train.txt is used rather than train_list.txt; 2007_train.txt and 2012_train.txt are used together.
@@ -27,7 +27,7 @@ def pictures_of_split(folder: Folder, home: PurePosixPath, split: str, problems:
         exact = [file for file in files if file.stem.lower() in NAMES[split]]
         pictures: PicturesByPath = {}
         for file in exact[:1] or files:
-            pictures |= read(folder, file, split, problems)
+            pictures |= read(folder, file, split, report)
         if files:
             return pictures
     return {}
@@ -51,15 +51,15 @@ def lists_pictures(folder: Folder, file: DatasetFile) -> bool:
     return any(folder.has_picture(name) for line in content.splitlines()[:100] for name in spellings(line))
 
 
-def read(folder: Folder, file: DatasetFile, split: str, problems: list[Problem]) -> PicturesByPath:
-    """The pictures of a split's list, found by name; a line without a picture is added to the problems.
+def read(folder: Folder, file: DatasetFile, split: str, report: Report) -> PicturesByPath:
+    """The pictures of a split's list, found by name; a line without a picture is reported.
 
     DatasetError for a list without any picture, except an empty list for val or test.
     """
     try:
-        lines = text_files.read(file.path, str(file.relative_path), problems, text_files.MAX_LIST_BYTES).splitlines()
+        lines = text_files.read(file, report, text_files.MAX_LIST_BYTES).splitlines()
     except text_files.TextError as error:
-        raise DatasetError(f"{file.path}: expected a list of pictures: {error}", tuple(problems)) from error
+        raise report.error(f"{file.path}: expected a list of pictures: {error}") from error
     pictures: PicturesByPath = {}
     lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     for line in lines:
@@ -69,16 +69,15 @@ def read(folder: Folder, file: DatasetFile, split: str, problems: list[Problem])
             continue
         if picture is None:
             detail = f"'{line[:80]}': no picture of this name, or several; skipped"
-            problems.append(Problem("missing_picture", str(file.relative_path), detail))
+            report.add("missing_picture", file.relative_path, detail)
         else:
             pictures[picture.relative_path] = picture
     if not lines and split != "train":
-        problems.append(Problem("missing_split", str(file.relative_path), f"{split}: an empty list"))
+        report.add("missing_split", file.relative_path, f"{split}: an empty list")
     elif not pictures:
-        raise DatasetError(
+        raise report.error(
             f"{file.path}: expected a list of pictures for split '{split}', got {len(lines)} lines and none that names "
-            "one",
-            tuple(problems),
+            "one"
         )
     return dict(sorted(pictures.items(), key=lambda item: item[0].parts))
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Hashable, Mapping, Sequence
 
-from data.dataset import DatasetError, Problem
+from data.dataset import DatasetError
+from data.problems import Report
 from data.readers import text_files
 from data.readers.files import DatasetFile
 
@@ -68,10 +69,10 @@ def _number(key: object) -> object:
     return int(float(key)) if isinstance(key, str) and _WHOLE.fullmatch(key) else key
 
 
-def from_file(source: DatasetFile, problems: list[Problem]) -> tuple[str, ...]:
+def from_file(source: DatasetFile, report: Report) -> tuple[str, ...]:
     """The names in a text file, one on each line; empty lines at the end do not count."""
     try:
-        lines = text_files.read(source.path, str(source.relative_path), problems).rstrip().splitlines()
+        lines = text_files.read(source, report).rstrip().splitlines()
     except text_files.TextError as error:
         raise DatasetError(f"{source.path}: expected class names: {error}") from error
     if not lines:
@@ -99,10 +100,10 @@ def _each_once(names: Sequence[str], source: DatasetFile) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def numbers_as_names(count: int, source: DatasetFile, problems: list[Problem]) -> tuple[str, ...]:
-    """Class numbers as names, which is added to the problems."""
+def numbers_as_names(count: int, source: DatasetFile, report: Report) -> tuple[str, ...]:
+    """Class numbers as names, which is reported."""
     detail = f"no names of the {count} classes: their numbers are used"
-    problems.append(Problem("missing_class_names", str(source.relative_path), detail))
+    report.add("missing_class_names", source.relative_path, detail)
     return tuple(str(number) for number in range(count))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from data.dataset import SPLITS, DatasetError, Problem
+from data.problems import Report
 from data.readers import name_matching, yolo_folders, yolo_lists
 from data.readers.files import LIST_SUFFIXES
 from data.readers.folder import Folder
@@ -24,7 +25,7 @@ class _MissingPathError(DatasetError):
 
 
 def named_pictures(
-    folder: Folder, config: YoloConfig, needed: Collection[str], problems: list[Problem]
+    folder: Folder, config: YoloConfig, needed: Collection[str], report: Report
 ) -> dict[str, PicturesByPath]:
     """Split -> the pictures that the settings name for it, by path; empty if they do not exist.
 
@@ -36,18 +37,16 @@ def named_pictures(
     for split in SPLITS:
         for path in config.paths.get(split, ()):
             try:
-                pictures = _named(folder, config, split, path, by_name, corrected, problems)
+                pictures = _named(folder, config, split, path, by_name, corrected, report)
             except DatasetError as error:
                 # Exporters write the line for a test split even if there is none.
                 if split in needed and not (split == "test" and isinstance(error, _MissingPathError)):
                     raise
-                problems.append(absent_split(str(config.source.relative_path), error, folder))
+                report.include(absent_split(str(config.source.relative_path), error, folder))
                 pictures = {}
             pictures_of.setdefault(split, {}).update(pictures)
     if corrected:
-        problems.append(
-            Problem("mended_path", str(config.source.relative_path), "found in the folder: " + ", ".join(corrected))
-        )
+        report.add("mended_path", config.source.relative_path, "found in the folder: " + ", ".join(corrected))
     return pictures_of
 
 
@@ -63,18 +62,18 @@ def _named(
     named: str,
     by_name: Mapping[str | None, PicturesByPath],
     corrected: list[str],
-    problems: list[Problem],
+    report: Report,
 ) -> PicturesByPath:
     """The pictures that a path in the settings means; a path that had to be corrected is added to `corrected`."""
     home, start = config.source.folder, _start(folder, config)
     path = named.replace("\\", "/")
     if path.lower().endswith(LIST_SUFFIXES):
-        return _named_list(folder, start, config, split, path, corrected, problems)
+        return _named_list(folder, start, config, split, path, corrected, report)
     literal = _inside(folder, start / path) or _inside(folder, folder.root / path)
     if literal is not None and (folder.root / literal).is_dir():
         target = _inside(folder, (folder.root / literal).resolve())  # the walk does not follow links into the data set
         pictures = _under(folder, literal) or (_under(folder, target) if target is not None else {})
-        return pictures or yolo_folders.report_empty_folder(folder, literal, split, problems)
+        return pictures or yolo_folders.report_empty_folder(folder, literal, split, report)
     # Try the path's last parts while they name a split; then folders named for this split; then fewer last parts.
     parts = [part for part in PurePosixPath(path).parts if part not in ("..", "/")]
     ends = [parts[first:] for first in range(len(parts))]
@@ -88,7 +87,7 @@ def _named(
         return pictures
     intended = start / path
     wrong = "is outside the data set" if intended.is_dir() else "is a file" if intended.exists() else "does not exist"
-    raise _missing(config, split, named, wrong, "a folder", problems)
+    raise _missing(config, split, named, wrong, "a folder", report)
 
 
 def _first(
@@ -118,7 +117,7 @@ def _named_list(
     split: str,
     path: str,
     corrected: list[str],
-    problems: list[Problem],
+    report: Report,
 ) -> PicturesByPath:
     literal = _inside(folder, start / path) or _inside(folder, folder.root / path)  # Darknet is started at the root
     file = folder.by_path.get(literal) if literal is not None else None
@@ -126,18 +125,18 @@ def _named_list(
         named = name_matching.parts(path)
         namesakes = [other for other in folder.with_suffixes(*LIST_SUFFIXES) if [other.name] == named[-1:]]
         if not namesakes:
-            raise _missing(config, split, path, "does not exist", "a list of pictures", problems)
+            raise _missing(config, split, path, "does not exist", "a list of pictures", report)
         best = Namesakes(namesakes).best(named[:-1], None, split)
         file = min(best, key=lambda other: (len(other.relative_path.parts), other.relative_path.parts))
         corrected.append(f"{split}: {path} -> {file.relative_path}")
-    return yolo_lists.read(folder, file, split, problems)
+    return yolo_lists.read(folder, file, split, report)
 
 
 def _missing(
-    config: YoloConfig, split: str, named: str, wrong: str, expected: str, problems: list[Problem]
+    config: YoloConfig, split: str, named: str, wrong: str, expected: str, report: Report
 ) -> _MissingPathError:
     return _MissingPathError(
-        f"{config.source.path}: {split}: expected {expected}, got {spell(named)}, which {wrong}", tuple(problems)
+        f"{config.source.path}: {split}: expected {expected}, got {spell(named)}, which {wrong}", tuple(report.problems)
     )
 
 

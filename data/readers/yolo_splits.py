@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 
 from data.dataset import SPLITS, DatasetError, Problem
+from data.problems import Report
 from data.readers import ownership, unclear_splits, yolo_folders, yolo_lists, yolo_paths
 from data.readers.files import DatasetFile
 from data.readers.folder import Folder
@@ -22,9 +23,9 @@ def assign_pictures(
     label_of: Mapping[DatasetFile, DatasetFile],
     unused: Mapping[DatasetFile, Problem],
     needed: Collection[str],
-    problems: list[Problem],
+    report: Report,
 ) -> dict[str, list[DatasetFile]]:
-    """Split -> its pictures, each in one split; pictures without a split are added to the problems.
+    """Split -> its pictures, each in one split; pictures without a split are reported.
 
     named: the pictures that the settings name; other splits are found by lists and by folders of pictures or labels.
     unused: picture that must not be used -> why.
@@ -40,33 +41,33 @@ def assign_pictures(
         if split in named:
             continue
         try:
-            listed = yolo_lists.pictures_of_split(folder, home, split, problems)
-            pictures = listed or yolo_folders.pictures_of_split(folder, home, split, by_name, problems)
+            listed = yolo_lists.pictures_of_split(folder, home, split, report)
+            pictures = listed or yolo_folders.pictures_of_split(folder, home, split, by_name, report)
         except DatasetError as error:
             if split in needed:
                 raise
-            problems.append(yolo_paths.absent_split("", error, folder))
+            report.include(yolo_paths.absent_split("", error, folder))
             continue
         if free := _not_taken(pictures, named):
             splits[split] = free
     if "train" not in splits and "train" not in named:
         rest = {path: file for path, file in by_name.get(None, {}).items() if not _is_in(path, splits)}
-        unclear_splits.report(rest.values(), problems)
+        unclear_splits.report_folders(rest.values(), report)
         splits |= {"train": rest} if rest else {}
     splits = {
         split: {path: file for path, file in pictures.items() if file not in unused}
         for split, pictures in splits.items()
     }
     pictures_of = ownership.without_unlabelled_test(
-        {split: list(pictures.values()) for split, pictures in splits.items()}, is_labelled, problems
+        {split: list(pictures.values()) for split, pictures in splits.items()}, is_labelled, report
     )
     used = {picture.original for pictures in pictures_of.values() for picture in pictures}
     for picture in folder.pictures:
         if picture.original not in used:
             unlisted = Problem("unlisted_picture", str(picture.relative_path), "in no split; not used")
-            problems.append(unused.get(picture, unlisted))
+            report.include(unused.get(picture, unlisted))
     source = str(config.source.relative_path) if config and named else ""
-    return ownership.each_picture_in_one_split(pictures_of, is_labelled, problems, source=source)
+    return ownership.each_picture_in_one_split(pictures_of, is_labelled, report, source=source)
 
 
 def _not_taken(pictures: PicturesByPath, named: Mapping[str, PicturesByPath]) -> PicturesByPath:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data import chance, letterbox
+from data import boxes, chance, letterbox
 from data.config import Fit
 from data.dataset import Example
 
@@ -19,16 +19,9 @@ _ROUNDS = 100
 _STARTS = 5
 
 
-def shape_iou(wh: NDArray[np.floating], anchors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """IoU of every size [n, 2] with every anchor [k, 2], all centred at one point: [n, k]."""
-    common = np.minimum(wh[:, None, 0], anchors[None, :, 0]) * np.minimum(wh[:, None, 1], anchors[None, :, 1])
-    union = np.prod(wh, axis=1)[:, None] + np.prod(anchors, axis=1)[None] - common
-    return np.asarray(common / union)
-
-
 def mean_iou(wh: NDArray[np.floating], anchors: NDArray[np.floating]) -> float:
     """The mean over all boxes of the IoU with the best anchor: how well the anchors fit."""
-    return float(shape_iou(wh, anchors).max(axis=1).mean())
+    return float(boxes.shape_iou(wh, anchors, np).max(axis=1).mean())
 
 
 def kmeans(wh: NDArray[np.floating], k: int = NUM_ANCHORS, seed: int = 0) -> NDArray[np.float64]:
@@ -42,12 +35,12 @@ def kmeans(wh: NDArray[np.floating], k: int = NUM_ANCHORS, seed: int = 0) -> NDA
 
 
 def for_dataset(
-    examples: Sequence[Example], size: int, fit: Fit, *, k: int = NUM_ANCHORS, seed: int = 0
+    examples: Sequence[Example], size: int, fit: Fit, *, k: int = NUM_ANCHORS
 ) -> tuple[tuple[float, float], ...]:
     """k anchors (width, height) in network pixels, sorted by area, from the boxes of these examples."""
     wh = network_sizes(examples, size, fit)
     # One decimal is finer than any anchor needs, and keeps the numbers readable in reports and journals.
-    anchors = np.maximum(np.round(kmeans(wh, k, seed), 1), 1.0)
+    anchors = np.maximum(np.round(kmeans(wh, k), 1), 1.0)
     return tuple((float(width), float(height)) for width, height in anchors)
 
 
@@ -86,7 +79,7 @@ def anchor_masks(
     on stride 16.)
     """
     per_map = len(anchors) // len(strides)
-    nearest = shape_iou(wh, np.array(anchors)).argmax(axis=1)
+    nearest = boxes.shape_iou(wh, np.array(anchors), np).argmax(axis=1)
     masks = []
     for index, stride in enumerate(strides):
         first = index * per_map
@@ -128,13 +121,13 @@ def _one_start(wh: NDArray[np.float64], k: int, rng: np.random.Generator) -> NDA
     """Start by k-means++ (far sizes are likelier), then iterate as Lloyd until no box changes its anchor."""
     anchors = wh[[int(rng.integers(len(wh)))]]
     while len(anchors) < k:
-        far = (1 - shape_iou(wh, anchors).max(axis=1)) ** 2
+        far = (1 - boxes.shape_iou(wh, anchors, np).max(axis=1)) ** 2
         far = np.where(far > 1e-12, far, 0)  # rounding errors must not let a size be chosen twice
         share = far / far.sum() if far.any() else None  # None if all sizes are taken: any size again
         anchors = np.concatenate([anchors, wh[[int(rng.choice(len(wh), p=share))]]])
     nearest = np.full(len(wh), -1)
     for _ in range(_ROUNDS):
-        before, nearest = nearest, shape_iou(wh, anchors).argmax(axis=1)
+        before, nearest = nearest, boxes.shape_iou(wh, anchors, np).argmax(axis=1)
         if np.array_equal(before, nearest):
             break
         # A centre that lost all its boxes stays as it is.

@@ -1,12 +1,11 @@
 """Convert a data set to another format with the same boxes, classes and splits; pictures are copied unchanged."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from data.dataset import Dataset
 from data.sets import read
+from data.whole_files import written_whole
 from data.writers import coco, voc, yolo
 
 WRITERS: Mapping[str, Callable[[Dataset, Path], None]] = {"coco": coco.write, "voc": voc.write, "yolo": yolo.write}
@@ -25,12 +24,7 @@ def convert_dataset(source: Path, target: Path, to: str, format: str | None = No
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target}: expected a folder outside {source}, got one inside it")
     dataset = read.load_own_splits(source, format, strict=False)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        WRITERS[to](dataset, written)
-        written.chmod(0o755)  # mkdtemp keeps others out
-        written.rename(target)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
+    with written_whole(target) as unfinished:
+        unfinished.mkdir()
+        WRITERS[to](dataset, unfinished)
     return dataset

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from data.dataset import SPLITS, Dataset, Example, Problem, relative
 from data.pictures import looks, picture_files
+from data.pictures.thumbnails import FLAT, SIDE
+from data.pictures.thumbnails import correlation as correlate
 
 MAX_DISTANCE = 10  # bits of 64; unrelated pictures differ in half of them
 MIN_CORRELATION = 0.98
 MAX_PARTNERS = 8  # of one picture, in later splits
-FLAT = 2.0  # standard deviation in grey levels; below it a thumbnail shows nothing to compare
 
 # Size of all files together up to which they are compared before a split is cut: two minutes on one core.
 MAX_BYTES = 10_000_000_000
 
 # What families depend on, besides the pictures.
-SETTINGS = (looks.SIDE, MAX_DISTANCE, MIN_CORRELATION, MAX_PARTNERS, FLAT, MAX_BYTES, picture_files.NARROW)
+SETTINGS = (SIDE, MAX_DISTANCE, MIN_CORRELATION, MAX_PARTNERS, FLAT, MAX_BYTES, picture_files.NARROW)
 
 _ROWS = 64  # pictures compared with all others at a time, which bounds the memory
 
@@ -136,7 +137,7 @@ def _similar(thumbnails: Sequence[NDArray[np.uint8]], groups: Sequence[int]) -> 
             for row in np.flatnonzero((distance <= MAX_DISTANCE).any(axis=1)).tolist():
                 for column in _nearest(distance[row]):
                     first, second = textured[start + row], textured[later + column]
-                    correlation = _correlation(thumbnails[first], thumbnails[second])
+                    correlation = correlate(thumbnails[first], thumbnails[second])
                     if correlation >= MIN_CORRELATION:
                         yield first, second, correlation
 
@@ -147,7 +148,3 @@ def _nearest(distance: NDArray[np.uint8]) -> list[int]:
     order = np.argsort(distance[near], kind="stable")[:MAX_PARTNERS]
     nearest: list[int] = near[order].tolist()
     return nearest
-
-
-def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.dataset import SPLITS, Dataset, DatasetError, Problem
 from data.pictures import looks
-from data.problems import FATAL
+from data.problems import FATAL, Report
 from data.readers import coco, dataset_builder, foreign, voc, walking, yolo
 from data.readers.folder import Folder
 from data.sets import splits
@@ -78,15 +78,15 @@ def load_own_splits(
 def _without_damaged(dataset: Dataset) -> Dataset:
     """The data set without the pictures that cannot be decoded, so that no trial meets them."""
     intact, findings = looks.without_damaged_pictures(dataset)
-    problems = (*dataset.problems, *findings, *dataset_builder.similar_names(dataset.class_names))
+    report = Report((*dataset.problems, *findings, *dataset_builder.similar_names(dataset.class_names)))
     if all(len(intact[split]) == len(members) for split, members in dataset.splits.items()):
-        return replace(dataset, splits=intact, problems=problems)
+        return replace(dataset, splits=intact, problems=tuple(report.problems))
     return dataset_builder.finish(
-        dataset.root, dataset.format, dataset.class_names, intact, problems, dataset.unread_splits
+        dataset.root, dataset.format, dataset.class_names, intact, report, dataset.unread_splits
     )
 
 
-def load_split(root: Path, split: str, format: str | None = None, *, split_seed: int = 0) -> Dataset:
+def load_split(root: Path, split: str, format: str | None = None) -> Dataset:
     """The data set in this folder with at least this split; broken annotations are problems, not errors.
 
     Missing splits are cut from train, as `load` does, if `split` is one of them or is train itself. A train split with
@@ -103,7 +103,7 @@ def load_split(root: Path, split: str, format: str | None = None, *, split_seed:
         dataset = load_own_splits(root, format, strict=False, needed=("train",))
     elif not splits.can_cut(dataset):
         return dataset
-    return splits.cut_missing(dataset, split_seed)
+    return splits.cut_missing(dataset, seed=0)
 
 
 def _detect(folder: Folder) -> str:

@@ -4,16 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from model.commands.shared import (
-    add_darknet,
-    add_size,
-    darknet_options,
-    finish,
-    load_keras,
-    print_json,
-    print_note,
-    say,
-)
+from data.command_line import print_json, say
+from model.commands.shared import add_darknet, add_size, darknet_options, finish, load_keras, print_note
 from model.darknet import convert, importer, neighbours
 
 FORMS = "a .weights and a .keras file, in either order"
@@ -104,13 +96,8 @@ def _to_darknet(options: argparse.Namespace) -> dict[str, Any]:
     info = checkpoint.read_info(options.source)
     files = exporter.write(
         options.target,
-        info.detector,
+        info,
         checkpoint.read_weights(options.source),
-        info.class_names,
-        info.anchors,
-        height=info.shape[0],
-        width=info.shape[1],
-        fit=info.fit,
         settings=_length(len(info.class_names), max(info.shape)),
     )
     sections = topology.sections(info.detector, len(info.class_names))

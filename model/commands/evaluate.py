@@ -1,10 +1,11 @@
 """`python -m model evaluate`: average precision of a saved detector on a split, by COCO's or Darknet's protocol."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command_line import add_format, print_json, report_problems, say
+from data.config import STORE_FACTOR
 from model.commands.shared import (
     add_post,
     add_size,
@@ -14,12 +15,10 @@ from model.commands.shared import (
     load_keras,
     nms_line,
     post_config,
-    print_json,
     progress,
-    say,
     table,
 )
-from model.config import PostConfig
+from model.config import DARKNET_POINTS, SHOWN_SCORE, PostConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from model.detection.darknet_precision import DarknetPrecision
 
 EVALUATION_BATCH = 8
-STORE_FACTOR = 1.5  # pictures are cached at up to this many times the network's side, as in training
-POINTS = (0, 11, 101)  # darknet_precision.POINTS, repeated so that the parser needs no numpy
 NO_LIMIT = 1_000_000  # Darknet's protocol has no limit on candidates or detections
 
 
@@ -40,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = subparsers.add_parser("evaluate", help="average precision of a detector on a data set")
     add_weights(command)
     command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data set's folder")
-    command.add_argument("--format", choices=("coco", "voc", "yolo"), help="the data set's format (default: detected)")
+    add_format(command)
     command.add_argument("--split", choices=("train", "val", "test"), default="val")
     add_size(command, "the file's")
     command.add_argument("--fit", choices=("stretch", "letterbox"), help="default: the file's; stretch for Darknet's")
@@ -49,7 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="how precision is counted: COCO's AP50:95 (default), or AP50 as Darknet's `detector map`",
     )  # fmt: skip
     command.add_argument(
-        "--points", type=int, choices=POINTS,
+        "--points", type=int, choices=DARKNET_POINTS,
         help="with --protocol darknet: area under the curve (0, the default), or its mean at 11 or 101 recalls",
     )  # fmt: skip
     add_post(command, PostConfig.score)
@@ -126,7 +123,7 @@ def _darknet(
     truths: "Sequence[Any]", detections: "Sequence[Detection]", weights: "SavedDetector", heading: str, points: int
 ) -> tuple[dict[str, Any], str]:
     """Results by Darknet's protocol, which has AP at IoU .5 only: the JSON document and the table."""
-    from model.detection.darknet_precision import SHOWN_SCORE, darknet_precision
+    from model.detection.darknet_precision import darknet_precision
 
     result: DarknetPrecision = darknet_precision(truths, detections, weights.class_names, points=points)
     document = {
@@ -155,16 +152,6 @@ def _darknet(
         f"  at scores above {SHOWN_SCORE:g} (right, wrong): precision {result.precision:.4f}  recall "
         f"{result.recall:.4f}  F1 {result.f1:.4f}"
     )
-
-
-def report_problems(dataset: "Dataset") -> None:
-    """Write to stderr how many problems of each kind the data set has: skipped pictures and boxes are not scored."""
-    from collections import Counter
-
-    counts = Counter(problem.kind for problem in dataset.problems)
-    if counts:
-        listing = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        sys.stderr.write(f"{dataset.root}: {listing} (`python -m data check` lists them)\n")
 
 
 def examples_of(dataset: "Dataset", split: str, class_names: "Sequence[str]") -> "list[Example]":

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.commands.shared import add_darknet, add_size, find_weights, finish, load_keras, post_config, print_json, say
+from data.command_line import print_json, say
+from model.commands.shared import add_darknet, add_size, find_weights, finish, load_keras, post_config
+from model.config import SHOWN_SCORE
 
 if TYPE_CHECKING:
     from model.commands.weights import SavedDetector
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from model.export.card import Card, Output
 
 SUFFIXES = {"onnx": ".onnx", "saved_model": "", "tflite": ".tflite", "darknet": ".weights"}
-SHOWN_SCORE = 0.25  # the lowest score that is shown, Darknet's default too
 # Largest allowed difference of an output from the network's, as a share of the output's largest absolute value.
 TOLERANCE = {"float32": 1e-3, "float16": 5e-2}
 
@@ -187,22 +188,15 @@ def _write(options: argparse.Namespace, model: Any, card: "Card", weights: "Save
 
 
 def _write_darknet(path: Path, model: Any, card: "Card", weights: "SavedDetector") -> Any:
+    from model.checkpoint import DetectorInfo
     from model.commands.find_weights import find
     from model.darknet import exporter
 
     if weights.config is None:
         raise ValueError(f"{weights.path}: expected a file that describes its network, got one that does not")
     arrays = {f"{layer.name}/{v.name}": v.numpy() for layer in model.layers for v in layer.weights}
-    exporter.write(
-        path,
-        weights.config,
-        arrays,
-        card.class_names,
-        card.anchors,
-        height=card.height,
-        width=card.width,
-        fit=card.fit,
-    )
+    info = DetectorInfo(card.class_names, card.anchors, (card.height, card.width), card.fit, weights.config)
+    exporter.write(path, info, arrays)
     return find(path).load().maps
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.command_line import print_json, say
 from model.commands.shared import (
     add_post,
     add_size,
@@ -13,19 +14,16 @@ from model.commands.shared import (
     finish,
     load_keras,
     post_config,
-    print_json,
     print_note,
     progress,
-    say,
 )
+from model.config import SHOWN_SCORE
 
 if TYPE_CHECKING:
     from model.commands.weights import SavedDetector
     from model.config import PostConfig
     from model.detection.detector import Network
     from model.detection.predict import Detections
-
-SHOWN_SCORE = 0.25  # the lowest score that is shown, Darknet's default too
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

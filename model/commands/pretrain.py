@@ -6,15 +6,15 @@ checked before TensorFlow loads. The shipped base is made with `classify` too (e
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from data.command_line import complain, print_json, say
 from data.config import require
-from model.commands.shared import checked_size, finish, load_keras, print_json, say
+from model.commands.shared import checked_size, finish, load_keras
 from model.config import Activation, DetectorConfig, Shortcut, ShortcutNormalization
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
     )
     check_target(options.out)
     data = read_data(options.data, config.size)
-    report: Callable[[str], None] = _to_stderr if options.json else say
+    report: Callable[[str], None] = complain if options.json else say
     names = data.train.class_names
     report(
         f"{options.data}: {len(data.train)} {data.kind} of {len(names)} classes to train on, {len(data.val)} held out"
@@ -248,7 +248,3 @@ def _save(
     }
     info = checkpoint.DetectorInfo(names, data.anchors, config.size, "stretch", detector, notes)
     checkpoint.save_detector(path, model, info)
-
-
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")

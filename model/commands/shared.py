@@ -1,7 +1,7 @@
 """What the commands share: options, output, and importing Keras without TensorFlow's log lines."""
 
 import argparse
-import json
+import io
 import os
 import sys
 import tempfile
@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from data.command_line import add_flags, add_json, complain
 from model.config import NmsKind, PostConfig, Variant
 
 if TYPE_CHECKING:
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
 VARIANTS = get_args(Variant)
 NAMED_BY_OPTION = {"--cfg": "cfg", "--names": "class names"}  # what FILE is, in print_note
 LARGEST_SIZE = 8192  # pixels; a mistyped size would ask for more memory than there is
-
-
-def say(text: str) -> None:
-    """Write one line to stdout; nothing if stdout is closed."""
-    if sys.stdout is not None:
-        sys.stdout.write(text + "\n")
-
-
-def print_json(document: Any) -> None:
-    """Write one JSON document to stdout."""
-    say(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def load_keras() -> None:
@@ -133,7 +123,7 @@ def print_note(note: str, open_options: Sequence[str] = ()) -> None:
     """Write a note to stderr, with the options that would replace what was assumed; nothing if it is empty."""
     if note:
         options = ", ".join(f"{option} FILE names its {NAMED_BY_OPTION[option]}" for option in open_options)
-        sys.stderr.write(f"{note}{f' ({options})' if options else ''}\n")
+        complain(f"{note}{f' ({options})' if options else ''}")
 
 
 def add_post(command: argparse.ArgumentParser, score: float) -> None:
@@ -215,16 +205,22 @@ def progress(items: Iterable[Any], total: int, label: str, *, lines: bool = Fals
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as text in columns: the first aligned left, the others right; the first row is the header."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  "
-        + "  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, padding=(0, 0, 0, 2), header_style="")
+    for column, heading in enumerate(rows[0]):
+        grid.add_column(heading, justify="right" if column else "left", no_wrap=True)
+    for row in rows[1:]:
+        grid.add_row(*map(Text, row))  # as it is: a class may be called [red]
+    console = Console(file=io.StringIO(), width=sum(4 + 2 * len(cell) for row in rows for cell in row))  # never wraps
+    with console.capture() as drawn:
+        console.print(grid)
+    return drawn.get().rstrip("\n")
 
 
 def finish(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
     """Add --json and --debug, and set the function that runs the command."""
-    command.add_argument("--json", action="store_true", help="one JSON document instead of a table")
-    command.add_argument("--debug", action="store_true", help="show where an error comes from")
-    command.set_defaults(run=run)
+    add_json(command)
+    add_flags(command, run)

@@ -3,7 +3,8 @@
 import argparse
 from dataclasses import replace
 
-from model.commands.shared import VARIANTS, add_size, finish, load_keras, print_json, say
+from data.command_line import print_json, say
+from model.commands.shared import VARIANTS, add_size, finish, load_keras
 from model.config import YOLOV4_TINY, DetectorConfig
 
 DEFAULT_SIZE = (416, 416)

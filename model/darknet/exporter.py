@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.whole_files import written_whole
 from model.config import DetectorConfig
 from model.darknet import cfg, convert, topology
+
+if TYPE_CHECKING:
+    from model.checkpoint import DetectorInfo
 
 
 def write(
     path: Path,
-    config: DetectorConfig,
+    info: DetectorInfo,
     arrays: Mapping[str, NDArray[np.float32]],
-    class_names: Sequence[str],
-    anchors: Sequence[tuple[float, float]],
-    *,
-    height: int,
-    width: int,
-    fit: Literal["stretch", "letterbox"] = "stretch",
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Path, ...]:
     """Write the three files; returns their paths.
@@ -35,14 +32,18 @@ def write(
     path = Path(path)
     if path.suffix != ".weights":
         raise ValueError(f"{path}: expected a name that ends in .weights")
-    names = _lines(class_names)
-    text = render(config, class_names, anchors, height=height, width=width, fit=fit, settings=settings)
+    names = _lines(info.class_names)
+    height, width = info.shape
+    text = render(
+        info.detector, info.class_names, info.anchors, height=height, width=width, fit=info.fit, settings=settings
+    )
     cfg_path, names_path = path.with_suffix(".cfg"), path.with_suffix(".names")
     _check_free(cfg_path, lambda old: old.startswith(cfg.ABOUT))
     _check_free(names_path, lambda old: old == names)
-    convert.write(path, topology.sections(config, len(class_names)), arrays)
-    _replace(cfg_path, text)
-    _replace(names_path, names)
+    convert.write(path, topology.sections(info.detector, len(info.class_names)), arrays)
+    for file, content in ((cfg_path, text), (names_path, names)):
+        with written_whole(file) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     return path, cfg_path, names_path
 
 
@@ -56,7 +57,7 @@ def render(
     fit: Literal["stretch", "letterbox"] = "stretch",
     settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of the cfg alone, for a training with Darknet itself; arguments as in `write`."""
+    """The text of the cfg alone, for a training with Darknet itself; height, width: of the input, in pixels."""
     if config.shortcut != "add" and config.shortcut_gain != 1:
         raise ValueError(
             f"detector.shortcut_gain: expected 1, as Darknet has no key for it, got {config.shortcut_gain}"
@@ -83,9 +84,3 @@ def _lines(class_names: Sequence[str]) -> str:
 def _check_free(path: Path, is_ours: Callable[[str], bool]) -> None:
     if path.exists() and not is_ours(path.read_text(encoding="utf-8", errors="replace")):
         raise ValueError(f"{path}: expected no file that we did not write, got one that would be overwritten")
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

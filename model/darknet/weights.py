@@ -6,7 +6,6 @@ The header is checked against the file's size. The floats are memory-mapped and 
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from data.whole_files import written_whole
 
 FLOAT = np.dtype("<f4")
 VERSION = (0, 2, 5)  # what Darknet writes now
@@ -109,15 +110,8 @@ def _check_kind(path: Path, start: bytes) -> None:
 
 def write_file(path: Path, arrays: Iterable[NDArray[np.float32]], *, seen: int = 0) -> int:
     """Write a header of version 0.2.5 and the arrays, whole or not at all; returns the number of bytes written."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            written = file.write(struct.pack("<3iQ", *VERSION, seen))
-            for array in arrays:
-                written += file.write(np.ascontiguousarray(array, FLOAT).tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+        written = file.write(struct.pack("<3iQ", *VERSION, seen))
+        for array in arrays:
+            written += file.write(np.ascontiguousarray(array, FLOAT).tobytes())
     return written

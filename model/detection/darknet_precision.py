@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.boxes import overlap_and_union
+from model.config import DARKNET_POINTS, SHOWN_SCORE
 from model.detection.average_precision import Detection, Truth
 
 IOU_THRESHOLD = 0.5
-POINTS = (0, 11, 101)  # 0: area under the envelope
-SHOWN_SCORE = 0.25  # precision, recall and F1 count detections above it
 NO_TRUTH = -1
 
 Floats = NDArray[np.float64]
@@ -55,8 +55,8 @@ def darknet_precision(
     iou_threshold: float = IOU_THRESHOLD,
 ) -> DarknetPrecision:
     """AP50 of detections against truths, one entry a picture, in pixels of the original pictures."""
-    if points not in POINTS:
-        raise ValueError(f"points: expected {', '.join(map(str, POINTS))}, got {points!r}")
+    if points not in DARKNET_POINTS:
+        raise ValueError(f"points: expected {', '.join(map(str, DARKNET_POINTS))}, got {points!r}")
     if len(truths) != len(detections):
         raise ValueError(
             f"average precision: expected detections for each of {len(truths)} pictures, got {len(detections)}"
@@ -135,10 +135,7 @@ def _owners(boxes: NDArray[np.float32], truths: NDArray[np.float32], iou_thresho
     """Index of the truth that each box overlaps most, NO_TRUTH if by no more than the threshold; [n] from [n, 4]."""
     if not len(truths):
         return np.full(len(boxes), NO_TRUTH, np.int64)
-    box, truth = boxes.astype(np.float64)[:, None], truths.astype(np.float64)[None]
-    sides = np.minimum(box[..., 2:], truth[..., 2:]) - np.maximum(box[..., :2], truth[..., :2])
-    shared = np.maximum(sides, 0).prod(axis=-1)
-    union = (box[..., 2:] - box[..., :2]).prod(axis=-1) + (truth[..., 2:] - truth[..., :2]).prod(axis=-1) - shared
+    shared, union = overlap_and_union(boxes.astype(np.float64)[:, None], truths.astype(np.float64)[None], np)
     iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return np.where(iou.max(axis=1) > iou_threshold, iou.argmax(axis=1), NO_TRUTH)
 

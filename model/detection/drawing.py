@@ -4,54 +4,19 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from data.drawing import Pixels, class_colour, draw_label, line_width
 from model.detection.predict import Detections
-
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-GOLDEN = 0.618  # share of the colour circle between consecutive classes, so that they differ clearly
-ONE_PIXEL_LINE = 300  # pixels of the picture's longer side for each pixel of line width
-SMALL_LABEL = 0.3  # scale of the font in pictures smaller than that
-
-Pixels = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 
 
 def draw(picture: Pixels, detections: Detections, class_names: Sequence[str]) -> Pixels:
     """A copy of the picture [h, w, 3] RGB with boxes in its own pixels; the best detection is on top."""
     canvas = np.ascontiguousarray(picture).copy()
-    thickness = max(1, round(max(canvas.shape[:2]) / ONE_PIXEL_LINE))
     rows = list(zip(detections.boxes.tolist(), detections.classes.tolist(), detections.scores.tolist(), strict=True))
     for box, class_id, _ in reversed(rows):
         left, top, right, bottom = (round(edge) for edge in box)
-        cv2.rectangle(canvas, (left, top), (right, bottom), class_colour(class_id), thickness)
+        cv2.rectangle(canvas, (left, top), (right, bottom), class_colour(class_id), line_width(canvas))
     for box, class_id, score in reversed(rows):  # after all boxes, whose lines would cross them out
-        text = f"{_printable(class_names[class_id])} {score:.2f}"
-        _label(canvas, text, round(box[0]), round(box[1]), class_colour(class_id), thickness)
+        text = f"{class_names[class_id]} {score:.2f}"
+        draw_label(canvas, text, round(box[0]), round(box[1]), class_colour(class_id))
     return canvas
-
-
-def class_colour(class_id: int) -> Colour:
-    """RGB of a class, the same in every picture."""
-    hue = int(class_id * 180 * GOLDEN) % 180  # OpenCV halves the degrees
-    red, green, blue = cv2.cvtColor(np.array([[[hue, 220, 235]]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0].tolist()
-    return red, green, blue
-
-
-def _label(canvas: Pixels, text: str, left: int, top: int, colour: Colour, thickness: int) -> None:
-    """Draw text on a filled background above the box, or inside if there is no room above."""
-    # in a small picture a label of full size would hide what it names
-    scale = 0.35 + 0.15 * thickness if max(canvas.shape[:2]) >= ONE_PIXEL_LINE else SMALL_LABEL
-    (width, height), below = cv2.getTextSize(text, FONT, scale, thickness)
-    full = height + below + 2
-    bottom = top if top >= full else min(top + full, canvas.shape[0])
-    left = max(0, min(left, canvas.shape[1] - width - 2))
-    cv2.rectangle(canvas, (left, bottom - full), (left + width + 2, bottom), colour, cv2.FILLED)
-    dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 128  # luma of the background
-    ink = (255, 255, 255) if dark else (0, 0, 0)
-    cv2.putText(canvas, text, (left + 1, bottom - below), FONT, scale, ink, thickness, cv2.LINE_AA)
-
-
-def _printable(name: str) -> str:
-    """The name in ASCII, which is all that OpenCV's font has; other letters become question marks."""
-    return name.encode("ascii", "replace").decode()

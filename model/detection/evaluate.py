@@ -49,21 +49,6 @@ class CandidateBatch(NamedTuple):
     transforms: tuple[Transform, ...]
 
 
-def evaluate(
-    forward: predict.Forward,
-    batches: Iterable[PictureBatch],
-    pictures: Sequence[LabelledPicture],
-    class_names: Sequence[str],
-    post: PostConfig | None = None,
-) -> AveragePrecision:
-    """COCO's average precision of a network over pictures; the batches' indices point into `pictures`.
-
-    Raises ValueError if the batches leave out a picture: an AP over part of a split would look like one over all.
-    """
-    settings = post or PostConfig()
-    return score_candidates(candidate_batches(forward, batches, settings), pictures, class_names, settings)
-
-
 def candidate_batches(
     forward: predict.Forward, batches: Iterable[PictureBatch], post: PostConfig | None = None
 ) -> Iterator[CandidateBatch]:

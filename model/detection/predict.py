@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from data.boxes import distance_and_diagonal, overlap_and_union
 from data.letterbox import Transform
 from model.config import NmsKind, PostConfig
+from model.network.decode_arrays import DecodedArrays
 from model.network.scales import Scale
 
 Floats = NDArray[np.float32]
-# Decoded candidates of a batch: boxes [b, n, 4] xyxy network pixels, objectness [b, n], class_probs [b, n, c].
-DecodedArrays = tuple[Floats, Floats, Floats]
 # Pictures [b, height, width, 3] RGB, uint8 or float32 in 0..1 -> decoded candidates
 Forward = Callable[[NDArray[Any]], DecodedArrays]
 
@@ -146,8 +146,9 @@ def nms(
     boxes: [b, n, 4] xyxy; scores: [b, n]; classes: [b, n], -1 is padding. On a tie the first one stays.
     """
     order = np.argsort(-scores, axis=1, kind="stable")
-    # Coordinates first: numpy is several times as fast over long rows as over pairs.
-    corners = np.ascontiguousarray(np.moveaxis(np.take_along_axis(boxes, order[:, :, None], axis=1), -1, 0))
+    # Coordinates first in memory: numpy is several times as fast over long rows as over pairs.
+    coordinates = np.ascontiguousarray(np.moveaxis(np.take_along_axis(boxes, order[:, :, None], axis=1), -1, 0))
+    sorted_boxes = np.moveaxis(coordinates, 0, -1)
     sorted_classes = np.take_along_axis(classes, order, axis=1)
     kept = np.zeros(scores.shape, bool)
     if kept.size == 0:
@@ -162,7 +163,9 @@ def nms(
         if not has_one.any():
             break
         kept[every[has_one], best[has_one]] = True
-        suppressed = overlaps(corners, corners[:, every, best], iou_threshold=iou_threshold, kind=kind, beta=beta)
+        suppressed = overlaps(
+            sorted_boxes, sorted_boxes[every, best], iou_threshold=iou_threshold, kind=kind, beta=beta
+        )
         suppressed &= sorted_classes == sorted_classes[every, best][:, None]
         suppressed[every, best] = True  # a kept box is done, even an empty one, which does not overlap itself
         alive &= ~(suppressed & has_one[:, None])
@@ -172,27 +175,14 @@ def nms(
 
 
 def overlaps(boxes: Floats, best: Floats, *, iou_threshold: float, kind: NmsKind, beta: float) -> NDArray[np.bool_]:
-    """Which boxes overlap their picture's best one too much to be another object: [b, n].
-
-    The first axis is x1, y1, x2, y2: boxes [4, b, n], best [4, b].
-    """
-    best_box = best[:, :, None]
-    width = np.minimum(boxes[2], best_box[2]) - np.maximum(boxes[0], best_box[0])
-    height = np.minimum(boxes[3], best_box[3]) - np.maximum(boxes[1], best_box[1])
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
-    union = (
-        (boxes[2] - boxes[0]) * (boxes[3] - boxes[1])
-        + (best_box[2] - best_box[0]) * (best_box[3] - best_box[1])
-        - shared
-    )
+    """Which boxes [b, n, 4] overlap their picture's best one [b, 4] too much to be another object: [b, n]."""
+    shared, union = overlap_and_union(boxes, best[:, None], np)
     too_much: NDArray[np.bool_] = shared > iou_threshold * union
     if kind == "plain":
         return too_much
     # The distance term only lowers the value, so it is computed only where plain IoU exceeds the threshold.
     picture, index = np.nonzero(too_much)
-    a, b = boxes[:, picture, index], best[:, picture]
-    distance = np.square((a[:2] + a[2:] - b[:2] - b[2:]) / 2).sum(axis=0)
-    diagonal = np.square(np.maximum(a[2:], b[2:]) - np.minimum(a[:2], b[:2])).sum(axis=0)
+    distance, diagonal = distance_and_diagonal(boxes[picture, index], best[picture], np)
     iou = shared[picture, index] / union[picture, index]
     too_much[picture, index] = iou - (distance / diagonal) ** beta > iou_threshold
     return too_much

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from data.config import Fit, require
 from model.config import PostConfig, require_choice
@@ -129,6 +129,3 @@ def _parse(plain: Mapping[str, Any]) -> Card:
 
 def _shape_text(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sorted(shapes.items())) or "none"
-
-
-OUTPUTS: tuple[Output, ...] = get_args(Output)

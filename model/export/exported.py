@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import PostConfig
-from model.detection import decode_arrays, predict
+from model.detection import predict
 from model.detection.predict import Detections
 from model.export.card import Card, ExportError
+from model.network import decode_arrays
 
 Floats = NDArray[np.float32]
 # float32 [1, height, width, 3] in 0..1 -> the file's outputs by name

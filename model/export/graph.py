@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from data.boxes import distance_and_diagonal, overlap_and_union
 from model.config import PostConfig
 from model.export.card import Card
 from model.network import decode
@@ -97,22 +98,15 @@ def suppress(boxes: Tensor, classes: Tensor, alive: Tensor, post: PostConfig) ->
 
 def overlaps(boxes: Tensor, others: Tensor, post: PostConfig) -> Tensor:
     """Whether boxes [..., 4] overlap too much to be two objects; same formula as predict.overlaps."""
-    sides = ops.minimum(boxes[..., 2:], others[..., 2:]) - ops.maximum(boxes[..., :2], others[..., :2])
-    shared = ops.maximum(sides[..., 0], 0.0) * ops.maximum(sides[..., 1], 0.0)
-    union = _area(boxes) + _area(others) - shared
+    shared, union = overlap_and_union(boxes, others, ops)
     too_much = shared > post.nms_iou * union
     if post.nms == "plain":
         return too_much
-    centres = (boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]) / 2
-    around = ops.maximum(boxes[..., 2:], others[..., 2:]) - ops.minimum(boxes[..., :2], others[..., :2])
+    distance, diagonal = distance_and_diagonal(boxes, others, ops)
     # Where boxes overlap too much neither denominator is 0; elsewhere the answer is no, whatever these values are.
-    far = ops.sum(ops.square(centres), axis=-1) / ops.maximum(ops.sum(ops.square(around), axis=-1), 1e-12)
+    far = distance / ops.maximum(diagonal, 1e-12)
     iou = shared / ops.maximum(union, 1e-12)
     return ops.logical_and(too_much, iou - ops.power(far, post.nms_beta) > post.nms_iou)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 @keras.saving.register_keras_serializable("yolov4")

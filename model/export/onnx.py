@@ -3,10 +3,10 @@
 Input "images": float32 [1, height, width, 3], RGB in 0..1, as in all exported files.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
+from data.whole_files import written_whole
 from model.export import card as cards
 from model.export import optional_packages
 from model.export.card import Card, ExportError
@@ -34,13 +34,8 @@ def write(path: Path, model: Any, card: Card) -> None:
     proto.graph.output.extend(ordered)
     _modernize(onnx, proto)
     onnx.helper.set_model_props(proto, {cards.KEY: cards.to_json(card), "classes": "\n".join(card.class_names)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(proto.SerializeToString())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(proto.SerializeToString())
 
 
 def _modernize(onnx: Any, proto: Any) -> None:

@@ -1,10 +1,9 @@
 """TensorFlow's SavedModel: a folder with the graph, its weights, and detector.json in assets.extra."""
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
+from data.whole_files import written_whole
 from model.export import card as cards
 from model.export.card import Card, ExportError
 from model.export.exported import RunFile
@@ -26,14 +25,10 @@ def write(path: Path, model: Any, card: Card) -> None:
     module = tf.Module()
     module.held = [variable.value for variable in model.variables]  # only variables that the module holds are saved
     module.run = tf.function(graph.function(model, card), input_signature=[spec])
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        tf.saved_model.save(module, str(partial), signatures={SIGNATURE: module.run})
-        (partial / EXTRA).mkdir()
-        (partial / EXTRA / cards.MEMBER).write_text(cards.to_json(card), encoding="utf-8")
-        partial.replace(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with written_whole(path) as unfinished:
+        tf.saved_model.save(module, str(unfinished), signatures={SIGNATURE: module.run})
+        (unfinished / EXTRA).mkdir()
+        (unfinished / EXTRA / cards.MEMBER).write_text(cards.to_json(card), encoding="utf-8")
 
 
 def read_card(path: Path) -> Card:

@@ -4,12 +4,12 @@ TensorFlow's own metadata puts associated files there too: readers of the model 
 """
 
 import contextlib
-import os
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
+from data.whole_files import written_whole
 from model.export import card as cards
 from model.export.card import Card, ExportError
 from model.export.exported import RunFile
@@ -35,16 +35,11 @@ def write(path: Path, model: Any, card: Card, *, dtype: Literal["float32", "floa
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     content = converter.convert()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        with zipfile.ZipFile(partial, "a") as archive:
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(content)
+        with zipfile.ZipFile(unfinished, "a") as archive:
             archive.writestr(cards.MEMBER, cards.to_json(card))
             archive.writestr(LABELS, "\n".join(card.class_names) + "\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_card(path: Path) -> Card:

@@ -3,7 +3,7 @@
 For a cell (i, j) of stride s, an anchor (aw, ah) in network pixels and grid sensitivity k:
     cx = s * (i + k * sigmoid(tx) - (k - 1) / 2)        w = aw * exp(tw)
     cy = s * (j + k * sigmoid(ty) - (k - 1) / 2)        h = ah * exp(th)
-Everything here is float32, whatever the network computes in.
+Everything here is float32, whatever the network computes in. decode_arrays.py has the same in numpy.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,10 @@ from typing import Any
 
 from keras import ops
 
+from model.network.decode_arrays import MAX_LOG_SIZE
 from model.network.scales import Scale
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
-
-# exp() of the raw size is bounded so that a diverging head gives a huge box instead of infinity. Darknet has no bound,
-# and no trained head comes near this one (a box 22,000 times its anchor).
-MAX_LOG_SIZE = 10.0
 
 
 def split_map(raw: Tensor, num_anchors: int) -> Tensor:

@@ -45,7 +45,7 @@ def bias_for_anchors(
 ) -> NDArray[np.float32]:
     """An output map's bias [n] so that, with the new anchors [a, 2], its boxes are those of the old ones.
 
-    w = anchor * exp(tw), so tw grows by log(old / new); exact as long as no raw value reaches decode.MAX_LOG_SIZE.
+    w = anchor * exp(tw), so tw grows by log(old / new); exact as long as no raw value reaches MAX_LOG_SIZE.
     """
     moved = bias.copy()
     moved.reshape((len(new), -1))[:, 2:4] += np.log(old / new)

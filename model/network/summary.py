@@ -10,8 +10,6 @@ from data import letterbox
 from data.letterbox import Size
 from model.network.shortcut import WeightedShortcut
 
-Shape = tuple[int | None, ...]
-
 
 @dataclass(frozen=True)
 class NetworkSummary:

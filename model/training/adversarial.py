@@ -20,6 +20,7 @@ from keras import ops
 
 from model.config import SatNorm
 from model.network import decode
+from model.network.decode_arrays import MAX_LOG_SIZE
 from model.network.scales import Scale
 
 Tensor = Any
@@ -58,7 +59,7 @@ def empty_loss(raw_maps: Maps, anchors: Tensor, maps: Sequence[Scale]) -> Tensor
 
 def _size_share(split: Tensor, anchors: Tensor, stride: int) -> Tensor:
     """sqrt(w * h) of the predicted boxes over that of the picture, at most 1: [b, gh, gw, a]."""
-    log_size = ops.clip(split[..., 2:4], -decode.MAX_LOG_SIZE, decode.MAX_LOG_SIZE)
+    log_size = ops.clip(split[..., 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)
     size = anchors * ops.exp(log_size)
     pixels = stride * stride * ops.cast(ops.shape(split)[1] * ops.shape(split)[2], "float32")
     return ops.minimum(ops.sqrt(ops.prod(size, axis=-1) / pixels), 1.0)

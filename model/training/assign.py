@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from data.boxes import shape_iou
 from model.network import scales
 from model.network.scales import Scale
 
@@ -35,16 +36,9 @@ class Assignment(NamedTuple):
     rows: Tensor
 
 
-def shape_iou(sizes: Tensor, anchors: Tensor) -> Tensor:
-    """IoU of boxes and anchors centred at one point: sizes [..., 2] and anchors [n, 2] give [..., n]."""
-    overlap = ops.prod(ops.minimum(sizes[..., None, :], anchors), axis=-1)
-    union = ops.prod(sizes, axis=-1)[..., None] + ops.prod(anchors, axis=-1) - overlap
-    return overlap / union
-
-
 def positive_anchors(sizes: Tensor, anchors: Tensor, iou_threshold: Tensor) -> Tensor:
     """1.0 for the best anchor of each size and for each whose shape IoU exceeds the threshold; [..., n]."""
-    iou = shape_iou(sizes, anchors)
+    iou = shape_iou(sizes, anchors, ops)
     best = ops.one_hot(ops.argmax(iou, axis=-1), anchors.shape[0], dtype="float32")
     return ops.maximum(best, ops.cast(iou > iou_threshold, "float32"))
 

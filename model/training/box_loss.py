@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 from keras import ops
 
+from data import boxes
 from model.config import BoxLoss
-from model.network import decode
+from model.network.decode_arrays import MAX_LOG_SIZE
 
 Tensor = Any
 
@@ -28,40 +29,23 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     return overlap / union
 
 
-def giou(a: Tensor, b: Tensor) -> Tensor:
-    """GIoU (Rezatofighi et al. 2019, arXiv 1902.09630, algorithm 1), -1 to 1.
+def ious(predicted: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """GIoU, DIoU and CIoU by name, -1 to 1, computed together so that shared parts are computed and traced once.
 
-    IoU less the share of the smallest enclosing box that neither of the two covers.
-    """
-    return ious(a, b)["giou"]
-
-
-def diou(a: Tensor, b: Tensor) -> Tensor:
-    """DIoU (Zheng et al. 2020, arXiv 1911.08287, eq. 7), -1 to 1.
-
-    IoU less the squared distance of the centres over the squared diagonal of the smallest enclosing box.
-    """
-    return ious(a, b)["diou"]
-
-
-def ciou(predicted: Tensor, truth: Tensor) -> Tensor:
-    """CIoU (the same paper, eq. 8-11), at most DIoU: less alpha * v, v comparing the ratios of the sides.
+    GIoU (Rezatofighi et al. 2019, arXiv 1902.09630, algorithm 1): IoU less the share of the smallest enclosing box that
+    neither of the two covers. DIoU (Zheng et al. 2020, arXiv 1911.08287, eq. 7): IoU less the squared distance of the
+    centres over the squared diagonal of the smallest enclosing box. CIoU (the same paper, eq. 8-11): DIoU less
+    alpha * v, v comparing the ratios of the sides.
 
     alpha is held constant in the backward pass, as the authors do. They also drop the factor
     1/(w^2+h^2) of v's gradient because boxes in 0..1 make it explode; in pixels it is harmless and kept.
     """
-    return ious(predicted, truth)["ciou"]
-
-
-def ious(predicted: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """GIoU, DIoU and CIoU by name, computed together so that shared parts are computed and traced once."""
     overlap, union = _overlap_and_union(predicted, truth)
     plain = overlap / union
     enclosing = ops.maximum(predicted[..., 2:], truth[..., 2:]) - ops.minimum(predicted[..., :2], truth[..., :2])
     area = ops.maximum(enclosing[..., 0] * enclosing[..., 1], SMALLEST_AREA)
-    between = (predicted[..., :2] + predicted[..., 2:] - truth[..., :2] - truth[..., 2:]) / 2
-    diagonal = ops.maximum(ops.sum(ops.square(enclosing), axis=-1), SMALLEST_AREA)
-    by_distance = plain - ops.sum(ops.square(between), axis=-1) / diagonal
+    distance, diagonal = boxes.distance_and_diagonal(predicted, truth, ops)
+    by_distance = plain - distance / ops.maximum(diagonal, SMALLEST_AREA)
     aspect = 4 / math.pi**2 * ops.square(_angle(truth) - _angle(predicted))  # v
     alpha = ops.stop_gradient(aspect / ops.maximum(1 - plain + aspect, SMALLEST_AREA))
     return {"giou": plain - (area - union) / area, "diou": by_distance, "ciou": by_distance - alpha * aspect}
@@ -87,7 +71,7 @@ def mse(
     the sigmoid's derivative. A raw size is bounded as in decoding, so beyond the bound its gradient is zero.
     """
     centre = scale_xy * ops.sigmoid(raw_xywh[..., :2]) - (scale_xy - 1) / 2
-    log_size = ops.clip(raw_xywh[..., 2:4], -decode.MAX_LOG_SIZE, decode.MAX_LOG_SIZE)
+    log_size = ops.clip(raw_xywh[..., 2:4], -MAX_LOG_SIZE, MAX_LOG_SIZE)
     truth_size = ops.maximum(truth[..., 2:] - truth[..., :2], SMALLEST_TRUTH_SIDE)
     truth_centre = (truth[..., :2] + truth[..., 2:]) / (2 * stride) - cell_xy
     errors = ops.square(centre - truth_centre) + ops.square(log_size - ops.log(truth_size / anchors))
@@ -105,10 +89,7 @@ def select(kind: Tensor, losses: Sequence[Tensor]) -> Tensor:
 
 def _overlap_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Areas [...]; the union is at least SMALLEST_AREA."""
-    sides = ops.maximum(ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]), 0.0)
-    overlap = sides[..., 0] * sides[..., 1]
-    size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
-    union = size_a[..., 0] * size_a[..., 1] + size_b[..., 0] * size_b[..., 1] - overlap
+    overlap, union = boxes.overlap_and_union(a, b, ops)
     return overlap, ops.maximum(union, SMALLEST_AREA)
 
 

@@ -96,23 +96,21 @@ def train(
     config: TrainingSettings,
     *,
     seed: int,
-    start_step: int,
-    stop_step: int,
+    steps: range,
     report_every: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Report | int]:
-    """Train from start_step to stop_step of the configuration's schedule.
+    """Train these steps of the configuration's schedule, counted from 0.
 
-    Yields a Report every report_every steps and at stop_step, else the step's number. batch_at(k) returns the batch of
-    step k (from 0); it is called in a thread of its own, one batch ahead. Raises Diverged at the first loss that is not
-    finite. In Report.seconds, "data" is the time spent waiting for batches; steps that traced count as "compile".
+    Yields a Report after every report_every steps and after the last, else how many steps are done. batch_at(k) returns
+    the batch of step k; it is called in a thread of its own, one batch ahead. Raises Diverged at the first loss that is
+    not finite. In Report.seconds, "data" is the time spent waiting for batches; steps that traced count as "compile".
     """
-    steps = config.train.steps
     seconds = {"data": 0.0, "train": 0.0, "compile": 0.0}
     sums = np.zeros(len(LOSSES))
     steps_summed, traces = 0, trainer.traces
-    with contextlib.closing(prefetch(batch_at, start_step, stop_step)) as batches:
-        for step in range(start_step + 1, stop_step + 1):
+    with contextlib.closing(prefetch(batch_at, steps.start, steps.stop)) as batches:
+        for step in range(steps.start + 1, steps.stop + 1):
             start = clock()
             batch = next(batches)
             batch_ready = clock()
@@ -127,10 +125,10 @@ def train(
             seconds["compile" if trainer.traces > traces_before else "train"] += clock() - batch_ready
             if not np.all(np.isfinite(values)):
                 terms = ", ".join(f"{name} {value:g}" for name, value in zip(LOSSES, values, strict=True))
-                raise Diverged(f"the loss is not finite at step {step} of {steps}: {terms}")
+                raise Diverged(f"the loss is not finite at step {step} of {config.train.steps}: {terms}")
             sums += values
             steps_summed += 1
-            if step % report_every == 0 or step == stop_step:
+            if step % report_every == 0 or step == steps.stop:
                 means = {name: float(total / steps_summed) for name, total in zip(LOSSES, sums, strict=True)}
                 yield Report(step, means, dict(seconds), trainer.traces - traces)
                 seconds = dict.fromkeys(seconds, 0.0)

@@ -10,16 +10,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from data.whole_files import written_whole
+
 
 def save(path: Path, state: Mapping[str, NDArray[np.float32]]) -> None:
     """Write arrays to an .npz file, whole and on disk, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-    with partial.open("wb") as file:
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **state)  # type: ignore[arg-type]
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load(path: Path, variables: Mapping[str, Sequence[keras.Variable]]) -> None:

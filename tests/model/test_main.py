@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data.command_line import report_problems
 from model import __main__ as command
 from model import checkpoint
 from model.checkpoint import DetectorInfo
@@ -215,7 +216,7 @@ def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pyt
     good = label.read_text()
     try:
         label.write_text(good + "7 0.5 0.5 0.1 0.1\n8 0.5 0.5 0.1 0.1\n0 0.5\n")
-        evaluate.report_problems(read.load(folder, strict=False))
+        report_problems(read.load(folder, strict=False))
     finally:
         label.write_text(good)
     said = capsys.readouterr().err

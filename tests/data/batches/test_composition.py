@@ -18,7 +18,7 @@ from data import chance
 from data.batches import composition, mixup
 from data.batches.pipeline import Pipeline, TrainingBatch
 from data.chance import Stream
-from data.config import AugmentConfig
+from data.config import AugmentConfig, InputConfig
 from data.dataset import Example
 
 HEIGHT, WIDTH = 96, 128
@@ -57,7 +57,8 @@ def red_and_blue(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 def batch(pipeline: Pipeline, config: AugmentConfig, **changed: Any) -> TrainingBatch:
     arguments: dict[str, Any] = {
-        "seed": 3, "step": 5, "batch": 4, "size": (HEIGHT, WIDTH), "progress": 0.1, "max_boxes": 30, "fit": "stretch",
+        "seed": 3, "step": 5, "batch": 4, "size": (HEIGHT, WIDTH), "progress": 0.1,
+        "input_config": InputConfig(max_boxes=30),
     }  # fmt: skip
     return pipeline.batch(augment=config, **(arguments | changed))
 
@@ -80,7 +81,9 @@ def pictures(made: TrainingBatch) -> list[tuple[np.ndarray, np.ndarray, np.ndarr
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**40))
 def test_a_kept_box_ends_where_its_colour_does(coloured: Pipeline, technique: str, fit: str, seed: int) -> None:
-    for image, boxes, classes in pictures(batch(coloured, CONFIGS[technique], seed=seed, fit=fit)):
+    for image, boxes, classes in pictures(
+        batch(coloured, CONFIGS[technique], seed=seed, input_config=InputConfig(fit, 30))
+    ):
         seen = codes(image)
         for (left, top, right, bottom), label in zip(boxes, classes, strict=True):
             # What is outside the box (another object of its colour, or more of its own) is checked in the next test.
@@ -135,7 +138,7 @@ def layouts(config: AugmentConfig, progress: float = 0.0) -> list[composition.La
     return [
         composition.draw_layout(
             chance.generator(Stream.PICTURE, slot.seed, slot.step, slot.slot),
-            slot, 2, [(90, 70)] * 6, config, progress=progress, size=64, fit="stretch",
+            slot, 2, [(90, 70)] * 6, config, composition.Canvas(64, "stretch"), progress,
         )
         for slot in slots
     ]  # fmt: skip
@@ -237,7 +240,7 @@ def test_mixup_is_the_weighted_sum(red_and_blue: Pipeline) -> None:
 def test_the_generator_of_the_place_moves_by_the_same_count(config: AugmentConfig) -> None:
     def after(one: AugmentConfig) -> float:
         rng, slot = np.random.default_rng(0), composition.BatchSlot(1, 2, 3)
-        composition.draw_layout(rng, slot, 0, [(90, 70)] * 3, one, progress=0.0, size=64, fit="stretch")
+        composition.draw_layout(rng, slot, 0, [(90, 70)] * 3, one, composition.Canvas(64, "stretch"), 0.0)
         return float(rng.random())
 
     assert after(config) == after(AugmentConfig())
@@ -246,7 +249,7 @@ def test_the_generator_of_the_place_moves_by_the_same_count(config: AugmentConfi
 def test_the_share_is_the_first_pictures() -> None:
     slot, config = composition.BatchSlot(1, 2, 3), AugmentConfig(mosaic_prob=0, mixup_prob=1)
     drawn = composition.draw_layout(
-        np.random.default_rng(0), slot, 0, [(90, 70)] * 3, config, progress=0.0, size=64, fit="stretch"
+        np.random.default_rng(0), slot, 0, [(90, 70)] * 3, config, composition.Canvas(64, "stretch"), 0.0
     )
     expected = mixup.draw_mixup(slot.generator(Stream.MIXUP), config, 3)
     assert expected is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.batches.pipeline import Pipeline, TrainingBatch, training_size
-from data.config import AugmentConfig
+from data.config import AugmentConfig, InputConfig
 from data.dataset import Example
 from data.pictures.memory_store import PictureStore
 
@@ -32,8 +32,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
 
 def batch(pipeline: Pipeline, **changed: Any) -> TrainingBatch:
     arguments: dict[str, Any] = {
-        "seed": 3, "step": 5, "batch": 4, "size": 96, "augment": COLOURFREE, "progress": 0.1, "max_boxes": 8,
-        "fit": "stretch",
+        "seed": 3, "step": 5, "batch": 4, "size": 96, "augment": COLOURFREE, "progress": 0.1,
+        "input_config": InputConfig(max_boxes=8),
     }  # fmt: skip
     return pipeline.batch(**(arguments | changed))
 
@@ -108,7 +108,7 @@ def test_every_bright_pixel_lies_in_a_box_and_every_box_is_bright(
     config = AugmentConfig(hue=0, saturation=1, exposure=1, mosaic_prob=mosaic_prob, min_visible_share=0)
     pipeline = Pipeline(examples, store_side=90)
     for step in range(20):
-        made = batch(pipeline, step=step, augment=config, fit=fit)
+        made = batch(pipeline, step=step, augment=config, input_config=InputConfig(fit, 8))
         for image, boxes, classes in zip(made.images, made.boxes, made.classes, strict=True):
             covered = np.zeros((96, 96), dtype=bool)
             for left, top, right, bottom in boxes[classes >= 0]:

@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from data import drawing
 from data.commands import preview as preview_command
 from data.commands import preview_grid
+from data.commands.preview_grid import GridConfig
 from data.config import AugmentConfig
 from data.dataset import Example
 from data.pictures.picture_files import read_picture
@@ -47,13 +49,13 @@ def test_boxes_are_drawn_around_their_pixels(
     examples: list[Example], tmp_path: Path, augment: AugmentConfig | None
 ) -> None:
     out = tmp_path / "new" / "grid.png"
-    preview_grid.write_grid(examples, NAMES, out, augment=augment, side=64, columns=3)
+    preview_grid.write_grid(examples, NAMES, out, GridConfig(augment=augment, side=64, columns=3))
     seen = set()
     for cell in cells(out, 64, 3):
         grey = int(cell[2, 60, 0])
         label = (grey - 10) // 5
         seen.add(label)
-        colour = preview_grid.class_colour(label)
+        colour = drawing.class_colour(label)
         # the outline's corners are inside the box: 10..39 across, 30..59 down
         for row, column in ((59, 10), (59, 39), (30, 39), (45, 10), (45, 39)):
             assert tuple(cell[row, column].tolist()) == colour
@@ -66,7 +68,9 @@ def test_the_same_seed_shows_the_same_pictures_with_and_without_changes(
     examples: list[Example], tmp_path: Path
 ) -> None:
     def greys(augment: AugmentConfig | None, seed: int) -> list[int]:
-        preview_grid.write_grid(examples, NAMES, tmp_path / "x.png", augment=augment, side=64, pictures=4, seed=seed)
+        preview_grid.write_grid(
+            examples, NAMES, tmp_path / "x.png", GridConfig(augment=augment, side=64, pictures=4, seed=seed)
+        )
         return [int(cell[2, 60, 0]) for cell in cells(tmp_path / "x.png", 64, 4)]
 
     assert greys(None, 0) == greys(STILL, 0)
@@ -74,12 +78,12 @@ def test_the_same_seed_shows_the_same_pictures_with_and_without_changes(
 
 
 def test_an_incomplete_last_row_is_white(examples: list[Example], tmp_path: Path) -> None:
-    preview_grid.write_grid(examples, NAMES, tmp_path / "x.png", side=64, pictures=4, columns=3)
+    preview_grid.write_grid(examples, NAMES, tmp_path / "x.png", GridConfig(side=64, pictures=4, columns=3))
     assert all((cell == 255).all() for cell in cells(tmp_path / "x.png", 64, 3)[4:])
 
 
 def test_neighbouring_classes_have_other_colours() -> None:
-    colours = np.array([preview_grid.class_colour(label) for label in range(8)], dtype=int)
+    colours = np.array([drawing.class_colour(label) for label in range(8)], dtype=int)
     gaps = np.abs(colours[:, None] - colours[None]).sum(axis=-1)
     assert gaps[~np.eye(8, dtype=bool)].min() > 60
 
@@ -87,7 +91,7 @@ def test_neighbouring_classes_have_other_colours() -> None:
 @pytest.mark.parametrize("wrong", [{"pictures": 0}, {"side": 8}, {"columns": 0}])
 def test_wrong_numbers_are_named(examples: list[Example], tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"preview: {next(iter(wrong))}: expected at least"):
-        preview_grid.write_grid(examples, NAMES, tmp_path / "x.png", **wrong)
+        preview_grid.write_grid(examples, NAMES, tmp_path / "x.png", GridConfig(**wrong))
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from data.batches.pipeline import Pipeline
-from data.config import AugmentConfig
+from data.config import AugmentConfig, InputConfig
 from data.dataset import Example
 from data.pictures import memory_store
 from data.pictures.disk_cache import PictureKey, SharedCache
@@ -40,7 +40,13 @@ def write_noise(path: Path, seed: int) -> Example:
 def batches(pipeline: Pipeline) -> list[Any]:
     return [
         pipeline.batch(
-            seed=1, step=step, batch=4, size=64, augment=AugmentConfig(), progress=0.0, max_boxes=9, fit="stretch"
+            seed=1,
+            step=step,
+            batch=4,
+            size=64,
+            augment=AugmentConfig(),
+            progress=0.0,
+            input_config=InputConfig(max_boxes=9),
         )
         for step in range(4)
     ]

@@ -226,3 +226,45 @@ def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> Non
     with pytest.raises(PictureError, match=r"x\.png: expected the file that was read with its boxes, got one that"):
         read_picture(path, digest)
     assert picture_info(path).digest != digest
+
+
+def tiff(*subfile_types: int) -> bytes:
+    """A TIFF's header and its directories (TIFF 6.0, section 2), one with each NewSubfileType; it has no pixels."""
+    content, entries = b"II*\0" + struct.pack("<I", 8), 3
+    for index, kind in enumerate(subfile_types):
+        tags = ((0x00FE, kind), (0x0100, 40), (0x0101, 30))
+        directory = struct.pack("<H", entries) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+        is_last = index == len(subfile_types) - 1
+        content += directory + struct.pack("<I", 0 if is_last else len(content) + len(directory) + 4)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("subfile_types", "several"),
+    [((0,), False), ((0, 0), True), ((2, 2), True), ((0, 1), False), ((0, 1, 1), False), ((0, 1, 0), True)],
+)
+def test_smaller_versions_of_a_tiffs_first_page_are_no_pages(
+    tmp_path: Path, subfile_types: tuple[int, ...], several: bool
+) -> None:
+    path = tmp_path / "x.tif"
+    path.write_bytes(tiff(*subfile_types))
+    info = picture_info(path)
+    assert (info.width, info.height, info.holds_several) == (40, 30, several)
+
+
+def test_a_tiff_whose_directories_are_a_circle_or_lead_out_of_it_is_read_in_the_end(tmp_path: Path) -> None:
+    for last in (8, 1 << 30, 5):
+        path = tmp_path / "x.tif"
+        path.write_bytes(tiff(0, 1)[:-4] + struct.pack("<I", last))
+        assert picture_size(path) == (40, 30)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".webp", ".png"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_files_of_several_pages_or_frames(tmp_path: Path, suffix: str, count: int) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow writes the files with several pages or frames")
+    first, *others = (pillow.fromarray(np.full((30, 40, 3), 60 * n, np.uint8)) for n in range(1, count + 1))
+    path = tmp_path / f"x{suffix}"
+    first.save(path, save_all=count > 1, **({"append_images": others} if others else {}))
+    assert picture_info(path).holds_several == (count > 1)
+    np.testing.assert_allclose(read_picture(path), 60, atol=3)  # the first one

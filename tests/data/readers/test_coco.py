@@ -247,3 +247,32 @@ def test_forced_without_any_file(tmp_path: Path, make_picture: Callable[..., Non
     make_picture(tmp_path / "a.png")
     with pytest.raises(DatasetError, match="expected COCO JSON files"):
         read.load(tmp_path, "coco")
+
+
+@pytest.mark.parametrize(
+    ("file", "pictures", "split", "said"),
+    [
+        ("annotations/instances_val2017.json", "images", "val", False),  # the name alone
+        ("valid/_annotations.coco.json", "images", "val", False),  # the folder, as Roboflow writes it
+        ("annotations/result.json", "val2017", "val", False),  # the pictures' folder
+        ("valid/instances_val.json", "images", "val", False),  # name and folder agree
+        ("train/instances_val.json", "images", "val", True),  # the name counts before the folder
+        ("annotations/instances_val.json", "train", "val", False),  # and before the pictures' folder
+    ],
+)
+def test_the_name_of_a_json_decides_its_split_then_its_folder_then_that_of_the_pictures(
+    tmp_path: Path, make_picture: Callable[..., None], file: str, pictures: str, split: str, said: bool
+) -> None:
+    make_picture(tmp_path / pictures / "a.jpg")
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (tmp_path / file).write_text(json.dumps(document))
+    dataset = read.load_own_splits(tmp_path)
+    assert list(dataset.splits) == [split]
+    assert kinds(dataset) == ([("unclear_split", file)] if said else [])
+    if said:
+        assert dataset.problems[0].detail == ("its name says val, its folder says train: its pictures are read as val")

@@ -227,3 +227,16 @@ def test_a_file_that_is_no_picture_is_skipped(tmp_path: Path, kind: str) -> None
     ) as caught:
         read.load(root)
     assert [(p.kind, p.file) for p in caught.value.problems] == [("broken_picture", "train/a.jpg")]
+
+
+def test_a_tiff_of_several_pages_is_read_as_its_first_and_named_once(
+    tmp_path: Path, make_yolo: Callable[..., Path]
+) -> None:
+    label = "1 0.5 0.5 0.5 0.2\n"
+    root = make_yolo(tmp_path, {"train": {"a": label, "b": label}, "val": {"c": label}, "test": {"d": label}})
+    (root / "train/images/a.png").unlink()
+    pages = [np.full((30, 40, 3), value, np.uint8) for value in (90, 130, 170)]
+    assert cv2.imwritemulti(str(root / "train/images/a.tif"), pages)
+    dataset = read.load(root)
+    assert [(problem.kind, problem.file) for problem in dataset.problems] == [("several_pages", "train/images/a.tif")]
+    assert len(dataset.splits["train"][0].boxes) == 1

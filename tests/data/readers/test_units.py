@@ -39,6 +39,7 @@ def test_yolo_lines_in_pixels(tmp_path: Path, make_yolo: Make, line: str, all_of
     said = refused(root)
     assert f"expected shares of the picture (0 to 1), got '{line}', which looks like pixels: divide x" in said
     assert "width (40), y by its height (30)" in said
+    assert "or like percentages: divide by 100" in said
     findings = check.check_dataset(root)
     assert {p.kind for p in findings.problems} == {"pixel_box"}
     if all_of_them:
@@ -47,6 +48,13 @@ def test_yolo_lines_in_pixels(tmp_path: Path, make_yolo: Make, line: str, all_of
         assert "which looks like pixels" in findings.error
     else:
         assert findings.boxes == 3
+
+
+def test_edges_beyond_100_are_no_percentages(tmp_path: Path, make_yolo: Make) -> None:
+    root = make_yolo(tmp_path, {"train": {"a": GOOD, "b": "1 150 20 60 6"}, "val": {"c": GOOD}, "test": {"d": GOOD}})
+    said = refused(root)
+    assert "which looks like pixels: divide x by" in said
+    assert "percent" not in said
 
 
 @pytest.mark.parametrize("line", ["1 1.5 0.5 0.2 0.2", "1 2.5 0.5 0.2 0.2", "1 0.5 0.5 1.5 1.9"])

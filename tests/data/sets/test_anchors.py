@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from data import __main__ as commands
+from data import boxes
 from data.dataset import Example
 from data.sets import anchors
 
 
 def test_shape_iou_by_hand() -> None:
     # 10x10 and 20x5 share 10x5 = 50; union 100 + 100 - 50
-    assert anchors.shape_iou(np.array([[10.0, 10]]), np.array([[20.0, 5]])).tolist() == [[50 / 150]]
+    assert boxes.shape_iou(np.array([[10.0, 10]]), np.array([[20.0, 5]]), np).tolist() == [[50 / 150]]
 
 
 def test_clusters_are_found_and_sorted_by_area() -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data.drawing import class_colour
 from model import __main__ as command
 from model import checkpoint
 from model.commands import images, shared
@@ -179,12 +180,12 @@ def test_boxes_are_drawn_where_they_are() -> None:
     found = Detections(np.array([[20, 40, 120, 90]], np.float32), np.array([1], np.int32), np.array([0.5], np.float32))
     drawn = drawing.draw(picture, found, ("ä", "b"))
     assert not picture.any()  # a copy
-    colour = list(drawing.class_colour(1))
+    colour = list(class_colour(1))
     for x, y in ((20, 60), (120, 60), (70, 40), (70, 90)):
         assert drawn[y, x].tolist() == colour
     assert not drawn[60:80, 40:100].any()  # the inside is left alone
     assert drawn[28:38, 20:60].any()  # the label above it
-    assert drawing.class_colour(0) != drawing.class_colour(1)
+    assert class_colour(0) != class_colour(1)
 
 
 def test_a_box_does_not_cross_out_the_label_of_another() -> None:
@@ -192,7 +193,7 @@ def test_a_box_does_not_cross_out_the_label_of_another() -> None:
     boxes = np.array([[60, 20, 200, 280], [20, 100, 180, 200]], np.float32)
     found = Detections(boxes, np.array([1, 0], np.int32), np.array([0.9, 0.5], np.float32))
     drawn = drawing.draw(np.zeros((300, 300, 3), np.uint8), found, ("long name", "b"))
-    line = list(drawing.class_colour(1))
+    line = list(class_colour(1))
     assert drawn[150, 60].tolist() == line
     assert line not in drawn[90:99, 60].tolist()
 

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from data import command_line
 from model import __main__ as commands
 from model.commands import shared
 
@@ -28,6 +29,7 @@ def test_closed_streams_stop_no_command(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     shared.load_keras()
-    shared.say("a line")
+    command_line.say("a line")
+    command_line.complain("a line")
     monkeypatch.setattr(commands.summary, "run", lambda _options: 0)
     assert commands.main(["summary", "--variant", "yolov4"]) == 0

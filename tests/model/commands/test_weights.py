@@ -119,3 +119,5 @@ def test_it_is_said_which_nms_is_used() -> None:
 
 def test_columns() -> None:
     assert shared.table([("class", "AP"), ("a", "0.5")]) == "  class   AP\n  a      0.5"
+    # A Chinese sign takes two columns of a terminal; brackets are no markup.
+    assert shared.table([("class", "AP"), ("鸟", "0.5"), ("[b]", "1")]) == "  class   AP\n  鸟     0.5\n  [b]      1"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model import checkpoint
+from model.checkpoint import DetectorInfo
 from model.commands import convert
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import exporter, importer, topology
@@ -33,7 +34,7 @@ def files(golden: Path, tmp_path: Path) -> Path:
 
     path = tmp_path / "mine.weights"
     given = weights(topology.sections(SMALL, 3), 1)
-    exporter.write(path, SMALL, given, NAMES, ANCHORS, height=64, width=64, fit="letterbox")
+    exporter.write(path, DetectorInfo(NAMES, ANCHORS, 64, "letterbox", SMALL), given)
     return path
 
 
@@ -111,12 +112,8 @@ def test_yolov4_tiny_there_and_back_is_the_same_file(golden: Path, tmp_path: Pat
     config = replace(YOLOV4_TINY, width=0.1)
     exporter.write(
         tmp_path / "tiny.weights",
-        config,
+        DetectorInfo(("one",), importer.ANCHORS["yolov4-tiny"], 64, "stretch", config),
         weights(topology.sections(config, 1), 1),
-        ("one",),
-        importer.ANCHORS["yolov4-tiny"],
-        height=64,
-        width=64,
     )
     assert run(tmp_path / "tiny.weights", tmp_path / "tiny.keras") == 0
     info = checkpoint.read_info(tmp_path / "tiny.keras")

@@ -22,7 +22,7 @@ def test_the_full_network_agrees_with_opencv_and_its_files_go_round(
     given = {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.weights}
     names = [f"class {number}" for number in range(80)]
     first, kept, again = (tmp_path / name for name in ("first.weights", "kept.keras", "again.weights"))
-    exporter.write(first, case.config, given, names, ANCHORS["yolov4"], height=416, width=416)
+    exporter.write(first, checkpoint.DetectorInfo(tuple(names), ANCHORS["yolov4"], 416, "stretch", case.config), given)
     assert first.stat().st_size == 257_717_640
     del given
 
@@ -33,9 +33,7 @@ def test_the_full_network_agrees_with_opencv_and_its_files_go_round(
     assert checkpoint.transfer(model, found.loaded.weights).unmatched == ()
     info = checkpoint.DetectorInfo(found.class_names, found.anchors, found.width, found.fit, found.config)
     checkpoint.save_detector(kept, model, info)
-    exporter.write(
-        again, info.detector, checkpoint.read_weights(kept), info.class_names, info.anchors, height=416, width=416
-    )
+    exporter.write(again, info, checkpoint.read_weights(kept))
     with first.open("rb") as one, again.open("rb") as other:
         assert one.read()[20:] == other.read()[20:]
     for path in (first, kept, again):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.checkpoint import DetectorInfo
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import cfg, convert, exporter, float_counts, importer, topology
 from model.darknet.cfg import CfgError
@@ -26,7 +27,7 @@ def given(golden: Path) -> dict[str, np.ndarray]:
 
 def test_three_files_hold_a_detector(tmp_path: Path, given: dict[str, np.ndarray]) -> None:
     path = tmp_path / "mine.weights"
-    files = exporter.write(path, SMALL, given, NAMES, OWN_ANCHORS, height=64, width=96, fit="letterbox")
+    files = exporter.write(path, DetectorInfo(NAMES, OWN_ANCHORS, (64, 96), "letterbox", SMALL), given)
     assert [file.name for file in files] == ["mine.weights", "mine.cfg", "mine.names"]
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(file.name for file in files)
     assert (tmp_path / "mine.names").read_text(encoding="utf-8") == "ring\nhäkchen\ndot 3\n"
@@ -37,7 +38,7 @@ def test_three_files_hold_a_detector(tmp_path: Path, given: dict[str, np.ndarray
     assert (found.cfg_path, found.note) == (tmp_path / "mine.cfg", "")
     for name, values in given.items():
         np.testing.assert_array_equal(found.loaded.weights[name], values)
-    exporter.write(path, SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)  # ours may be replaced
+    exporter.write(path, DetectorInfo(NAMES, OWN_ANCHORS, 64, "stretch", SMALL), given)  # ours may be replaced
 
 
 def test_the_variant_follows_from_the_length(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_the_variant_follows_from_the_length(tmp_path: Path) -> None:
 
 def test_a_partial_file_needs_class_names(tmp_path: Path, given: dict[str, np.ndarray]) -> None:
     sections = topology.sections(SMALL, 3)
-    exporter.write(tmp_path / "whole.weights", SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)
+    exporter.write(tmp_path / "whole.weights", DetectorInfo(NAMES, OWN_ANCHORS, 64, "stretch", SMALL), given)
     path = tmp_path / "mine.conv.20"
     floats = float_counts.count_floats(sections[:20])
     path.write_bytes((tmp_path / "whole.weights").read_bytes()[: 20 + 4 * floats])
@@ -74,7 +75,7 @@ def test_a_partial_file_needs_class_names(tmp_path: Path, given: dict[str, np.nd
 
 def test_a_cfg_and_its_weights_must_agree(tmp_path: Path, given: dict[str, np.ndarray]) -> None:
     path = tmp_path / "mine.weights"
-    exporter.write(path, SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)
+    exporter.write(path, DetectorInfo(NAMES, OWN_ANCHORS, 64, "stretch", SMALL), given)
     other = tmp_path / "other.cfg"
     other.write_text(exporter.render(SMALL, ("a", "b"), OWN_ANCHORS, height=64, width=64), encoding="utf-8")
     with pytest.raises(
@@ -96,16 +97,16 @@ def test_what_darknet_cannot_be_told_is_refused(tmp_path: Path, given: dict[str,
         exporter.render(weighted, NAMES, OWN_ANCHORS, height=64, width=64)
     for names in (("a\nb",), ("",)):
         with pytest.raises(ValueError, match="class names: expected each on one line"):
-            exporter.write(tmp_path / "x.weights", SMALL, given, names, OWN_ANCHORS, height=64, width=64)
+            exporter.write(tmp_path / "x.weights", DetectorInfo(names, OWN_ANCHORS, 64, "stretch", SMALL), given)
     with pytest.raises(ValueError, match=r"expected a name that ends in \.weights"):
-        exporter.write(tmp_path / "x.bin", SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)
+        exporter.write(tmp_path / "x.bin", DetectorInfo(NAMES, OWN_ANCHORS, 64, "stretch", SMALL), given)
 
 
 @pytest.mark.parametrize("name", ["mine.cfg", "mine.names"])
 def test_files_of_others_are_not_overwritten(tmp_path: Path, given: dict[str, np.ndarray], name: str) -> None:
     (tmp_path / name).write_text("[net]\n", encoding="utf-8")
     with pytest.raises(ValueError, match="one that would be overwritten"):
-        exporter.write(tmp_path / "mine.weights", SMALL, given, NAMES, OWN_ANCHORS, height=64, width=64)
+        exporter.write(tmp_path / "mine.weights", DetectorInfo(NAMES, OWN_ANCHORS, 64, "stretch", SMALL), given)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text(encoding="utf-8") == "[net]\n"
 

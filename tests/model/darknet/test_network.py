@@ -10,8 +10,7 @@ import pytest
 
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import convert, topology
-from model.detection import decode_arrays
-from model.network import architecture, decode, normalization, scales, tiny
+from model.network import architecture, decode, decode_arrays, normalization, scales, tiny
 from model.network.summary import summarize
 
 

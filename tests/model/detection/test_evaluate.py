@@ -1,7 +1,8 @@
 """Evaluation combines batches, NMS, picture coordinates and AP; a perfect network must score 1."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from data import letterbox
 from data.letterbox import Transform
-from model.detection.evaluate import evaluate
-from model.detection.predict import DecodedArrays
+from model.detection.average_precision import AveragePrecision
+from model.detection.evaluate import PictureBatch, candidate_batches, score_candidates
+from model.detection.predict import DecodedArrays, Forward
 
 NAMES = ("a", "b")
 
@@ -61,6 +63,12 @@ def perfect(images: NDArray[np.uint8]) -> DecodedArrays:
         objectness[k, : 2 * n] = 0.9
         class_probs[k, np.arange(2 * n), np.tile(picture.classes, 2)] = 1
     return boxes, objectness, class_probs
+
+
+def evaluate(
+    forward: Forward, made: Iterable[PictureBatch], pictures: Sequence[Any], names: Sequence[str]
+) -> AveragePrecision:
+    return score_candidates(candidate_batches(forward, made), pictures, names)
 
 
 def test_a_perfect_network_scores_one_in_the_pictures_own_pixels() -> None:

@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import keras
@@ -18,7 +18,7 @@ from model.detection import predict
 from model.detection.detector import KerasNetwork
 from model.export import graph, saved_model, tflite
 from model.export import onnx as onnx_format
-from model.export.card import KEY, OUTPUTS, Card, ExportError, Output
+from model.export.card import KEY, Card, ExportError, Output
 from model.export.exported import ExportedNetwork
 from model.network import architecture
 
@@ -59,7 +59,7 @@ def written(model: keras.Model, card: Cards, tmp_path_factory: pytest.TempPathFa
 CASES = [
     pytest.param(kind, output, marks=pytest.mark.slow if kind == "tflite" and output != "detections" else ())
     for kind in FORMATS
-    for output in OUTPUTS
+    for output in get_args(Output)
 ]
 
 

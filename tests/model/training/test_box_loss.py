@@ -10,7 +10,12 @@ from keras import ops
 from model.network import decode
 from model.training import box_loss
 
-IOUS = {"iou": box_loss.iou, "giou": box_loss.giou, "diou": box_loss.diou, "ciou": box_loss.ciou}
+IOUS = {
+    "iou": box_loss.iou,
+    "giou": lambda a, b: box_loss.ious(a, b)["giou"],
+    "diou": lambda a, b: box_loss.ious(a, b)["diou"],
+    "ciou": lambda a, b: box_loss.ious(a, b)["ciou"],
+}
 
 
 def _xyxy(cx, cy, w, h):

@@ -1,16 +1,19 @@
-"""decode.boxes in numpy, for exported files that run without Keras."""
+"""decode.boxes in numpy, for exported files that run without Keras. A test compares the two on random maps."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.detection.predict import DecodedArrays
 from model.network.scales import Scale
 
 Floats = NDArray[np.float32]
+# Decoded candidates of a batch: boxes [b, n, 4] xyxy network pixels, objectness [b, n], class_probs [b, n, c].
+DecodedArrays = tuple[Floats, Floats, Floats]
 
-MAX_LOG_SIZE = 10.0  # as in decode
+# exp() of the raw size is bounded so that a diverging head gives a huge box instead of infinity. Darknet has no bound,
+# and no trained head comes near this one (a box 22,000 times its anchor).
+MAX_LOG_SIZE = 10.0
 
 
 def boxes(
