@@ -17,6 +17,8 @@ Shortcut = Literal["add", "per_feature", "per_channel"]
 ShortcutNormalization = Literal["relu", "softmax"]
 DropBlockPlace = Literal["none", "neck", "backbone", "both"]
 BoxLoss = Literal["ciou", "diou", "giou", "mse"]
+BoxGradient = Literal["true", "darknet"]
+Reduction = Literal["picture", "positive"]
 Policy = Literal["cosine", "steps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 SatGoal = Literal["empty", "truth"]
@@ -120,9 +122,12 @@ RELEASED: Mapping[str, DetectorConfig] = {"yolov4": DetectorConfig(), "yolov4-ti
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The loss's three terms, each summed over cells, anchors and truths, and averaged over the batch."""
+    """The loss's three terms, each summed over cells, anchors and truths."""
 
+    reduction: Reduction = "picture"  # what the sums are divided by: the number of pictures, or of positive anchors
     box: BoxLoss = "ciou"
+    box_gradient: BoxGradient = "true"  # "darknet": its hand-written one, for CIoU only (training/darknet_deltas.py)
+    max_delta: float = 0.0  # bound on each step of that gradient (Darknet: 5); 0 is off
     box_weight: float = 4.0
     objectness_weight: float = 1.0
     class_weight: float = 1.0
@@ -133,7 +138,11 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         require_choice(self.box, "loss.box", BoxLoss)
-        for name in ("box_weight", "objectness_weight", "class_weight", "objectness_gamma"):
+        require_choice(self.box_gradient, "loss.box_gradient", BoxGradient)
+        require_choice(self.reduction, "loss.reduction", Reduction)
+        fits = self.box == "ciou" or self.box_gradient == "true"
+        require(fits, "loss.box", "'ciou' with loss.box_gradient: darknet", self.box)
+        for name in ("max_delta", "box_weight", "objectness_weight", "class_weight", "objectness_gamma"):
             value = getattr(self, name)
             require(value >= 0, f"loss.{name}", "0 or more", value)
         for name in ("iou_threshold", "ignore_threshold"):
@@ -154,7 +163,8 @@ class OptimizerConfig:
     cycles: int = 1  # cosines one after the other, each from the full rate (SGDR)
     cycle_factor: float = 2.0  # each cycle is this many times as long as the one before (Darknet's sgdr_mult)
     final_learning_rate_share: float = 0.01  # of learning_rate, at the end of a cosine
-    max_gradient_norm: float = 10.0  # global norm; Darknet clips each delta instead (max_delta=5)
+    max_gradient_norm: float = 10.0  # global norm above which a gradient is shortened; 0 is off
+    spike_factor: float = 0.0  # the same, in medians of the last norms (training/gradient_clip.py); 0 is off
     norm_momentum: float = 0.99  # of batch normalization's running statistics
     ema_decay: float = 0.0  # of the weights' moving average, which is then evaluated and saved; 0 is off
     freeze_share: float = 0.0  # first share of the schedule, in which the backbone's weights are frozen
@@ -173,7 +183,9 @@ class OptimizerConfig:
             "0 to 1",
             self.final_learning_rate_share,
         )
-        require(self.max_gradient_norm > 0, "optimizer.max_gradient_norm", "above 0", self.max_gradient_norm)
+        require(self.max_gradient_norm >= 0, "optimizer.max_gradient_norm", "0 or more", self.max_gradient_norm)
+        fits = self.spike_factor == 0 or self.spike_factor >= 1
+        require(fits, "optimizer.spike_factor", "0 (off), or 1 or more", self.spike_factor)
         require(0 <= self.norm_momentum < 1, "optimizer.norm_momentum", "0 <= momentum < 1", self.norm_momentum)
         require(0 <= self.ema_decay < 1, "optimizer.ema_decay", "0 <= decay < 1", self.ema_decay)
         require(0 <= self.freeze_share <= 1, "optimizer.freeze_share", "0 to 1", self.freeze_share)

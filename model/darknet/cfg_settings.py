@@ -1,6 +1,8 @@
 """Our training settings as Darknet's keys of [net] and [yolo], and notes on settings that Darknet has no key for.
 
 Settings are given by address ("optimizer.learning_rate"), as in a search's winner; those left out have their defaults.
+POSITIVES, the number of positive anchors per picture in the training, may stand among them: it converts a learning rate
+that belongs to a loss per positive anchor to Darknet's, whose loss is summed over a picture.
 """
 
 import math
@@ -21,10 +23,11 @@ CONFIGS = {
     "augment": AugmentConfig,
     "post": PostConfig,
 }
-# Darknet's hand-written box gradients are scaled differently from a true derivative, so our weight of the box loss does
-# not carry over: Darknet's own value is written (docs/decisions/0003-loss-reduction.md).
+POSITIVES = "positives_per_picture"
+# Darknet's hand-written box gradients are scaled differently from a true derivative, so a weight of the true loss does
+# not carry over: Darknet's own values are written (docs/decisions/0003-loss-reduction.md).
 BOX_NORMALIZER = 0.07
-MAX_DELTA = 5.0  # of each delta; we clip the global gradient norm instead
+MAX_DELTA = 5.0
 # What Darknet always does and has no key for; a setting with another value gets a note.
 ALWAYS_IN_DARKNET: dict[str, Any] = {
     "augment.mosaic_min_offset": 0.2,
@@ -61,7 +64,8 @@ def cfg_number(value: float) -> str:
 
 def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterbox: bool) -> Options:
     """The keys of [net]."""
-    value = with_defaults(settings)
+    value, factor = with_defaults(settings), _rate_factor(settings)
+    rate = value["optimizer.learning_rate"] * factor
     options: Options = [
         ("batch", cfg_number(value["train.batch"])),
         ("subdivisions", cfg_number(value["train.subdivisions"])),
@@ -69,14 +73,14 @@ def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterb
         ("height", cfg_number(height)),
         ("channels", "3"),
         ("momentum", cfg_number(value["optimizer.momentum"])),
-        ("decay", cfg_number(value["optimizer.weight_decay"])),
+        ("decay", cfg_number(value["optimizer.weight_decay"] / factor)),
         ("angle", "0"),
         *((key, cfg_number(value[f"augment.{key}"])) for key in ("saturation", "exposure", "hue")),
         ("flip", "1" if value["augment.flip_prob"] > 0 else "0"),
-        ("learning_rate", cfg_number(value["optimizer.learning_rate"])),
+        ("learning_rate", cfg_number(rate)),
         ("burn_in", cfg_number(_share(value["optimizer.burn_in_share"], value["train.steps"]))),
         ("max_batches", cfg_number(value["train.steps"])),
-        *_policy(value),
+        *_policy(value, rate),
     ]
     options += [("letter_box", "1")] if letterbox else []
     if _has_mosaic(value, letterbox):
@@ -90,7 +94,18 @@ def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterb
     return options
 
 
-def _policy(value: Mapping[str, Any]) -> Options:
+def _rate_factor(settings: Mapping[str, Any]) -> float:
+    """Darknet's learning rate over ours, for equal steps.
+
+    A loss that is divided by the positive anchors has a gradient that many times smaller than Darknet's. The product of
+    rate and weight decay is the share by which a step shrinks the weights, so the decay changes the other way.
+    """
+    positives: float = settings.get(POSITIVES, 0.0)
+    per_positive = with_defaults(settings)["loss.reduction"] == "positive"
+    return 1.0 / positives if per_positive and positives > 0 else 1.0
+
+
+def _policy(value: Mapping[str, Any], rate: float) -> Options:
     steps = value["train.steps"]
     if value["optimizer.policy"] == "steps":
         return [("policy", "steps"), ("steps", f"{round(0.8 * steps)},{round(0.9 * steps)}"), ("scales", ".1,.1")]
@@ -101,16 +116,15 @@ def _policy(value: Mapping[str, Any]) -> Options:
         ("policy", "sgdr"),
         ("sgdr_cycle", cfg_number(math.ceil(steps / parts))),
         ("sgdr_mult", cfg_number(factor)),
-        (
-            "learning_rate_min",
-            cfg_number(value["optimizer.learning_rate"] * value["optimizer.final_learning_rate_share"]),
-        ),
+        ("learning_rate_min", cfg_number(rate * value["optimizer.final_learning_rate_share"])),
     ]
 
 
 def yolo_options(settings: Mapping[str, Any], *, last: bool) -> Options:
     """The keys of a [yolo] section that shape a training; `random` is in the last one, where Darknet reads it."""
     value = with_defaults(settings)
+    hand_written = value["loss.box_gradient"] == "darknet"
+    max_delta = value["loss.max_delta"] if hand_written else MAX_DELTA
     return [
         ("jitter", cfg_number(value["augment.jitter"])),
         ("resize", cfg_number(value["augment.resize"])),
@@ -119,10 +133,10 @@ def yolo_options(settings: Mapping[str, Any], *, last: bool) -> Options:
         ("iou_thresh", cfg_number(value["loss.iou_threshold"])),
         ("label_smooth_eps", cfg_number(value["loss.label_smoothing"])),
         ("iou_loss", value["loss.box"]),
-        ("iou_normalizer", cfg_number(BOX_NORMALIZER)),
+        ("iou_normalizer", cfg_number(value["loss.box_weight"] if hand_written else BOX_NORMALIZER)),
         ("obj_normalizer", cfg_number(value["loss.objectness_weight"])),
         ("cls_normalizer", "1"),
-        ("max_delta", cfg_number(MAX_DELTA)),
+        *([("max_delta", cfg_number(max_delta))] if max_delta > 0 else []),
         *_nms(value),
         *([("max", cfg_number(settings["input.max_boxes"]))] if "input.max_boxes" in settings else []),
         *([("random", cfg_number(_random_factor(value)))] if last else []),
@@ -188,11 +202,20 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         yield f"regularization.sat_prob: SAT is left out, as adversarial_lr is its raw form and this is '{norm}'"
     if value["optimizer.cycles"] > 1 and value["optimizer.cycle_factor"] != round(value["optimizer.cycle_factor"]):
         yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
-    if "loss.box_weight" in settings:
+    if "loss.box_weight" in settings and value["loss.box_gradient"] == "true":
         weight = value["loss.box_weight"]
         yield f"loss.box_weight {weight}: Darknet scales its gradients differently; iou_normalizer has Darknet's value"
     for address, plain in NOT_IN_DARKNET.items():
         if settings.get(address, plain) != plain and (attack or address != "regularization.sat_goal"):
             yield f"{address} {settings[address]}: no key"
-    if "optimizer.max_gradient_norm" in settings:
-        yield f"optimizer.max_gradient_norm {value['optimizer.max_gradient_norm']}: Darknet bounds each delta instead"
+    if value["loss.reduction"] == "positive":
+        rate, factor = value["optimizer.learning_rate"], _rate_factor(settings)
+        reason = f"learning_rate is {factor:.3g} and decay {1 / factor:.3g} times ours"
+        unknown = "the number of positive anchors per picture is not known, so learning_rate is too high for Darknet"
+        yield (
+            f"optimizer.learning_rate {rate:g}: for a loss per positive anchor, Darknet's is per picture; "
+            f"{reason if settings.get(POSITIVES) else unknown}"
+        )
+    for address in ("optimizer.max_gradient_norm", "optimizer.spike_factor"):
+        if settings.get(address, 0) > 0:
+            yield f"{address} {value[address]}: no key; Darknet bounds each delta instead (max_delta)"

@@ -18,7 +18,10 @@ from model.training.loss import LossSettings
 from model.training.optimizer import Adam, MomentumSGD, UpdateSettings
 
 Tensor = Any
-LOSSES = ("total", "box", "objectness", "class", "gradient_norm")
+TERMS = ("total", "box", "objectness", "class")
+# The values of a step, in order. "clipped" is 1 if its gradient was shortened, so that a mean is the share of such
+# steps; "positives" is the number of positive anchors per picture.
+REPORTED = (*TERMS, "gradient_norm", "clipped", "positives")
 # Names of the scalars that the compiled steps take, in the order of the vector.
 SETTINGS = (
     *UpdateSettings._fields,
@@ -41,6 +44,7 @@ class BatchInputs(NamedTuple):
     boxes: Tensor  # [b, m, 4] xyxy network pixels
     classes: Tensor  # int32 [b, m], -1 is padding
     scalars: Mapping[str, Tensor]  # by the names of SETTINGS
+    counts: loss.BatchCounts
     chance: Tensor  # int32 [2]: the seed of all draws inside the network
     loss_scale: Tensor  # scalar factor of the gradients
 
@@ -49,7 +53,7 @@ class PassSums(NamedTuple):
     """Sums over the passes of a batch so far; one pass is the mini-batches that go through the network together."""
 
     gradients: list[Tensor]
-    terms: Tensor  # [4], in the order of LOSSES without the norm
+    terms: Tensor  # [4], in the order of TERMS
     mean: Tensor  # [channels of all BatchNorms], of the batch so far
     variance: Tensor
 
@@ -80,6 +84,11 @@ class BatchPasses:
         self.norms = [layer for layer in model.layers if isinstance(layer, BatchNorm)]
         self.drops = [layer for layer in model.layers if isinstance(layer, DropBlock)]
 
+    def counts(self, images: Tensor, boxes: Tensor, classes: Tensor, scalars: Mapping[str, Tensor]) -> loss.BatchCounts:
+        """What the losses of a batch are divided by."""
+        anchors, threshold = tf.constant(self.anchors), scalars["iou_threshold"]
+        return loss.batch_counts(boxes, classes, anchors, threshold, self.maps, (images.shape[1], images.shape[2]))
+
     def run(self, inputs: BatchInputs) -> PassSums:
         """Run the whole batch: mean losses, gradients of the total times loss_scale; updates the running statistics."""
         try:
@@ -100,11 +109,12 @@ class BatchPasses:
                 scale_xy(inputs.scalars, self.maps),
                 loss_settings(inputs.scalars),
                 self.maps,
+                inputs.counts,
             )
-            share = terms["total"] * (inputs.loss_scale / self.num_passes)
-        gradients = tape.gradient(share, [v.value for v in self.optimizer.variables])
+            scaled = terms["total"] * inputs.loss_scale
+        gradients = tape.gradient(scaled, [v.value for v in self.optimizer.variables])
         flat = self.optimizer.flatten(gradients)
-        stacked = tf.stack([terms[name] for name in LOSSES[:-1]]) / self.num_passes
+        stacked = tf.stack([terms[name] for name in TERMS])
         moments = [layer.batch_moments for layer in self.norms if layer.batch_moments is not None]
         mean, variance = (tf.concat([pair[k] for pair in moments], axis=0) for k in range(2))
         if earlier is not None:
@@ -126,7 +136,7 @@ class BatchPasses:
         channels = sum(layer.gamma.shape[0] for layer in self.norms)
         nothing = PassSums(
             [tf.zeros_like(group) for group in self.optimizer.flatten(weights)],
-            tf.zeros((len(LOSSES) - 1,)),
+            tf.zeros((len(TERMS),)),
             tf.zeros((channels,)),
             tf.ones((channels,)),
         )

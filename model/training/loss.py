@@ -1,9 +1,9 @@
 """The detection loss: box, objectness and class terms, returned by name.
 
-Reduction: each term is summed over cells, anchors, truths and classes, and averaged over the batch only,
-as Darknet does (yolo_layer.c). Gradients come from autodiff of the true loss, where Darknet writes deltas by
-hand and leaves out the decoder's Jacobian. So its iou_normalizer of 0.07 does not carry over; box_weight 1 to 8 is
-the range that fits this reduction (docs/decisions/0003-loss-reduction.md).
+Reduction: each term is summed over cells, anchors, truths and classes. The sum is divided by the number of pictures, as
+in Darknet (yolo_layer.c), or by the number of positive anchors in the batch, as in RetinaNet (arXiv 1708.02002, 4.1).
+The box term's gradient is that of the true loss, or Darknet's hand-written one (darknet_deltas.py), to which its
+iou_normalizer of 0.07 belongs (docs/decisions/0003-loss-reduction.md).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from keras import ops
 from model.config import LossConfig
 from model.network import decode
 from model.network.scales import Scale
-from model.training import assign, box_loss
+from model.training import assign, box_loss, darknet_deltas
 
 Tensor = Any
 
@@ -32,12 +32,20 @@ class LossSettings(NamedTuple):
     ignore_threshold: Tensor
     label_smoothing: Tensor
     objectness_gamma: Tensor
+    per_positive: Tensor  # 1.0: sums are divided by the number of positive anchors; 0.0: by the number of pictures
+    darknet_gradient: Tensor  # 1.0: the box term has Darknet's gradient; 0.0: the true one
+    max_delta: Tensor  # bound on each of Darknet's box steps; 0: none
 
 
 def settings(config: LossConfig) -> LossSettings:
     """The configuration as floats, for the compiled step's vector of scalars."""
-    numbers = {name: float(getattr(config, name)) for name in LossSettings._fields if name != "box"}
-    return LossSettings(box=float(box_loss.KINDS.index(config.box)), **numbers)
+    coded = {
+        "box": float(box_loss.KINDS.index(config.box)),
+        "per_positive": float(config.reduction == "positive"),
+        "darknet_gradient": float(config.box_gradient == "darknet"),
+    }
+    plain = {name: float(getattr(config, name)) for name in LossSettings._fields if name not in coded}
+    return LossSettings(**coded, **plain)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -50,6 +58,55 @@ def negative_objectness(logits: Tensor, gamma: Tensor) -> Tensor:
     return ops.exp(gamma * ops.log_sigmoid(logits)) * ops.softplus(logits)
 
 
+class Truths(NamedTuple):
+    """The true boxes of a batch."""
+
+    boxes: Tensor  # [b, m, 4] xyxy network pixels; padding is a unit box
+    valid: Tensor  # [b, m] 1.0; 0.0 for padding
+
+
+class MapView(NamedTuple):
+    """One output map: its predictions, and which of its anchors are assigned to a truth."""
+
+    split: Tensor  # [b, gh, gw, a, 5+c]
+    at_truth: Tensor  # [b, m, a, 5+c]: the raw values in the cell of each truth
+    cell_xy: Tensor  # [b, m, 1, 2]: that cell
+    cell: Tensor  # [b, m]: its index, row by row
+    anchors: Tensor  # [a, 2] network pixels
+    stride: int
+    scale_xy: Tensor
+    positive: Tensor  # [b, m, a], as in assign.Assignment
+    weight: Tensor  # [b, m, a]
+    class_targets: Tensor  # [b, m, a, c]
+
+    @property
+    def input_size(self) -> tuple[float, float]:
+        """Width and height of the network's input in pixels."""
+        return float(self.split.shape[2] * self.stride), float(self.split.shape[1] * self.stride)
+
+
+class BatchCounts(NamedTuple):
+    """What the loss of a batch is divided by, scalar tensors."""
+
+    pictures: Tensor
+    positives: Tensor  # anchors that are assigned to a truth, over all cells
+
+
+def batch_counts(
+    boxes: Tensor,
+    classes: Tensor,
+    anchors: Tensor,
+    iou_threshold: Tensor,
+    maps: Sequence[Scale],
+    input_size: tuple[int, int],
+) -> BatchCounts:
+    """The counts of a batch, from its truths alone. input_size: height and width of the network's input in pixels."""
+    grids = [(input_size[0] // scale.stride, input_size[1] // scale.stride) for scale in maps]
+    # The classes of an anchor do not matter here: one class stands for all.
+    assignment = assign.assign(boxes, classes, anchors, iou_threshold, num_classes=1, maps=maps, grids=grids)
+    return BatchCounts(ops.cast(ops.shape(boxes)[0], "float32"), ops.sum(assignment.weight))
+
+
 def detection_loss(
     raw_maps: Sequence[Tensor],
     boxes: Tensor,
@@ -58,125 +115,115 @@ def detection_loss(
     scale_xy: Tensor,
     settings: LossSettings,
     maps: Sequence[Scale],
+    counts: BatchCounts | None = None,
 ) -> dict[str, Tensor]:
     """The weighted terms "box", "objectness", "class" and their sum "total", each a scalar.
 
     maps: the network's output maps. raw_maps: [b, gh, gw, a*(5+c)] each, a: the map's number of anchors; boxes:
     [b, m, 4] xyxy network pixels; classes: [b, m], a row of class -1 is padding; anchors: all [n, 2], network pixels;
-    scale_xy: one number per map.
+    scale_xy: one number per map. counts: those of the whole batch, if these pictures are a part of it; the parts' terms
+    then add up to the batch's.
     """
     splits = [decode.split_map(raw, len(scale.mask)) for raw, scale in zip(raw_maps, maps, strict=True)]
     grids = [(split.shape[1], split.shape[2]) for split in splits]
     num_classes = splits[0].shape[-1] - 5
     assignment = assign.assign(
-        boxes,
-        classes,
-        anchors,
-        settings.iou_threshold,
-        num_classes=num_classes,
-        maps=maps,
-        grids=grids,
+        boxes, classes, anchors, settings.iou_threshold, num_classes=num_classes, maps=maps, grids=grids
     )
     valid = ops.cast(classes >= 0, "float32")
     # Padding becomes a unit box before any division (a masked NaN still makes the gradient NaN).
-    truths = ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0]))
-    box_term = objectness_term = class_term = 0.0
-    end = 0
-    for k, (split, scale) in enumerate(zip(splits, maps, strict=True)):
-        begin, end = end, end + len(scale.mask)
-        of_map = slice(begin, end)
-        terms = _map_terms(
-            split,
-            truths,
-            valid,
-            decode.anchors_of(anchors, scale),
-            scale.stride,
-            scale_xy[k],
-            assignment.positive[..., of_map],
-            assignment.weight[..., of_map],
-            assignment.class_targets[:, :, of_map],
-            assignment.columns[..., k],
-            assignment.rows[..., k],
-            settings,
-        )
-        box_term, objectness_term, class_term = (
-            box_term + terms[0],
-            objectness_term + terms[1],
-            class_term + terms[2],
-        )
-    per_image = 1.0 / ops.cast(ops.shape(boxes)[0], "float32")
+    truths = Truths(ops.where(valid[..., None] > 0, boxes, ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])), valid)
+    views = _views(splits, assignment, anchors, scale_xy, maps)
+    positive_maps = [_positive_map(view) for view in views]
+    counts = counts or BatchCounts(ops.cast(ops.shape(boxes)[0], "float32"), ops.sum(assignment.weight))
+    share = 1.0 / ops.where(settings.per_positive > 0, ops.maximum(counts.positives, 1.0), counts.pictures)
+    objectness = sum(
+        _objectness_term(view, positive_map, truths, settings)
+        for view, positive_map in zip(views, positive_maps, strict=True)
+    )
     losses = {
-        "box": settings.box_weight * box_term * per_image,
-        "objectness": settings.objectness_weight * objectness_term * per_image,
-        "class": settings.class_weight * class_term * per_image,
+        "box": sum(_box_term(view, truths, settings) for view in views) * share,
+        "objectness": settings.objectness_weight * objectness * share,
+        "class": settings.class_weight * sum(_class_term(view, settings) for view in views) * share,
     }
     losses["total"] = losses["box"] + losses["objectness"] + losses["class"]
     return losses
 
 
-def _map_terms(
-    split: Tensor,
-    truths: Tensor,
-    valid: Tensor,
-    anchors: Tensor,
-    stride: int,
-    scale_xy: Tensor,
-    positive: Tensor,
-    weight: Tensor,
-    class_targets: Tensor,
-    columns: Tensor,
-    rows: Tensor,
-    settings: LossSettings,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The three unweighted sums of one output map; positive, weight: [b, m, a]; class_targets: [b, m, a, c]."""
-    _, height, width, num_anchors, channels = split.shape
-    batch = ops.shape(split)[0]
-    slots = truths.shape[1]
-    cell = rows * width + columns  # [b, m]
-    flat = ops.reshape(split, (batch, height * width, num_anchors * channels))
-    at_truth = ops.take_along_axis(flat, cell[..., None], axis=1)
-    at_truth = ops.reshape(at_truth, (batch, slots, num_anchors, channels))
-    cell_xy = ops.cast(ops.stack([columns, rows], axis=-1), "float32")[:, :, None, :]
-    predicted = decode.centre_and_size(at_truth[..., :4], cell_xy, anchors, stride, scale_xy)
-    truth = truths[:, :, None, :]
-    area = float(height * width * stride**2)
+def _views(
+    splits: Sequence[Tensor], assignment: assign.Assignment, anchors: Tensor, scale_xy: Tensor, maps: Sequence[Scale]
+) -> list[MapView]:
+    views, end = [], 0
+    for k, (split, scale) in enumerate(zip(splits, maps, strict=True)):
+        begin, end = end, end + len(scale.mask)
+        columns, rows = assignment.columns[..., k], assignment.rows[..., k]
+        _, height, width, num_anchors, channels = split.shape
+        cell = rows * width + columns
+        flat = ops.reshape(split, (ops.shape(split)[0], height * width, num_anchors * channels))
+        at_truth = ops.take_along_axis(flat, cell[..., None], axis=1)
+        views.append(
+            MapView(
+                split=split,
+                at_truth=ops.reshape(at_truth, (*ops.shape(cell), num_anchors, channels)),
+                cell_xy=ops.cast(ops.stack([columns, rows], axis=-1), "float32")[:, :, None, :],
+                cell=cell,
+                anchors=decode.anchors_of(anchors, scale),
+                stride=scale.stride,
+                scale_xy=scale_xy[k],
+                positive=assignment.positive[..., begin:end],
+                weight=assignment.weight[..., begin:end],
+                class_targets=assignment.class_targets[:, :, begin:end],
+            )
+        )
+    return views
+
+
+def _box_term(view: MapView, truths: Truths, settings: LossSettings) -> Tensor:
+    """The weighted sum over truths and the anchors assigned to them."""
+    raw, truth = view.at_truth[..., :4], truths.boxes[:, :, None, :]
+    predicted = decode.centre_and_size(raw, view.cell_xy, view.anchors, view.stride, view.scale_xy)
     kinds = {kind: 1 - value for kind, value in box_loss.ious(predicted, truth).items()}
-    kinds["mse"] = box_loss.mse(at_truth[..., :4], truth, cell_xy, anchors, stride, scale_xy, area)
-    box_term = ops.sum(weight * box_loss.select(settings.box, [kinds[kind] for kind in box_loss.KINDS]))
-
-    smooth = class_targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
-    class_term = ops.sum(weight[..., None] * binary_cross_entropy(at_truth[..., 5:], smooth))
-
-    is_positive = _positive_map(positive, cell, height, width)  # [b, gh, gw, a]
-    ignored = _ignored(split, truths, valid, anchors, stride, scale_xy, settings.ignore_threshold)
-    logits = split[..., 4]
-    negative = (1 - is_positive) * (1 - ignored) * negative_objectness(logits, settings.objectness_gamma)
-    objectness_term = ops.sum(is_positive * ops.softplus(-logits)) + ops.sum(negative)
-    return box_term, objectness_term, class_term
+    area = view.input_size[0] * view.input_size[1]
+    kinds["mse"] = box_loss.mse(raw, truth, view.cell_xy, view.anchors, view.stride, view.scale_xy, area)
+    selected = box_loss.select(settings.box, [kinds[kind] for kind in box_loss.KINDS])
+    true_term = settings.box_weight * ops.sum(view.weight * selected)
+    steps = settings.box_weight * darknet_deltas.deltas(raw, predicted, truth, view.input_size)
+    steps = ops.where(settings.max_delta > 0, ops.clip(steps, -settings.max_delta, settings.max_delta), steps)
+    # Darknet adds up the steps of truths that share an anchor and divides them by the number of their classes.
+    shared = view.positive / ops.maximum(ops.sum(view.class_targets, axis=-1), 1.0)
+    darknet_term = ops.sum(shared * darknet_deltas.surrogate(raw, steps, settings.box_weight * kinds["ciou"]))
+    return ops.where(settings.darknet_gradient > 0, darknet_term, true_term)
 
 
-def _positive_map(positive: Tensor, cell: Tensor, height: int, width: int) -> Tensor:
-    """1.0 at every positive anchor: [b, gh, gw, a] from positive [b, m, a] and cell [b, m]."""
-    at_cell = ops.one_hot(cell, height * width, dtype="float32")  # [b, m, cells]
-    counts = ops.einsum("bmn,bma->bna", at_cell, positive)
-    return ops.stop_gradient(ops.reshape(ops.minimum(counts, 1.0), (-1, height, width, positive.shape[-1])))
+def _class_term(view: MapView, settings: LossSettings) -> Tensor:
+    """The unweighted sum over truths, the anchors assigned to them, and classes."""
+    smooth = view.class_targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
+    return ops.sum(view.weight[..., None] * binary_cross_entropy(view.at_truth[..., 5:], smooth))
 
 
-def _ignored(
-    split: Tensor,
-    truths: Tensor,
-    valid: Tensor,
-    anchors: Tensor,
-    stride: int,
-    scale_xy: Tensor,
-    ignore_threshold: Tensor,
-) -> Tensor:
+def _objectness_term(view: MapView, positive_map: Tensor, truths: Truths, settings: LossSettings) -> Tensor:
+    """The unweighted sum over all cells and anchors."""
+    logits = view.split[..., 4]
+    negative_map = (1 - positive_map) * (1 - _ignored(view, truths, settings.ignore_threshold))
+    negative = negative_map * negative_objectness(logits, settings.objectness_gamma)
+    return ops.sum(positive_map * ops.softplus(-logits)) + ops.sum(negative)
+
+
+def _positive_map(view: MapView) -> Tensor:
+    """1.0 at every anchor that is assigned to some truth: [b, gh, gw, a]."""
+    _, height, width, num_anchors, _ = view.split.shape
+    at_cell = ops.one_hot(view.cell, height * width, dtype="float32")  # [b, m, cells]
+    counts = ops.einsum("bmn,bma->bna", at_cell, view.positive)
+    return ops.stop_gradient(ops.reshape(ops.minimum(counts, 1.0), (-1, height, width, num_anchors)))
+
+
+def _ignored(view: MapView, truths: Truths, ignore_threshold: Tensor) -> Tensor:
     """1.0 at boxes that overlap a truth more than the threshold and show some class: they are not negatives."""
-    split = ops.stop_gradient(split)
+    split = ops.stop_gradient(view.split)
     _, height, width, num_anchors, _ = split.shape
-    num_boxes = height * width * num_anchors
-    predicted = ops.reshape(decode.map_boxes(split, anchors, stride, scale_xy), (-1, num_boxes, 1, 4))
-    overlap = box_loss.iou(predicted, truths[:, None, :, :]) * valid[:, None, :]  # [b, cells * a, m]
+    boxes = decode.map_boxes(split, view.anchors, view.stride, view.scale_xy)
+    predicted = ops.reshape(boxes, (-1, height * width * num_anchors, 1, 4))
+    overlap = box_loss.iou(predicted, truths.boxes[:, None, :, :]) * truths.valid[:, None, :]  # [b, cells * a, m]
     best = ops.reshape(ops.max(overlap, axis=-1), (-1, height, width, num_anchors))
     shows_class = ops.max(ops.sigmoid(split[..., 5:]), axis=-1) > IGNORE_CLASS_PROB
     return ops.cast(ops.logical_and(best > ignore_threshold, shows_class), "float32")

@@ -16,6 +16,7 @@ import keras
 from keras import ops
 
 from model.checkpoint import BACKBONE_LAYERS
+from model.training.gradient_clip import ClippedGradient, GradientClip
 
 Tensor = Any
 
@@ -28,7 +29,8 @@ class UpdateSettings(NamedTuple):
     learning_rate: Tensor
     momentum: Tensor
     weight_decay: Tensor
-    max_gradient_norm: Tensor
+    max_gradient_norm: Tensor  # 0: no such bound
+    spike_factor: Tensor  # bound in medians of the last norms; 0: no such bound
     backbone_active: Tensor  # 1; 0 while the backbone is frozen
     ema_decay: Tensor  # of the weights' moving average; 0: the average equals the weights
 
@@ -49,6 +51,7 @@ class MomentumSGD:
         self.variables = [v for group in self._groups for v in group]  # the order in which flatten() takes gradients
         self.velocities = [_vector(group, f"velocity_{k}") for k, group in enumerate(self._groups)]
         self.averages = [_vector(group, f"average_{k}") for k, group in enumerate(self._groups)]
+        self.clip = GradientClip()
 
     def flatten(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """Join gradients, in the order of `variables`, into the vectors that apply() takes and passes add up."""
@@ -58,19 +61,18 @@ class MomentumSGD:
             start += len(group)
         return flat
 
-    def apply(self, gradients: Sequence[Tensor], update: UpdateSettings) -> Tensor:
-        """Update every variable; returns the gradients' global norm before clipping, a scalar."""
+    def apply(self, gradients: Sequence[Tensor], update: UpdateSettings) -> ClippedGradient:
+        """Update every variable; returns the gradients' global norm and what clipping did."""
         # A frozen backbone does not count in the norm by which the others are clipped.
         gradients = [
             gradient * update.backbone_active if of_backbone else gradient
             for gradient, of_backbone in zip(gradients, self._of_backbone, strict=True)
         ]
         norm = ops.sqrt(sum(ops.sum(ops.square(part)) for part in gradients))
-        # A NaN norm keeps the update NaN, so that clipping does not hide a diverged trial.
-        shrink = ops.where(norm > update.max_gradient_norm, update.max_gradient_norm / norm, ops.ones_like(norm))
+        clipped = self.clip.clip(norm, update.max_gradient_norm, update.spike_factor)
         for k, gradient in enumerate(gradients):
             weights = _flat([v.value for v in self._groups[k]])
-            step = gradient * shrink
+            step = gradient * clipped.factor
             if self._decayed[k]:
                 step = step + update.weight_decay * weights
             if self._of_backbone[k]:
@@ -80,7 +82,7 @@ class MomentumSGD:
             weights = weights - update.learning_rate * moved
             self.averages[k].assign(update.ema_decay * self.averages[k] + (1.0 - update.ema_decay) * weights)
             self._scatter(k, weights)
-        return norm
+        return clipped
 
     def _scatter(self, k: int, weights: Tensor) -> None:
         start = 0
@@ -101,6 +103,7 @@ class MomentumSGD:
         for k, velocity in enumerate(self.velocities):
             velocity.assign(ops.zeros(velocity.shape))
             self.averages[k].assign(_flat([v.value for v in self._groups[k]]))
+        self.clip.reset()
 
 
 class Adam:
@@ -115,18 +118,19 @@ class Adam:
         self._adam.build(self.variables)
         self.velocities = [v for v in self._adam.variables if v is not self._adam.learning_rate]
         self.averages: list[keras.Variable] = []
+        self.clip = GradientClip()
 
     def flatten(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """Return the gradients unchanged, as Adam updates each variable by itself."""
         return list(gradients)
 
-    def apply(self, gradients: Sequence[Tensor], update: UpdateSettings) -> Tensor:
-        """Update every variable; returns the norm, as MomentumSGD.apply does."""
+    def apply(self, gradients: Sequence[Tensor], update: UpdateSettings) -> ClippedGradient:
+        """Update every variable; returns what MomentumSGD.apply does."""
         norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
-        shrink = ops.where(norm > update.max_gradient_norm, update.max_gradient_norm / norm, ops.ones_like(norm))
+        clipped = self.clip.clip(norm, update.max_gradient_norm, update.spike_factor)
         self._adam.learning_rate.assign(update.learning_rate)
-        self._adam.apply([gradient * shrink for gradient in gradients], self.variables)
-        return norm
+        self._adam.apply([gradient * clipped.factor for gradient in gradients], self.variables)
+        return clipped
 
     def swap_averages(self) -> None:
         """Raise ValueError, as Adam keeps no averages."""
@@ -136,6 +140,7 @@ class Adam:
         """Return to the state of a new training: all moments zero."""
         for variable in self.velocities:
             variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
+        self.clip.reset()
 
 
 def _vector(group: Sequence[keras.Variable], name: str) -> keras.Variable:

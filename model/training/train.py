@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model.config import DetectorConfig, LossConfig, OptimizerConfig, RegularizationConfig, TrainConfig
 from model.training import loss, schedule
 from model.training.adversarial import norm_index
-from model.training.batch_pass import LOSSES, SETTINGS
+from model.training.batch_pass import REPORTED, SETTINGS, TERMS
 from model.training.trainer import Trainer, TrainingBatch
 
 # Keys of the training loop's draws; those of weights are keyed by layer, those of pictures in the data room.
@@ -58,6 +58,7 @@ def settings_vector(step: int, config: TrainingSettings) -> NDArray[np.float32]:
         "momentum": optimizer.momentum,
         "weight_decay": optimizer.weight_decay,
         "max_gradient_norm": optimizer.max_gradient_norm,
+        "spike_factor": optimizer.spike_factor,
         "backbone_active": 0.0 if schedule.is_frozen(step, steps, optimizer) else 1.0,
         "ema_decay": schedule.ema_decay(step, optimizer),
         "norm_momentum": optimizer.norm_momentum,
@@ -107,7 +108,7 @@ def train(
     not finite. In Report.seconds, "data" is the time spent waiting for batches; steps that traced count as "compile".
     """
     seconds = {"data": 0.0, "train": 0.0, "compile": 0.0}
-    sums = np.zeros(len(LOSSES))
+    sums = np.zeros(len(REPORTED))
     steps_summed, traces = 0, trainer.traces
     with contextlib.closing(prefetch(batch_at, steps.start, steps.stop)) as batches:
         for step in range(steps.start + 1, steps.stop + 1):
@@ -124,12 +125,12 @@ def train(
             seconds["data"] += batch_ready - start
             seconds["compile" if trainer.traces > traces_before else "train"] += clock() - batch_ready
             if not np.all(np.isfinite(values)):
-                terms = ", ".join(f"{name} {value:g}" for name, value in zip(LOSSES, values, strict=True))
+                terms = ", ".join(f"{name} {value:g}" for name, value in zip(TERMS, values, strict=False))
                 raise Diverged(f"the loss is not finite at step {step} of {config.train.steps}: {terms}")
             sums += values
             steps_summed += 1
             if step % report_every == 0 or step == steps.stop:
-                means = {name: float(total / steps_summed) for name, total in zip(LOSSES, sums, strict=True)}
+                means = {name: float(total / steps_summed) for name, total in zip(REPORTED, sums, strict=True)}
                 yield Report(step, means, dict(seconds), trainer.traces - traces)
                 seconds = dict.fromkeys(seconds, 0.0)
                 sums[:] = 0.0

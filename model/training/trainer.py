@@ -19,6 +19,7 @@ from model.network import architecture, decode, scales
 from model.network.initialize import initialize
 from model.training import adversarial, loss, training_state
 from model.training.batch_pass import BatchInputs, BatchPasses, loss_settings, scalars_by_name, scale_xy
+from model.training.gradient_clip import ClippedGradient
 from model.training.optimizer import Adam, MomentumSGD, UpdateSettings
 from model.training.precise_statistics import PreciseStatistics
 
@@ -103,27 +104,26 @@ class Trainer:
     def _train_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor, chance: Tensor) -> Tensor:
         self._traces += 1
         scalars = scalars_by_name(settings)
-        sums = self.batch_passes.run(BatchInputs(images, boxes, classes, scalars, chance, self.loss_scale[0]))
+        counts = self.batch_passes.counts(images, boxes, classes, scalars)
+        sums = self.batch_passes.run(BatchInputs(images, boxes, classes, scalars, counts, chance, self.loss_scale[0]))
         update = UpdateSettings(*(scalars[name] for name in UpdateSettings._fields))
-        norm = (
-            self._scaled_update(sums.gradients, update)
-            if self.scales_loss
-            else self.optimizer.apply(sums.gradients, update)
-        )
-        return tf.concat([sums.terms, [norm]], axis=0)
+        apply = self._scaled_update if self.scales_loss else self.optimizer.apply
+        clipped = apply(sums.gradients, update)
+        return tf.concat([sums.terms, [clipped.norm, clipped.shortened, counts.positives / counts.pictures]], axis=0)
 
-    def _scaled_update(self, gradients: list[Tensor], update: UpdateSettings) -> Tensor:
+    def _scaled_update(self, gradients: list[Tensor], update: UpdateSettings) -> ClippedGradient:
         """Update with scaled-up gradients; if one is not finite, halve the scale and skip the update."""
         scale, since = self.loss_scale[0], self.loss_scale[1]
         plain = [gradient / scale for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in plain])
         # If even the smallest scale overflows, the training diverged: a norm of NaN shows it.
         lost = tf.where(scale < SMALLEST_LOSS_SCALE, float("nan"), 0.0)
-        norm = tf.cond(finite, lambda: self.optimizer.apply(plain, update), lambda: lost)
+        skipped = ClippedGradient(lost, tf.zeros(()), tf.zeros(()))
+        clipped = tf.cond(finite, lambda: self.optimizer.apply(plain, update), lambda: skipped)
         grown = since + 1.0 >= STEPS_TO_DOUBLE
         good = tf.where(grown, tf.stack([scale * 2.0, 0.0]), tf.stack([scale, since + 1.0]))
         self.loss_scale.assign(tf.where(finite, good, tf.stack([scale / 2.0, 0.0])))
-        return norm
+        return ClippedGradient(*clipped)
 
     def _attack_step(self, images: Tensor, boxes: Tensor, classes: Tensor, settings: Tensor) -> Tensor:
         self._traces += 1
@@ -166,7 +166,7 @@ class Trainer:
         chance: tuple[int, int] = (0, 0),
         attacked: bool = False,
     ) -> NDArray[np.float32]:
-        """Run one optimizer step; returns the losses in the order of LOSSES.
+        """Run one optimizer step; returns the values of REPORTED, in that order.
 
         chance: two numbers below 2^31, the seed of all draws inside the network. attacked: train on pictures changed by
         SAT.
@@ -235,7 +235,11 @@ class Trainer:
         }
 
     def _state_variables(self) -> dict[str, Sequence[keras.Variable]]:
-        variables = {"weight": self.model.weights, "velocity": self.optimizer.velocities}
+        variables = {
+            "weight": self.model.weights,
+            "velocity": self.optimizer.velocities,
+            "norms": [self.optimizer.clip.recent],
+        }
         if self.averaging:
             variables["average"] = self.optimizer.averages
         if self.scales_loss:

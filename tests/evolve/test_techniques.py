@@ -140,6 +140,9 @@ def test_a_preset_leaves_what_the_space_fixes_of_its_task() -> None:
     assert (paper.trial["train.batch"], paper.trial["train.subdivisions"]) == (16, 4)
     assert paper.trial["detector.dropblock_size"] == 7
     assert paper.genes["optimizer.learning_rate"].default == 0.00261
+    # How a gradient is shortened goes with the loss, which the preset brings.
+    effective = settings_of(paper, paper.defaults())
+    assert (effective["loss.reduction"], effective["optimizer.spike_factor"]) == ("picture", 0.0)
 
 
 @pytest.mark.parametrize(("batch", "subdivisions"), [(16, 4), (6, 2), (10, 2), (3, 1), (8, 4)])

@@ -92,8 +92,9 @@ def test_burn_in_is_1000_of_the_least_schedule(name):
 
 
 @pytest.mark.parametrize("name", presets.NAMES)
-def test_the_published_loss_normalizer_is_not_carried_over(name):
-    assert presets.load(name)["loss.box_weight"] == 4.0  # docs/decisions/0003
+def test_the_published_loss_normalizer_comes_with_the_gradient_and_the_sum_that_it_belongs_to(name):
+    loss = TrialConfig.from_settings(presets.load(name)).loss
+    assert (loss.box_weight, loss.box_gradient, loss.reduction) == (0.07, "darknet", "picture")
 
 
 def test_papers_network():

@@ -132,3 +132,32 @@ def test_what_has_no_key_gets_a_note() -> None:
     assert list(cfg_settings.notes({}, letterbox=False)) == []
     without = {"regularization.sat_prob": 0.0, "regularization.sat_goal": "truth"}  # there is no attack to have a goal
     assert list(cfg_settings.notes(without, letterbox=False)) == []
+
+
+def test_a_rate_per_positive_anchor_becomes_darknets_rate_per_picture() -> None:
+    """A step is rate x (gradient + decay x weight); 50 positives make the gradient per picture 50 times as large."""
+    rate, decay, positives, gradient, weight = 0.002, 0.0005, 50.0, 0.3, 2.0
+    given = {
+        "optimizer.learning_rate": rate,
+        "optimizer.weight_decay": decay,
+        "loss.reduction": "positive",
+        "positives_per_picture": positives,
+    }
+    keys = dict(cfg_settings.net_options(given, 416, 416, letterbox=False))
+    darknets = float(keys["learning_rate"]) * (positives * gradient + float(keys["decay"]) * weight)
+    assert darknets == pytest.approx(rate * (gradient + decay * weight))
+    assert float(keys["learning_rate_min"]) == pytest.approx(0.01 * float(keys["learning_rate"]))
+    [note] = [note for note in cfg_settings.notes(given, letterbox=False) if "learning_rate" in note]
+    assert note.endswith("learning_rate is 0.02 and decay 50 times ours")
+    given.pop("positives_per_picture")
+    [note] = [note for note in cfg_settings.notes(given, letterbox=False) if "learning_rate" in note]
+    assert note.endswith("is not known, so learning_rate is too high for Darknet")
+    assert dict(cfg_settings.net_options(given, 416, 416, letterbox=False))["learning_rate"] == "0.002"
+
+
+def test_the_weight_and_bound_of_darknets_own_gradient_carry_over() -> None:
+    given = {"loss.box_gradient": "darknet", "loss.box_weight": 0.05, "loss.max_delta": 3.0}
+    yolo = dict(cfg_settings.yolo_options(given, last=True))
+    assert (yolo["iou_normalizer"], yolo["max_delta"]) == ("0.05", "3")
+    assert not any("box_weight" in note for note in cfg_settings.notes(given, letterbox=False))
+    assert "max_delta" not in dict(cfg_settings.yolo_options({**given, "loss.max_delta": 0.0}, last=True))  # no bound

@@ -45,6 +45,9 @@ def _settings(**changed):
         "ignore_threshold": 0.7,
         "label_smoothing": 0.0,
         "objectness_gamma": 0.0,
+        "per_positive": 0.0,
+        "darknet_gradient": 0.0,
+        "max_delta": 0.0,
     }
     return loss.LossSettings(**{k: tf.constant(v, tf.float32) for k, v in (value | changed).items()})
 
@@ -180,6 +183,76 @@ def test_weights_scale_their_own_term_alone():
         assert float(heavy[name]) == float(plain[name])
 
 
+def _several_truths():
+    """Two pictures with four truths; two of them are on the same anchors of the same cells, on every output map."""
+    boxes = np.zeros((2, 4, 4), np.float32)
+    classes = np.full((2, 4), -1, np.int32)
+    boxes[0, :3] = [[10, 10, 60, 60], [11, 11, 61, 61], [2, 30, 14, 46]]
+    classes[0, :3] = [0, 2, 1]
+    boxes[1, 1] = [20, 5, 40, 41]
+    classes[1, 1] = 2
+    return boxes, classes
+
+
+def _positives(boxes, classes, threshold):
+    """The cells' anchors that answer for a truth, counted one by one."""
+    positive = set()
+    for picture, (of_picture, its_classes) in enumerate(zip(boxes, classes, strict=True)):
+        for x1, y1, x2, y2 in of_picture[its_classes >= 0]:
+            w, h = x2 - x1, y2 - y1
+            shared = np.minimum(w, ANCHORS[:, 0]) * np.minimum(h, ANCHORS[:, 1])
+            iou = shared / (w * h + ANCHORS[:, 0] * ANCHORS[:, 1] - shared)
+            for anchor in {int(np.argmax(iou)), *np.flatnonzero(iou > threshold).tolist()}:
+                stride = (8, 16, 32)[anchor // 3]
+                positive.add((picture, anchor, int((x1 + x2) / 2 // stride), int((y1 + y2) / 2 // stride)))
+    return len(positive)
+
+
+@pytest.mark.parametrize("threshold", [0.213, 1.0])
+def test_a_loss_per_positive_is_the_sum_over_the_number_of_positive_anchors(threshold):
+    boxes, classes = _several_truths()
+    maps = _maps(7)
+    per_picture, per_positive = (
+        loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, settings, scales.YOLOV4)
+        for settings in (_settings(iou_threshold=threshold), _settings(iou_threshold=threshold, per_positive=1.0))
+    )
+    count = _positives(boxes, classes, threshold)
+    assert count < 4 * (9 if threshold < 1 else 1)  # two truths share their anchors
+    for name in per_picture:
+        assert float(per_positive[name]) == pytest.approx(float(per_picture[name]) * 2 / count, rel=1e-5), name
+
+
+@pytest.mark.parametrize("per_positive", [0.0, 1.0])
+def test_the_terms_of_a_batchs_parts_add_up_to_the_batchs(per_positive):
+    boxes, classes = _several_truths()
+    maps, settings = _maps(7), _settings(per_positive=per_positive)
+    counts = loss.batch_counts(boxes, classes, ANCHORS, settings.iou_threshold, scales.YOLOV4, (64, 64))
+    whole = loss.detection_loss(maps, boxes, classes, ANCHORS, SCALE, settings, scales.YOLOV4)
+    parts = [
+        loss.detection_loss(
+            [m[k : k + 1] for m in maps],
+            boxes[k : k + 1],
+            classes[k : k + 1],
+            ANCHORS,
+            SCALE,
+            settings,
+            scales.YOLOV4,
+            counts,
+        )
+        for k in range(2)
+    ]
+    for name in whole:
+        assert sum(float(part[name]) for part in parts) == pytest.approx(float(whole[name]), rel=1e-5), name
+
+
+def test_a_batch_without_truths_has_a_loss_per_positive_too():
+    boxes, classes = np.zeros((2, 3, 4), np.float32), np.full((2, 3), -1, np.int32)
+    settings = _settings(per_positive=1.0)
+    terms = loss.detection_loss(_maps(3), boxes, classes, ANCHORS, SCALE, settings, scales.YOLOV4)
+    assert float(terms["box"]) == float(terms["class"]) == 0.0
+    assert np.isfinite(float(terms["objectness"]))
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 10_000), st.floats(0.1, 1e4), st.sampled_from(box_loss.KINDS))
 def test_gradients_stay_finite_whatever_the_maps_and_padding(seed, scale, kind):
@@ -289,4 +362,7 @@ def test_settings_are_the_configuration_as_numbers():
         ignore_threshold=0.7,
         label_smoothing=0.05,
         objectness_gamma=1.5,
+        per_positive=0.0,
+        darknet_gradient=0.0,
+        max_delta=0.0,
     )

@@ -4,9 +4,18 @@ import keras
 import numpy as np
 import pytest
 
+from model.config import OptimizerConfig
 from model.training.optimizer import MomentumSGD, UpdateSettings
 
-PACE = UpdateSettings(0.1, 0.9, 0.0, 1e9, 1.0, 0.0)
+PACE = UpdateSettings(
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=0.0,
+    max_gradient_norm=OptimizerConfig().max_gradient_norm,  # as everybody trains
+    spike_factor=OptimizerConfig().spike_factor,
+    backbone_active=1.0,
+    ema_decay=0.0,
+)
 
 
 class Weight(keras.layers.Layer):
@@ -52,8 +61,8 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm():
     before = np.asarray(kernel.value).copy()
     sgd = MomentumSGD([bias, kernel])
     gradients = sgd.flatten([np.full((2, 2), 6.0, np.float32), np.zeros(2, np.float32)])  # norm 12
-    norm = sgd.apply(gradients, PACE._replace(learning_rate=1.0, momentum=0.0, max_gradient_norm=3.0))
-    assert float(norm) == pytest.approx(12.0)
+    clipped = sgd.apply(gradients, PACE._replace(learning_rate=1.0, momentum=0.0, max_gradient_norm=3.0))
+    assert (float(clipped.norm), float(clipped.shortened)) == (pytest.approx(12.0), 1.0)
     np.testing.assert_allclose(before - np.asarray(kernel.value), np.full((2, 2), 1.5), rtol=1e-6)
 
 
@@ -108,8 +117,8 @@ def test_a_still_backbone_has_no_part_in_clipping():
     other = Weight("head8_output", "kernel", [1.0]).variable
     sgd = MomentumSGD([ours, other])
     gradients = sgd.flatten([np.asarray([1000.0], np.float32), np.asarray([2.0], np.float32)])
-    norm = sgd.apply(gradients, PACE._replace(max_gradient_norm=1.0, backbone_active=0.0))
-    assert float(norm) == pytest.approx(2.0)
+    clipped = sgd.apply(gradients, PACE._replace(max_gradient_norm=1.0, backbone_active=0.0))
+    assert float(clipped.norm) == pytest.approx(2.0)
     assert float(np.asarray(other.value)[0]) == pytest.approx(0.9)  # 1 - 0.1 * 2 / 2
 
 

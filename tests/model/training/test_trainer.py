@@ -7,7 +7,7 @@ import pytest
 
 from evolve.trial_config import TrialConfig
 from model.training import train
-from model.training.batch_pass import LOSSES
+from model.training.batch_pass import REPORTED, TERMS
 from model.training.trainer import Trainer
 
 pytestmark = pytest.mark.medium
@@ -68,7 +68,7 @@ def one_step(trainer: Trainer, its: TrialConfig, *, step: int = 50, attacked: bo
     trainer.reset(3)
     for _ in range(steps):
         losses = trainer.step(Pictures(), train.settings_vector(step, its), chance=(5, 7), attacked=attacked)
-    return dict(zip(LOSSES, losses, strict=True)), trainer.weights()
+    return dict(zip(REPORTED, losses, strict=True)), trainer.weights()
 
 
 def moved(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> set[str]:
@@ -103,15 +103,16 @@ def test_cmbn_changes_what_later_mini_batches_see(warm: Trainer) -> None:
         np.testing.assert_array_equal(off[1][f"backbone_stem_norm/{name}"], on[1][f"backbone_stem_norm/{name}"])
 
 
-def test_mini_batches_one_by_one_are_mini_batches_together(warm: Trainer) -> None:
+@pytest.mark.parametrize("reduction", ["picture", "positive"])
+def test_mini_batches_one_by_one_are_mini_batches_together(warm: Trainer, reduction: str) -> None:
     """Mini-batches together or in turn: gradients add up, statistics are passed on.
 
     The network itself turns the rounding of a weight's last digit into a thousandth of a gradient.
     """
-    its = config(regularization__cmbn=True, train__mini_batches_at_once=1)
+    its = config(regularization__cmbn=True, train__mini_batches_at_once=1, loss__reduction=reduction)
     apart = trainer_of(its)
-    one, several = one_step(apart, its), one_step(warm, config(regularization__cmbn=True))
-    for name in LOSSES[:-1]:
+    one, several = one_step(apart, its), one_step(warm, replace(its, train=config().train))
+    for name in TERMS:
         assert one[0][name] == pytest.approx(several[0][name], rel=1e-5), name
     apart.reset(3)
     for name, before in apart.weights().items():
@@ -208,7 +209,7 @@ def test_half_precision_learns_as_the_full_one_does(warm: Trainer, precision: st
     assert {str(v.dtype) for v in half.model.weights} == {"float32"}
     assert {layer.compute_dtype for layer in half.model.layers if layer.name.endswith("_conv")} == {precision}
     first, full_first = one_step(half, its)[0], one_step(warm, plain)[0]
-    for name in LOSSES[:-1]:
+    for name in TERMS:
         assert first[name] == pytest.approx(full_first[name], rel=0.05), name
     last, full_last = one_step(half, its, steps=36)[0]["total"], one_step(warm, plain, steps=36)[0]["total"]
     assert full_last < 0.7 * full_first["total"]
@@ -228,7 +229,8 @@ def _overflow_halves_the_scale(half: Trainer, its: TrialConfig) -> None:
     assert np.asarray(half.loss_scale.value).tolist() == [2.0**39, 0.0]
     half.optimizer.variables[0].assign(np.full(half.optimizer.variables[0].shape, np.nan))
     half.loss_scale.assign([2.0**-21, 0.0])
-    assert np.isnan(half.step(Pictures(), train.settings_vector(50, its))[-1])  # no scale would help
+    step = half.step(Pictures(), train.settings_vector(50, its))
+    assert np.isnan(step[REPORTED.index("gradient_norm")])  # no scale would help
 
 
 def test_which_steps_are_adversarial_is_drawn_by_seed_and_step() -> None:
