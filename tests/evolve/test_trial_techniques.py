@@ -14,8 +14,6 @@ from evolve import techniques
 from evolve.__main__ import main
 from evolve.commands import machine, search_folders
 from evolve.execution.local_executor import LocalExecutor
-from evolve.genetics import space as spaces
-from evolve.genetics.genome import Genome
 from evolve.records.state import SearchState
 from evolve.simulated import simulated_objective
 from evolve.task import Task
@@ -37,9 +35,8 @@ class Searched:
 
     def journalled(self) -> dict[str, dict[str, Setting]]:
         """Each individual's whole configuration by its uid, from the journal alone."""
-        space = spaces.parse(self.state.space, "journal")
-        task = Task(space, ObjectiveFactory("none"), {}, self.state.steps, ())
-        return {uid: task.config_of(Genome(record.genome)) for uid, record in self.state.individuals.items()}
+        task = Task(self.state.space, ObjectiveFactory("none"), {}, self.state.steps, ())
+        return {uid: task.config_of(record.genome) for uid, record in self.state.individuals.items()}
 
 
 @pytest.fixture(scope="module")
