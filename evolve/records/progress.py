@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESH_SECONDS = 0.5
+MANY_SHORTENED = 0.2  # share of the steps with a shortened gradient above which a warning is due
 LOST = {"hung": "hung", "node_lost": "lost its node"}  # cause of a lost attempt -> what happened, in words
 
 
@@ -186,6 +187,17 @@ def summary(state: SearchState, now: float) -> str:
         "" if left is None else f"about {duration(left)} left",
     ]
     return " | ".join(part for part in parts if part)
+
+
+def shortened(share: float) -> str:
+    """How many steps had their gradient shortened, with a warning if they are many."""
+    text = f"shortened in {share:.1%} of the steps"
+    if share <= MANY_SHORTENED:
+        return text
+    return (
+        f"{text}, expected at most {MANY_SHORTENED:.0%}: the learning rate is then the length of a step, and the scale "
+        "of the loss has no effect; raise optimizer.spike_factor or optimizer.max_gradient_norm, or lower the rate"
+    )
 
 
 def worker_use(state: SearchState, now: float) -> float:

@@ -35,11 +35,21 @@ class IndividualRecord:
     attempts: int = 0
     scores: dict[int, Mapping[str, float]] = field(default_factory=dict)  # step -> name -> score
     spent: dict[int, Mapping[str, float]] = field(default_factory=dict)  # step -> kind -> seconds since the step before
+    losses: dict[int, Mapping[str, float]] = field(default_factory=dict)  # step -> name -> mean since the step before
 
     @property
     def trained_steps(self) -> int:
         """The last step that was trained and measured."""
         return max(self.spent, default=0)
+
+    def mean_loss(self, name: str) -> tuple[float, int]:
+        """The mean of a reported value over the steps that reported it, and the number of these steps."""
+        total, steps, before = 0.0, 0, 0
+        for step in sorted(self.losses):
+            if name in self.losses[step]:
+                total, steps = total + self.losses[step][name] * (step - before), steps + step - before
+            before = step
+        return (total / steps if steps else 0.0), steps
 
     @property
     def seconds(self) -> float:
@@ -82,6 +92,13 @@ class SearchState:
     def generations(self) -> int:
         """The number of child generations in the recipe."""
         return self.recipe.generations
+
+    @property
+    def shortened_share(self) -> float | None:
+        """The share of the trained steps whose gradient was shortened; None if no step has reported it."""
+        means = [record.mean_loss("clipped") for record in self.individuals.values()]
+        steps = sum(count for _, count in means)
+        return sum(share * count for share, count in means) / steps if steps else None
 
     @property
     def best(self) -> IndividualRecord | None:
@@ -212,6 +229,7 @@ class SearchState:
 
     def _measure(self, record: IndividualRecord, event: events.TrialMeasured) -> None:
         record.spent[event.step] = event.seconds  # a repeated attempt measures the same steps again
+        record.losses[event.step] = event.losses
         if event.scores:
             record.scores[event.step] = event.scores
 

@@ -11,7 +11,7 @@ from evolve.process.files import write_durably
 from evolve.process.terminal import command
 from evolve.records.comparison import as_json
 from evolve.records.events import Confirmation
-from evolve.records.state import SearchState
+from evolve.records.state import IndividualRecord, SearchState
 from evolve.task import Task
 from evolve.trial import Setting, TunedPost, Value
 from evolve.trial_config import STEPS, TrialConfig, post_config
@@ -23,6 +23,7 @@ HEADER = """\
 # config is what is trained; genome repeats its genes and must agree with it.
 """
 SECTIONS = ("search", "genome", "config", "data", "scores")
+COUNTED = "positives_per_picture"  # key; files of earlier versions lack it
 CONFIG_LINES = "config_lines"  # key: the number of lines under config; files of earlier versions lack it
 
 
@@ -40,6 +41,7 @@ class Winner:
     config: Mapping[str, Setting]  # the whole effective configuration by address
     data: DataDescription
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings of the detector; empty: the defaults
+    positives: float | None = None  # positive anchors per picture, counted in its training; None: not known
     defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
 
 
@@ -66,6 +68,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         "config": {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()},
         CONFIG_LINES: len(config),
         **_post(state, record.uid),
+        **_counted(record),
         "steps": state.steps,
         "data": dict(state.data.plain),
         "scores": {
@@ -82,6 +85,19 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         "threads": state.threads,
         "versions": dict(state.versions),
     }
+
+
+def _counted(record: IndividualRecord) -> dict[str, float]:
+    mean, steps = record.mean_loss("positives")
+    return {COUNTED: round(mean, 2)} if steps else {}
+
+
+def _positives(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise WinnerError(f"{COUNTED}: expected a number of 0 or more, got {value!r}")
+    return float(value)
 
 
 def write(path: Path, plain: Mapping[str, object]) -> None:
@@ -116,6 +132,7 @@ def read(path: Path) -> Winner:
             config=config,
             data=DataDescription(plain["data"]),
             post=_post_settings(plain.get("post")),
+            positives=_positives(plain.get(COUNTED)),
             defaulted=defaulted,
         )
 

@@ -2,7 +2,7 @@
 
 from evolve.trial_config import TrialConfig, post_config
 from evolve.verdict.winner import Winner, WinnerError
-from model.darknet import exporter
+from model.darknet import cfg_settings, exporter
 from model.network import scales
 
 
@@ -16,6 +16,7 @@ def render(winner: Winner) -> str:
     if len(anchors) != num_anchors or not all(isinstance(pair, list) and len(pair) == 2 for pair in anchors):
         raise WinnerError(f"data: anchors: expected {num_anchors} pairs for {config.detector.variant}, got {anchors!r}")
     post = {f"post.{name}": value for name, value in winner.post.items()}
+    counted = {} if winner.positives is None else {cfg_settings.POSITIVES: winner.positives}
     try:
         post_config(winner.post)
         return exporter.render(
@@ -25,7 +26,7 @@ def render(winner: Winner) -> str:
             height=config.train.size,
             width=config.train.size,
             fit=config.input.fit,
-            settings={**winner.config, **post},
+            settings={**winner.config, **post, **counted},
         )
     except ValueError as error:
         raise WinnerError(f"--format darknet: {error}") from error

@@ -141,8 +141,10 @@ def detection_loss(
         _objectness_term(view, positive_map, truths, settings)
         for view, positive_map in zip(views, positive_maps, strict=True)
     )
+    true_sums, darknet_sums = zip(*(_box_sums(view, truths, settings) for view in views), strict=True)
+    box = ops.where(settings.darknet_gradient > 0, sum(darknet_sums), settings.box_weight * sum(true_sums))
     losses = {
-        "box": sum(_box_term(view, truths, settings) for view in views) * share,
+        "box": box * share,
         "objectness": settings.objectness_weight * objectness * share,
         "class": settings.class_weight * sum(_class_term(view, settings) for view in views) * share,
     }
@@ -178,21 +180,21 @@ def _views(
     return views
 
 
-def _box_term(view: MapView, truths: Truths, settings: LossSettings) -> Tensor:
-    """The weighted sum over truths and the anchors assigned to them."""
+def _box_sums(view: MapView, truths: Truths, settings: LossSettings) -> tuple[Tensor, Tensor]:
+    """The sums over truths and the anchors assigned to them: unweighted, and weighted with Darknet's gradient."""
     raw, truth = view.at_truth[..., :4], truths.boxes[:, :, None, :]
     predicted = decode.centre_and_size(raw, view.cell_xy, view.anchors, view.stride, view.scale_xy)
     kinds = {kind: 1 - value for kind, value in box_loss.ious(predicted, truth).items()}
     area = view.input_size[0] * view.input_size[1]
     kinds["mse"] = box_loss.mse(raw, truth, view.cell_xy, view.anchors, view.stride, view.scale_xy, area)
     selected = box_loss.select(settings.box, [kinds[kind] for kind in box_loss.KINDS])
-    true_term = settings.box_weight * ops.sum(view.weight * selected)
+    true_sum = ops.sum(view.weight * selected)
     steps = settings.box_weight * darknet_deltas.deltas(raw, predicted, truth, view.input_size)
     steps = ops.where(settings.max_delta > 0, ops.clip(steps, -settings.max_delta, settings.max_delta), steps)
     # Darknet adds up the steps of truths that share an anchor and divides them by the number of their classes.
     shared = view.positive / ops.maximum(ops.sum(view.class_targets, axis=-1), 1.0)
-    darknet_term = ops.sum(shared * darknet_deltas.surrogate(raw, steps, settings.box_weight * kinds["ciou"]))
-    return ops.where(settings.darknet_gradient > 0, darknet_term, true_term)
+    darknet_sum = ops.sum(shared * darknet_deltas.surrogate(raw, steps, settings.box_weight * kinds["ciou"]))
+    return true_sum, darknet_sum
 
 
 def _class_term(view: MapView, settings: LossSettings) -> Tensor:

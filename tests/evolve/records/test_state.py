@@ -2,7 +2,7 @@
 
 import pytest
 
-from evolve.records import forecast, state
+from evolve.records import forecast, progress, state
 from evolve.records.journal import Event, JournalError
 from evolve.trial import TrialStatus
 
@@ -135,3 +135,32 @@ def test_a_journal_that_does_not_begin_with_a_search() -> None:
         state.fold([])
     with pytest.raises(JournalError, match="search_created"):
         state.fold([Event(1, 0.0, "generation_opened", None, {})])
+
+
+def with_losses(uid: str, step: int, losses: dict[str, float]) -> tuple[float, str, str | None, dict[str, object]]:
+    kind, uid, payload = measured(uid, step, {"train": 1.0}, {})
+    return 101.0, kind, uid, {**payload, "losses": losses}
+
+
+def test_the_share_of_shortened_steps_is_over_all_steps_that_report_it() -> None:
+    opened = [
+        (100.0, "generation_opened", None, {"generation": 0, "population": 3}),
+        *[(100.0, *proposed(slot)) for slot in range(3)],
+    ]
+    assert fold(*opened, with_losses("g000-000", 30, {"box": 1.0})).shortened_share is None  # of an earlier version
+    folded = fold(
+        *opened,
+        with_losses("g000-000", 10, {"clipped": 0.5, "positives": 60.0}),
+        with_losses("g000-000", 30, {"clipped": 0.1, "positives": 30.0}),
+        with_losses("g000-001", 10, {"clipped": 0.0}),
+        with_losses("g000-002", 10, {"box": 1.0}),
+    )
+    # 5 of 10 steps, 2 of 20, 0 of 10
+    assert folded.shortened_share == pytest.approx(7 / 40)
+    assert folded.individuals["g000-000"].mean_loss("positives") == (pytest.approx(40.0), 30)
+    assert folded.individuals["g000-002"].mean_loss("positives") == (0.0, 0)
+
+
+def test_many_shortened_steps_are_a_warning() -> None:
+    assert progress.shortened(0.04) == "shortened in 4.0% of the steps"
+    assert "expected at most 20%" in progress.shortened(0.21)

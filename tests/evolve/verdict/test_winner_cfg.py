@@ -48,6 +48,13 @@ def test_numbers_stand_under_darknets_keys() -> None:
     assert (described.class_names, described.height, described.width) == (("ring", "rod"), 320, 320)
 
 
+def test_a_rate_per_positive_anchor_is_converted_with_the_number_that_the_training_counted() -> None:
+    per_positive = winner(**{"loss.reduction": "positive", "optimizer.weight_decay": 0.0005})
+    net = cfg.parse(winner_cfg.render(replace(per_positive, positives=40.0))).net
+    assert (float(net["learning_rate"]), float(net["decay"])) == (pytest.approx(0.002 / 40), pytest.approx(0.0005 * 40))
+    assert "is not known, so learning_rate is too high" in winner_cfg.render(per_positive)
+
+
 def test_a_winner_of_yolov4_tiny() -> None:
     tiny = replace(winner(), config=TrialConfig(detector=YOLOV4_TINY).settings())
     tiny = replace(tiny, data=DataDescription({"class_names": ["ring"], "anchors": [[1.0, 1.0], *ANCHORS[:5]]}))
