@@ -12,7 +12,8 @@ import numpy as np
 from evolve.genetics.plain import error_prefix, finite_number
 from evolve.trial import Value
 
-_TRIAL_STREAM = 1  # third part of the key: a trial and the breeding of its individual draw from different streams
+# Third part of the key: a trial and the breeding of its individual draw from different streams.
+_TRIAL_STREAM, _SCREENING_STREAM = 1, 2
 
 
 class Genome(Mapping[str, Value]):
@@ -68,6 +69,7 @@ class Individual:
     slot: int
     operator: str  # "defaults", "random", or a name in operators.MUTATIONS
     seed: int  # of its trial, 0 to 2**31 - 1
+    predicted: float | None = None  # its fitness before it trained, by the model that chose it; None: none was asked
 
 
 def uid_of(generation: int, slot: int) -> str:
@@ -78,9 +80,10 @@ def uid_of(generation: int, slot: int) -> str:
 DEFAULTS = uid_of(0, 0)  # the space's defaults are the first individual of every search
 
 
-def random_generator(seed: int, generation: int, slot: int) -> np.random.Generator:
-    """The generator for seeding or breeding the individual in this slot."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(generation, slot))))
+def random_generator(seed: int, generation: int, slot: int, draw: int = 0) -> np.random.Generator:
+    """The generator for seeding or breeding the individual in this slot; draws after the first are for screening."""
+    key = (generation, slot, _SCREENING_STREAM, draw) if draw else (generation, slot)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def trial_seed(seed: int, generation: int, slot: int) -> int:
