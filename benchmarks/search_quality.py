@@ -15,6 +15,7 @@ A search of `fast` takes about 2 s, with screening 6 s, `tuner` 2 s, `random` 1 
 
 import argparse
 import heapq
+import itertools
 import json
 import sys
 import time
@@ -23,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import lcbench
 import numpy as np
@@ -60,7 +62,13 @@ class Setting:
     workers: int
     noise: float  # standard deviation, in those of the task
     seed: int
-    end: float  # virtual seconds
+    whole: float  # the time T, virtual seconds
+    budget: float  # share of T
+
+    @property
+    def end(self) -> float:
+        """When the search ends, virtual seconds."""
+        return self.budget * self.whole
 
     def noisy(self, true: float, *key: object) -> float:
         """The score with its error, which depends on the key alone."""
@@ -226,9 +234,13 @@ BASE = "fast, no screening, random"
 
 
 def regrets(method: Method, setting: Setting) -> list[float]:
-    """The regret at each share of T."""
+    """The regret at each share of T within the budget."""
     finished = method(setting)
-    return [_regret([one for one in finished if one.at <= share * setting.end], setting) for share in SHARES]
+    return [
+        _regret([one for one in finished if one.at <= share * setting.whole], setting)
+        for share in SHARES
+        if share <= setting.budget
+    ]
 
 
 def _regret(finished: Sequence[Finished], setting: Setting) -> float:
@@ -264,6 +276,12 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=1.0, metavar="SHARE", help="of T; shorter searches, for a look")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.25], metavar="DEVIATIONS")
     parser.add_argument("--methods", nargs="+", choices=tuple(methods()), default=list(methods()), metavar="NAME")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="add each search's figures to this file, and run no search that is in it",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     try:
@@ -271,65 +289,90 @@ def main() -> int:
     except lcbench.MissingDataError as error:
         print(f"search_quality: {error}", file=sys.stderr)
         return 2
+    measured = _measure(tasks, arguments)
     report = {
         "tasks": [task.name for task in tasks],
         "seeds": arguments.seeds,
         "workers": arguments.workers,
-        "noise": {str(noise): _compare(tasks, noise, arguments) for noise in arguments.noise},
+        "noise": {
+            str(noise): {
+                name: _figures(measured[noise, name], measured.get((noise, BASE))) for name in arguments.methods
+            }
+            for noise in arguments.noise
+        },
     }
     print(json.dumps(report) if arguments.json else _table(report))
     return 0
 
 
-def _compare(tasks: Sequence[Task], noise: float, arguments: argparse.Namespace) -> dict[str, object]:
-    """Regret of each method, and its difference from the base's, paired by task and seed."""
-    measured: dict[str, np.ndarray] = {}
-    for name in arguments.methods:
-        began = time.perf_counter()
-        rows = []
-        for task in tasks:
-            end = arguments.budget * TRAININGS * task.mean_seconds / arguments.workers
-            settings = [Setting(task, arguments.workers, noise, seed, end) for seed in range(arguments.seeds)]
-            rows.append([regrets(methods()[name], setting) for setting in settings])
-        measured[name] = np.array(rows)  # [tasks, seeds, shares]
-        seconds = (time.perf_counter() - began) / len(tasks) / arguments.seeds
-        print(f"noise {noise}: {name}: {seconds:.1f} s a search", file=sys.stderr, flush=True)
-    return {name: _figures(values, measured.get(BASE)) for name, values in measured.items()}
+def _measure(tasks: Sequence[Task], arguments: argparse.Namespace) -> dict[tuple[float, str], np.ndarray]:
+    """The regret of each method at each noise, [tasks, seeds, shares]; one seed of all tasks after the other."""
+    kept = _kept(arguments.keep)
+    shares = sum(share <= arguments.budget for share in SHARES)
+    names = [(noise, name) for noise in arguments.noise for name in arguments.methods]
+    measured = {key: np.empty((len(tasks), arguments.seeds, shares)) for key in names}
+    began, searches = time.perf_counter(), 0
+    for seed, (row, task), (noise, name) in itertools.product(range(arguments.seeds), enumerate(tasks), names):
+        search = f"{task.name} {seed} {noise} {arguments.workers} {arguments.budget} {name}"
+        if search not in kept:
+            whole = TRAININGS * task.mean_seconds / arguments.workers
+            setting = Setting(task, arguments.workers, noise, seed, whole, arguments.budget)
+            kept[search] = regrets(methods()[name], setting)
+            searches += 1
+            if arguments.keep is not None:
+                with arguments.keep.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"search": search, "regrets": kept[search]}) + "\n")
+        measured[noise, name][row, seed] = kept[search]
+    seconds = time.perf_counter() - began
+    print(
+        f"{searches} searches in {seconds:.0f} s, {len(tasks) * arguments.seeds * len(names)} compared", file=sys.stderr
+    )
+    return measured
+
+
+def _kept(path: Path | None) -> dict[str, list[float]]:
+    """The regrets of the searches in the file, if there is one."""
+    if path is None or not path.is_file():
+        return {}
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {line["search"]: line["regrets"] for line in lines}
 
 
 def _figures(values: np.ndarray, base: np.ndarray | None) -> dict[str, object]:
-    shares = {str(share): values[:, :, index] for index, share in enumerate(SHARES)}
+    shares = {str(share): values[:, :, index] for index, share in enumerate(SHARES[: values.shape[2]])}
     figures: dict[str, object] = {
         "regret": {share: round(float(at.mean()), 4) for share, at in shares.items()},
         "interval": {share: interval(at) for share, at in shares.items()},
     }
     if base is not None and base is not values:
-        away = {str(share): values[:, :, index] - base[:, :, index] for index, share in enumerate(SHARES)}
+        away = {share: at - base[:, :, index] for index, (share, at) in enumerate(shares.items())}
         figures["difference"] = {share: round(float(at.mean()), 4) for share, at in away.items()}
         figures["difference_interval"] = {share: interval(at) for share, at in away.items()}
     return figures
 
 
 def _table(report: dict[str, object]) -> str:
-    lines = []
+    """The figures for people."""
+    lines = [f"tasks: {', '.join(report['tasks'])}; seeds: {report['seeds']}; workers: {report['workers']}"]
     for noise, figures in report["noise"].items():
+        shares = next(iter(figures.values()))["regret"]
+        lines += ["", f"noise {noise}; difference from: {BASE}"]
+        lines.append("| method | " + " | ".join(f"{float(share):.0%} of T" for share in shares) + " |")
+        lines.append("|---" * (len(shares) + 1) + "|")
         lines += [
-            "",
-            f"noise {noise}; difference from: {BASE}",
-            "| method | " + " | ".join(f"{s:.0%} of T" for s in SHARES) + " |",
+            f"| {name} | " + " | ".join(_cell(figure, share) for share in shares) + " |"
+            for name, figure in figures.items()
         ]
-        lines.append("|---" * (len(SHARES) + 1) + "|")
-        for name, figure in figures.items():
-            cells = []
-            for share in map(str, SHARES):
-                low, high = figure["interval"][share]
-                cell = f"{figure['regret'][share]:.3f} ({low:.3f} to {high:.3f})"
-                if "difference" in figure:
-                    low, high = figure["difference_interval"][share]
-                    cell += f"; {figure['difference'][share]:+.3f} ({low:+.3f} to {high:+.3f})"
-                cells.append(cell)
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(figure: dict[str, dict[str, object]], share: str) -> str:
+    low, high = figure["interval"][share]
+    cell = f"{figure['regret'][share]:.3f} ({low:.3f} to {high:.3f})"
+    if "difference" in figure:
+        low, high = figure["difference_interval"][share]
+        cell += f"; {figure['difference'][share]:+.3f} ({low:+.3f} to {high:+.3f})"
+    return cell
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-ITERATIONS = 40  # of the fit; more change the order of predictions little
+ITERATIONS = 40  # of the fit at most; more change the order of predictions little
+TOLERANCE = 1e-5  # relative; a smaller improvement of the posterior ends the fit
 # Priors of the logarithms: normal, (mean, standard deviation). A length's mean grows with the square root of the
 # number of genes, as distances do (Hvarfner et al. 2024, arXiv:2402.02229). Targets have a variance of about 1.
 LENGTH_OF_ONE_GENE, LENGTH_DEVIATION = np.log(0.5), 1.0
@@ -89,7 +90,7 @@ def fit(units: Array, targets: Array, rungs: Sequence[int], unordered: Sequence[
         return float(0.5 * away @ away - likelihood), away / deviations - rise
 
     bounds = [(LEAST_LOG, MOST_LOG)] * len(start)
-    options = {"maxiter": ITERATIONS}
+    options = {"maxiter": ITERATIONS, "ftol": TOLERANCE}
     best = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     weights = linalg.cho_solve(linalg.cho_factor(covariance(best)[0], lower=True), centred)
     return GaussianProcess(
