@@ -1,8 +1,8 @@
 """Screened offspring: of many mutants of an elite, the one that a model of all trials so far predicts as the best.
 
-The model is a Gaussian process on the genes (gaussian_process.py). It learns from the stopped trials too: the score at
-a rung stands for a final score, by a line fitted to the trials that have both. It only ranks, so targets are normal
-scores of ranks, and no scale of a fitness matters.
+The model is a Gaussian process on the genes (gaussian_process.py). It learns from every score of every trial, those of
+stopped ones included: a score at a rung is brought to the scale of final ones by the line fitted to the trials that
+have both. It only ranks, so targets are normal scores of ranks, and no scale of a fitness matters.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,8 +17,8 @@ from evolve.genetics.genome import Genome
 from evolve.genetics.plain import rounded
 from evolve.genetics.space import SearchSpace
 
-FEWEST_POINTS = 10  # fewer trials than this say too little
-MOST_POINTS = 300  # the cost of a fit grows with their third power
+FEWEST_TRIALS = 10  # with a score; fewer than this say too little
+MOST_TRIALS = 200  # in a model; with the scores at their rungs some 300 points, and a fit costs their third power
 FEWEST_CHILDREN = 10  # fewer predictions than this do not show whether a model ranks better than chance
 DIGITS = 6  # of a prediction when mutants are compared: the last bits differ between machines and numbers of threads
 
@@ -55,15 +55,18 @@ def screen_from(space: SearchSpace, trials: Sequence[Trial], steps: Sequence[int
     steps: the rungs, rising; the last is the full budget.
     """
     scored = [trial for trial in trials if trial.scores]
-    if len(scored) < FEWEST_POINTS or not space.genes:
+    if len(scored) < FEWEST_TRIALS or not space.genes:
         return None
-    values = np.array(final_scores([trial.scores for trial in scored], steps))
+    lines = _lines([trial.scores for trial in scored], steps)
+    points = [(index, step) for index, trial in enumerate(scored) for step in steps if step in trial.scores]
+    values = np.array([_along(lines[step], scored[index].scores[step]) for index, step in points])
     targets = ranks.normal_scores(values)
-    chosen = _best_and_latest(values)
+    kept = _best_and_latest(final_scores([trial.scores for trial in scored], steps))
+    chosen = [number for number, (index, _) in enumerate(points) if index in kept]
     model = gaussian_process.fit(
-        positions(space, [scored[index].genome for index in chosen]),
+        positions(space, [scored[points[number][0]].genome for number in chosen]),
         targets[chosen],
-        [list(steps).index(max(scored[index].scores)) for index in chosen],
+        [list(steps).index(points[number][1]) for number in chosen],
         [isinstance(domain, Choice) for domain in space.genes.values()],
     )
     order = np.argsort(targets, kind="stable")
@@ -76,14 +79,8 @@ def final_scores(scores: Sequence[Mapping[int, float]], steps: Sequence[int]) ->
     A score at a rung goes through the line fitted by least squares to the trials that have both it and a final score;
     with fewer than three of those, or a falling line, all are shifted alike. Each trial needs at least one score.
     """
-    last = steps[-1]
-    lines = {
-        step: _line([(trial[step], trial[last]) for trial in scores if step in trial and last in trial])
-        for step in steps[:-1]
-    }
-    lines[last] = (1.0, 0.0)
-    reached = [max(trial) for trial in scores]
-    return [lines[step][0] * trial[step] + lines[step][1] for trial, step in zip(scores, reached, strict=True)]
+    lines = _lines(scores, steps)
+    return [_along(lines[max(trial)], trial[max(trial)]) for trial in scores]
 
 
 def correlation(trials: Iterable[Trial], steps: Sequence[int], generation: int) -> tuple[float | None, int]:
@@ -112,8 +109,17 @@ def positions(space: SearchSpace, genomes: Collection[Genome]) -> Array:
     return np.array([[domain.to_unit(genome[gene]) for gene, domain in space.genes.items()] for genome in genomes])
 
 
+def _lines(scores: Sequence[Mapping[int, float]], steps: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """Slope and intercept that bring the scores at each step to the scale of final scores."""
+    last = steps[-1]
+    pairs = {
+        step: [(trial[step], trial[last]) for trial in scores if step in trial and last in trial] for step in steps
+    }
+    return {step: (1.0, 0.0) if step == last else _line(pairs[step]) for step in steps}
+
+
 def _line(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Slope and intercept by least squares."""
+    """Slope and intercept by least squares; a slope of 1 if there are too few points for one, or it would not rise."""
     if not pairs:
         return 1.0, 0.0
     early, late = np.array(pairs).T
@@ -124,12 +130,13 @@ def _line(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return slope, float(late.mean() - slope * early.mean())
 
 
-def _best_and_latest(values: Array) -> list[int]:
-    """At most MOST_POINTS indices, rising: half of them the best, the rest the latest of the others."""
-    best = np.argsort(-values, kind="stable")[: MOST_POINTS // 2] if len(values) > MOST_POINTS else range(len(values))
-    kept = {int(index) for index in best}
-    for index in reversed(range(len(values))):
-        if len(kept) >= min(MOST_POINTS, len(values)):
-            break
-        kept.add(index)
-    return sorted(kept)
+def _along(line: tuple[float, float], score: float) -> float:
+    return line[0] * score + line[1]
+
+
+def _best_and_latest(values: Sequence[float]) -> set[int]:
+    """At most MOST_TRIALS indices: half of them the best, the rest the latest of the others."""
+    best = sorted(range(len(values)), key=lambda index: (-values[index], index))
+    kept = set(best[: MOST_TRIALS // 2])
+    others = [index for index in range(len(values)) if index not in kept]
+    return kept | set(others[max(0, len(others) - MOST_TRIALS // 2) :])

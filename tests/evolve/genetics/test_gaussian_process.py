@@ -1,12 +1,11 @@
-"""The Gaussian process: ranks a known function, tells noisy rungs, agrees with scikit-learn's arithmetic."""
+"""The Gaussian process: ranks a known function, tells noisy rungs, agrees with the textbook."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+from sklearn.gaussian_process.kernels import Matern
 
 from evolve.genetics import gaussian_process
 from evolve.genetics.gaussian_process import Array
@@ -44,37 +43,71 @@ def test_a_gene_that_does_nothing_gets_a_long_length() -> None:
     assert min(lengths[3:]) > 2 * max(lengths[:2])
 
 
-def test_predictions_are_those_of_scikit_learn() -> None:
-    """scikit-learn 1.9 with the fitted lengths, variance and noises as fixed numbers."""
+def covariance(units: Array, others: Array, logs: Array, genes: int) -> Array:
+    """scikit-learn's Matern 5/2 without variances."""
+    kernel: Array = Matern(np.exp(logs[:genes]), nu=2.5)(units, others)
+    return kernel
+
+
+def three_rungs() -> tuple[Array, Array, Array]:
+    """Units [60, 3], targets and rungs of points with a smooth deviation at the first rung."""
     rng = np.random.default_rng(3)
-    units, held_out, rungs = rng.random((60, 4)), rng.random((30, 4)), np.repeat([0, 1, 2], 20)
-    targets = smooth(units) + 0.2 * rng.standard_normal(60)
-    model = gaussian_process.fit(units, targets, rungs.tolist(), [False] * 4)
-    kernel = ConstantKernel(model.signal) * Matern(model.lengths, nu=2.5)
-    theirs = GaussianProcessRegressor(kernel, alpha=model.noises[rungs], optimizer=None)
-    theirs.fit(units, targets - targets.mean())
-    assert model.predict(held_out) == pytest.approx(theirs.predict(held_out) + targets.mean(), abs=1e-8)
+    units, rungs = rng.random((60, 3)), np.repeat([0, 1, 2], 20)
+    targets = smooth(units) + np.where(rungs == 0, units[:, 1], 0.0) + 0.2 * rng.standard_normal(60)
+    return units, targets, rungs
+
+
+def whole_covariance(units: Array, rungs: Array, logs: Array) -> Array:
+    """Of 60 targets, written out rung by rung; logs: 3 lengths, 2 deviations, the signal, 3 noises."""
+    first, second, signal, *noises = np.exp(logs[3:])
+    early, middle = rungs == 0, rungs <= 1
+    shared = signal + first * np.outer(early, early) + second * np.outer(middle, middle)
+    whole: Array = shared * covariance(units, units, logs, 3) + np.diag(np.array(noises)[rungs])
+    return whole
+
+
+def logs_of(model: gaussian_process.GaussianProcess) -> Array:
+    return np.log(np.concatenate([model.lengths, model.deviations, [model.signal], model.noises]))
+
+
+def test_predictions_are_those_of_the_textbook() -> None:
+    """Mean of a Gaussian given others, with scikit-learn 1.9's kernel: only the signal is shared with a final score."""
+    units, targets, rungs = three_rungs()
+    held_out = np.random.default_rng(4).random((30, 3))
+    model = gaussian_process.fit(units, targets, rungs.tolist(), [False] * 3)
+    shared = model.signal * covariance(held_out, units, logs_of(model), 3)
+    centred = targets - targets.mean()
+    expected = targets.mean() + shared @ np.linalg.solve(whole_covariance(units, rungs, logs_of(model)), centred)
+    assert model.predict(held_out) == pytest.approx(expected, abs=1e-8)
 
 
 def test_the_fit_is_a_maximum_of_the_posterior() -> None:
-    """No step of one parameter in either direction has a better posterior, by scikit-learn's likelihood."""
-    rng = np.random.default_rng(4)
-    units, rungs = rng.random((50, 3)), np.repeat([0, 1], 25)
-    targets = smooth(units) + 0.3 * rng.standard_normal(50)
+    """No step of one parameter in either direction has a better posterior; likelihood and priors by SciPy."""
+    units, targets, rungs = three_rungs()
     model = gaussian_process.fit(units, targets, rungs.tolist(), [False] * 3)
 
     def posterior(logs: Array) -> float:
-        kernel = ConstantKernel(np.exp(logs[3])) * Matern(np.exp(logs[:3]), nu=2.5)
-        theirs = GaussianProcessRegressor(kernel, alpha=np.exp(logs[4:])[rungs], optimizer=None)
-        theirs.fit(units, targets - targets.mean())
+        normal = stats.multivariate_normal(np.zeros(60), whole_covariance(units, rungs, logs))
         prior = stats.norm(np.log(0.5) + 0.5 * np.log(3), 1.0).logpdf(logs[:3]).sum()
-        prior += stats.norm(0.0, 0.5).logpdf(logs[3]) + stats.norm(np.log(0.1), 1.5).logpdf(logs[4:]).sum()
-        return float(theirs.log_marginal_likelihood_value_ + prior)
+        prior += stats.norm(np.log(0.1), 1.5).logpdf(logs[[3, 4, 6, 7, 8]]).sum() + stats.norm(0.0, 0.5).logpdf(logs[5])
+        return float(normal.logpdf(targets - targets.mean()) + prior)
 
-    best = np.log(np.concatenate([model.lengths, [model.signal], model.noises]))
+    best = logs_of(model)
     for index in range(len(best)):
-        for step in (-0.05, 0.05):
+        for step in (-0.1, 0.1):
             assert posterior(best + step * (np.arange(len(best)) == index)) < posterior(best)
+
+
+def test_what_is_good_early_is_told_from_what_is_good_at_the_end() -> None:
+    """120 early scores prefer large values of the first gene, 10 final ones prefer 0.3; the final ones count."""
+    rng = np.random.default_rng(6)
+    units, held_out, rungs = rng.random((130, 4)), rng.random((500, 4)), np.repeat([0, 1], [120, 10])
+    targets = smooth(units) + np.where(rungs == 0, 2.5 * units[:, 0], 0.0) + 0.05 * rng.standard_normal(130)
+    model = gaussian_process.fit(units, targets, rungs.tolist(), [False] * 4)
+    alone = gaussian_process.fit(units[120:], targets[120:], [0] * 10, [False] * 4)
+    agreement, without = (stats.spearmanr(one.predict(held_out), smooth(held_out)).statistic for one in (model, alone))
+    assert agreement > 0.9
+    assert agreement > without + 0.02  # the early scores help all the same
 
 
 def test_values_without_an_order_are_equally_far_apart() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.genetics import screening
+from evolve.genetics import gaussian_process, screening
 from evolve.genetics.genome import Genome
 from evolve.genetics.screening import Trial
 from evolve.genetics.space import Choice, Linear, SearchSpace
@@ -79,28 +79,32 @@ def test_under_ten_trials_with_a_score_there_is_no_screen(scored: int, failed: i
 
 
 def test_a_long_search_is_fitted_to_its_best_and_its_latest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """400 trials, of which the first ten are the best: 150 best, among them these, and the latest 150 of the rest."""
-    fitted: list[np.ndarray] = []
-    fit = screening.gaussian_process.fit
-    monkeypatch.setattr(
-        screening.gaussian_process,
-        "fit",
-        lambda units, *others: fitted.append(units) or fit(units[:20], *_first(others)),
-    )
-    trials = [
-        Trial(0, genome, {90: 1000.0 - index if index < 10 else float(index % 7)})
-        for index, genome in enumerate(genomes(0, 400))
-    ]
-    screening.screen_from(SPACE, trials, STEPS)
+    """400 trials, the first ten the best: the model has the best 100, among them these, and the latest 100 others.
+
+    Every second trial was stopped at step 30, so it has two scores instead of three: each is a point.
+    """
+    fitted: list[tuple[np.ndarray, list[int]]] = []
+
+    class FittedError(Exception):
+        pass
+
+    def look(units: np.ndarray, _targets: np.ndarray, rungs: list[int], _unordered: list[bool]) -> None:
+        fitted.append((units, rungs))
+        raise FittedError
+
+    monkeypatch.setattr(gaussian_process, "fit", look)
+    trials = []
+    for index, genome in enumerate(genomes(0, 400)):
+        score = 1000.0 - index if index < 10 else float(index % 7)
+        trials.append(Trial(0, genome, dict.fromkeys(STEPS[: 2 + index % 2], score)))
+    with pytest.raises(FittedError):
+        screening.screen_from(SPACE, trials, STEPS)
+    [(units, rungs)] = fitted
     positions = screening.positions(SPACE, [trial.genome for trial in trials])
-    assert len(fitted[0]) == 300
-    assert (fitted[0][:10] == positions[:10]).all()
-    assert (fitted[0][-150:] == positions[-150:]).all()
-
-
-def _first(others: tuple[object, ...]) -> list[object]:
-    targets, rungs, unordered = others
-    return [targets[:20], rungs[:20], unordered]  # type: ignore[index]
+    assert len(np.unique(units, axis=0)) == 200
+    assert rungs[:5] == [0, 1, 0, 1, 2]
+    assert (units[[0, 1, 2, 3, 4]] == positions[[0, 0, 1, 1, 1]]).all()
+    assert {tuple(position) for position in positions[-100:]} <= {tuple(unit) for unit in units}
 
 
 def test_predicted_against_measured() -> None:
