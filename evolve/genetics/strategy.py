@@ -10,6 +10,7 @@ offspring may differ on another machine or with another number of threads.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 from evolve.genetics import fidelity, operators, screening, seeding, selection
@@ -234,22 +235,15 @@ class Strategy:
 
         The first mutant is the child that there would be without a screen.
         """
-        genome, rate, strength = (
-            self._individuals[parent].genome,
-            self._recipe.mutation_rate,
-            self._recipe.mutation_strength,
-        )
+        genome, space = self._individuals[parent].genome, self._space
+        rate, strength = self._recipe.mutation_rate, self._recipe.mutation_strength
         rng = random_generator(self._seed, generation, slot)
-        first = operators.new_child(parent, genome, self._space, rng, seen, rate=rate, strength=strength)
+        first = operators.new_child(parent, genome, space, rng, seen, rate=rate, strength=strength)
         if screen is None:
             return first, None
-        mutate = operators.MUTATIONS[operators.MUTATION]
-        others = (
-            mutate(
-                genome, self._space, random_generator(self._seed, generation, slot, draw), rate=rate, strength=strength
-            )
-            for draw in range(1, self._recipe.screening)
-        )
+        mutate = partial(operators.MUTATIONS[operators.MUTATION], genome, space, rate=rate, strength=strength)
+        draws = range(1, self._recipe.screening)
+        others = (mutate(random_generator(self._seed, generation, slot, draw)) for draw in draws)
         return screen.best([first, *(other for other in others if other not in seen)])
 
     def _as_opened(self, individual: Individual) -> Individual:

@@ -16,10 +16,12 @@ def test_the_recipes_there_are() -> None:
     assert recipes.names() == ["fast", "seed"]
     for recipe in (fast, seed):
         assert (recipe.population, recipe.elites, recipe.children, recipe.generations) == (100, 10, 10, 2)
-        assert (recipe.candidates, recipe.confirm_seeds, recipe.seeding) == (5, 3, "random")
+        assert (recipe.candidates, recipe.confirm_seeds) == (5, 3)
     assert fast.rungs == (Fraction(1, 9), Fraction(1, 3), Fraction(1))
     assert fast.keep == Fraction(1, 3)
     assert seed.rungs == (Fraction(1),)
+    assert (fast.screening, fast.seeding) == (30, "mixed")
+    assert (seed.screening, seed.seeding) == (1, "random")
 
 
 def test_the_recipe_of_an_older_search_is_what_it_was() -> None:
