@@ -10,7 +10,7 @@ from evolve.execution import storage
 from evolve.execution.attempt import measurement_to_plain
 from evolve.execution.dispatch import dispatch, is_result, lost_attempt_payload, may_retry
 from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
-from evolve.genetics.genome import Individual
+from evolve.genetics.genome import Genome, Individual
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.strategy import (
     Assigned,
@@ -23,6 +23,7 @@ from evolve.genetics.strategy import (
 )
 from evolve.records.journal import NewEvent
 from evolve.records.recorder import Recorder
+from evolve.records.state import IndividualRecord
 from evolve.task import Task
 from evolve.trial import TrialSpec
 
@@ -35,7 +36,8 @@ class TrialRunner:
         self.best: str | None = None  # uid of the best by fitness, once breeding has ended; it need not be the winner
         self.reason = ""  # why the search ended
         self._task, self._directory, self._recorder = task, directory, recorder
-        self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
+        opened = {uid: _individual(record) for uid, record in state.individuals.items()}
+        self._strategy = Strategy(task.space, recipe, state.seed, state.steps, opened=opened)
         self._assigned: dict[str, Assigned] = {}  # uid -> the assignment whose result the strategy waits for
         self._waiting: deque[Lease] = deque()
         self._basis = resumable.basis(task)
@@ -193,7 +195,7 @@ def events_of(decision: Decision) -> list[NewEvent]:
 
 
 def _proposed(individual: Individual) -> NewEvent:
-    payload = {
+    payload: dict[str, object] = {
         "generation": individual.generation,
         "slot": individual.slot,
         "parents": list(individual.parents),
@@ -201,7 +203,22 @@ def _proposed(individual: Individual) -> NewEvent:
         "genome": dict(individual.genome),
         "seed": individual.seed,
     }
+    if individual.predicted is not None:
+        payload["predicted"] = individual.predicted
     return NewEvent("trial_proposed", individual.uid, payload)
+
+
+def _individual(record: IndividualRecord) -> Individual:
+    return Individual(
+        uid=record.uid,
+        genome=Genome(record.genome),
+        parents=record.parents,
+        generation=record.generation,
+        slot=record.slot,
+        operator=record.operator,
+        seed=record.seed,
+        predicted=record.predicted,
+    )
 
 
 def _failure(kind: str, reason: str, traceback: str = "", seconds: float = 0.0) -> dict[str, object]:

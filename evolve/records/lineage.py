@@ -3,9 +3,13 @@
 import csv
 import io
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from evolve.genetics import recipe as recipes
+from evolve.genetics import screening
+from evolve.genetics.genome import Genome
 from evolve.process.durable_file import write_durably
 from evolve.records import forecast
 from evolve.records.state import IndividualRecord, SearchState
@@ -54,6 +58,7 @@ def family_tree(state: SearchState, uid: str | None = None) -> dict[str, object]
     return {
         "individuals": [_individual(record) for record in records],
         "elites": {str(generation): list(elites) for generation, elites in sorted(state.closed.items())},
+        "predictions": {str(generation): asdict(agreement) for generation, agreement in predictions(state).items()},
         "winner": _winner(state),
     }
 
@@ -72,6 +77,32 @@ def ancestors(state: SearchState, uid: str) -> list[IndividualRecord]:
             visited[record.uid] = record
             to_visit += record.parents
     return list(visited.values())
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the predictions for a generation's children agree with what was measured."""
+
+    children: int  # that were predicted and have a score
+    rank_correlation: float | None  # None if there are fewer than two, or they do not differ
+
+
+def predictions(state: SearchState) -> dict[int, Agreement]:
+    """The agreement of each generation that has predictions, from what was known when it ended.
+
+    A stopped child counts with its last score, brought to the scale of final ones (genetics/screening.py).
+    """
+    steps = recipes.parse(state.recipe).rung_steps(state.steps)
+    trials = [
+        screening.Trial(record.generation, Genome(record.genome), record.rungs, record.predicted)
+        for record in state.individuals.values()
+    ]
+    agreements = {}
+    for generation in sorted({trial.generation for trial in trials if trial.predicted is not None}):
+        known = [trial for trial in trials if trial.generation <= generation]
+        correlation, children = screening.correlation(known, steps, generation)
+        agreements[generation] = Agreement(children, correlation)
+    return agreements
 
 
 def generations(state: SearchState) -> list[dict[str, object]]:
@@ -121,6 +152,7 @@ def _individual(record: IndividualRecord) -> dict[str, object]:
         "reason": record.reason,
         "seconds": record.seconds,
         "attempts": record.attempts,
+        "predicted": record.predicted,
     }
 
 

@@ -22,6 +22,7 @@ class IndividualRecord:
     operator: str
     genome: dict[str, Value]
     seed: int
+    predicted: float | None = None  # fitness by the model that chose it; None: not screened, or an earlier version's
     status: TrialStatus = TrialStatus.PROPOSED  # also while the trial waits at a rung for a worker
     fitness: float | None = None
     rungs: dict[int, float] = field(default_factory=dict)  # step -> score
@@ -251,6 +252,7 @@ def _trial_proposed(state: SearchState, event: Event) -> None:
         operator=str(plain["operator"]),
         genome=dict(cast(Mapping[str, Value], plain["genome"])),
         seed=_int(plain["seed"]),
+        predicted=cast(float | None, plain.get("predicted")),
     )
 
 

@@ -82,7 +82,7 @@ def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Un
 def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
     plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
     assert plain == json.loads(json.dumps(lineage.family_tree(undisturbed.state)))
-    assert {tuple(individual) for individual in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
+    assert {tuple(individual) for individual in plain["individuals"]} == {(*INDIVIDUAL_KEYS, "predicted")}
     assert set(plain["elites"]) == {"0", "1"}
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= set(plain["winner"])
     assert set(plain["winner"]["confirmed"]) == {"mean", "interval", "seeds"}
