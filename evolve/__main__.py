@@ -114,8 +114,8 @@ def _search(command: argparse.ArgumentParser) -> None:
     recipe.add_argument("--population", type=_count, metavar="N", help="individuals of the first generation")
     recipe.add_argument(
         "--seeding",
-        choices=("random", "defaults"),
-        help="how the first generation is filled beside the defaults: random (the default), or mutants of the defaults",
+        choices=("mixed", "random", "defaults"),
+        help="how the first generation is filled beside the defaults: random sets, mutants of the defaults, or mixed",
     )
     recipe.add_argument("--elites", type=_count, metavar="N", help="number of the best that are kept and have children")
     recipe.add_argument("--children", type=_count, metavar="N", help="children of each elite")

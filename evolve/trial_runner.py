@@ -10,6 +10,7 @@ from evolve.execution import storage
 from evolve.execution.attempt import finite
 from evolve.execution.dispatch import Lost, dispatch, is_result
 from evolve.execution.executor import Ended, Executor, Lease, LeaseEvent, Measured, Started
+from evolve.genetics.genome import Individual
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.strategy import (
     Assigned,
@@ -23,6 +24,7 @@ from evolve.genetics.strategy import (
 from evolve.records import events
 from evolve.records.events import JournalEvent, TrialFailed
 from evolve.records.recorder import Recorder
+from evolve.records.state import IndividualRecord
 from evolve.task import Task
 from evolve.trial import Failure, TrialSpec
 
@@ -35,7 +37,8 @@ class TrialRunner:
         self.best: str | None = None  # uid of the best by fitness, once breeding has ended; it need not be the winner
         self.reason = ""  # why the search ended
         self._task, self._directory, self._recorder = task, directory, recorder
-        self._strategy = Strategy(task.space, recipe, state.seed, state.steps)
+        opened = {uid: _individual(record) for uid, record in state.individuals.items()}
+        self._strategy = Strategy(task.space, recipe, state.seed, state.steps, opened=opened)
         self._assigned: dict[str, Assigned] = {}  # uid -> the assignment whose result the strategy waits for
         self._waiting: deque[Lease] = deque()
         self._basis = resumable.basis(task)
@@ -179,3 +182,16 @@ def events_of(decision: Decision) -> list[JournalEvent]:
 
 def _failed_trial(uid: str, failure: Failure, seconds: float = 0.0) -> TrialFailed:
     return TrialFailed(uid=uid, **vars(failure), seconds=seconds)
+
+
+def _individual(record: IndividualRecord) -> Individual:
+    return Individual(
+        uid=record.uid,
+        genome=record.genome,
+        parents=record.parents,
+        generation=record.generation,
+        slot=record.slot,
+        operator=record.operator,
+        seed=record.seed,
+        predicted=record.predicted,
+    )

@@ -18,18 +18,28 @@ def family(arguments: Namespace) -> int:
     if arguments.trial is not None:
         say(table([ANCESTRY, *_changes(state, arguments.trial)]))
         return 0
+    agreements = lineage.predictions(state)
     for generation in range(state.generation + 1):
         elites = state.closed.get(generation, ())
         rows: list[list[object]] = [["uid", "parents", "operator", "status", "fitness", "reached", "elite", "reason"]]
         records = [record for record in state.individuals.values() if record.generation == generation]
         rows += [_row(record, elites) for record in records]
         say(f"generation {generation}: {len(records)} individuals, elites: {' '.join(elites) or 'none yet'}")
-        say(f"{table(rows)}\n")
+        say(table(rows))
+        if generation in agreements:
+            say(_agreement(agreements[generation]))
+        say("")
     chosen = state.outcome.uid if state.outcome else (state.best.uid if state.best else None)
     if chosen is not None:
         say(f"{'the winner' if state.outcome else 'the best so far'} and its ancestors")
         say(table([ANCESTRY, *_changes(state, chosen)]))
     return 0
+
+
+def _agreement(agreement: lineage.Agreement) -> str:
+    correlation = agreement.rank_correlation
+    shown = "not known yet" if correlation is None else f"{correlation:+.2f}"
+    return f"rank correlation of predicted and measured fitness: {shown} ({agreement.children} children)"
 
 
 ANCESTRY: list[object] = ["uid", "fitness", "gain", "changed genes"]

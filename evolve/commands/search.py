@@ -22,6 +22,11 @@ from evolve.records.journal import JournalError, holds_search
 from evolve.task import InputError, Task
 from evolve.trial import GpuNotUsable
 
+FIRST_GENERATION = {
+    seeding.MIXED: "the defaults, mutants of them and random ones",
+    seeding.RANDOM: "the defaults and random ones",
+    seeding.MUTANTS: "the defaults and mutants of them",
+}
 RECIPE_FLAGS = ("population", "elites", "children", "generations", "candidates", "seeding")
 
 
@@ -97,11 +102,12 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
     children = recipe.elites * recipe.children
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
     total = forecast.planned_steps(recipe, prepared.steps)
+    screened = f" (each the best of {recipe.screening} by a model of the trials so far)" if recipe.screening > 1 else ""
     where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
-    first = "the defaults and mutants of them" if recipe.seeding == seeding.MUTANTS else "the defaults and random ones"
     return [
-        f"recipe: {recipe.name}: {recipe.population} individuals ({first}), the best {recipe.elites} kept, "
-        f"{recipe.children} mutants of each, {recipe.generations} child generations: "
+        f"recipe: {recipe.name}: {recipe.population} individuals ({FIRST_GENERATION[recipe.seeding]}), "
+        f"the best {recipe.elites} kept, {recipe.children} mutants of each{screened}, "
+        f"{recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
         f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
         _describe_confirm_stage(recipe, prepared.steps),

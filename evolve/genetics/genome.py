@@ -12,7 +12,8 @@ import numpy as np
 from evolve.genetics.plain import error_prefix, finite_number
 from evolve.trial import Value
 
-_TRIAL_STREAM = 1  # third part of the key: a trial and the breeding of its individual draw from different streams
+# Third part of the key: a trial and the breeding of its individual draw from different streams.
+_TRIAL_STREAM, _SCREENING_STREAM = 1, 2
 
 
 class Genome(Mapping[str, Value]):
@@ -68,6 +69,7 @@ class Individual:
     slot: int
     operator: str  # "defaults", "random", or a name in operators.MUTATIONS
     seed: int  # of its trial, 0 to 2**31 - 1
+    predicted: float | None = None  # its fitness before it trained, by the model that chose it; None: none was asked
 
 
 def uid_of(generation: int, slot: int) -> str:
@@ -86,6 +88,11 @@ def random_generator(seed: int, *key: int) -> np.random.Generator:
 def keyed_seed(seed: int, *key: int) -> int:
     """A seed from 0 to 2**31 - 1 that depends on seed and key alone."""
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint32)[0]) >> 1
+
+
+def screening_generator(seed: int, generation: int, slot: int, draw: int) -> np.random.Generator:
+    """The generator of mutant number `draw`, from 1, that a model may choose instead of the slot's own (number 0)."""
+    return random_generator(seed, generation, slot, _SCREENING_STREAM, draw)
 
 
 def trial_seed(seed: int, generation: int, slot: int) -> int:

@@ -14,7 +14,7 @@ from evolve.genetics import fidelity, seeding
 from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, fraction, mapping, read_file, whole_number
 
-COUNTS = ("population", "elites", "children", "generations", "candidates", "confirm_seeds")
+COUNTS = ("population", "elites", "children", "generations", "screening", "candidates", "confirm_seeds")
 LEAST = {"generations": 0, "confirm_seeds": 2}  # others: 1; a single seed would have no variance to compare with
 
 
@@ -28,6 +28,7 @@ class Recipe:
     children: int = 10  # per elite
     generations: int = 2  # child generations after the first
     seeding: str = seeding.RANDOM  # fills the first generation beside the defaults: a name in seeding.SEEDINGS
+    screening: int = 1  # mutants per child, of which a model chooses; 1: journals without it had no model
     rungs: tuple[Fraction, ...] = (Fraction(1),)  # shares of the full budget, rising; the last is 1
     keep: Fraction = Fraction(1)  # share of the trials entering a rung that go on from it, rounded up
     mutation_rate: float = 0.5  # probability that a gene changes

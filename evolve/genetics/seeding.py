@@ -1,9 +1,10 @@
 """Seeding: the first generation is the space's defaults, and beside them random genomes or mutants of the defaults.
 
-`random` looks everywhere in the space; `defaults` looks near what is known to work.
+`random` looks everywhere in the space; `defaults` looks near what is known to work; `mixed` does both, by turns.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
@@ -27,16 +28,22 @@ class SeedingSettings(Protocol):
 
 
 class Seeding(Protocol):
-    """Makes a genome for the first generation that is not in `seen`."""
+    """Makes the genome of a slot of the first generation, not in `seen`; and says whether it mutated the defaults."""
 
     def __call__(
-        self, space: SearchSpace, recipe: SeedingSettings, rng: np.random.Generator, seen: Collection[Genome], /
-    ) -> Genome: ...
+        self,
+        space: SearchSpace,
+        recipe: SeedingSettings,
+        slot: int,
+        rng: np.random.Generator,
+        seen: Collection[Genome],
+        /,
+    ) -> tuple[Genome, bool]: ...
 
 
 def random_genome(
-    space: SearchSpace, _recipe: SeedingSettings, rng: np.random.Generator, seen: Collection[Genome]
-) -> Genome:
+    space: SearchSpace, _recipe: SeedingSettings, _slot: int, rng: np.random.Generator, seen: Collection[Genome]
+) -> tuple[Genome, bool]:
     """A genome whose genes are uniform in their [0, 1]."""
     while True:  # ends: the space has more genomes than `seen`, and each can be drawn
         units = rng.random(len(space.genes))
@@ -47,19 +54,29 @@ def random_genome(
             }
         )
         if genome not in seen:
-            return genome
+            return genome, False
 
 
 def mutant_of_defaults(
-    space: SearchSpace, recipe: SeedingSettings, rng: np.random.Generator, seen: Collection[Genome]
-) -> Genome:
+    space: SearchSpace, recipe: SeedingSettings, _slot: int, rng: np.random.Generator, seen: Collection[Genome]
+) -> tuple[Genome, bool]:
     """A mutant of the defaults, bred like the children of elites; SpaceExhausted if no new one is found."""
     rate, strength = recipe.mutation_rate, recipe.mutation_strength
-    return operators.new_child(DEFAULTS, space.defaults(), space, rng, seen, rate=rate, strength=strength)
+    return operators.new_child(DEFAULTS, space.defaults(), space, rng, seen, rate=rate, strength=strength), True
 
 
-RANDOM, MUTANTS = "random", "defaults"
-SEEDINGS: dict[str, Seeding] = {RANDOM: random_genome, MUTANTS: mutant_of_defaults}
+def mixed(
+    space: SearchSpace, recipe: SeedingSettings, slot: int, rng: np.random.Generator, seen: Collection[Genome]
+) -> tuple[Genome, bool]:
+    """A mutant of the defaults in odd slots, else a random genome; a random one too if no new mutant is found."""
+    if slot % 2:
+        with suppress(operators.SpaceExhausted):
+            return mutant_of_defaults(space, recipe, slot, rng, seen)
+    return random_genome(space, recipe, slot, rng, seen)
+
+
+MIXED, RANDOM, MUTANTS = "mixed", "random", "defaults"
+SEEDINGS: dict[str, Seeding] = {MIXED: mixed, RANDOM: random_genome, MUTANTS: mutant_of_defaults}
 
 
 def first_generation(space: SearchSpace, recipe: SeedingSettings, seed: int) -> list[Individual]:
@@ -73,18 +90,17 @@ def first_generation(space: SearchSpace, recipe: SeedingSettings, seed: int) -> 
     defaults = Individual(DEFAULTS, space.defaults(), (), 0, 0, "defaults", trial_seed(seed, 0, 0))
     individuals, seen = [defaults], {defaults.genome}
     make = SEEDINGS[recipe.seeding]
-    mutants = recipe.seeding == MUTANTS
     for slot in range(1, recipe.population):
-        genome = make(space, recipe, random_generator(seed, 0, slot), seen)
+        genome, is_mutant = make(space, recipe, slot, random_generator(seed, 0, slot), seen)
         seen.add(genome)
         individuals.append(
             Individual(
                 uid=uid_of(0, slot),
                 genome=genome,
-                parents=(DEFAULTS,) if mutants else (),
+                parents=(DEFAULTS,) if is_mutant else (),
                 generation=0,
                 slot=slot,
-                operator=operators.MUTATION if mutants else RANDOM,
+                operator=operators.MUTATION if is_mutant else RANDOM,
                 seed=trial_seed(seed, 0, slot),
             )
         )

@@ -2,17 +2,21 @@
 
 Hard barrier: a rung is decided when all trials that entered it have a result, and a generation is bred when the
 last rung of the one before is decided. So the order in which trials end decides nothing, and a fresh strategy
-that is told the results of a search makes the same decisions again: that is how a search resumes.
+that is told the results of a search makes the same decisions again: that is how a search resumes. It is given the
+individuals that the search has bred already, and does not breed them again: the last bits of the model that screens
+offspring may differ on another machine or with another number of threads.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
-from evolve.genetics import fidelity, operators, seeding, selection
-from evolve.genetics.genome import Genome, Individual, random_generator, trial_seed, uid_of
+from evolve.genetics import fidelity, operators, screening, seeding, selection
+from evolve.genetics.genome import Genome, Individual, random_generator, screening_generator, trial_seed, uid_of
 from evolve.genetics.recipe import Recipe
+from evolve.genetics.screening import Screen, Trial
 from evolve.genetics.space import SearchSpace
 
 
@@ -63,12 +67,23 @@ Decision = GenerationOpened | Assigned | Stopped | GenerationClosed | SearchEnde
 
 
 class Strategy:
-    """Breeds generations and promotes their individuals from rung to rung; elites stay and get children."""
+    """Breeds generations and promotes their individuals from rung to rung; elites stay and get children.
 
-    def __init__(self, space: SearchSpace, recipe: Recipe, seed: int, steps: int) -> None:
+    opened: the individuals that this search has bred before, by uid; their genomes are taken from here.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        recipe: Recipe,
+        seed: int,
+        steps: int,
+        *,
+        opened: Mapping[str, Individual] = MappingProxyType({}),
+    ) -> None:
         if seed < 0:
             raise ValueError(f"expected a seed of 0 or more, got seed={seed}")
-        self._space, self._recipe, self._seed = space, recipe, seed
+        self._space, self._recipe, self._seed, self._opened = space, recipe, seed, opened
         self._steps = recipe.rung_steps(steps)
         self._decisions: list[Decision] = []  # those that ask() has not returned yet
         self._individuals: dict[str, Individual] = {}
@@ -80,7 +95,7 @@ class Strategy:
         self._rung = 0
         self._entered: tuple[str, ...] = ()  # uids on the current rung, by slot
         self._told: dict[str, float | None] = {}  # uid -> its result on the current rung; None: it failed
-        self._open(0, seeding.first_generation(space, recipe, seed))
+        self._open(0, [self._as_opened(first) for first in seeding.first_generation(space, recipe, seed)])
 
     @property
     def generation(self) -> int:
@@ -177,35 +192,64 @@ class Strategy:
     def _breed(self, generation: int) -> list[Individual]:
         """Exactly `children` children of each elite, in the elites' order; all their genomes are new."""
         parents = [uid for uid in self._elites for _ in range(self._recipe.children)]
+        uids = [uid_of(generation, slot) for slot in range(len(parents))]
+        screen = None if all(uid in self._opened for uid in uids) else self._screen(generation)
         seen = set(self._genomes)
         children = []
-        for slot, parent in enumerate(parents):
-            genome = self._child(parent, generation, slot, seen)
+        for slot, (uid, parent) in enumerate(zip(uids, parents, strict=True)):
+            known = self._opened.get(uid)
+            genome, predicted = (
+                (known.genome, known.predicted) if known else self._child(parent, generation, slot, seen, screen)
+            )
             seen.add(genome)
             children.append(
                 Individual(
-                    uid=uid_of(generation, slot),
+                    uid=uid,
                     genome=genome,
                     parents=(parent,),
                     generation=generation,
                     slot=slot,
                     operator=operators.MUTATION,
                     seed=trial_seed(self._seed, generation, slot),
+                    predicted=predicted,
                 )
             )
         return children
 
-    def _child(self, parent: str, generation: int, slot: int, seen: set[Genome]) -> Genome:
-        """A child whose genome is not in `seen`."""
-        return operators.new_child(
-            parent,
-            self._individuals[parent].genome,
-            self._space,
-            random_generator(self._seed, generation, slot),
-            seen,
-            rate=self._recipe.mutation_rate,
-            strength=self._recipe.mutation_strength,
-        )
+    def _screen(self, generation: int) -> Screen | None:
+        """The model that chooses this generation's children among mutants; None if it is not asked."""
+        if self._recipe.screening == 1:
+            return None
+        trials = [
+            Trial(individual.generation, individual.genome, self._scores[uid], individual.predicted)
+            for uid, individual in self._individuals.items()
+        ]
+        if not screening.is_trusted(trials, self._steps, generation - 1):
+            return None
+        return screening.screen_from(self._space, trials, self._steps)
+
+    def _child(
+        self, parent: str, generation: int, slot: int, seen: set[Genome], screen: Screen | None
+    ) -> tuple[Genome, float | None]:
+        """A child whose genome is not in `seen`, and the fitness predicted for it if it was screened.
+
+        The first mutant is the child that there would be without a screen.
+        """
+        genome, space = self._individuals[parent].genome, self._space
+        rate, strength = self._recipe.mutation_rate, self._recipe.mutation_strength
+        rng = random_generator(self._seed, generation, slot)
+        first = operators.new_child(parent, genome, space, rng, seen, rate=rate, strength=strength)
+        if screen is None:
+            return first, None
+        mutate = partial(operators.MUTATIONS[operators.MUTATION], genome, space, rate=rate, strength=strength)
+        draws = range(1, self._recipe.screening)
+        others = (mutate(screening_generator(self._seed, generation, slot, draw)) for draw in draws)
+        return screen.best([first, *(other for other in others if other not in seen)])
+
+    def _as_opened(self, individual: Individual) -> Individual:
+        """The individual with the genome that it had when the search bred it before."""
+        known = self._opened.get(individual.uid)
+        return individual if known is None else replace(individual, genome=known.genome)
 
     def _end(self, reason: str) -> None:
         self._ended = True

@@ -78,6 +78,7 @@ class TrialProposed:
     operator: str
     genome: GenomeInJson
     seed: int
+    predicted: Annotated[float | None, IF_ANY] = None  # fitness by the model that chose it; only if it was screened
 
 
 @dataclass(frozen=True, kw_only=True)

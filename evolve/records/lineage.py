@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE
+from evolve.genetics import screening
 from evolve.process.files import write_durably
 from evolve.records import forecast
 from evolve.records.comparison import as_json
@@ -91,6 +92,7 @@ def family_tree(state: SearchState, uid: str | None = None) -> dict[str, object]
     return {
         "individuals": [_individual(record) for record in records],
         "elites": {str(generation): list(elites) for generation, elites in sorted(state.closed.items())},
+        "predictions": {str(generation): asdict(agreement) for generation, agreement in predictions(state).items()},
         "winner": _winner(state),
     }
 
@@ -109,6 +111,32 @@ def ancestors(state: SearchState, uid: str) -> list[IndividualRecord]:
             visited[record.uid] = record
             to_visit += record.parents
     return list(visited.values())
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the predictions for a generation's children agree with what was measured."""
+
+    children: int  # that were predicted and have a score
+    rank_correlation: float | None  # None if there are fewer than two, or they do not differ
+
+
+def predictions(state: SearchState) -> dict[int, Agreement]:
+    """The agreement of each generation that has predictions, from what was known when it ended.
+
+    A stopped child counts with its last score, brought to the scale of final ones (genetics/screening.py).
+    """
+    steps = state.recipe.rung_steps(state.steps)
+    trials = [
+        screening.Trial(record.generation, record.genome, record.rungs, record.predicted)
+        for record in state.individuals.values()
+    ]
+    agreements = {}
+    for generation in sorted({trial.generation for trial in trials if trial.predicted is not None}):
+        known = [trial for trial in trials if trial.generation <= generation]
+        correlation, children = screening.correlation(known, steps, generation)
+        agreements[generation] = Agreement(children, correlation)
+    return agreements
 
 
 def generations(state: SearchState) -> list[dict[str, object]]:
@@ -158,6 +186,7 @@ def _individual(record: IndividualRecord) -> dict[str, object]:
         "reason": record.reason,
         "seconds": record.seconds,
         "attempts": record.attempts,
+        "predicted": record.predicted,
     }
 
 

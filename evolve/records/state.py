@@ -26,6 +26,7 @@ class IndividualRecord:
     operator: str
     genome: Genome
     seed: int
+    predicted: float | None = None  # fitness by the model that chose it; None: not screened, or an earlier version's
     status: TrialStatus = TrialStatus.PROPOSED  # also while the trial waits at a rung for a worker
     fitness: float | None = None
     rungs: dict[int, float] = field(default_factory=dict)  # step -> score

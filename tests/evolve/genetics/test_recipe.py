@@ -16,10 +16,22 @@ def test_the_recipes_there_are() -> None:
     assert recipes.names() == ["fast", "seed"]
     for recipe in (fast, seed):
         assert (recipe.population, recipe.elites, recipe.children, recipe.generations) == (100, 10, 10, 2)
-        assert (recipe.candidates, recipe.confirm_seeds, recipe.seeding) == (5, 3, "random")
+        assert (recipe.candidates, recipe.confirm_seeds) == (5, 3)
     assert fast.rungs == (Fraction(1, 9), Fraction(1, 3), Fraction(1))
     assert fast.keep == Fraction(1, 3)
     assert seed.rungs == (Fraction(1),)
+    assert (fast.screening, fast.seeding) == (30, "mixed")
+    assert (seed.screening, seed.seeding) == (1, "random")
+
+
+def test_the_recipe_of_an_older_search_is_what_it_was() -> None:
+    """A journal of a version without screening and mixed seeding: no model, and the first generation as recorded."""
+    for seeding in ("random", "defaults"):
+        plain = {key: value for key, value in recipes.load("fast").to_plain().items() if key != "screening"}
+        recipe = recipes.parse({**plain, "seeding": seeding})
+        assert (recipe.screening, recipe.seeding) == (1, seeding)
+    older = {key: value for key, value in plain.items() if key not in ("seeding", "candidates")}
+    assert (recipes.parse(older).screening, recipes.parse(older).seeding) == (1, "random")
 
 
 def test_changes_come_over_the_file_and_overrides_over_both() -> None:
@@ -72,11 +84,14 @@ def test_plain_values_make_the_same_recipe(name: str) -> None:
         ("fast", {"mutation_rate": 0}, "recipe 'fast': expected mutation_rate to be above 0, at most 1"),
         ("fast", {"mutation_strength": 0}, "recipe 'fast': expected mutation_strength to be 0.001 to 1"),
         ("fast", {"mutation_strength": "big"}, "recipe 'fast': expected mutation_strength to be a finite number"),
+        ("fast", {"screening": 0}, "recipe 'fast': expected screening to be at least 1, got screening=0"),
+        ("fast", {"screening": 2.5}, "recipe 'fast': expected screening to be a whole number, got 2.5"),
+        ("fast", {"screening": "many"}, "recipe 'fast': expected screening to be a whole number, got 'many'"),
         ("fast", {"candidates": 0}, "recipe 'fast': expected candidates to be at least 1, got candidates=0"),
         (
             "fast",
             {"seeding": "best"},
-            "recipe 'fast': expected seeding to be one of random, defaults, got seeding=best",
+            "recipe 'fast': expected seeding to be one of mixed, random, defaults, got seeding=best",
         ),
         ("fast", {"seeding": 3}, "recipe 'fast': expected seeding to be a word, got 3"),
         ("fast", {"confirm_seeds": 1}, "recipe 'fast': expected confirm_seeds to be at least 2, got confirm_seeds=1"),

@@ -52,6 +52,37 @@ def test_seeded_by_defaults_the_others_are_mutants_of_them(
     assert seeding.first_generation(SPACE, recipe, seed) == individuals
 
 
+@given(st.integers(0, 2**63), st.integers(1, 40))
+def test_mixed_seeding_is_the_other_two_by_turns(seed: int, population: int) -> None:
+    """Each slot draws from its own generator, so its genome is that of the pure seeding, unless it was there before."""
+    made = {
+        name: seeding.first_generation(SPACE, Recipe("r", population=population, elites=1, seeding=name), seed)
+        for name in ("mixed", "random", "defaults")
+    }
+    mixed = made["mixed"]
+    assert mixed[0] == made["random"][0]
+    assert len({individual.genome for individual in mixed}) == population
+    same = 0
+    for slot, individual in enumerate(mixed[1:], start=1):
+        pure = made["defaults" if slot % 2 else "random"][slot]
+        assert (individual.uid, individual.slot, individual.seed) == (pure.uid, slot, pure.seed)
+        assert (individual.operator, individual.parents) == (pure.operator, pure.parents)
+        same += individual.genome == pure.genome
+        for gene, domain in SPACE.genes.items():
+            domain.to_unit(individual.genome[gene])  # refuses a value outside
+    assert same >= (population - 1) - 2  # a coarse space: one or two were there before
+
+
+def test_mixed_seeding_takes_random_genomes_when_there_are_no_more_mutants() -> None:
+    """With both genes always changed, (x, x) has the one mutant (y, y); the space has four genomes."""
+    space = SearchSpace("two", {"c": Choice(("x", "y"), "x"), "d": Choice(("x", "y"), "x")})
+    recipe = Recipe("r", population=4, elites=1, seeding="mixed", mutation_rate=1.0)
+    individuals = seeding.first_generation(space, recipe, 0)
+    assert len({individual.genome for individual in individuals}) == 4
+    for individual in individuals[1:]:
+        assert (individual.operator, individual.parents) in (("random", ()), ("gaussian", ("g000-000",)))
+
+
 def test_mutants_of_the_defaults_are_as_near_as_the_recipe_says() -> None:
     """1000 mutants with a rate of 0.4 and a strength of 0.05; the defaults are six strengths from the bounds."""
     space = SearchSpace("s", {"a": Linear(0, 10, 3), "b": Linear(0, 1, 0.5)})
@@ -72,7 +103,7 @@ def test_a_space_without_so_many_mutants_is_refused() -> None:
 
 
 def test_the_seedings_are_those_of_the_recipe() -> None:
-    assert set(seeding.SEEDINGS) == {"random", "defaults"}
+    assert set(seeding.SEEDINGS) == {"mixed", "random", "defaults"}
     for name in seeding.SEEDINGS:  # the command line has them as choices
         assert parser().parse_args(["search", "--seeding", name]).seeding == name
     assert Recipe("r").seeding == "random"

@@ -115,8 +115,15 @@ def test_seeding_by_the_defaults(simulated: Any, capsys: pytest.CaptureFixture[s
     assert main(["resume", "s", "--generations", "2"]) == 0  # makes the same decisions on the first generation again
     assert main(["replay", "s", "g000-001"]) == 0
     capsys.readouterr()
-    assert main(["search", "--out", "r", *SHAPE]) == 0
+    assert main(["search", "--seeding", "random", "--out", "r", *SHAPE]) == 0
     assert "6 individuals (the defaults and random ones)" in capsys.readouterr().out
+    assert main(["search", "--out", "m", *SHAPE]) == 0  # mixed
+    said = capsys.readouterr().out
+    assert "6 individuals (the defaults, mutants of them and random ones)" in said
+    assert "mutants of each (each the best of 30 by a model of the trials so far)" in said
+    assert main(["lineage", "m", "--json"]) == 0
+    individuals = json.loads(capsys.readouterr().out)["individuals"]
+    assert [one["operator"] for one in individuals[:6]] == ["defaults", *["gaussian", "random"] * 2, "gaussian"]
 
 
 @pytest.mark.parametrize("more", [["--dry-run"], []])

@@ -81,7 +81,7 @@ def test_lineage_of_one_individual_is_its_ancestors_oldest_first(undisturbed: Un
 def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
     plain = json.loads((undisturbed.journal.parent / "lineage.json").read_text())
     assert plain == json.loads(json.dumps(lineage.family_tree(undisturbed.state)))
-    assert {tuple(individual) for individual in plain["individuals"]} == {tuple(INDIVIDUAL_KEYS)}
+    assert {tuple(individual) for individual in plain["individuals"]} == {(*INDIVIDUAL_KEYS, "predicted")}
     assert set(plain["elites"]) == {"0", "1"}
     assert {"uid", "genome", "fitness", "confirmed", "defaults", "gain"} <= set(plain["winner"])
     assert set(plain["winner"]["confirmed"]) == {"mean", "interval", "seeds"}
@@ -93,8 +93,10 @@ def test_lineage_has_the_keys_of_the_surface(undisturbed: Undisturbed) -> None:
 def test_ancestors_end_in_the_first_generation(undisturbed: Undisturbed) -> None:
     child = next(record for record in undisturbed.state.individuals.values() if record.generation == 1)
     line = lineage.ancestors(undisturbed.state, child.uid)
-    assert [one.generation for one in line] == [1, 0]
+    assert [one.generation for one in line[:2]] == [1, 0]
     assert line[1].uid == child.parents[0]
+    assert [one.uid for one in line[2:]] == list(line[1].parents)  # none, or the defaults that it is a mutant of
+    assert line[-1].parents == ()
 
 
 def test_generations_table(undisturbed: Undisturbed) -> None:
