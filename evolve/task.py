@@ -27,7 +27,8 @@ FULL_SPACE = SPACES / "yolov4.yaml"
 EMBEDDED_BASE = SPACES / "embedded_base.keras"
 # In these rooms a preset does not change settings that the space has fixed.
 ROOMS_OF_THE_SPACE = ("train", "augment", "optimizer", "input")
-OF_THE_PRESET = ("optimizer.max_gradient_norm", "optimizer.spike_factor")  # except these: they go with its loss
+# A preset does change these: how a gradient is shortened goes with the loss that the preset brings.
+CLIPPING = ("optimizer.max_gradient_norm", "optimizer.spike_factor")
 # (setting, its fixed value that switches a technique off) -> genes that then have no effect.
 DEAD_GENES: Mapping[tuple[str, Setting], tuple[str, ...]] = {
     ("detector.variant", "yolov4-tiny"): (
@@ -174,7 +175,7 @@ def _with_settings(space: SearchSpace, request: TaskRequest) -> SearchSpace:
             values = {address: value for address, value in values.items() if not address.startswith("detector.")}
         # What a space fixes for its data (a mirrored digit has another meaning), length and batch stays.
         own = {address for address in space.trial if address.partition(".")[0] in ROOMS_OF_THE_SPACE}
-        own -= set(OF_THE_PRESET)
+        own -= set(CLIPPING)
         space = _with_values(space, {address: value for address, value in values.items() if address not in own})
     if request.size is not None:
         space = space.with_gene_fixed("train.size", request.size).with_gene_fixed("train.sizes", [request.size])

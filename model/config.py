@@ -17,7 +17,7 @@ Shortcut = Literal["add", "per_feature", "per_channel"]
 ShortcutNormalization = Literal["relu", "softmax"]
 DropBlockPlace = Literal["none", "neck", "backbone", "both"]
 BoxLoss = Literal["ciou", "diou", "giou", "mse"]
-BoxGradient = Literal["true", "darknet"]
+BoxGradient = Literal["exact", "darknet"]
 Reduction = Literal["picture", "positive"]
 Policy = Literal["cosine", "steps"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -126,7 +126,7 @@ class LossConfig:
 
     reduction: Reduction = "picture"  # what the sums are divided by: the number of pictures, or of positive anchors
     box: BoxLoss = "ciou"
-    box_gradient: BoxGradient = "true"  # "darknet": its hand-written one, for CIoU only (training/darknet_deltas.py)
+    box_gradient: BoxGradient = "exact"  # "darknet": its hand-written one, for CIoU only (training/darknet_deltas.py)
     max_delta: float = 0.0  # bound on each step of that gradient (Darknet: 5); 0 is off
     box_weight: float = 4.0
     objectness_weight: float = 1.0
@@ -140,8 +140,10 @@ class LossConfig:
         require_choice(self.box, "loss.box", BoxLoss)
         require_choice(self.box_gradient, "loss.box_gradient", BoxGradient)
         require_choice(self.reduction, "loss.reduction", Reduction)
-        fits = self.box == "ciou" or self.box_gradient == "true"
-        require(fits, "loss.box", "'ciou' with loss.box_gradient: darknet", self.box)
+        exact = self.box_gradient == "exact"
+        require(self.box == "ciou" or exact, "loss.box", "'ciou' with loss.box_gradient: darknet", self.box)
+        fits = self.max_delta == 0 or not exact
+        require(fits, "loss.max_delta", "0 without loss.box_gradient: darknet", self.max_delta)
         for name in ("max_delta", "box_weight", "objectness_weight", "class_weight", "objectness_gamma"):
             value = getattr(self, name)
             require(value >= 0, f"loss.{name}", "0 or more", value)

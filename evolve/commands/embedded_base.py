@@ -31,6 +31,8 @@ SETTINGS: dict[str, Setting] = {
     "optimizer.burn_in_share": 0.05,
     "optimizer.norm_momentum": 0.97,
     "optimizer.max_gradient_norm": 1000.0,
+    "optimizer.spike_factor": 0.0,
+    "loss.reduction": "picture",
     "loss.box_weight": 2.0,
     "loss.class_weight": 3.0,
     "loss.iou_threshold": 0.4,

@@ -16,9 +16,26 @@ from typing import Any
 
 from evolve.execution.executor import Lease
 from evolve.process import files
-from evolve.trial import Failure, Measurement, Objective, Progress, Report, TrialDiverged, TrialSpec, TunedPost
+from evolve.trial import (
+    Failure,
+    Measurement,
+    Objective,
+    Progress,
+    Report,
+    Setting,
+    TrialDiverged,
+    TrialSpec,
+    TunedPost,
+)
 
 REASON_LENGTH = 300  # characters of an exception that fit in one line of a table
+# Settings that earlier versions did not have, with the values at which a training is as it was then.
+ADDED_LATER: Mapping[str, Setting] = {
+    "loss.reduction": "picture",
+    "loss.box_gradient": "exact",
+    "loss.max_delta": 0.0,
+    "optimizer.spike_factor": 0.0,
+}
 
 
 def run_attempt(objective: Objective, lease: Lease) -> Iterator[Report]:
@@ -65,12 +82,16 @@ def spec_key(spec: TrialSpec) -> str:
     """A fingerprint of everything that the piece's result depends on; paths are not part of it."""
     plain = {
         "uid": spec.uid,
-        "config": {name: spec.config[name] for name in sorted(spec.config)},
+        "config": {
+            name: value
+            for name, value in sorted(spec.config.items())
+            if name not in ADDED_LATER or value != ADDED_LATER[name]
+        },
         "seed": spec.seed,
         "start_step": spec.start_step,
         "stop_step": spec.stop_step,
         "evaluate_splits": list(spec.evaluate_splits),
-        # left out if empty, so that results stored by earlier versions keep their key
+        # left out if empty, and the settings of ADDED_LATER likewise: results of earlier versions keep their key
         **({"basis": spec.basis} if spec.basis else {}),
         **({"tune_post": dict(spec.tune_post)} if spec.tune_post else {}),
     }

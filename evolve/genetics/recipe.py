@@ -57,6 +57,8 @@ class Recipe:
     def to_plain(self) -> dict[str, object]:
         """Plain values for YAML or JSON; `parse` makes the same recipe of them."""
         plain: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.screening == 1:  # as in journals of earlier versions
+            del plain["screening"]
         return {**plain, "rungs": [str(share) for share in self.rungs], "keep": str(self.keep)}
 
 

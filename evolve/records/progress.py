@@ -195,8 +195,8 @@ def shortened(share: float) -> str:
     if share <= MANY_SHORTENED:
         return text
     return (
-        f"{text}, expected at most {MANY_SHORTENED:.0%}: the learning rate is then the length of a step, and the scale "
-        "of the loss has no effect; raise optimizer.spike_factor or optimizer.max_gradient_norm, or lower the rate"
+        f"{text}, expected at most {MANY_SHORTENED:.0%}: there the learning rate is not what it says; a lower rate or "
+        "a larger bound (optimizer.spike_factor or optimizer.max_gradient_norm, whichever is on), shortens fewer"
     )
 
 
@@ -222,7 +222,9 @@ def line_of(event: Event, state: SearchState) -> str | None:
         case events.AttemptLost(uid=uid, cause=cause, reason=reason):
             return f"{uid} {LOST.get(cause, 'lost its worker')} and is tried again: {reason}"
         case events.GenerationClosed(generation=generation, elites=elites):
-            return f"generation {generation} closed: {len(elites)} elites, {_best(state)}"
+            share = state.shortened_share or 0.0
+            gradients = f"; gradients {shortened(share)}" if share > MANY_SHORTENED else ""
+            return f"generation {generation} closed: {len(elites)} elites, {_best(state)}{gradients}"
         case events.Confirmation() as confirmation:
             return _confirmed(confirmation, state)
         case events.WinnerChoice(uid=uid, candidates=standings):

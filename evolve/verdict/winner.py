@@ -1,5 +1,6 @@
 """The winner file: winner.yaml alone is enough to train the detector that won."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,14 +90,14 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
 
 def _counted(record: IndividualRecord) -> dict[str, float]:
     mean, steps = record.mean_loss("positives")
-    return {COUNTED: round(mean, 2)} if steps else {}
+    return {COUNTED: float(f"{mean:.4g}")} if steps and mean > 0 else {}
 
 
 def _positives(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise WinnerError(f"{COUNTED}: expected a number of 0 or more, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
+        raise WinnerError(f"{COUNTED}: expected a number above 0, got {value!r}")
     return float(value)
 
 

@@ -95,7 +95,7 @@ def net_options(settings: Mapping[str, Any], height: int, width: int, *, letterb
 
 
 def _rate_factor(settings: Mapping[str, Any]) -> float:
-    """Darknet's learning rate over ours, for equal steps.
+    """Darknet's learning rate over ours, for about equal steps.
 
     A loss that is divided by the positive anchors has a gradient that many times smaller than Darknet's. The product of
     rate and weight decay is the share by which a step shrinks the weights, so the decay changes the other way.
@@ -202,7 +202,7 @@ def notes(settings: Mapping[str, Any], *, letterbox: bool) -> Iterator[str]:
         yield f"regularization.sat_prob: SAT is left out, as adversarial_lr is its raw form and this is '{norm}'"
     if value["optimizer.cycles"] > 1 and value["optimizer.cycle_factor"] != round(value["optimizer.cycle_factor"]):
         yield f"optimizer.cycle_factor {value['optimizer.cycle_factor']}: Darknet takes whole numbers"
-    if "loss.box_weight" in settings and value["loss.box_gradient"] == "true":
+    if "loss.box_weight" in settings and value["loss.box_gradient"] == "exact":
         weight = value["loss.box_weight"]
         yield f"loss.box_weight {weight}: Darknet scales its gradients differently; iou_normalizer has Darknet's value"
     for address, plain in NOT_IN_DARKNET.items():

@@ -1,11 +1,11 @@
 """Two bounds on the length of a step's gradient: a fixed one, and one that shortens only spikes.
 
-The gradient is shortened to the smaller of
-    max_gradient_norm                                                     if that is set (0 is off)
-    spike_factor times the median norm of the last WINDOW steps           if that is set (0 is off)
-The second bound follows the training: usual steps keep their length whatever the scale of the loss, so that the
-learning rate keeps its meaning. A fixed bound below the usual norm makes all steps equally long (normalized gradient
-descent), and the learning rate becomes the length of a step.
+- max_gradient_norm is a fixed bound on the global norm; 0 switches it off.
+- spike_factor times the median norm of the last WINDOW steps is a bound that follows the training; 0 switches it off.
+
+If both are on, the smaller one counts. With the second one alone, usual steps keep their length whatever the scale of
+the loss, so that the learning rate keeps its meaning. A fixed bound below the usual norm makes all steps equally long
+(normalized gradient descent), and the learning rate becomes the length of a step.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from keras import ops
 Tensor = Any
 
 WINDOW = 31  # steps
-FEWEST = 5  # smallest number of norms to take a median of; the first steps, in the burn-in, have no spike bound
+FEWEST = 5  # smallest number of norms to take a median of; the first five steps have no spike bound
 
 
 class ClippedGradient(NamedTuple):

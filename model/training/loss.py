@@ -1,7 +1,8 @@
 """The detection loss: box, objectness and class terms, returned by name.
 
 Reduction: each term is summed over cells, anchors, truths and classes. The sum is divided by the number of pictures, as
-in Darknet (yolo_layer.c), or by the number of positive anchors in the batch, as in RetinaNet (arXiv 1708.02002, 4.1).
+in Darknet (yolo_layer.c), or by the number of positive anchors in the batch, as in RetinaNet (arXiv 1708.02002, 4.1),
+but at least by the number of pictures: else a batch of pictures without objects would weigh most.
 The box term's gradient is that of the true loss, or Darknet's hand-written one (darknet_deltas.py), to which its
 iou_normalizer of 0.07 belongs (docs/decisions/0003-loss-reduction.md).
 """
@@ -136,7 +137,7 @@ def detection_loss(
     views = _views(splits, assignment, anchors, scale_xy, maps)
     positive_maps = [_positive_map(view) for view in views]
     counts = counts or BatchCounts(ops.cast(ops.shape(boxes)[0], "float32"), ops.sum(assignment.weight))
-    share = 1.0 / ops.where(settings.per_positive > 0, ops.maximum(counts.positives, 1.0), counts.pictures)
+    share = 1.0 / ops.where(settings.per_positive > 0, ops.maximum(counts.positives, counts.pictures), counts.pictures)
     objectness = sum(
         _objectness_term(view, positive_map, truths, settings)
         for view, positive_map in zip(views, positive_maps, strict=True)

@@ -125,7 +125,10 @@ def train(
             seconds["data"] += batch_ready - start
             seconds["compile" if trainer.traces > traces_before else "train"] += clock() - batch_ready
             if not np.all(np.isfinite(values)):
-                terms = ", ".join(f"{name} {value:g}" for name, value in zip(TERMS, values, strict=False))
+                terms = ", ".join(
+                    f"{name} {value:g}"
+                    for name, value in zip((*TERMS, "gradient_norm"), values[: len(TERMS) + 1], strict=True)
+                )
                 raise Diverged(f"the loss is not finite at step {step} of {config.train.steps}: {terms}")
             sums += values
             steps_summed += 1

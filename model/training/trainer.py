@@ -133,6 +133,8 @@ class Trainer:
 
             def truth(raw_maps: Sequence[Tensor]) -> Tensor:
                 sensitivity, terms = scale_xy(scalars, self.maps), loss_settings(scalars)
+                # Whatever the training has, the attack follows the exact gradient of the sum over a picture.
+                terms = terms._replace(per_positive=tf.zeros(()), darknet_gradient=tf.zeros(()))
                 losses = loss.detection_loss(
                     raw_maps, boxes, classes, tf.constant(self.anchors), sensitivity, terms, self.maps
                 )
@@ -252,7 +254,7 @@ class Trainer:
 
     def load_state(self, path: Path) -> None:
         """Restore the state from a file of save_state; ValueError if it is damaged or belongs to another network."""
-        training_state.load(path, self._state_variables())
+        training_state.load(path, self._state_variables(), optional=("norms",))
 
 
 def _build(config: DetectorConfig, num_classes: int, precision: str) -> keras.Model:

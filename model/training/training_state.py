@@ -3,7 +3,7 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -21,19 +21,23 @@ def save(path: Path, state: Mapping[str, NDArray[np.float32]]) -> None:
         os.fsync(file.fileno())
 
 
-def load(path: Path, variables: Mapping[str, Sequence[keras.Variable]]) -> None:
+def load(path: Path, variables: Mapping[str, Sequence[keras.Variable]], optional: Collection[str] = ()) -> None:
     """Set variables from a file of save(), where the k-th of a kind is named KIND_k.
+
+    optional: kinds that states of earlier versions lack; their variables become 0.
 
     ValueError if the file is damaged or belongs to another network; FileNotFoundError if there is none.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            expected = sum(map(len, variables.values()))
+            missing = [kind for kind in optional if f"{kind}_0" not in stored.files]
+            expected = sum(len(of_kind) for kind, of_kind in variables.items() if kind not in missing)
             if len(stored.files) != expected:
                 raise ValueError(f"{path}: expected {expected} arrays of this network, got {len(stored.files)}")
             for kind, of_kind in variables.items():
                 for k, variable in enumerate(of_kind):
-                    variable.assign(stored[f"{kind}_{k}"])
+                    known = kind not in missing
+                    variable.assign(stored[f"{kind}_{k}"] if known else np.zeros(variable.shape, np.float32))
     except FileNotFoundError:
         raise
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pytest
 
 from evolve import starting_weights, task, techniques
+from evolve.genetics import plain, seeding
 from evolve.genetics import recipe as recipes
-from evolve.genetics import seeding
 from evolve.genetics import space as spaces
 from evolve.genetics.domains import Choice
 from evolve.genetics.operators import mutate
@@ -80,6 +81,14 @@ def test_a_preset_gives_genes_their_defaults_or_is_fixed(name: str) -> None:
         assert techniques.switched_off(effective) == ()
     else:  # the cfg has no smoothing, which is outside the gene's range: it is fixed, not searched
         assert "loss.label_smoothing" in space.trial
+
+
+def test_every_word_that_a_setting_may_have_is_the_same_word_when_it_is_typed() -> None:
+    """YAML reads some words as other values: true, no, null, on."""
+    words = {address: get_args(kind) for address, kind in ADDRESSES.items() if get_origin(kind) is Literal}
+    assert "loss.box_gradient" in words
+    for address, choices in words.items():
+        assert [plain.read_value(choice) for choice in choices] == list(choices), address
 
 
 def test_an_unknown_preset_is_refused_by_name() -> None:

@@ -31,7 +31,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "classes.txt").write_text("cat\n")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    simulated = ObjectiveFactory("evolve.simulated:simulated_objective", {})
+    # One gene that every space has, in a range that holds the presets' values too
+    plain = {
+        "name": "s",
+        "genes": {"optimizer.momentum": {"scale": "linear", "low": 0.5, "high": 0.99, "default": 0.9}},
+    }
+    simulated = ObjectiveFactory("evolve.simulated:simulated_objective", {"space_plain": plain})
     monkeypatch.setattr(machine.Machine, "executor", lambda *_given: LocalExecutor(simulated))
     return root
 

@@ -9,6 +9,7 @@ import pytest
 from evolve.execution import attempt
 from evolve.execution.executor import Lease
 from evolve.trial import Measurement, Progress, Report, TrialDiverged, TrialSpec, TunedPost
+from evolve.trial_config import TrialConfig
 
 
 class Counting:
@@ -53,6 +54,18 @@ def test_a_finished_piece_is_read_and_not_trained_again(spec: TrialSpec) -> None
     first = run(objective, spec)
     assert run(objective, spec) == first
     assert objective.calls == 1
+
+
+def test_a_piece_of_an_earlier_version_is_read_unless_a_later_setting_changes_its_training(spec: TrialSpec) -> None:
+    run(Counting(), spec)
+    later = {"loss.reduction": "picture", "loss.box_gradient": "exact", "loss.max_delta": 0.0}
+    later["optimizer.spike_factor"] = 0.0
+    defaults = TrialConfig().settings()
+    assert later == {address: defaults[address] for address in later}
+    same = replace(spec, config={**spec.config, **later})
+    assert attempt.read_result(same) == attempt.read_result(spec) is not None
+    other = replace(spec, config={**spec.config, **later, "loss.reduction": "positive"})
+    assert attempt.read_result(other) is None
 
 
 def test_tuned_nms_is_kept_with_the_result_and_asked_for_apart(spec: TrialSpec) -> None:

@@ -65,7 +65,7 @@ def _sigmoid(x):
 def _slow_box(kind, t, predicted, box, cell, anchor, scale, stride):
     """The box loss of one anchor and truth; MSE by Darknet's delta_yolo_box, here as the loss of its deltas."""
     if kind != "mse":
-        return 1 - float(getattr(box_loss, kind)(predicted, box.astype(np.float64)))
+        return 1 - float(box_loss.ious(predicted, box.astype(np.float64))[kind])
     x, y = (scale * _sigmoid(v) - (scale - 1) / 2 for v in t[:2])
     w, h = box[2] - box[0], box[3] - box[1]
     targets = (
@@ -245,12 +245,14 @@ def test_the_terms_of_a_batchs_parts_add_up_to_the_batchs(per_positive):
         assert sum(float(part[name]) for part in parts) == pytest.approx(float(whole[name]), rel=1e-5), name
 
 
-def test_a_batch_without_truths_has_a_loss_per_positive_too():
+def test_a_batch_without_truths_has_the_loss_per_picture():
     boxes, classes = np.zeros((2, 3, 4), np.float32), np.full((2, 3), -1, np.int32)
-    settings = _settings(per_positive=1.0)
-    terms = loss.detection_loss(_maps(3), boxes, classes, ANCHORS, SCALE, settings, scales.YOLOV4)
-    assert float(terms["box"]) == float(terms["class"]) == 0.0
-    assert np.isfinite(float(terms["objectness"]))
+    per_picture, per_positive = (
+        loss.detection_loss(_maps(3), boxes, classes, ANCHORS, SCALE, settings, scales.YOLOV4)
+        for settings in (_settings(), _settings(per_positive=1.0))
+    )
+    assert float(per_positive["box"]) == float(per_positive["class"]) == 0.0
+    assert float(per_positive["objectness"]) == float(per_picture["objectness"]) > 0.0
 
 
 @settings(max_examples=20)

@@ -3,8 +3,10 @@
 import contextlib
 import threading
 
+import numpy as np
 import pytest
 
+from evolve.trial_config import TrialConfig
 from model.training import train
 
 
@@ -48,3 +50,21 @@ def test_a_training_that_is_dropped_leaves_no_thread() -> None:
     next(batches)
     batches.close()
     assert threading.active_count() == before
+
+
+class LosesItsNorm:
+    """A trainer whose gradient overflows at its second step, while the terms of the loss are finite."""
+
+    traces = 0
+    steps = 0
+
+    def step(self, *_given: object, **_named: object) -> np.ndarray:
+        self.steps += 1
+        return np.asarray([3.0, 1.0, 1.0, 1.0, np.nan if self.steps == 2 else 9.0, 0.0, 20.0], np.float32)
+
+
+def test_a_gradient_that_is_not_finite_is_named() -> None:
+    config, trainer = TrialConfig(), LosesItsNorm()
+    reports = train.train(trainer, lambda k: k, config, seed=0, steps=range(5), report_every=5)  # type: ignore[arg-type]
+    with pytest.raises(train.Diverged, match=r"not finite at step 2 of 6000: .*box 1, .*gradient_norm nan$"):
+        list(reports)
