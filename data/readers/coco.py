@@ -27,7 +27,7 @@ from data.readers import (
 from data.readers.coco_entries import EntriesByPicture
 from data.readers.coco_file import ImageEntry
 from data.readers.dataset_builder import LabelledBox
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.name_forms import LikeliestName
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.readers import text_files
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 
 MAX_BYTES = 1 << 30  # COCO's own train2017 has 0.45 GB

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from data.problems import Report
 from data.readers import coco_sets, leftovers, name_matching, ownership, unclear_splits
 from data.readers.coco_file import CocoImage, ImageEntry
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.name_forms import LikeliestName
 from data.readers.split_names import split_from_words, split_of_folder
@@ -111,8 +111,8 @@ def _report_unmatched(
     folder: Folder, splits: dict[str, EntriesByPicture], unmatched: Sequence[ImageEntry], report: Report
 ) -> None:
     """Report entries without a picture and pictures without an entry, with the likeliest partners."""
-    named = {picture.original for members in splits.values() for picture, _ in members.values()}
-    unlisted = [picture for picture in folder.pictures if picture.original not in named]
+    named = {picture.resolved_path for members in splits.values() for picture, _ in members.values()}
+    unlisted = [picture for picture in folder.pictures if picture.resolved_path not in named]
     likeliest = LikeliestName(picture.relative_path for picture in unlisted)
     for file, entry in unmatched:
         candidates = folder.candidates(entry.file_name)

@@ -13,7 +13,7 @@ from typing import Any
 from data.problems import Place, Report
 from data.readers import json_values, masks, text_files
 from data.readers.dataset_builder import LabelledBox
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.json_values import JsonId
 
 

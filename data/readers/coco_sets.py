@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from data.problems import Report
 from data.readers.coco_file import ImageEntry
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 _Box = tuple[object, ...]
 

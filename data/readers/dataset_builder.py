@@ -14,7 +14,7 @@ from data.pictures import orientation
 from data.pictures.picture_files import PictureError, PictureInfo, TruncatedPictureError, picture_info
 from data.problems import LOST_BOXES, LOST_PICTURES, Place, Report
 from data.readers import layouts, text_files
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 Box = tuple[float, float, float, float]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from data.dataset import Problem
 from data.pictures.picture_files import is_picture, is_unread
 from data.readers import name_forms, name_matching
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.name_matching import Key, Namesakes
 from data.readers.namesake_pictures import NamesakePictures
 from data.readers.split_names import split_of_folder

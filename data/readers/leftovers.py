@@ -8,7 +8,7 @@ from data.dataset import DatasetError
 from data.problems import Report
 from data.readers import derived
 from data.readers.claims import Pairs
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.name_forms import LikeliestName
 

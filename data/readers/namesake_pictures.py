@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from data.readers import name_matching, same_pictures
-from data.readers.files import DatasetFile
+from data.readers import copies_and_masks, name_matching
+from data.readers.dataset_file import DatasetFile
 
 _Kind = tuple[PurePosixPath, str]  # a folder, and a suffix as it is spelled there
 
@@ -50,7 +50,7 @@ class NamesakePictures:
         paths_by_stem = [{file.stem: file.path for file in self._by_kind[kind]} for kind in kinds]
         stems = sorted(set.intersection(*map(set, paths_by_stem)))  # of which there is a picture of each kind
         groups = [[by_stem[stem] for by_stem in paths_by_stem] for stem in stems]
-        index = same_pictures.preferred_column(groups)
+        index = copies_and_masks.preferred_column(groups)
         return kinds[index] if index is not None else None
 
     @cached_property

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from data.dataset import SPLITS, Problem
 from data.problems import Report
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 _SAME_SHARE = 0.9  # two splits that share this much of the larger one are the same split under two names
 
@@ -38,7 +38,7 @@ def each_picture_in_one_split(
     remaining: dict[str, list[DatasetFile]] = {}
     for split in _order(splits):
         for picture in splits.get(split, ()):
-            first = owner.setdefault(picture.original, split)
+            first = owner.setdefault(picture.resolved_path, split)
             if first == split:
                 remaining.setdefault(split, []).append(picture)
             else:
@@ -67,7 +67,7 @@ def _same(keeper: str, other: str, count: int, source: str) -> Problem:
 
 def _originals(pictures: Iterable[DatasetFile]) -> set[Path]:
     """The files behind the pictures: two links to one file are one picture."""
-    return {picture.original for picture in pictures}
+    return {picture.resolved_path for picture in pictures}
 
 
 def without_unlabelled_test(
@@ -93,7 +93,7 @@ def each_file_once(
     """
     names: dict[Path, dict[PurePosixPath, DatasetFile]] = {}
     for picture in pictures:
-        names.setdefault(picture.original, {})[picture.relative_path] = picture
+        names.setdefault(picture.resolved_path, {})[picture.relative_path] = picture
     pictures_once = []
     for links in names.values():
         first = next(iter(links.values()))

@@ -6,7 +6,7 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 
 from data.readers import derived, name_forms
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 FolderKey = tuple[str, ...] | None  # None: there is no such folder for the file
 FolderKeyOf = Callable[[DatasetFile], FolderKey]

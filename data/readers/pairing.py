@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from data.readers import derived, name_forms, name_matching, pair_keys
 from data.readers.claims import Claims, LabelFormat, Pairs
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.name_matching import Namesakes
 from data.readers.split_names import compatible, split_of_folder

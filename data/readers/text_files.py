@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data.problems import Report
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 MAX_BYTES = 16 << 20  # of the labels of one picture, or of settings
 MAX_LIST_BYTES = 256 << 20  # of a list of pictures

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from data.problems import Report
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.split_names import split_from_words, split_of_folder
 
 

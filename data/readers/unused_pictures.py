@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from data.dataset import Problem
-from data.readers import derived, name_forms, name_matching, same_pictures
+from data.readers import copies_and_masks, derived, name_forms, name_matching
 from data.readers.claims import Pairs
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import compatible
 
@@ -35,9 +35,9 @@ def find(folder: Folder, pairs: Pairs, named: Collection[DatasetFile] = ()) -> d
             doubtful.setdefault((picture.folder, rival.folder), []).append((picture, rival))
     for pictures in list(doubtful.values())[:_MAX_FOLDER_PAIRS]:
         paths = [[picture.path, rival.path] for picture, rival in pictures]
-        masks = same_pictures.are_masks(paths)
+        masks = copies_and_masks.mask_columns(paths)
         why = "looks like a mask of" if masks == [True, False] else "shows the same as"
-        if masks == [True, False] or same_pictures.are_copies(paths):
+        if masks == [True, False] or copies_and_masks.are_copies(paths):
             unused |= {p: _derived(p, f"{why} {rival.relative_path}, which has a label") for p, rival in pictures}
     return unused
 

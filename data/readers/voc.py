@@ -27,7 +27,7 @@ from data.readers import (
 )
 from data.readers.claims import LabelFormat, Pairs
 from data.readers.dataset_builder import LabelledBox
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.name_forms import LikeliestName
 from data.readers.split_names import split_of_folder
@@ -72,9 +72,9 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
         for split, pictures in splits.items()
         if split in needed
     }
-    used = {picture.original for pictures in splits.values() for picture in pictures}
+    used = {picture.resolved_path for pictures in splits.values() for picture in pictures}
     for picture in folder.pictures:
-        if picture.original not in used:
+        if picture.resolved_path not in used:
             reason = "in no list of the splits" if listed else "in no folder of a split"
             unlisted = Problem("unlisted_picture", str(picture.relative_path), f"{reason}; not used")
             report.include(unused.get(picture, unlisted))

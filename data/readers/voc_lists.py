@@ -7,7 +7,7 @@ from data.dataset import SPLITS, Problem
 from data.problems import Report
 from data.readers import name_matching, ownership, text_files, yolo_lists
 from data.readers.claims import Pairs
-from data.readers.files import LIST_SUFFIXES, DatasetFile
+from data.readers.dataset_file import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import split_from_name
 
@@ -26,8 +26,8 @@ def splits(folder: Folder, pairs: Pairs, report: Report) -> dict[str, list[Datas
     if not lists_of["train"]:
         with_val = [file for file in files if file.stem.lower() == _WITH_VAL]
         pictures = _all_listed(folder, with_val, "train", pairs, report)
-        scored = {picture.original for split in ("val", "test") for picture in listed[split]}
-        listed["train"] = [picture for picture in pictures if picture.original not in scored] or pictures
+        scored = {picture.resolved_path for split in ("val", "test") for picture in listed[split]}
+        listed["train"] = [picture for picture in pictures if picture.resolved_path not in scored] or pictures
     first_list = {split: str(lists[0].relative_path) for split, lists in lists_of.items() if lists}
 
     def in_two(split: str, first: str, picture: DatasetFile) -> Problem:

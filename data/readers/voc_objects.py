@@ -18,7 +18,7 @@ from defusedxml.common import DefusedXmlException
 from data.problems import Place, Report
 from data.readers import text_files
 from data.readers.dataset_builder import Box, LabelledBox
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 _CORNER = re.compile(r"[xy]\d*")
 _DECLARATION = re.compile(r"""^(\s*<\?xml[^>]*?)\s+encoding\s*=\s*["']([^"']*)["']""")

@@ -8,7 +8,7 @@ from data.dataset import DatasetError
 from data.pictures.picture_files import is_picture, is_unread
 from data.problems import Report
 from data.readers import foreign, unread
-from data.readers.files import LIST_SUFFIXES, DatasetFile
+from data.readers.dataset_file import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
 
 _SUFFIXES = frozenset({".xml", ".json", ".yaml", ".yml", ".data", ".names", ".labels", *LIST_SUFFIXES})

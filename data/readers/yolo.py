@@ -24,7 +24,7 @@ from data.readers import (
     yolo_splits,
 )
 from data.readers.claims import LabelFormat, Pairs
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.name_forms import LikeliestName
 from data.readers.split_names import split_from_name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from data.dataset import DatasetError, Example
 from data.problems import Report
 from data.readers import text_files, yolo_config, yolo_names
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.yolo_config import YoloConfig
 

@@ -12,7 +12,7 @@ from data import safe_yaml
 from data.dataset import SPLITS, DatasetError
 from data.problems import Report
 from data.readers import name_matching, text_files, yolo_names
-from data.readers.files import LIST_SUFFIXES, DatasetFile
+from data.readers.dataset_file import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import split_from_key
 

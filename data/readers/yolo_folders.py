@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from data.problems import Report
 from data.readers import yolo_labels
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import split_from_name, split_of_folder
 from data.readers.yolo_lists import PicturesByPath

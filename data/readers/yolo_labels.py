@@ -17,7 +17,7 @@ from data.pictures.picture_files import PictureInfo
 from data.problems import Place, Report
 from data.readers import dataset_builder, foreign, text_files
 from data.readers.dataset_builder import Box, LabelledBox
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 _MIN_POLYGON = 7  # columns: a class and three corners
 _BOX = 5  # columns

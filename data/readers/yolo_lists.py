@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from data.problems import Report
 from data.readers import text_files, yolo_labels
-from data.readers.files import LIST_SUFFIXES, DatasetFile
+from data.readers.dataset_file import LIST_SUFFIXES, DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import NAMES, split_from_name
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from data.dataset import DatasetError
 from data.problems import Report
 from data.readers import text_files
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 
 _MAX_COUNT = 100_000
 _WHOLE = re.compile(r"\d{1,6}(\.0*)?")

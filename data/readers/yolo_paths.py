@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from data.dataset import SPLITS, DatasetError, Problem
 from data.problems import Report
 from data.readers import name_matching, yolo_folders, yolo_lists
-from data.readers.files import LIST_SUFFIXES
+from data.readers.dataset_file import LIST_SUFFIXES
 from data.readers.folder import Folder
 from data.readers.name_matching import Namesakes
 from data.readers.split_names import split_from_name, split_of_folder

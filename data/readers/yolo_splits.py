@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from data.dataset import SPLITS, DatasetError, Problem
 from data.problems import Report
 from data.readers import ownership, unclear_splits, yolo_folders, yolo_lists, yolo_paths
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.yolo_config import YoloConfig
 from data.readers.yolo_lists import PicturesByPath
@@ -61,9 +61,9 @@ def assign_pictures(
     pictures_of = ownership.without_unlabelled_test(
         {split: list(pictures.values()) for split, pictures in splits.items()}, is_labelled, report
     )
-    used = {picture.original for pictures in pictures_of.values() for picture in pictures}
+    used = {picture.resolved_path for pictures in pictures_of.values() for picture in pictures}
     for picture in folder.pictures:
-        if picture.original not in used:
+        if picture.resolved_path not in used:
             unlisted = Problem("unlisted_picture", str(picture.relative_path), "in no split; not used")
             report.include(unused.get(picture, unlisted))
     source = str(config.source.relative_path) if config and named else ""
@@ -72,10 +72,10 @@ def assign_pictures(
 
 def _not_taken(pictures: PicturesByPath, named: Mapping[str, PicturesByPath]) -> PicturesByPath:
     """The pictures that the settings do not name for val or test; none if they include all of the settings' train."""
-    scored = {p.original for split, taken in named.items() if split != "train" for p in taken.values()}
-    free = {path: picture for path, picture in pictures.items() if picture.original not in scored}
-    train = {picture.original for picture in named.get("train", {}).values()}
-    return {} if train and train <= {picture.original for picture in free.values()} else free
+    scored = {p.resolved_path for split, taken in named.items() if split != "train" for p in taken.values()}
+    free = {path: picture for path, picture in pictures.items() if picture.resolved_path not in scored}
+    train = {picture.resolved_path for picture in named.get("train", {}).values()}
+    return {} if train and train <= {picture.resolved_path for picture in free.values()} else free
 
 
 def _is_in(path: PurePosixPath, splits: Mapping[str, PicturesByPath]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evolve import final_training, task
+from evolve import task, training_specs
 from evolve.checks import disk, versions
 from evolve.commands import task_request
 from evolve.commands.machine import Machine
@@ -69,8 +69,8 @@ def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Traini
                 f"--{flag}: expected it without WINNER.yaml: the file says what is trained; "
                 "to train another value, change the file"
             )
-    prepared = final_training.with_winners_data(_task(winner, arguments, machine), winner)
-    spec = final_training.final_spec(winner, prepared, arguments.out, arguments.steps)
+    prepared = training_specs.with_winners_anchors(_task(winner, arguments, machine), winner)
+    spec = training_specs.winner_spec(winner, prepared, arguments.out, arguments.steps)
     sentences = [
         f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {spec.seed}"
     ]
@@ -86,7 +86,7 @@ def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Traini
 def _of_defaults(arguments: Namespace, machine: Machine) -> Training:
     request = task_request.request_of(arguments, gpu=machine.gpu)
     prepared = task.prepare(request, threads=machine.threads)
-    spec = final_training.defaults_spec(prepared, arguments.out, arguments.seed or 0)
+    spec = training_specs.defaults_spec(prepared, arguments.out, arguments.seed or 0)
     sentence = f"training of the defaults, without a search: {spec.stop_step} steps, seed {spec.seed}"
     return Training(prepared, spec, (*prepared.notes, sentence))
 

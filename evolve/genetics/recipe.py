@@ -10,7 +10,7 @@ from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
-from evolve.genetics import fidelity, seeding
+from evolve.genetics import early_stopping, seeding
 from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, fraction, mapping, read_file, whole_number
 
@@ -52,7 +52,7 @@ class Recipe:
 
     def rung_steps(self, steps: int) -> tuple[int, ...]:
         """The step of each rung for a full budget of `steps`: rounded up, distinct, the last is `steps`."""
-        return fidelity.rung_steps(self.rungs, steps)
+        return early_stopping.rung_steps(self.rungs, steps)
 
     def to_plain(self) -> dict[str, object]:
         """Plain values for YAML or JSON; `parse` makes the same recipe of them."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
-from evolve.genetics import fidelity, operators, screening, seeding, selection
+from evolve.genetics import early_stopping, operators, screening, seeding, selection
 from evolve.genetics.genome import Genome, Individual, random_generator, screening_generator, trial_seed, uid_of
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.screening import Screen, Trial
@@ -150,7 +150,7 @@ class Strategy:
             self._fitness.update(alive)
             self._close(alive)
             return
-        promoted = set(fidelity.promoted(alive, len(self._entered), self._recipe.keep, self._recipe.elites))
+        promoted = set(early_stopping.promoted(alive, len(self._entered), self._recipe.keep, self._recipe.elites))
         self._decisions += [Stopped(uid, step) for uid in self._entered if uid in alive and uid not in promoted]
         if promoted:
             self._assign(self._rung + 1, (uid for uid in self._entered if uid in promoted))

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from model.config import NUM_MAPS, DetectorConfig, Variant
 from model.darknet import topology, yolo_anchors
 from model.darknet.cfg import Cfg, CfgError
-from model.darknet.float_counts import is_output
 from model.darknet.sections import Section
+from model.darknet.weights_length import is_output
 from model.network import scales
 
 Keys = Mapping[str, str]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.darknet import float_counts, weights
+from model.darknet import weights, weights_length
 from model.darknet.sections import Section, StoredArray
 from model.darknet.weights import WeightsError
 
@@ -48,7 +48,7 @@ def read(
     file = weights.open_file(path)
     mismatches = []
     for sections in networks:
-        match = float_counts.match(file.count, sections, num_classes)
+        match = weights_length.layers_of_length(file.count, sections, num_classes)
         if isinstance(match, str):
             mismatches.append(match)
             continue
@@ -63,7 +63,7 @@ def for_classes(loaded: LoadedWeights, sections: Sequence[Section], num_classes:
     """The part that a detector of `num_classes` can use: all of it, or all but the output maps."""
     if loaded.num_classes in (num_classes, None):
         return loaded
-    names = loaded.names - _names([section for section in sections if float_counts.is_output(section)])
+    names = loaded.names - _names([section for section in sections if weights_length.is_output(section)])
     usable = {name: values for name, values in loaded.weights.items() if name in names}
     return LoadedWeights(usable, names, None, loaded.layers, loaded.seen, _sections_missing(sections, names))
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from data.dataset import Dataset, DatasetError
 from data.readers import pairing
 from data.readers.claims import LabelFormat, Pairs
-from data.readers.files import DatasetFile
+from data.readers.dataset_file import DatasetFile
 from data.readers.folder import Folder
 from data.readers.split_names import compatible
 from data.sets import check, read

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evolve import final_training, search
+from evolve import search, training_specs
 from evolve.commands import outcome, tracking
 from evolve.commands import winner as winners
 from evolve.execution.local_executor import LocalExecutor
@@ -104,7 +104,7 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
     assert plain["post"] == {**POST.settings, "validation": {"seed": seed, **scores}}
     winner_read = winner.read(directory / "winner.yaml")
     assert winner_read.post == POST.settings
-    spec = final_training.final_spec(winner_read, house.task(), house.path / "final")
+    spec = training_specs.winner_spec(winner_read, house.task(), house.path / "final")
     assert spec.post == POST.settings
     assert not spec.tune_post
     chosen = post_config(spec.post)

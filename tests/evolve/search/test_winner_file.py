@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evolve import final_training
+from evolve import training_specs
 from evolve.__main__ import main
 from evolve.genetics import space as spaces
 from evolve.simulated import SPACE
@@ -118,7 +118,7 @@ def test_a_file_of_an_earlier_version_loads_and_says_what_it_has_no_line_for(pla
     [
         *(
             (lambda data, name=name: data.pop(name), f"data: expected a line for {name}")
-            for name in final_training.WINNERS_DATA
+            for name in training_specs.REQUIRED_DATA_KEYS
         ),
         *(
             (lambda data, wrong=wrong: data.update(anchors=wrong), "data: anchors: expected 1 pairs of numbers above 0")
@@ -131,12 +131,12 @@ def test_what_is_trained_on_is_not_made_up_where_its_line_lacks(
 ) -> None:
     task = Task(spaces.parse(SPACE, "simulated"), ObjectiveFactory("none:none", {"anchors": [[5.0, 5.0]]}), {}, 90, ())
     winner.write(tmp_path / "w.yaml", plain)
-    used = final_training.with_winners_data(task, winner.read(tmp_path / "w.yaml"))
+    used = training_specs.with_winners_anchors(task, winner.read(tmp_path / "w.yaml"))
     assert used.factory.arguments["anchors"] == [[8.0, 8.0]]
     change(plain["data"])
     winner.write(tmp_path / "w.yaml", plain)
     with pytest.raises(winner.WinnerError, match=complaint):
-        final_training.with_winners_data(task, winner.read(tmp_path / "w.yaml"))
+        training_specs.with_winners_anchors(task, winner.read(tmp_path / "w.yaml"))
 
 
 def test_training_says_what_took_its_default(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.config import DetectorConfig
-from model.darknet import convert, float_counts, topology
+from model.darknet import convert, topology, weights_length
 from model.darknet.sections import Section
 from model.darknet.weights import WeightsError
 
@@ -85,7 +85,7 @@ def test_a_partial_file_says_what_it_leaves(folder: Path) -> None:
     sections = network()
     given = written(folder / "whole.weights", sections)
     first = next(place for place, section in enumerate(sections) if section.name == "head8")
-    path = cut(folder / "whole.weights", folder / "part.conv", float_counts.count_floats(sections[:first]))
+    path = cut(folder / "whole.weights", folder / "part.conv", weights_length.count_floats(sections[:first]))
     loaded = convert.read(path, network(classes=1))
     assert loaded.num_classes is None
     assert loaded.layers == first
@@ -102,7 +102,7 @@ def test_a_partial_file_may_end_behind_an_output_map_of_known_classes(folder: Pa
     sections = network()
     written(folder / "whole.weights", sections)
     after = next(place for place, section in enumerate(sections) if section.name == "neck_up16_lower")
-    path = cut(folder / "whole.weights", folder / "part.conv", float_counts.count_floats(sections[: after + 1]))
+    path = cut(folder / "whole.weights", folder / "part.conv", weights_length.count_floats(sections[: after + 1]))
     with pytest.raises(WeightsError, match="it ends after the first output map; say how many classes it has"):
         convert.read(path, sections)
     loaded = convert.read(path, sections, num_classes=CLASSES)
@@ -136,7 +136,7 @@ def test_released_weights_start_a_network_with_every_technique(folder: Path) -> 
 def test_counts_are_said_of_what_does_not_fit(folder: Path) -> None:
     sections = network()
     written(folder / "whole.weights", sections)
-    count = float_counts.count_floats(sections)
+    count = weights_length.count_floats(sections)
     whole = (folder / "whole.weights").read_bytes()
     path = folder / "wrong.weights"
 

@@ -7,7 +7,7 @@ import pytest
 
 from model.checkpoint import DetectorInfo
 from model.config import YOLOV4_TINY, DetectorConfig
-from model.darknet import cfg, convert, exporter, float_counts, importer, topology
+from model.darknet import cfg, convert, exporter, importer, topology, weights_length
 from model.darknet.cfg import CfgError
 from model.darknet.importer import DarknetOptions
 from model.darknet.weights import WeightsError
@@ -63,7 +63,7 @@ def test_a_partial_file_needs_class_names(tmp_path: Path, given: dict[str, np.nd
     sections = topology.sections(SMALL, 3)
     exporter.write(tmp_path / "whole.weights", DetectorInfo(NAMES, OWN_ANCHORS, 64, "stretch", SMALL), given)
     path = tmp_path / "mine.conv.20"
-    floats = float_counts.count_floats(sections[:20])
+    floats = weights_length.count_floats(sections[:20])
     path.write_bytes((tmp_path / "whole.weights").read_bytes()[: 20 + 4 * floats])
     (tmp_path / "two.txt").write_text("a\nb\n")
     found = importer.read(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from model.config import YOLOV4_TINY, DetectorConfig
-from model.darknet import cfg, cfg_network, float_counts, importer, topology
+from model.darknet import cfg, cfg_network, importer, topology, weights_length
 from model.darknet.cfg import CfgError
 from model.network import scales
 
@@ -47,10 +47,10 @@ def test_the_masks_of_darknets_custom_cfg_are_read() -> None:
 def test_a_head_has_as_many_anchors_as_its_mask(masks: str, counts: tuple[int, int]) -> None:
     found = read(tiny(classes=3, masks=masks))
     assert found.config.masks == masks
-    outputs = [section for section in found.sections if float_counts.is_output(section)]
+    outputs = [section for section in found.sections if weights_length.is_output(section)]
     assert [section.channels for section in outputs] == [8 * counts[1], 8 * counts[0]]  # stride 32 first
-    again = float_counts.with_classes(found.sections, 7)
-    assert [section.channels for section in again if float_counts.is_output(section)] == [
+    again = weights_length.with_classes(found.sections, 7)
+    assert [section.channels for section in again if weights_length.is_output(section)] == [
         12 * counts[1],
         12 * counts[0],
     ]
@@ -58,7 +58,8 @@ def test_a_head_has_as_many_anchors_as_its_mask(masks: str, counts: tuple[int, i
 
 def test_a_length_tells_the_classes_of_any_masks() -> None:
     sections = topology.sections(replace(YOLOV4_TINY, width=0.125, masks="0,1/2,3,4,5"), 5)
-    found = float_counts.match(float_counts.count_floats(sections), float_counts.with_classes(sections, 1))
+    count = weights_length.count_floats(sections)
+    found = weights_length.layers_of_length(count, weights_length.with_classes(sections, 1))
     assert not isinstance(found, str)
     assert found.num_classes == 5
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model.config import YOLOV4_TINY
-from model.darknet import cfg, float_counts, importer, topology
+from model.darknet import cfg, importer, topology, weights_length
 from model.darknet.importer import DarknetDetector, DarknetOptions
 from model.darknet.names import NamesError
 from model.darknet.weights import WeightsError
@@ -25,7 +25,7 @@ def weights_of(path: Path, classes: int = 2, config: object = MINE, layers: int 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write((0).to_bytes(4, "little") + (2).to_bytes(4, "little") + bytes(12))
-        file.truncate(20 + 4 * float_counts.count_floats(sections))
+        file.truncate(20 + 4 * weights_length.count_floats(sections))
     return path
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from model.config import YOLOV4_TINY, DetectorConfig
 from model.darknet import topology
-from model.darknet.float_counts import count_floats
 from model.darknet.sections import Section
+from model.darknet.weights_length import count_floats
 
 HEADER = 20
 

@@ -1,4 +1,4 @@
-"""Fidelity: the scores at a part of the budget decide which trials may spend the rest.
+"""Which trials are stopped early: at each rung only the best go on (successive halving).
 
 A budget is in optimizer steps; a rung is a share of it. Successive halving inside a generation
 (Jamieson and Talwalkar 2016, arXiv:1502.07943), with fixed sets: nobody is promoted from a rung before

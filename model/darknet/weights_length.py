@@ -1,6 +1,6 @@
-"""Which part of a network has a given number of floats: all of it for some class count, or its first layers.
+"""Finds out from the length of a .weights file which layers it holds, and for how many classes.
 
-A .weights file names nothing, so the number of its floats has to tell which network it holds.
+Such a file has no layer names or shapes, so only its number of floats tells.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from model.darknet.sections import Section, StoredArray
 
 
 @dataclass(frozen=True)
-class Match:
+class CoveredLayers:
     """sections: those that the floats fill, from the first on. num_classes: None if they end before the output maps."""
 
     sections: tuple[Section, ...]
@@ -23,7 +23,7 @@ def count_floats(sections: Iterable[Section]) -> int:
 
 
 def is_output(section: Section) -> bool:
-    """Whether it is an output convolution: only their shapes depend on the number of classes."""
+    """Whether it is an output convolution, the only kind whose stored arrays depend on the number of classes."""
     return section.kind == "convolutional" and not section.option("batch_normalize")
 
 
@@ -31,12 +31,13 @@ def with_classes(sections: Sequence[Section], num_classes: int) -> tuple[Section
     """The same sections for another number of classes."""
     if num_classes < 1:
         raise ValueError(f"num_classes: expected at least 1, got {num_classes!r}")
-    after = (*sections[1:], sections[-1])
-    return tuple(_resized(section, following, num_classes) for section, following in zip(sections, after, strict=True))
+    following_sections = (*sections[1:], sections[-1])
+    pairs = zip(sections, following_sections, strict=True)
+    return tuple(_section_with_classes(section, following, num_classes) for section, following in pairs)
 
 
-def _resized(section: Section, following: Section, num_classes: int) -> Section:
-    """The section for another number of classes; an output convolution's anchors are those of the [yolo] after it."""
+def _section_with_classes(section: Section, following: Section, num_classes: int) -> Section:
+    """The section for num_classes; an output convolution takes its number of anchors from the [yolo] after it."""
     options = dict(section.options)
     if section.kind == "yolo":
         options["classes"] = str(num_classes)
@@ -50,8 +51,8 @@ def _resized(section: Section, following: Section, num_classes: int) -> Section:
     return replace(section, channels=filters, options=tuple(options.items()), stored=stored)
 
 
-def match(count: int, sections: Sequence[Section], num_classes: int | None = None) -> Match | str:
-    """The sections that `count` floats fill, or a sentence that says why none fit.
+def layers_of_length(count: int, sections: Sequence[Section], num_classes: int | None = None) -> CoveredLayers | str:
+    """The layers that a file of `count` floats covers; if none fit, a sentence that says why.
 
     Without num_classes a whole network may have any class count; first layers alone must end before the output maps.
     """
@@ -61,19 +62,19 @@ def match(count: int, sections: Sequence[Section], num_classes: int | None = Non
         if covered is None:
             return _mismatch_of_classes(count, sections, num_classes)
         known = num_classes if any(is_output(section) for section in covered) else None
-        return Match(covered, known)
-    fixed, per_class = _class_counts(sections)
+        return CoveredLayers(covered, known)
+    fixed, per_class = _fixed_and_per_class(sections)
     classes, rest = divmod(count - fixed, per_class)
     if classes >= 1 and rest == 0:
-        return Match(with_classes(sections, classes), classes)
+        return CoveredLayers(with_classes(sections, classes), classes)
     first_output = next(index for index, section in enumerate(sections) if is_output(section))
     covered = _first_sections(count, sections[:first_output])
     if covered is None:
         return _mismatch_of_length(count, sections[:first_output], fixed, per_class)
-    return Match(covered, None)
+    return CoveredLayers(covered, None)
 
 
-def _class_counts(sections: Sequence[Section]) -> tuple[int, int]:
+def _fixed_and_per_class(sections: Sequence[Section]) -> tuple[int, int]:
     """The number of floats without any class, and how many each class adds."""
     with_one, with_two = (count_floats(with_classes(sections, classes)) for classes in (1, 2))
     return 2 * with_one - with_two, with_two - with_one
@@ -104,7 +105,7 @@ def _mismatch_of_length(count: int, before_outputs: Sequence[Section], fixed: in
         classes, rest = divmod(count - fixed, per_class)
         return f"{expected}, got {count:,}: {rest:,} are left over after {classes} classes"
     if count > count_floats(before_outputs):
-        return f"{expected}, got {count:,}: it ends after the first output map; say how many classes it has"
+        return f"{expected}, got {count:,}: it ends inside or after the first output map; say how many classes it has"
     return f"{expected}, got {count:,}: {_inside(count, before_outputs)}"
 
 

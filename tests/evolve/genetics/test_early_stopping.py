@@ -1,4 +1,4 @@
-"""Fidelity: which trials go on from a rung."""
+"""Which trials go on from a rung."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.genetics import fidelity
+from evolve.genetics import early_stopping
 
 THIRD = Fraction(1, 3)
 
@@ -14,20 +14,20 @@ THIRD = Fraction(1, 3)
 def test_hand_sums() -> None:
     scores = {f"g000-{slot:03d}": slot / 100 for slot in range(100)}
     # 100 / 3 = 33.3, rounded up: the 34 best are slots 99 ... 66
-    assert fidelity.promoted(scores, 100, THIRD, 10) == tuple(f"g000-{slot:03d}" for slot in range(99, 65, -1))
+    assert early_stopping.promoted(scores, 100, THIRD, 10) == tuple(f"g000-{slot:03d}" for slot in range(99, 65, -1))
     # 9 entered, 3 of them failed: a third of 9 is 3
     alive = {"a": 0.1, "b": 0.4, "c": 0.2, "d": 0.3, "e": 0.0, "f": 0.5}
-    assert fidelity.promoted(alive, 9, THIRD, 1) == ("f", "b", "d")
-    assert fidelity.promoted(alive, 9, THIRD, 5) == (
+    assert early_stopping.promoted(alive, 9, THIRD, 1) == ("f", "b", "d")
+    assert early_stopping.promoted(alive, 9, THIRD, 5) == (
         "f",
         "b",
         "d",
         "c",
         "a",
     )  # never fewer than the elites to be chosen
-    assert fidelity.promoted({"b": 0.5, "a": 0.5, "c": 0.5}, 3, THIRD, 1) == ("a",)  # ties by uid
-    assert fidelity.promoted({}, 9, THIRD, 2) == ()
-    assert fidelity.promoted({"a": 0.1}, 9, Fraction(1), 10) == ("a",)
+    assert early_stopping.promoted({"b": 0.5, "a": 0.5, "c": 0.5}, 3, THIRD, 1) == ("a",)  # ties by uid
+    assert early_stopping.promoted({}, 9, THIRD, 2) == ()
+    assert early_stopping.promoted({"a": 0.1}, 9, Fraction(1), 10) == ("a",)
 
 
 @given(
@@ -40,7 +40,7 @@ def test_promotions_are_the_best_and_never_fewer_than_asked(
     scores: dict[str, float], failed: int, keep: Fraction, at_least: int
 ) -> None:
     entered = len(scores) + failed
-    promoted = fidelity.promoted(scores, entered, keep, at_least)
+    promoted = early_stopping.promoted(scores, entered, keep, at_least)
     assert set(promoted) <= set(scores)
     assert len(promoted) >= min(at_least, len(scores))
     assert len(promoted) >= min(entered * keep, len(scores))
@@ -51,6 +51,6 @@ def test_promotions_are_the_best_and_never_fewer_than_asked(
 
 def test_wrong_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="expected scores of at most the 1 trials that entered, got 2"):
-        fidelity.promoted({"a": 1.0, "b": 0.5}, 1, THIRD, 1)
+        early_stopping.promoted({"a": 1.0, "b": 0.5}, 1, THIRD, 1)
     with pytest.raises(ValueError, match="expected at least 1 step, got steps=0"):
-        fidelity.rung_steps((Fraction(1),), 0)
+        early_stopping.rung_steps((Fraction(1),), 0)

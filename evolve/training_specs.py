@@ -1,4 +1,7 @@
-"""A training that keeps its detector, a winner's or that of a space's defaults: the whole schedule as one trial."""
+"""Builds the TrialSpec for `evolve train`: one full-length training whose detector is saved.
+
+It trains the winner of a search, or a space's defaults.
+"""
 
 import math
 from dataclasses import replace
@@ -10,11 +13,12 @@ from evolve.trial_config import STEPS, TrialConfig
 from evolve.verdict.winner import Winner, WinnerError
 
 DETECTOR_FILE = "detector.keras"
-WINNERS_DATA = ("fingerprint", "class_names", "anchors", "weights")  # every version has written them
+# Keys that every version has written to a winner's `data` section: a file without one is damaged.
+REQUIRED_DATA_KEYS = ("fingerprint", "class_names", "anchors", "weights")
 
 
-def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) -> TrialSpec:
-    """The winner's whole schedule (or one of another length), scored on val and, where there is one, test."""
+def winner_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) -> TrialSpec:
+    """The spec that trains the winner for its full schedule or for `steps`; scored on val, and on test if it exists."""
     config = dict(winner.config) if steps is None else {**winner.config, STEPS: steps}
     return TrialSpec(
         uid=f"{winner.uid}/final",
@@ -28,7 +32,7 @@ def final_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) 
 
 
 def defaults_spec(task: Task, out: Path, seed: int) -> TrialSpec:
-    """The whole schedule of the space's defaults, scored on val and, if there is one, test."""
+    """The spec that trains the space's defaults for the full schedule; scored on val, and on test if it exists."""
     return TrialSpec(
         uid="defaults",
         config=task.config_of(task.space.defaults()),
@@ -39,18 +43,18 @@ def defaults_spec(task: Task, out: Path, seed: int) -> TrialSpec:
     )
 
 
-def with_winners_data(task: Task, winner: Winner) -> Task:
-    """The task with the anchors that the winner was found with: they are part of what won.
+def with_winners_anchors(task: Task, winner: Winner) -> Task:
+    """The task with the winner's anchors: its settings were tuned with these, not with those of the new data.
 
-    WinnerError if the file lacks a line on its data, or has anchors that the network cannot have.
+    WinnerError if the file's `data` section lacks a required key, or has anchors that the network cannot have.
     """
     if "anchors" not in task.factory.arguments:
-        return task
-    for name in WINNERS_DATA:
+        return task  # an objective without anchors, such as the simulated one
+    for name in REQUIRED_DATA_KEYS:
         if name not in winner.data.plain:
             raise WinnerError(f"data: expected a line for {name}, as the file was written with, got none")
-    anchors, own = winner.data.plain["anchors"], task.factory.arguments["anchors"]
-    count = len(own) if isinstance(own, list) else 0
+    anchors, computed = winner.data.plain["anchors"], task.factory.arguments["anchors"]
+    count = len(computed) if isinstance(computed, list) else 0
     if not _are_anchors(anchors, count):
         raise WinnerError(f"data: anchors: expected {count} pairs of numbers above 0, got {str(anchors)[:80]}")
     return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
@@ -62,7 +66,10 @@ def _splits(task: Task) -> tuple[str, ...]:
 
 
 def _are_anchors(value: object, count: int) -> bool:
-    """Whether it is a list of so many widths and heights."""
-    pairs = value if isinstance(value, list) and len(value) == count else [None]
-    sizes = [size for pair in pairs for size in (pair if isinstance(pair, list) and len(pair) == 2 else [None])]
+    """Whether it is a list of `count` pairs [width, height], all finite and above 0."""
+    if not isinstance(value, list) or len(value) != count:
+        return False
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return False
+    sizes = [size for pair in value for size in pair]
     return all(isinstance(size, int | float) and not isinstance(size, bool) and 0 < size < math.inf for size in sizes)
