@@ -17,7 +17,7 @@ from data.config import STORE_FACTOR, Fit
 from evolve import fitness, starting_weights
 from evolve.trial import GpuNotUsable, Measurement, Progress, Report, TrialDiverged, TrialSpec, TunedPost, Value
 from evolve.trial_config import STRUCTURAL, TrialConfig, post_config
-from model.config import DetectorConfig
+from model.config import NORMS_KEPT, DetectorConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,9 @@ def describe_data(
 
 
 def state_bytes(config: TrialConfig, num_classes: int) -> int:
-    """The size in bytes of a trial's stored state: weights, velocities and, with ema_decay above 0, moving averages.
+    """The size in bytes of a trial's stored state.
+
+    It has weights, velocities, the last gradient norms and, with ema_decay above 0, moving averages.
 
     Counted without Keras from the layers in Darknet's order, which have the same weights; model/training/trainer.py
     stores them.
@@ -83,7 +85,7 @@ def state_bytes(config: TrialConfig, num_classes: int) -> int:
     total = sum(part.count for part in stored)
     trained = total - sum(part.count for part in stored if part.name.endswith(RUNNING))
     copies = 1 + (config.optimizer.ema_decay > 0)
-    return FLOAT32_BYTES * (total + copies * trained)
+    return FLOAT32_BYTES * (total + copies * trained + NORMS_KEPT)
 
 
 def write_embedded_data(

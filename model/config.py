@@ -19,6 +19,7 @@ DropBlockPlace = Literal["none", "neck", "backbone", "both"]
 BoxLoss = Literal["ciou", "diou", "giou", "mse"]
 BoxGradient = Literal["exact", "darknet"]
 Reduction = Literal["picture", "positive"]
+NORMS_KEPT = 31  # steps whose gradient norms are kept, for optimizer.spike_factor
 Policy = Literal["cosine", "steps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 SatGoal = Literal["empty", "truth"]

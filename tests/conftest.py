@@ -15,6 +15,7 @@ from hypothesis import settings
 settings.register_profile("no deadline", settings(), deadline=None)  # the parent: under CI the examples are fixed ones
 settings.load_profile("no deadline")
 
+os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"  # as the tracker has it, even if a test imports MLflow before it does
 IN_SEVERAL_PROCESSES = "PYTEST_XDIST_WORKER" in os.environ
 os.environ["YOLOV4_EVOLVE_CACHE"] = "off"  # tests leave the user's cache of pictures alone
 IN_WORKERS = Path(__file__).parent / "evolve" / "execution" / "in_workers"

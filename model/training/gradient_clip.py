@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from model.config import NORMS_KEPT as WINDOW
+
 Tensor = Any
 
-WINDOW = 31  # steps
 FEWEST = 5  # smallest number of norms to take a median of; the first five steps have no spike bound
 
 

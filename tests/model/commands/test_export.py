@@ -29,10 +29,10 @@ def seen(picture: Path, weights: Path, capsys: pytest.CaptureFixture[str], *more
 @pytest.mark.parametrize(
     ("kind", "name", "options"),
     [
-        ("saved_model", "folder", []),
-        ("saved_model", "decoded", ["--decode", "--size", "64x96"]),
+        pytest.param("saved_model", "folder", [], marks=pytest.mark.slow),
+        pytest.param("saved_model", "decoded", ["--decode", "--size", "64x96"], marks=pytest.mark.slow),
         ("saved_model", "detections", ["--nms", "plain", "--score", "0.3", "--nms-iou", "0.4"]),
-        ("tflite", "detector.tflite", ["--dtype", "float16"]),
+        pytest.param("tflite", "detector.tflite", ["--dtype", "float16"], marks=pytest.mark.slow),
         ("onnx", "detector.onnx", []),
         ("darknet", "detector.weights", ["--size", "64x96"]),
     ],

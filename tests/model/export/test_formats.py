@@ -55,9 +55,9 @@ def written(model: keras.Model, card: Cards, tmp_path_factory: pytest.TempPathFa
     return write
 
 
-# TFLite's converter takes 16 s a file: the whole graph in make test, its parts in make test-slow.
+# A file takes 16 to 30 s to convert: the whole graph in make test, its parts and all of TFLite's in make test-slow.
 CASES = [
-    pytest.param(kind, output, marks=pytest.mark.slow if kind == "tflite" and output != "detections" else ())
+    pytest.param(kind, output, marks=pytest.mark.slow if kind == "tflite" or output != "detections" else ())
     for kind in FORMATS
     for output in get_args(Output)
 ]
@@ -146,7 +146,7 @@ def test_a_spelled_network_is_the_same_network(model: keras.Model, picture: Imag
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+@pytest.mark.parametrize("kind", ["onnx", pytest.param("tflite", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cut", [0, 7, 100, -10, -3000])
 def test_files_cut_short_are_refused(
     kind: str, cut: int, written: Callable[[str, Output], Path], tmp_path: Path

@@ -29,7 +29,7 @@ Images = NDArray[np.float32]
 Case = tuple[keras.Model, Callable[[Output], Card], Callable[[Output], Path]]
 
 
-@pytest.fixture(scope="module", params=["yolov4", "yolov4-tiny"])
+@pytest.fixture(scope="module", params=[pytest.param("yolov4", marks=pytest.mark.slow), "yolov4-tiny"])
 def case(
     request: pytest.FixtureRequest,
     card: Callable[..., Card],

@@ -58,6 +58,7 @@ def test_the_loss_falls_and_the_classes_are_told():
     assert set(after) == {name for name in names if name.startswith("backbone_")}
 
 
+@pytest.mark.slow
 def test_a_training_repeats_and_its_seed_counts():
     def weights(seed):
         stage = pretrain.Pretraining(SMALL, 3, seed, dropblock_rate=0.3)

@@ -103,7 +103,7 @@ def test_cmbn_changes_what_later_mini_batches_see(warm: Trainer) -> None:
         np.testing.assert_array_equal(off[1][f"backbone_stem_norm/{name}"], on[1][f"backbone_stem_norm/{name}"])
 
 
-@pytest.mark.parametrize("reduction", ["picture", "positive"])
+@pytest.mark.parametrize("reduction", [pytest.param("picture", marks=pytest.mark.slow), "positive"])
 def test_mini_batches_one_by_one_are_mini_batches_together(warm: Trainer, reduction: str) -> None:
     """Mini-batches together or in turn: gradients add up, statistics are passed on.
 
@@ -210,6 +210,7 @@ def test_a_state_with_averages_goes_on_where_it_stood(warm: Trainer, tmp_path) -
         warm.load_state(tmp_path / "state.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_learns_as_the_full_one_does(warm: Trainer, precision: str) -> None:
     its = config(train__precision=precision, optimizer__max_gradient_norm=1000.0)
