@@ -1,7 +1,7 @@
 """`python -m model summary|evaluate|predict|pretrain|convert|export`: the detector without the search.
 
-Parses the command line and calls model/commands. Only these commands read data sets and pictures; the rest of model/
-takes only boxes and letterbox from data/. Input is checked before TensorFlow loads.
+Parses the command line and calls model/commands. Only these commands read data sets; the rest of model/ takes from
+data/ what a box, a drawing and a file on disk are. Input is checked before TensorFlow loads.
 """
 
 import argparse

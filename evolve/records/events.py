@@ -1,8 +1,9 @@
 """The events of a journal as values, one class a kind, and the codec between them and the journal's JSON.
 
 The fields of a class are the keys of its payload, in the order in which they are written; `uid` is a column of its own.
-A field with a default is missing in journals of earlier versions. Keys that a class lacks, from a later version, are
-passed over. pydantic checks the types (docs/decisions/0015-typed-events.md).
+A field with a default is missing in journals of earlier versions. Keys of a payload that a class lacks, from a later
+version, are passed over; a recipe or a space with such a key cannot be read. pydantic checks the types
+(docs/decisions/0015-typed-events.md).
 """
 
 from collections.abc import Mapping
