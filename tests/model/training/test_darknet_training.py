@@ -39,6 +39,8 @@ class Cfg:
     max_delta: float = 5.0
     label_smooth_eps: float = 0.0
     learning_rate: float = 0.0013
+    learning_rate_min: float | None = None  # of policy sgdr with one cycle; None: policy steps, before its first drop
+    max_batches: int = 6000
     burn_in: int = 1000
     momentum: float = 0.949
     decay: float = 0.0005
@@ -163,6 +165,16 @@ class Darknet:
             maps = self.model(images, training=True)
         return tape.gradient(maps, [v.value for v in self.model.trainable_variables], output_gradients=upstream)
 
+    def rate(self, iteration: int) -> float:
+        """network.c: get_current_rate, up to the first drop of policy steps."""
+        cfg = self.cfg
+        if iteration < cfg.burn_in:
+            return cfg.learning_rate * (iteration / cfg.burn_in) ** 4
+        if cfg.learning_rate_min is None:
+            return cfg.learning_rate
+        cosine = math.cos(iteration * math.pi / cfg.max_batches)
+        return cfg.learning_rate_min + 0.5 * (cfg.learning_rate - cfg.learning_rate_min) * (1.0 + cosine)
+
     def step(
         self, iteration: int, images: np.ndarray, truths: list[list[tuple[float, float, float, float, int]]]
     ) -> None:
@@ -183,7 +195,7 @@ class Darknet:
             gradients = self.backward(part, upstream)
             for update, gradient in zip(self.updates, gradients, strict=True):
                 update -= gradient.numpy()
-        rate = self.cfg.learning_rate * min(1.0, (iteration / self.cfg.burn_in) ** 4)
+        rate = self.rate(iteration)
         for variable, update in zip(self.model.trainable_variables, self.updates, strict=True):
             value = np.asarray(variable.value, np.float64)
             if variable.name in ("kernel", "shortcut_weights"):
@@ -240,7 +252,7 @@ def trainer_of(settings: dict[str, object]) -> tuple[Trainer, TrialConfig]:
 
 # The paper's techniques that change the network or the pictures are off: here it is about the loss and the update.
 PLAIN = {"regularization.cmbn": False, "regularization.dropblock_rate": 0.0, "detector.dropblock_place": "none"}
-PAPER = Cfg(learning_rate=0.00261, max_delta=math.inf, label_smooth_eps=0.1)
+PAPER = Cfg(learning_rate=0.00261, learning_rate_min=1e-5, max_delta=math.inf, label_smooth_eps=0.1)
 
 
 @pytest.mark.parametrize(("preset", "cfg"), [("darknet", Cfg()), pytest.param("paper", PAPER, marks=pytest.mark.slow)])
@@ -261,4 +273,5 @@ def test_ten_steps_are_darknets(preset: str, cfg: Cfg) -> None:
             moved = np.abs(np.asarray(their_weight.value) - weight_before).max()
             difference = np.abs(np.asarray(our_weight.value) - np.asarray(their_weight.value)).max()
             assert moved > 0, (k, our_weight.path)
-            assert difference <= 2e-3 * moved, (k, our_weight.path)
+            last_digit = 2**-23 * np.abs(weight_before).max()  # of the weights themselves, in float32
+            assert difference <= 2e-3 * moved + 2 * last_digit, (k, our_weight.path)
