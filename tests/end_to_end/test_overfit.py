@@ -25,7 +25,7 @@ LOW = {
     "augment.saturation": "1.1",
     "augment.exposure": "1.1",
     "loss.label_smoothing": "0.001",
-    "optimizer.learning_rate": "0.006",
+    "optimizer.learning_rate": "0.003",
     "train.batch": "8",
     "train.size": "224",
     "train.sizes": "[192, 224]",
