@@ -81,7 +81,6 @@ def _weights(made, spec):
     return measured, made._trainer.state()
 
 
-@pytest.mark.slow
 def test_a_result_depends_on_the_spec_alone(make, warm):
     spec = _spec(optimizer__learning_rate=0.02)
     fresh_measured, fresh = _weights(make(), spec)
@@ -308,7 +307,6 @@ def test_changed_data_is_refused_by_fingerprint(data):
         )
 
 
-@pytest.mark.slow
 def test_a_structural_setting_traces_anew(warm):
     list(warm(_spec()))
     assert sum(m.traces for m in measurements(warm(_spec(train__batch=2)))) > 0

@@ -45,6 +45,7 @@ def _do(what: str, spec: TrialSpec) -> None:
     if what == "hang once" and _is_first(spec):
         time.sleep(600.0)
     if what == "stop once" and _is_first(spec):
+        time.sleep(2.0)  # until what it reported has left the process
         os.kill(os.getpid(), signal.SIGSTOP)
     if what == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)

@@ -17,7 +17,7 @@ os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY
 from ray.cluster_utils import Cluster
 
 from evolve.execution import ray_executor
-from evolve.execution.dispatch import dispatch
+from evolve.execution.dispatch import Lost, dispatch
 from evolve.execution.executor import Ended, Lease, Measured, Started
 from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.trial import Failure, ObjectiveFactory, TrialSpec
@@ -85,14 +85,10 @@ def a_stopped_process(cluster: Cluster) -> dict[str, Any]:
     stuck = lease("g000-000", do="stop once", marker=str(marker))
     with executor(cluster, notes, workers=1) as made:
         watched = WatchedExecutor(made, Patience(least_seconds=3.0, unknown_seconds=30.0), notes.append)
-        seen, waiting = [], deque([stuck])
-        for event in dispatch(watched, waiting):
-            seen.append(event)
-            if isinstance(event, Ended) and event.failure is not None and event.lease is stuck:
-                waiting.append(Lease(stuck.spec, attempt=2))
+        seen = list(dispatch(watched, deque([stuck])))
         pids = [event.node.rpartition("/")[2] for event in seen if isinstance(event, Started)]
         last = [event.measurement for event in seen if isinstance(event, Measured)][-1]
-    ends = [event for event in seen if isinstance(event, Ended)]
+    ends = [event for event in seen if isinstance(event, Lost | Ended)]
     return {
         "failures": [end.failure and (end.failure.kind, end.failure.reason) for end in ends],
         "pids": pids,
