@@ -35,7 +35,7 @@ train: setup  ## Train the winner of the latest search at full length, and print
 	@out="$(or $(OUT),$(FINAL))"; echo "make train: winner.yaml -> $$out"; \
 	    $(BIN)/evolve train winner.yaml $(if $(DATA),--data "$(DATA)") --out "$$out" $(ARGS)
 
-smoke: setup  ## Run a real but small search on the embedded data set, in about a minute
+smoke: setup  ## Run a real but small search on the embedded data set, in two or three minutes
 	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 test: setup  ## Run all tests that need no GPU and no network and are not marked slow, with coverage

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from evolve import fitness
@@ -185,13 +186,5 @@ def _failed_trial(uid: str, failure: Failure, seconds: float = 0.0) -> TrialFail
 
 
 def _individual(record: IndividualRecord) -> Individual:
-    return Individual(
-        uid=record.uid,
-        genome=record.genome,
-        parents=record.parents,
-        generation=record.generation,
-        slot=record.slot,
-        operator=record.operator,
-        seed=record.seed,
-        predicted=record.predicted,
-    )
+    """The individual of a record, which has all of its fields and more."""
+    return Individual(**{field.name: getattr(record, field.name) for field in fields(Individual)})
