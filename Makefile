@@ -16,7 +16,7 @@ ARGS ?=
 LOCK ?=
 export LOCK
 
-.PHONY: evolve train export dashboard smoke test test-slow check setup help
+.PHONY: evolve train export dashboard smoke test test-slow coverage check setup help
 
 evolve: setup  ## Search hyperparameters, on the embedded data set or on DATA=dir [SPACE=file] [OUT=dir] [ARGS="--seed 1 ..."]
 	@$(BIN)/evolve search $(if $(DATA),--data "$(DATA)") $(if $(SPACE),--space "$(SPACE)") $(if $(OUT),--out "$(OUT)") $(ARGS)
@@ -38,11 +38,14 @@ train: setup  ## Train the winner of the latest search at full length, and print
 smoke: setup  ## Run a real but small search on the embedded data set, in two or three minutes
 	@$(BIN)/evolve search --population 6 --elites 2 --children 2 --generations 1 --steps 9 $(if $(OUT),--out "$(OUT)") $(ARGS)
 
-test: setup  ## Run all tests that need no GPU and no network and are not marked slow, with coverage
-	@$(BIN)/python -m pytest -m "not slow" --durations=20 --cov --cov-report=term $(TOGETHER) $(ARGS)
+test: setup  ## Run all tests that need no GPU and no network and are not marked slow
+	@$(BIN)/python -m pytest -m "not slow" --durations=20 $(TOGETHER) $(ARGS)
 
 test-slow: setup  ## Run the tests that are marked slow
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+coverage: setup  ## Run the tests of `make test` and show which lines they miss; takes twice as long
+	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term $(TOGETHER) $(ARGS)
 
 check: setup  ## Check lint, format, types and import arrows, and run the fast tests, in under three minutes
 	@$(BIN)/ruff check .
