@@ -25,9 +25,9 @@ SLICES: tuple[Slice, ...] = ("target", "base")
 _SPLIT_SHARES = (0.6, 0.2, 0.2)
 _CUT_SEED = 1797  # the digits of each slice and split do not depend on the seed of the scenes
 
-# Shares of the scene's side: 20 to 56 pixels of 96. Smaller ones cannot be read at 64 pixels by a network this small.
-_SMALLEST, _LARGEST = 20 / 96, 56 / 96
-_FEWEST_DIGITS, _MOST_DIGITS = 1, 5
+# Shares of the scene's side: 30 to 60 pixels of 96. A network this small cannot read smaller ones.
+_SMALLEST, _LARGEST = 30 / 96, 60 / 96
+_FEWEST_DIGITS, _MOST_DIGITS = 1, 3
 _MAX_OVERLAP = 0.05  # share of the smaller box
 _MIN_CONTRAST = 80.0  # grey levels between a digit and its background
 _INK = 0.35  # coverage from which a pixel belongs to the box

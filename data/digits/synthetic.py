@@ -16,9 +16,9 @@ from data.digits import scenes
 from data.digits.scenes import Scene, Slice
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
-IMAGES: Mapping[str, int] = {"train": 400, "val": 240, "test": 400}
+IMAGES: Mapping[str, int] = {"train": 600, "val": 180, "test": 400}
 MARKER = "embedded.json"  # written last, so that a folder that has it is complete
-VERSION = 2  # of the drawing; another version is another data set
+VERSION = 3  # of the drawing; another version is another data set
 
 
 def write(
