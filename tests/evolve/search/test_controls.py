@@ -141,6 +141,17 @@ def test_it_is_reported_when_a_generation_closes(house: Any, monkeypatch: pytest
         assert ("rungs that are not shown to rank" in str(line_of(closed, state))) == reported
 
 
+def test_the_plan_names_the_controls(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--dry-run", "--tracking-uri", "none"]) == 0
+    said = capsys.readouterr().out
+    # 3 of the 66 below the first cut and 1 of the 22 below the second; 3 x (100 x 10 + 37 x 20 + 16 x 60) steps, and 21
+    # confirmations of 90
+    assert "controls: 4 trials a generation that a rung would stop are trained on" in said
+    assert "steps in all: at most 9990" in said
+    assert main(["search", "--dry-run", "--tracking-uri", "none", "--recipe", "seed"]) == 0
+    assert "controls:" not in capsys.readouterr().out
+
+
 def test_a_burn_in_beyond_the_first_rung_is_noted(
     simulated: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
