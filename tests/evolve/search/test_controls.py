@@ -158,7 +158,8 @@ def test_a_burn_in_beyond_the_first_rung_is_noted(
     """90 steps; the first rung of fast is at step 10."""
 
     def said(*flags: str) -> str:
-        assert main(["search", "--dry-run", "--tracking-uri", "none", *flags]) == 0
+        small = ("--population", "8", "--elites", "2", "--tracking-uri", "none")
+        assert main(["search", "--dry-run", *small, *flags]) == 0
         return capsys.readouterr().out
 
     assert "burn-in" not in said()  # a twentieth of the schedule, the setting's default
@@ -171,8 +172,7 @@ def test_a_burn_in_beyond_the_first_rung_is_noted(
     space = tmp_path / "space.yaml"
     gene = "{scale: linear, low: 0.0, high: 0.2, default: 0.05}"
     space.write_text(f"name: s\ngenes:\n  optimizer.burn_in_share: {gene}\ntrial: {{train.steps: 90}}\n")
-    flags = ("--space", str(space), "--population", "8", "--elites", "2")
-    assert "burn-in may last to 20% of a trial (optimizer.burn_in_share, step 18)" in said(*flags)
+    assert "burn-in may last to 20% of a trial (optimizer.burn_in_share, step 18)" in said("--space", str(space))
 
 
 def test_burn_in_is_a_share_of_the_schedule_and_rungs_of_the_budget(house: Any) -> None:
