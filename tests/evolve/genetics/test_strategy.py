@@ -268,6 +268,14 @@ def test_a_control_can_be_the_winner() -> None:
     assert decisions[-2] == GenerationClosed(0, tuple(controls[:2]))
 
 
+def test_each_generation_has_a_share_of_its_own() -> None:
+    """9 trials have no control. Of 40 children, 14 are promoted and 3 of the 26 below drawn."""
+    recipe = Recipe(**{**CONTROLLED.__dict__, "population": 9, "elites": 4, "children": 10, "generations": 1})
+    strategy = Strategy(SPACE, Recipe(**{**recipe.__dict__, "controls": 3}), 0, 90)
+    play(strategy, by_slot, random.Random(0))
+    assert Counter(uid[:4] for uid in strategy.fitness) == {"g000": 4, "g001": 14 + 3}
+
+
 def test_controls_go_on_when_all_promoted_trials_fail() -> None:
     recipe = Recipe(**{**CONTROLLED.__dict__, "rungs": (Fraction(1, 9), Fraction(1, 3), Fraction(1))})
     strategy = Strategy(SPACE, recipe, 0, 90)
