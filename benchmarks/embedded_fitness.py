@@ -12,6 +12,7 @@ The random sets are those of generation 0 of `evolve search --seed S`, so they c
 
 import argparse
 import json
+import math
 import sys
 from collections import deque
 from pathlib import Path
@@ -27,6 +28,7 @@ from evolve.execution.ray_executor import RayExecutor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
 from evolve.genetics.genome import Genome
+from evolve.records import forecast
 from evolve.trial import TrialSpec
 from evolve.trial_config import TrialConfig
 from evolve.verdict import confirm
@@ -36,13 +38,10 @@ OTHER_SEED = 1_000_000  # added to a trial's seed for its second training
 
 def equal_budget(recipe: recipes.Recipe) -> int:
     """How many full trainings cost as many steps as a search of the recipe (rungs, all generations)."""
-    shares = [float(rung) for rung in recipe.rungs]
-    entered, full = float(recipe.population), 0.0
-    for share, before in zip(shares, [0.0, *shares], strict=False):
-        full += entered * (share - before)
-        entered = max(recipe.elites, np.ceil(entered * float(recipe.keep)))
-    children = recipe.elites * recipe.children / recipe.population
-    return round(full * (1 + recipe.generations * children))
+    steps = math.lcm(*(rung.denominator for rung in recipe.rungs))
+    children = recipe.elites * recipe.children
+    first, later = (forecast.generation_steps(recipe, count, steps) for count in (recipe.population, children))
+    return round((first + recipe.generations * later) / steps)
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """Checks of a search space against the trials: its genes, its fitness, the size of the largest state."""
 
+import math
 from collections.abc import Sequence
 
 from evolve import objective
@@ -7,6 +8,8 @@ from evolve.genetics.domains import Choice, Domain
 from evolve.genetics.space import SearchSpace
 from evolve.trial import Setting
 from evolve.trial_config import TrialConfig, check_space
+
+BURN_IN = "optimizer.burn_in_share"
 
 
 def check_genes(space: SearchSpace) -> None:
@@ -36,6 +39,15 @@ def largest_state(space: SearchSpace, num_classes: int) -> int:
             }
             settings[address] = max(sizes, key=sizes.__getitem__)
     return objective.state_bytes(TrialConfig.from_settings(settings), num_classes)
+
+
+def latest_burn_in(space: SearchSpace, schedule: int) -> int:
+    """The step at which the longest burn-in of a trial of the space ends. schedule: its length in steps."""
+    settings = {**space.trial, **space.defaults()}
+    domain = space.genes.get(BURN_IN)
+    shares = [settings.get(BURN_IN)] if domain is None else extremes(domain)
+    configs = [TrialConfig.from_settings({} if share is None else {BURN_IN: share}) for share in shares]
+    return max(math.ceil(config.optimizer.burn_in_share * schedule) for config in configs)
 
 
 def extremes(domain: Domain) -> list[Setting]:

@@ -3,7 +3,6 @@
 Without the check, the first rung of the first generation could end in a full disk, hours after the start.
 """
 
-import math
 import shutil
 from pathlib import Path
 
@@ -24,12 +23,10 @@ def states_at_once(recipe: Recipe, steps: int, schedule: int, workers: int) -> i
     last = workers if steps < schedule else 0
     most = last
     for population in (recipe.population, recipe.elites * recipe.children if recipe.generations else 0):
-        entered = population
-        rungs = recipe.rung_steps(steps)
-        for rungs_reached in range(1, len(rungs)):
-            most = max(most, entered * rungs_reached)
-            entered = min(entered, max(math.ceil(entered * recipe.keep), recipe.elites))
-        most = max(most, entered * (len(rungs) - 1) + last)
+        *waiting, finishing = recipe.planned_trials(population, steps)
+        for rungs_reached, trials in enumerate(waiting, start=1):
+            most = max(most, trials * rungs_reached)
+        most = max(most, finishing * len(waiting) + last)
     return most
 
 

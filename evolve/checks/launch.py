@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evolve import space_checks
 from evolve.checks import disk
 from evolve.genetics import recipe as recipes
 from evolve.genetics import seeding
@@ -19,7 +20,6 @@ from evolve.genetics.recipe import Recipe
 from evolve.process import files
 from evolve.process.terminal import command
 from evolve.records.journal import JournalError, holds_search
-from evolve.space_checks import check_fitness, check_genes
 from evolve.task import InputError, Task
 from evolve.trial_config import STEPS, TrialConfig
 
@@ -45,7 +45,7 @@ def check(
     states = disk.states_at_once(recipe, task.steps, _schedule(task), workers)
     sentences = disk.check(directory, states, task.state_bytes)  # first: a huge population would take long to make
     _check_configurations(task, _first_generation(task, recipe, seed))
-    return sentences
+    return (*sentences, *_burn_in_notes(task, recipe))
 
 
 def check_whole_number(name: str, value: object, *, least: int) -> None:
@@ -89,9 +89,9 @@ def _check_recipe(recipe: object) -> None:
 def _check_task(task: Task) -> None:
     """InputError unless space, objective, fitness and full budget are valid and the journal can hold the rest."""
     try:
-        check_genes(task.space)
+        space_checks.check_genes(task.space)
         task.factory.check()
-        check_fitness(task.space, task.factory.scores())
+        space_checks.check_fitness(task.space, task.factory.scores())
     except ValueError as error:
         raise InputError(str(error)) from error
     check_whole_number("steps", task.steps, least=1)
@@ -107,6 +107,19 @@ def _check_task(task: Task) -> None:
 
 def _schedule(task: Task) -> int:
     return TrialConfig.from_settings(task.config_of(task.space.defaults())).train.steps
+
+
+def _burn_in_notes(task: Task, recipe: Recipe) -> tuple[str, ...]:
+    """A note if a trial may still be in its burn-in when trials are first compared; else none."""
+    first, *later = recipe.rung_steps(task.steps)
+    until = space_checks.latest_burn_in(task.space, _schedule(task))
+    if not later or until <= first:
+        return ()
+    return (
+        f"note: burn-in may last to {until / task.steps:.0%} of a trial (optimizer.burn_in_share, step {until}), but "
+        f"trials are first compared at {first / task.steps:.0%} (step {first}), where scores then say little of the "
+        "end; expected a shorter burn-in, or later rungs (key rungs of the recipe in the space file)",
+    )
 
 
 def _check_plain(name: str, values: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ from evolve.commands.tracking import SearchTracking
 from evolve.file_names import WINNER_FILE
 from evolve.genetics.genome import DEFAULTS
 from evolve.process.terminal import command, complain, say, short_value, table
-from evolve.records import progress
+from evolve.records import progress, rungs
 from evolve.records.comparison import Comparison, MeanWithInterval
 from evolve.records.events import Outcome
 from evolve.records.state import SearchState
@@ -29,6 +29,8 @@ def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -
     say(f"\nverdict: {state.outcome.verdict}")
     if (share := state.shortened_share) is not None and share > progress.MANY_SHORTENED:
         complain(f"gradients: {progress.shortened(share)}")
+    for line in rungs.in_words(state):
+        say(line)
     if (tuning := state.nms_confirmation(state.outcome.uid)) is not None and tuning.post is not None:
         say(f"NMS: {winner.nms_line(tuning.post)}")
     say(f"winner: {path}{_in_words(state.outcome)}")

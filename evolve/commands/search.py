@@ -109,10 +109,21 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
         f"the best {recipe.elites} kept, {recipe.children} mutants of each{screened}, "
         f"{recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
+        *_describe_controls(recipe, prepared.steps),
         f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
         _describe_confirm_stage(recipe, prepared.steps),
         f"workers: {machine.workers} ({where})",
     ]
+
+
+def _describe_controls(recipe: Recipe, steps: int) -> list[str]:
+    """A sentence on the first generation's control trials, if it has any."""
+    *_, finishing = recipe.planned_trials(recipe.population, steps)
+    *_, promoted = replace(recipe, controls=0).planned_trials(recipe.population, steps)
+    count = finishing - promoted
+    if count == 0:
+        return []
+    return [f"controls: {count} trials a generation that a rung would stop are trained on, to see how well rungs rank"]
 
 
 def _describe_confirm_stage(recipe: Recipe, steps: int) -> str:

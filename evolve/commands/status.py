@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from evolve.commands.search_folders import read_state
 from evolve.process.terminal import command, duration, say
-from evolve.records import lineage, progress
+from evolve.records import lineage, progress, rungs
 from evolve.records.journal import is_held
 
 
@@ -30,6 +30,8 @@ def status(arguments: Namespace) -> int:
     say(f"worker time: {spent}")
     if state.shortened_share is not None:
         say(f"gradients: {progress.shortened(state.shortened_share)}")
+    for line in rungs.in_words(state):
+        say(line)
     eta = "" if now.eta_seconds is None else f", about {duration(now.eta_seconds)} left"
     say(f"elapsed: {duration(state.elapsed_seconds())}{eta}")
     if state.reason:

@@ -12,8 +12,8 @@ import numpy as np
 from evolve.genetics.plain import error_prefix, finite_number
 from evolve.trial import Value
 
-# Third part of the key: a trial and the breeding of its individual draw from different streams.
-_TRIAL_STREAM, _SCREENING_STREAM = 1, 2
+# Third part of the key, so that what is drawn for different purposes comes from different streams.
+_TRIAL_STREAM, _SCREENING_STREAM, _CONTROL_STREAM, _BOOTSTRAP_STREAM = 1, 2, 3, 4
 
 
 class Genome(Mapping[str, Value]):
@@ -93,6 +93,16 @@ def keyed_seed(seed: int, *key: int) -> int:
 def screening_generator(seed: int, generation: int, slot: int, draw: int) -> np.random.Generator:
     """The generator of mutant number `draw`, from 1, that a model may choose instead of the slot's own (number 0)."""
     return random_generator(seed, generation, slot, _SCREENING_STREAM, draw)
+
+
+def control_generator(seed: int, generation: int, rung: int) -> np.random.Generator:
+    """The generator that draws controls among the trials below the cut of a rung."""
+    return random_generator(seed, generation, rung, _CONTROL_STREAM)
+
+
+def bootstrap_generator(seed: int, generations: int, rung: int) -> np.random.Generator:
+    """The generator that resamples the trials of so many generations for a rung's interval."""
+    return random_generator(seed, generations, rung, _BOOTSTRAP_STREAM)
 
 
 def trial_seed(seed: int, generation: int, slot: int) -> int:

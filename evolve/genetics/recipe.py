@@ -14,8 +14,9 @@ from evolve.genetics import early_stopping, seeding
 from evolve.genetics.operators import SMALLEST_STRENGTH
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, fraction, mapping, read_file, whole_number
 
-COUNTS = ("population", "elites", "children", "generations", "screening", "candidates", "confirm_seeds")
-LEAST = {"generations": 0, "confirm_seeds": 2}  # others: 1; a single seed would have no variance to compare with
+COUNTS = ("population", "elites", "children", "generations", "screening", "controls", "candidates", "confirm_seeds")
+# The others: 1. A single seed would have no variance to compare with.
+LEAST = {"generations": 0, "controls": 0, "confirm_seeds": 2}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Recipe:
     screening: int = 1  # mutants per child, of which a model chooses; 1: journals without it had no model
     rungs: tuple[Fraction, ...] = (Fraction(1),)  # shares of the full budget, rising; the last is 1
     keep: Fraction = Fraction(1)  # share of the trials entering a rung that go on from it, rounded up
+    controls: int = 0  # trials below the first cut that are trained to the end; 0: journals without it had none
     mutation_rate: float = 0.5  # probability that a gene changes
     mutation_strength: float = 0.2  # standard deviation of a change, in the gene's [0, 1]
     candidates: int = 1  # the best ones that compete for the win with fresh seeds; 1: journals without it had one
@@ -54,11 +56,17 @@ class Recipe:
         """The step of each rung for a full budget of `steps`: rounded up, distinct, the last is `steps`."""
         return early_stopping.rung_steps(self.rungs, steps)
 
+    def planned_trials(self, population: int, steps: int) -> tuple[int, ...]:
+        """The number of trials at each rung of a generation if none fails, controls included."""
+        rungs = len(self.rung_steps(steps))
+        return early_stopping.planned_trials(population, rungs, self.keep, self.elites, self.controls)
+
     def to_plain(self) -> dict[str, object]:
         """Plain values for YAML or JSON; `parse` makes the same recipe of them."""
         plain: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.screening == 1:  # as in journals of earlier versions
-            del plain["screening"]
+        for name, absent in (("screening", 1), ("controls", 0)):  # as in journals of earlier versions
+            if plain[name] == absent:
+                del plain[name]
         return {**plain, "rungs": [str(share) for share in self.rungs], "keep": str(self.keep)}
 
 

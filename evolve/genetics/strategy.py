@@ -10,11 +10,20 @@ offspring may differ on another machine or with another number of threads.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
 
 from evolve.genetics import early_stopping, operators, screening, seeding, selection
-from evolve.genetics.genome import Genome, Individual, random_generator, screening_generator, trial_seed, uid_of
+from evolve.genetics.genome import (
+    Genome,
+    Individual,
+    control_generator,
+    random_generator,
+    screening_generator,
+    trial_seed,
+    uid_of,
+)
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.screening import Screen, Trial
 from evolve.genetics.space import SearchSpace
@@ -95,6 +104,8 @@ class Strategy:
         self._rung = 0
         self._entered: tuple[str, ...] = ()  # uids on the current rung, by slot
         self._told: dict[str, float | None] = {}  # uid -> its result on the current rung; None: it failed
+        self._controls: set[str] = set()  # uids of this generation that go on whatever their scores
+        self._control_share: Fraction | None = None  # of the trials below a cut; None before the generation's first one
         self._open(0, [self._as_opened(first) for first in seeding.first_generation(space, recipe, seed)])
 
     @property
@@ -143,19 +154,33 @@ class Strategy:
             self._decide_rung()
 
     def _decide_rung(self) -> None:
-        """All trials on the rung have a result: promote the best, or close the generation."""
+        """All trials on the rung have a result: promote the best, draw controls, or close the generation."""
         alive = {uid: score for uid, score in self._told.items() if score is not None}
         step = self._steps[self._rung]
         if self._rung == len(self._steps) - 1:
             self._fitness.update(alive)
             self._close(alive)
             return
-        promoted = set(early_stopping.promoted(alive, len(self._entered), self._recipe.keep, self._recipe.elites))
-        self._decisions += [Stopped(uid, step) for uid in self._entered if uid in alive and uid not in promoted]
-        if promoted:
-            self._assign(self._rung + 1, (uid for uid in self._entered if uid in promoted))
+        competing = [uid for uid in self._entered if uid not in self._controls]
+        scores = {uid: alive[uid] for uid in competing if uid in alive}
+        promoted = early_stopping.promoted(scores, len(competing), self._recipe.keep, self._recipe.elites)
+        self._controls |= self._draw_controls([uid for uid in scores if uid not in promoted], len(competing))
+        go_on = alive.keys() & {*promoted, *self._controls}
+        self._decisions += [Stopped(uid, step) for uid in self._entered if uid in alive and uid not in go_on]
+        if go_on:
+            self._assign(self._rung + 1, (uid for uid in self._entered if uid in go_on))
         else:
             self._close({})
+
+    def _draw_controls(self, below: list[str], entered: int) -> set[str]:
+        """Draw controls among the trials below the cut, which are in the order of their slots."""
+        if not below:
+            return set()
+        if self._control_share is None:
+            self._control_share = early_stopping.control_share(len(below), entered, self._recipe.controls)
+        rng = control_generator(self._seed, self._generation, self._rung)
+        count = early_stopping.num_controls(len(below), self._control_share)
+        return {below[index] for index in rng.choice(len(below), count, replace=False)}
 
     def _assign(self, rung: int, uids: Iterable[str]) -> None:
         self._rung, self._entered, self._told = rung, tuple(uids), {}
@@ -165,6 +190,7 @@ class Strategy:
 
     def _open(self, generation: int, individuals: list[Individual]) -> None:
         self._generation = generation
+        self._controls, self._control_share = set(), None
         for individual in individuals:
             self._individuals[individual.uid] = individual
             self._scores[individual.uid] = {}

@@ -1,6 +1,5 @@
 """The steps of a search that are still to be trained, and the time they take at the pace so far."""
 
-import math
 from dataclasses import replace
 
 from evolve.genetics.genome import DEFAULTS
@@ -39,13 +38,10 @@ def expected_confirmations(state: SearchState) -> int:
 
 
 def generation_steps(recipe: Recipe, population: int, steps: int) -> int:
-    """Steps of one generation: from each rung the best `keep` of those that entered it go on, at least the elites."""
-    total, entered, start = 0, population, 0
-    for stop in recipe.rung_steps(steps):
-        total += entered * (stop - start)
-        entered = min(entered, max(math.ceil(entered * recipe.keep), recipe.elites))
-        start = stop
-    return total
+    """Steps of one generation if no trial fails."""
+    stops = recipe.rung_steps(steps)
+    pieces = zip(recipe.planned_trials(population, steps), (0, *stops), stops, strict=False)
+    return sum(trials * (stop - start) for trials, start, stop in pieces)
 
 
 def trained_steps(state: SearchState) -> int:

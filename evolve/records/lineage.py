@@ -9,8 +9,9 @@ from statistics import median
 
 from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE
 from evolve.genetics import screening
+from evolve.genetics.rung_correlation import RungCorrelation
 from evolve.process.files import write_durably
-from evolve.records import forecast
+from evolve.records import forecast, rungs
 from evolve.records.comparison import as_json
 from evolve.records.state import IndividualRecord, SearchState
 from evolve.trial import TrialStatus, Value
@@ -51,6 +52,7 @@ class Status:
     eta_seconds: float | None
     verdict: str | None
     reason: str | None
+    rungs: list[RungCorrelation]  # those before the last
 
 
 def status(state: SearchState, *, held: bool, now: float) -> Status:
@@ -80,6 +82,7 @@ def status(state: SearchState, *, held: bool, now: float) -> Status:
         eta_seconds=forecast.eta_seconds(state) if running else None,
         verdict=None if state.outcome is None else state.outcome.verdict,
         reason=state.reason,
+        rungs=rungs.correlations(state),
     )
 
 

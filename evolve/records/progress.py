@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evolve import fitness
 from evolve.process.terminal import command, complain, duration, say
-from evolve.records import events, forecast
+from evolve.records import events, forecast, rungs
 from evolve.records.comparison import Standing
 from evolve.records.journal import Event
 from evolve.records.state import SearchState
@@ -224,7 +224,9 @@ def line_of(event: Event, state: SearchState) -> str | None:
         case events.GenerationClosed(generation=generation, elites=elites):
             share = state.shortened_share or 0.0
             gradients = f"; gradients {shortened(share)}" if share > MANY_SHORTENED else ""
-            return f"generation {generation} closed: {len(elites)} elites, {_best(state)}{gradients}"
+            doubt = rungs.doubt_about(rungs.correlations(state))
+            doubts = "" if doubt is None else f"; {doubt}"
+            return f"generation {generation} closed: {len(elites)} elites, {_best(state)}{gradients}{doubts}"
         case events.Confirmation() as confirmation:
             return _confirmed(confirmation, state)
         case events.WinnerChoice(uid=uid, candidates=standings):

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import numpy as np
 
-from evolve.records import events
+from evolve.records import events, rungs
 from evolve.records.comparison import Comparison
 from evolve.records.events import CANDIDATE_ROLE, EndEvent, JournalEvent, decode
 from evolve.records.journal import Event
@@ -199,6 +199,20 @@ def _close_generation(updates: RunUpdates, state: SearchState, event: events.Gen
     shown = ("best", "best_so_far", "median", "q10", "q90", "failed")
     curves = {f"gen/{name}": numbers[name] for name in shown if name in numbers}
     _add(updates.search(state), curves, generation, now)
+    _add(updates.search(state), _rung_correlations(state), generation, now)
+
+
+def _rung_correlations(state: SearchState) -> dict[str, float]:
+    """The metrics of each rung whose rank correlation with the fitness is known, such as rung/11/rank_correlation."""
+    metrics: dict[str, float] = {}
+    for rung in rungs.correlations(state):
+        if rung.rank_correlation is None or rung.interval is None:
+            continue
+        low, high = rung.interval
+        numbers = {"rank_correlation": rung.rank_correlation, "low": low, "high": high}
+        numbers |= {"trials": rung.trials, "controls": rung.controls}
+        metrics |= {f"rung/{rung.step}/{name}": number for name, number in numbers.items()}
+    return metrics
 
 
 def _add_confirmation(run: RunUpdate, event: events.Confirmation, now: int) -> None:

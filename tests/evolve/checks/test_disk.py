@@ -20,14 +20,16 @@ THIRDS = (Fraction(1, 9), Fraction(1, 3), Fraction(1))
 @pytest.mark.parametrize(
     ("recipe", "steps", "schedule", "states"),
     [
-        (FAST, 900, 900, 100),  # all at rung 1; then 34 with two states each, 68; then 12 with two each, 24
-        (FAST, 90, 900, 100),  # 12 with two states each, and one per worker at the end of the budget: 28
+        (FAST, 900, 900, 100),  # all at rung 1; then 37 with two states each, 74; then 16 with two each, 32
+        (FAST, 90, 900, 100),  # 16 with two states each, and one per worker at the end of the budget: 36
         (recipes.load("seed"), 900, 900, 0),  # one rung, and no state is stored at the end of the schedule
         (recipes.load("seed"), 90, 900, 4),  # one a worker
         (Recipe("all", 10, 2, 3, 1, rungs=THIRDS), 90, 90, 20),  # keep is 1: ten with two states each
         (Recipe("late", 4, 2, 10, 1, rungs=THIRDS, keep=Fraction(1, 3)), 90, 90, 20),  # 2 x 10 children
         (Recipe("none", 4, 2, 10, 0, rungs=THIRDS, keep=Fraction(1, 3)), 90, 90, 4),  # no child generation
-        (FAST, 3, 3, 100),  # rungs at 1, 1 and 3 are two: 100, then 34 with one
+        (FAST, 3, 3, 100),  # rungs at 1, 1 and 3 are two: 100, then 37 with one
+        # 10 of the 50 below the cut are controls: 60 with two states each
+        (Recipe("controls", 100, 10, 1, 1, rungs=THIRDS, keep=Fraction(1, 2), controls=10), 90, 90, 120),
         (FAST, 1, 1, 0),
     ],
 )

@@ -49,6 +49,18 @@ def test_promotions_are_the_best_and_never_fewer_than_asked(
     assert all(scores[a] > scores[b] or (scores[a] == scores[b] and a < b) for a in promoted for b in left)
 
 
+def test_planned_trials_by_hand() -> None:
+    # 3 of the 66 below the first cut; the same share of the 22 below the second is 1
+    assert early_stopping.planned_trials(100, 3, THIRD, 10, 3) == (100, 34 + 3, 12 + 3 + 1)
+    assert early_stopping.planned_trials(100, 3, THIRD, 10, 0) == (100, 34, 12)
+    # 20 trials have two controls at most: 2 of 13, then 1 of 4 (8/13, rounded up)
+    assert early_stopping.planned_trials(20, 3, THIRD, 2, 3) == (20, 7 + 2, 3 + 2 + 1)
+    assert early_stopping.planned_trials(6, 3, THIRD, 2, 3) == (6, 2, 2)  # a tenth of 6, rounded down, is none
+    assert early_stopping.planned_trials(100, 3, Fraction(1), 10, 3) == (100, 100, 100)  # nothing is below a cut
+    assert early_stopping.planned_trials(100, 1, THIRD, 10, 3) == (100,)
+    assert early_stopping.planned_trials(12, 2, THIRD, 11, 3) == (12, 11 + 1)  # the one below the cut
+
+
 def test_wrong_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="expected scores of at most the 1 trials that entered, got 2"):
         early_stopping.promoted({"a": 1.0, "b": 0.5}, 1, THIRD, 1)

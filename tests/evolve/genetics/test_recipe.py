@@ -20,16 +20,18 @@ def test_the_recipes_there_are() -> None:
     assert fast.rungs == (Fraction(1, 9), Fraction(1, 3), Fraction(1))
     assert fast.keep == Fraction(1, 3)
     assert seed.rungs == (Fraction(1),)
-    assert (fast.screening, fast.seeding) == (30, "mixed")
-    assert (seed.screening, seed.seeding) == (1, "random")
+    assert (fast.screening, fast.seeding, fast.controls) == (30, "mixed", 3)
+    assert (seed.screening, seed.seeding, seed.controls) == (1, "random", 0)
 
 
 def test_the_recipe_of_an_older_search_is_what_it_was() -> None:
-    """A journal of a version without screening and mixed seeding: no model, and the first generation as recorded."""
+    """A journal without screening, mixed seeding and controls: none of them, the first generation as recorded."""
     for seeding in ("random", "defaults"):
-        plain = {key: value for key, value in recipes.load("fast").to_plain().items() if key != "screening"}
+        now = recipes.load("fast").to_plain()
+        plain = {key: value for key, value in now.items() if key not in ("screening", "controls")}
         recipe = recipes.parse({**plain, "seeding": seeding})
-        assert (recipe.screening, recipe.seeding) == (1, seeding)
+        assert (recipe.screening, recipe.seeding, recipe.controls) == (1, seeding, 0)
+        assert recipe.to_plain() == {**plain, "seeding": seeding}
     older = {key: value for key, value in plain.items() if key not in ("seeding", "candidates")}
     assert (recipes.parse(older).screening, recipes.parse(older).seeding) == (1, "random")
 
@@ -87,6 +89,8 @@ def test_plain_values_make_the_same_recipe(name: str) -> None:
         ("fast", {"screening": 0}, "recipe 'fast': expected screening to be at least 1, got screening=0"),
         ("fast", {"screening": 2.5}, "recipe 'fast': expected screening to be a whole number, got 2.5"),
         ("fast", {"screening": "many"}, "recipe 'fast': expected screening to be a whole number, got 'many'"),
+        ("fast", {"controls": -1}, "recipe 'fast': expected controls to be at least 0, got controls=-1"),
+        ("fast", {"controls": "1/9"}, "recipe 'fast': expected controls to be a whole number, got '1/9'"),
         ("fast", {"candidates": 0}, "recipe 'fast': expected candidates to be at least 1, got candidates=0"),
         (
             "fast",

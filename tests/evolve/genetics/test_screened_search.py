@@ -90,7 +90,7 @@ def test_without_screening_a_search_breeds_what_it_bred_before_there_was_any(
         digest = hashlib.blake2b(f"3 {individual.uid} {step}".encode(), digest_size=8).digest()
         return None if digest[0] < 25.6 else digest[1] // 8 / 32
 
-    strategy = Strategy(SPACE, recipes.load(name, {"seeding": seeding, "screening": 1}), 7, 90)
+    strategy = Strategy(SPACE, recipes.load(name, {"seeding": seeding, "screening": 1, "controls": 0}), 7, 90)
     finish(strategy, random.Random(0), score)
     assert hash_of(strategy.individuals) == expected
     assert all(individual.predicted is None for individual in strategy.individuals.values())

@@ -1,6 +1,7 @@
 """The strategy: the same decisions whatever the finishing order, and the rules of the generations."""
 
 import hashlib
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def play(strategy: Strategy, outcome: Outcome, order: random.Random) -> tuple[li
 
 @st.composite
 def searches(draw: st.DrawFn) -> tuple[Recipe, int, Outcome]:
-    population = draw(st.integers(1, 14))
+    population = draw(st.one_of(st.integers(1, 14), st.integers(20, 36)))  # controls are a tenth of it at most
     recipe = Recipe(
         "r",
         population=population,
@@ -73,6 +74,7 @@ def searches(draw: st.DrawFn) -> tuple[Recipe, int, Outcome]:
             )
         ),
         keep=draw(st.sampled_from([Fraction(1, 3), Fraction(1, 2), Fraction(1)])),
+        controls=draw(st.sampled_from([0, 1, 3])),
     )
     failing = draw(st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))
     return recipe, draw(st.integers(0, 1000)), outcomes(draw(st.integers(0, 1000)), failing)
@@ -162,14 +164,27 @@ def test_the_rules_of_the_rungs(search: tuple[Recipe, int, Outcome], order: rand
         if piece.rung:  # no failed trial goes on
             assert result[piece.uid, piece.start_step] is not None
     for generation in {d.generation for d in decisions if isinstance(d, GenerationOpened)}:
+        controls: set[str] = set()
+        share: Fraction | None = None
         for rung, step in enumerate(steps[:-1]):
             here = [d.uid for d in assigned if d.rung == rung and d.uid.startswith(f"g{generation:03d}")]
             after = {d.uid for d in assigned if d.rung == rung + 1 and d.uid in here}
             alive = {uid for uid in here if result[uid, step] is not None}
             assert len(after) >= min(recipe.elites, len(alive))
-            assert len(after) >= min(len(here) * recipe.keep, len(alive))
             assert {uid for uid in here if (uid, step) in stopped} == alive - after
-            assert all(result[a, step] >= result[b, step] for a in after for b in alive - after)  # type: ignore[operator]
+            # The best go on, as many as without controls, and all earlier controls that are alive.
+            competing = [uid for uid in here if uid not in controls]
+            ranked = sorted(alive & set(competing), key=lambda uid: (-(result[uid, step] or 0.0), uid))
+            quota = max(math.ceil(len(competing) * recipe.keep), recipe.elites)
+            promoted, below = set(ranked[:quota]), set(ranked[quota:])
+            assert after >= promoted | (controls & alive)
+            # The rest that go on are controls: the recipe's number at the first cut, the same share at later ones.
+            drawn = after - promoted - controls
+            if below and share is None:
+                share = Fraction(min(recipe.controls, len(competing) // 10, len(below)), len(below))
+            assert drawn <= below
+            assert len(drawn) == math.ceil(len(below) * (share or 0))
+            controls |= drawn
 
 
 @given(SEARCHES, st.randoms(use_true_random=False))
@@ -184,13 +199,16 @@ def test_more_generations_go_on_from_a_finished_search(
 
 
 def test_the_default_shape() -> None:
-    """300 individuals. A generation of 100: 34 = ceil(100/3) go on, of these 12 = ceil(34/3), so 146 pieces."""
+    """300 individuals. A generation of 100: 34 = ceil(100/3) go on, of these 12 = ceil(34/3), and 3 + 1 controls.
+
+    100 + (34 + 3) + (12 + 4) = 153 pieces; 63 of 66 and 21 of 22 are stopped.
+    """
     strategy = Strategy(SPACE, recipes.load("fast"), 0, 90)
     decisions, _ = play(strategy, outcomes(0, 0.0), random.Random(0))
     kinds = Counter(type(decision) for decision in decisions)
-    assert kinds == {GenerationOpened: 3, Assigned: 3 * 146, Stopped: 3 * 88, GenerationClosed: 3, SearchEnded: 1}
+    assert kinds == {GenerationOpened: 3, Assigned: 3 * 153, Stopped: 3 * 84, GenerationClosed: 3, SearchEnded: 1}
     assert len(strategy.individuals) == 300
-    assert len(strategy.fitness) == 36
+    assert len(strategy.fitness) == 48
     for generation in (1, 2):
         parents = Counter(i.parents for i in strategy.individuals.values() if i.generation == generation)
         assert sorted(parents.values()) == [10] * 10
@@ -199,6 +217,75 @@ def test_the_default_shape() -> None:
         GenerationClosed(2, decisions[-2].elites),  # type: ignore[union-attr]
         SearchEnded(decisions[-2].elites[0], "all generations are done"),  # type: ignore[union-attr]
     ]
+
+
+CONTROLLED = Recipe(
+    "r",
+    population=60,
+    elites=2,
+    children=2,
+    generations=0,
+    rungs=(Fraction(1, 3), Fraction(1)),
+    keep=Fraction(1, 3),
+    controls=4,
+)
+
+
+def to_the_end(recipe: Recipe, seed: int, outcome: Outcome) -> set[str]:
+    """The trials of generation 0 that reached the full budget."""
+    strategy = Strategy(SPACE, recipe, seed, 90)
+    play(strategy, outcome, random.Random(0))
+    return set(strategy.fitness)
+
+
+def by_slot(uid: str, _step: int) -> float:
+    return int(uid[-3:]) / 100
+
+
+def test_controls_are_drawn_by_seed_beside_the_promoted() -> None:
+    best = {f"g000-{slot:03d}" for slot in range(40, 60)}
+    assert to_the_end(Recipe(**{**CONTROLLED.__dict__, "controls": 0}), 0, by_slot) == best
+    drawn = Counter[str]()
+    for seed in range(100):
+        controls = to_the_end(CONTROLLED, seed, by_slot) - best
+        assert len(controls) == 4
+        drawn.update(controls)
+    assert to_the_end(CONTROLLED, 1, by_slot) == to_the_end(CONTROLLED, 1, by_slot)
+    assert to_the_end(CONTROLLED, 1, by_slot) != to_the_end(CONTROLLED, 2, by_slot)
+    # 400 draws of 40 trials, each with the same chance whatever its score: 10 each, with a deviation of 3
+    assert set(drawn) == {f"g000-{slot:03d}" for slot in range(40)}
+    assert max(drawn.values()) <= 22
+    assert sum(drawn[f"g000-{slot:03d}"] for slot in range(20)) in range(160, 241)
+
+
+def test_a_control_can_be_the_winner() -> None:
+    """The scores at the rung are the wrong way round: the best at the end are those below the cut."""
+    strategy = Strategy(SPACE, CONTROLLED, 0, 90)
+    decisions, _ = play(strategy, lambda uid, step: by_slot(uid, step) * (1 if step == 30 else -1), random.Random(0))
+    controls = sorted(uid for uid in strategy.fitness if uid < "g000-040")
+    assert len(controls) == 4
+    assert decisions[-1] == SearchEnded(controls[0], "all generations are done")
+    assert decisions[-2] == GenerationClosed(0, tuple(controls[:2]))
+
+
+def test_each_generation_has_a_share_of_its_own() -> None:
+    """9 trials have no control. Of 40 children, 14 are promoted and 3 of the 26 below drawn."""
+    recipe = Recipe(**{**CONTROLLED.__dict__, "population": 9, "elites": 4, "children": 10, "generations": 1})
+    strategy = Strategy(SPACE, Recipe(**{**recipe.__dict__, "controls": 3}), 0, 90)
+    play(strategy, by_slot, random.Random(0))
+    assert Counter(uid[:4] for uid in strategy.fitness) == {"g000": 4, "g001": 14 + 3}
+
+
+def test_controls_go_on_when_all_promoted_trials_fail() -> None:
+    recipe = Recipe(**{**CONTROLLED.__dict__, "rungs": (Fraction(1, 9), Fraction(1, 3), Fraction(1))})
+    strategy = Strategy(SPACE, recipe, 0, 90)
+
+    def outcome(uid: str, step: int) -> float | None:
+        return None if step == 30 and uid >= "g000-040" else by_slot(uid, step)
+
+    play(strategy, outcome, random.Random(0))
+    assert len(strategy.fitness) == 4
+    assert max(strategy.fitness) < "g000-040"
 
 
 def test_the_literal_recipe_trains_everyone_to_the_end() -> None:

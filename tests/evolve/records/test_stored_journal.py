@@ -41,10 +41,13 @@ def test_everything_that_was_told_of_it_is_told_still(told: list[Any], index: in
 
 
 def without_new_keys(entry: Any) -> Any:
-    """The entry without what came after the journal: an empty prediction, and a winner's settings at their defaults."""
+    """The entry without what came after the journal: predictions and rungs of which nothing is known, new settings."""
     *_, content = entry
     if not isinstance(content, dict):
         return entry
+    if "rungs" in content:
+        assert all(rung["rank_correlation"] is None for rung in content["rungs"])
+        return [*entry[:-1], {key: value for key, value in content.items() if key != "rungs"}]
     if "individuals" in content:
         individuals = [
             {key: value for key, value in individual.items() if (key, value) != ("predicted", None)}
