@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.boxes import NONE_IGNORED, IgnoredBoxes
+
 SPLITS = ("train", "val", "test")
 
 
@@ -18,6 +20,7 @@ class Example:
     boxes: [n, 4] float32, xyxy in pixels of the picture as it is decoded ((0, 0) is the top left corner).
     classes: [n] int32, an index into the data set's class names.
     digest: of the picture file when it was read (data/pictures/picture_files.py); None if it was not computed.
+    ignored: boxes beside these that are neither trained on nor counted in evaluation.
     thumbnail: uint8 [32, 32] grey, if the picture was decoded in this process (data/pictures/looks.py); else None.
     """
 
@@ -28,6 +31,7 @@ class Example:
     classes: NDArray[np.int32]
     digest: bytes | None = None
     thumbnail: NDArray[np.uint8] | None = None
+    ignored: IgnoredBoxes = NONE_IGNORED
 
     @classmethod
     def without_boxes(cls, path: Path, width: int, height: int, digest: bytes) -> "Example":

@@ -120,7 +120,8 @@ class Task:
 def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     """Check the request, read the data set and make the task; InputError or the reader's own error, one sentence."""
     path = request.space or _default_space(request)
-    space = _with_settings(spaces.load(path), request)
+    own = spaces.load(path)
+    space = _with_settings(own, request)
     if request.data is not None and not request.data.exists():  # if it is a file, the reader's error says so
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     space_checks.check_genes(space)
@@ -135,7 +136,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     )
     description["embedded"] = request.data is None
     description |= _weights(request, base, description["class_names"])
-    by_rule = _takes_darknets_schedule(space, request, description["weights"])
+    by_rule = _takes_darknets_schedule(own, space, request, description["weights"])
     schedule = _schedule(base, len(description["class_names"]), by_rule) if request.steps is None else request.steps
     space = space.with_gene_fixed("train.steps", schedule)
     steps = max(1, math.ceil(request.share * schedule - 1e-9))
@@ -280,16 +281,29 @@ def _weights(request: TaskRequest, base: TrialConfig, class_names: Sequence[str]
     return describe_weights(path.resolve(), base.detector, class_names, request.cfg)
 
 
-def _takes_darknets_schedule(space: SearchSpace, request: TaskRequest, weights: str | None) -> bool:
+def _takes_darknets_schedule(own: SearchSpace, space: SearchSpace, request: TaskRequest, weights: str | None) -> bool:
     """Whether the schedule follows Darknet's rule, because neither the user nor the space gives a length that fits.
 
-    The length in the small space is one of fine-tuning from the shipped base: a network that cannot start there
-    (--variant) would hardly begin to learn in it.
+    The length in the shipped spaces is one of fine-tuning from the shipped base: a network that cannot start there
+    (--variant) would hardly begin to learn in it. own: the space before the flags were applied. A named space that
+    never fitted the base says with its length how long training from scratch takes.
     """
     if request.steps is not None or "train.steps" in request.settings:
         return False
-    of_fine_tuning = request.space is None and request.data is not None and weights is None
-    return of_fine_tuning or "train.steps" not in space.trial
+    if "train.steps" not in space.trial:
+        return True
+    if weights is not None:
+        return False
+    if request.data is not None and request.space is None:
+        return True
+    return _fits_the_base(own) and not _fits_the_base(space)  # the flags took the start away
+
+
+def _fits_the_base(space: SearchSpace) -> bool:
+    """Whether the space's network is that of the shipped base checkpoint."""
+    settings = {**space.trial, **dict(space.defaults())}
+    network = {address: value for address, value in settings.items() if address.startswith("detector.")}
+    return not differing_settings(EMBEDDED_BASE, TrialConfig.from_settings(network).detector)
 
 
 def _schedule(base: TrialConfig, classes: int, by_rule: bool) -> int:

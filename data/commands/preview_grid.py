@@ -1,7 +1,7 @@
 """A grid of pictures with their boxes and class names, either as they are or as training sees them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data import chance, drawing, letterbox
 from data.batches.pipeline import PADDING, Pipeline
+from data.boxes import NONE_IGNORED, IgnoredBoxes
 from data.chance import Stream
 from data.config import AugmentConfig, InputConfig
 from data.dataset import Example
@@ -17,15 +18,21 @@ from data.pictures.picture_files import read_picture
 
 _INPUT = InputConfig(max_boxes=1000)
 _GAP = 4  # pixels between the cells
+_IGNORED_COLOUR = (160, 160, 160)
 
 
 @dataclass(frozen=True, eq=False)
 class GridCell:
-    """A picture to show. image: uint8 [side, side, 3] RGB. boxes: [n, 4] xyxy in the image's pixels. classes: [n]."""
+    """A picture to show.
+
+    image: uint8 [side, side, 3] RGB. boxes: [n, 4] xyxy in the image's pixels. classes: [n]. ignored: boxes in the
+    image's pixels that training does not see.
+    """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     classes: NDArray[np.int32]
+    ignored: IgnoredBoxes = NONE_IGNORED
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ def write_grid(examples: Sequence[Example], class_names: Sequence[str], out: Pat
 
 def _as_it_is(example: Example, side: int) -> GridCell:
     image, transform = letterbox.fit_picture(read_picture(example.path), side, "letterbox")
-    return GridCell(image, transform.to_network(example.boxes), example.classes)
+    ignored = replace(example.ignored, boxes=transform.to_network(example.ignored.boxes))
+    return GridCell(image, transform.to_network(example.boxes), example.classes, ignored)
 
 
 def _augmented(examples: Sequence[Example], augment: AugmentConfig, count: int, config: GridConfig) -> list[GridCell]:
@@ -80,13 +88,20 @@ def _augmented(examples: Sequence[Example], augment: AugmentConfig, count: int, 
 
 
 def _draw(cell: GridCell, class_names: Sequence[str]) -> NDArray[np.uint8]:
-    """Draw the boxes; each line runs on the outermost pixels inside its box."""
+    """Draw the boxes, ignored ones in grey; each line runs on the outermost pixels inside its box."""
     image = np.ascontiguousarray(cell.image)
-    for (left, top, right, bottom), label in zip(np.rint(cell.boxes).astype(int).tolist(), cell.classes, strict=True):
-        colour = drawing.class_colour(int(label))
-        cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, 1)
-        drawing.draw_label(image, class_names[label], left, top, colour)
+    ignored = cell.ignored
+    for box, label, crowd in zip(ignored.boxes, ignored.classes.tolist(), ignored.crowd.tolist(), strict=True):
+        _draw_box(image, box, f"{class_names[label]} ({'crowd' if crowd else 'difficult'})", _IGNORED_COLOUR)
+    for box, label in zip(cell.boxes, cell.classes.tolist(), strict=True):
+        _draw_box(image, box, class_names[label], drawing.class_colour(label))
     return image
+
+
+def _draw_box(image: NDArray[np.uint8], box: NDArray[np.float32], text: str, colour: drawing.Colour) -> None:
+    left, top, right, bottom = np.rint(box).astype(int).tolist()
+    cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, 1)
+    drawing.draw_label(image, text, left, top, colour)
 
 
 def _grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:

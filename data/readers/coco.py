@@ -73,7 +73,7 @@ def describe_unjoined(folder: Folder) -> str | None:
 def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
     """The data set in this folder with those of its splits that are needed; DatasetError if they cannot be used."""
     report = Report(folder.problems)
-    class_ids: dict[str, int] = {}
+    class_ids: dict[str | int, int] = {}
     entries: list[ImageEntry] = []
     files_in_shares: set[PurePosixPath] = set()
     documents = _documents(folder, report)
@@ -98,7 +98,8 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
             coco_sets.without_second_sets({path: of_picture for path, (_, of_picture) in members.items()}, report)
             splits[split] = _examples(members, class_ids, files_in_shares, report)
     unread = [split for split in owned if split not in splits]
-    return dataset_builder.finish(folder.root, "coco", list(class_ids), splits, report, unread)
+    class_names = [str(name) for name in class_ids]
+    return dataset_builder.finish(folder.root, "coco", class_names, splits, report, unread)
 
 
 def _documents(folder: Folder, report: Report) -> list[tuple[DatasetFile, dict[str, Any]]]:
@@ -136,7 +137,7 @@ def _names_a_picture(folder: Folder, content: Mapping[str, Any]) -> bool:
 
 def _examples(
     members: EntriesByPicture,
-    class_ids: Mapping[str, int],
+    class_ids: Mapping[str | int, int],
     files_in_shares: Container[PurePosixPath],
     report: Report,
 ) -> list[Example]:
@@ -155,6 +156,5 @@ def _examples(
                 of_entry, entry.size, info, report.at(f"{file.relative_path}: {entry.file_name}")
             )
         boxes = dataset_builder.usable_boxes(drawn, info, report.at(entries[0][0].relative_path))
-        classes = [class_ids[str(labelled.class_key)] for labelled in boxes]
-        examples.append(dataset_builder.make_example(picture, info, [labelled.box for labelled in boxes], classes))
+        examples.append(dataset_builder.make_example(picture, info, boxes, class_ids))
     return examples

@@ -1,8 +1,11 @@
 """One COCO JSON file -> its pictures with their boxes, and its classes. Format: cocodataset.org, "Data format".
 
 From a picture, file_name, width and height are used; from an annotation its bbox (x, y, width, height in pixels; edges,
-no "+1"). A box of a crowd (iscrowd) is skipped, since it is not one object. If an object has no bbox, or one without
-area, the box around the polygons or the mask of its segmentation is used.
+no "+1"). If an object has no bbox, or one without area, the box around the polygons or the mask of its segmentation is
+used.
+
+A box of a crowd (iscrowd) is no object: it is neither trained on nor counted in evaluation, as in pycocotools. The same
+goes for an object with a true "ignore", with which converters from Pascal VOC mark difficult objects.
 """
 
 import math
@@ -12,9 +15,11 @@ from typing import Any
 
 from data.problems import Place, Report
 from data.readers import json_values, masks, text_files
-from data.readers.dataset_builder import LabelledBox
+from data.readers.dataset_builder import Ignored, LabelledBox
 from data.readers.dataset_file import DatasetFile
 from data.readers.json_values import JsonId
+
+_TRUE = (1, True, "1")
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,12 @@ def pictures(
         labelled = _labelled(annotation, names, where.at(f"{picture.file_name}, {where.position}"))
         if labelled:
             picture.boxes.append(labelled)
-    around = [labelled for picture in images.values() for labelled in picture.boxes if labelled.from_mask]
+    around = [
+        labelled
+        for picture in images.values()
+        for labelled in picture.boxes
+        if labelled.from_mask and labelled.ignored is None
+    ]
     if around:
         replaced = "no bbox with an area: the box around the polygons or the mask is used"
         detail = f"{replaced}, {len(around)} times; the first: {around[0].position}"
@@ -152,9 +162,7 @@ def _labelled(annotation: Mapping[str, Any], names: Mapping[JsonId, str], where:
         category_id = json_values.short(annotation.get("category_id"))
         where.add("class_out_of_range", f"no category has the id {category_id}; skipped")
         return None
-    if annotation.get("iscrowd") in (1, True, "1"):
-        where.add("crowd_box", f"a crowd of '{class_name}'; skipped")
-        return None
+    ignored = _ignored(annotation)
     bounds = annotation.get("bbox")
     if isinstance(bounds, dict):  # imglab's export
         bounds = [bounds.get(key) for key in ("x", "y", "width", "height")]
@@ -162,7 +170,7 @@ def _labelled(annotation: Mapping[str, Any], names: Mapping[JsonId, str], where:
     if edges is None or not _has_area(edges):
         box = masks.box_around(annotation.get("segmentation"))
         if box:
-            return LabelledBox(class_name, box, where.position, from_mask=True)
+            return LabelledBox(class_name, box, where.position, from_mask=True, ignored=ignored)
     if not bounds:
         where.add("malformed_box", "expected a bbox, got none, and no segmentation with an area; skipped")
         return None
@@ -170,7 +178,13 @@ def _labelled(annotation: Mapping[str, Any], names: Mapping[JsonId, str], where:
         where.add("malformed_box", f"expected [x, y, width, height], got {json_values.short(bounds)}; skipped")
         return None
     x, y, width, height = edges
-    return LabelledBox(class_name, (x, y, x + width, y + height), where.position)
+    return LabelledBox(class_name, (x, y, x + width, y + height), where.position, ignored=ignored)
+
+
+def _ignored(annotation: Mapping[str, Any]) -> Ignored | None:
+    if annotation.get("iscrowd") in _TRUE:
+        return "crowd"
+    return "difficult" if annotation.get("ignore") in _TRUE else None
 
 
 def _has_area(edges: list[float]) -> bool:

@@ -1,7 +1,8 @@
 """Several COCO JSON files with boxes for the same pictures: copies, parts of one set, or two sets of labels.
 
 Files with different classes are parts of one set. Of two files with the same boxes one is used. If the boxes of a class
-differ, it is uncertain which ones are meant, and a search is refused.
+differ, it is uncertain which ones are meant, and a search is refused. Boxes that are ignored (crowds) are a class of
+their own here: a file may hold them alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,9 +61,9 @@ def have_equal_boxes(one: ImageEntry, other: ImageEntry) -> bool:
 
 
 def _boxes(entries: Sequence[ImageEntry], path: PurePosixPath) -> set[_Box]:
-    """(class name, edges to a hundredth of a pixel) of all boxes in the entries of the file with this path."""
+    """((class name, why it is ignored), edges to a hundredth of a pixel) of all boxes of the file with this path."""
     return {
-        (labelled.class_key, *(round(edge, 2) for edge in labelled.box))
+        ((labelled.class_key, labelled.ignored), *(round(edge, 2) for edge in labelled.box))
         for file, entry in entries
         if file.relative_path == path
         for labelled in entry.boxes

@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from data.boxes import IgnoredBoxes
 from data.dataset import SPLITS, Dataset, Example, Problem, relative
 from data.pictures import orientation
 from data.pictures.picture_files import PictureError, PictureInfo, TruncatedPictureError, picture_info
@@ -17,6 +20,9 @@ from data.readers import layouts, text_files
 from data.readers.dataset_file import DatasetFile
 
 Box = tuple[float, float, float, float]
+Ignored = Literal["difficult", "crowd"]  # why a box does not count, as VOC and COCO mark it
+
+_IGNORED = "not trained on, ignored in evaluation"
 
 
 def picture_info_of(picture: DatasetFile, report: Report) -> PictureInfo | None:
@@ -40,12 +46,14 @@ class LabelledBox:
     """A box of a label file.
 
     box: xyxy. position: where it is in the file, in words. from_mask: whether it was computed from a polygon or mask.
+    ignored: why it is neither trained on nor counted in evaluation; None if it is.
     """
 
     class_key: str | int
     box: Box
     position: str
     from_mask: bool = False
+    ignored: Ignored | None = None
 
 
 def turned_boxes(
@@ -74,7 +82,7 @@ def turned_boxes(
 
 
 def usable_boxes(boxes: Iterable[LabelledBox], info: PictureInfo, place: Place) -> list[LabelledBox]:
-    """The boxes of one picture that can be trained on; boxes that were fixed or dropped are reported."""
+    """The usable boxes of one picture; boxes that were fixed, were dropped or are to be ignored are reported."""
     unique: dict[tuple[object, ...], LabelledBox] = {}
     for labelled in boxes:
         where = place.at(labelled.position)
@@ -82,11 +90,15 @@ def usable_boxes(boxes: Iterable[LabelledBox], info: PictureInfo, place: Place) 
         if usable is None:
             continue
         # Hundredths of a pixel: two spellings of one box differ by less.
-        key = (labelled.class_key, *(round(value, 2) for value in usable))
+        key = (labelled.class_key, labelled.ignored, *(round(value, 2) for value in usable))
         if key in unique:
             where.add("duplicate_box", f"the same as {unique[key].position}; skipped")
         else:
             unique[key] = replace(labelled, box=usable)
+            if labelled.ignored == "difficult":
+                where.add("difficult_box", f"a difficult '{labelled.class_key}': {_IGNORED}")
+            elif labelled.ignored == "crowd":
+                where.add("crowd_box", f"a crowd of '{labelled.class_key}': {_IGNORED}")
     return list(unique.values())
 
 
@@ -119,15 +131,29 @@ def usable_box(box: Box, width: int, height: int, where: Place) -> Box | None:
     return cut
 
 
-def make_example(picture: DatasetFile, info: PictureInfo, boxes: Sequence[Box], classes: Sequence[int]) -> Example:
-    """An Example from lists of boxes (xyxy in pixels) and class numbers."""
+def make_example(
+    picture: DatasetFile, info: PictureInfo, boxes: Iterable[LabelledBox], class_ids: Mapping[str | int, int]
+) -> Example:
+    """An Example from usable boxes. class_ids: their class_key -> class number."""
+    counted: list[LabelledBox] = []
+    ignored: list[LabelledBox] = []
+    for labelled in boxes:
+        (ignored if labelled.ignored else counted).append(labelled)
+
+    def arrays(chosen: Sequence[LabelledBox]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        edges = np.array([labelled.box for labelled in chosen], dtype=np.float32).reshape(-1, 4)
+        return edges, np.array([class_ids[labelled.class_key] for labelled in chosen], dtype=np.int32)
+
+    crowd = np.array([labelled.ignored == "crowd" for labelled in ignored], dtype=np.bool_)
+    edges, classes = arrays(counted)
     return Example(
         path=picture.path,
         width=info.width,
         height=info.height,
-        boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        classes=np.array(classes, dtype=np.int32),
+        boxes=edges,
+        classes=classes,
         digest=info.digest,
+        ignored=IgnoredBoxes(*arrays(ignored), crowd),
     )
 
 
@@ -182,13 +208,21 @@ def similar_names(class_names: Sequence[str]) -> list[Problem]:
 
 
 def fingerprint(root: Path, class_names: Sequence[str], splits: Mapping[str, Sequence[Example]]) -> str:
-    """sha256 over class names, splits, relative file names, labels and picture bytes."""
+    """sha256 over class names, splits, relative file names, labels and picture bytes.
+
+    Ignored boxes are added only if there are some: data sets without them keep the fingerprint of earlier versions.
+    """
     total = hashlib.sha256(json.dumps(list(class_names)).encode())
     for split in sorted(splits):
         for example in splits[split]:
             total.update(json.dumps([split, relative(example.path, root), example.width, example.height]).encode())
             total.update(example.boxes.astype("<f4").tobytes())
             total.update(example.classes.astype("<i4").tobytes())
+            if len(example.ignored):
+                total.update(b"ignored")
+                total.update(example.ignored.boxes.astype("<f4").tobytes())
+                total.update(example.ignored.classes.astype("<i4").tobytes())
+                total.update(example.ignored.crowd.astype("u1").tobytes())
             total.update(example.digest or b"")
     return total.hexdigest()
 

@@ -3,7 +3,10 @@
 Coordinates are used as written: xmin, ymin, xmax, ymax are the box's edges in pixels, without the "+1" or "-1" of VOC's
 own development kit, since the tools that write this format today mean edges. The picture's real size is used, not the
 size tag, with one exception: if the tag has the size of the picture before it is turned as its EXIF says, the boxes
-were drawn on the unturned picture and are turned with it. Objects marked difficult are used like the others.
+were drawn on the unturned picture and are turned with it.
+
+Objects marked difficult are neither trained on (Darknet's voc_label.py leaves them out) nor counted in evaluation
+(VOC's development kit ignores them).
 """
 
 import re
@@ -79,7 +82,7 @@ def read(folder: Folder, needed: Collection[str] = SPLITS) -> Dataset:
             unlisted = Problem("unlisted_picture", str(picture.relative_path), f"{reason}; not used")
             report.include(unused.get(picture, unlisted))
     class_names = _class_names(folder, objects_of, report)
-    class_ids = {name: index for index, name in enumerate(class_names)}
+    class_ids: dict[str | int, int] = {name: index for index, name in enumerate(class_names)}
     examples = {split: _examples(members, class_ids) for split, members in objects_of.items()}
     unread = [split for split in splits if split not in objects_of]
     return dataset_builder.finish(folder.root, "voc", class_names, examples, report, unread)
@@ -196,14 +199,6 @@ def _class_names(
 
 
 def _examples(
-    pictures: Sequence[tuple[DatasetFile, PictureInfo, list[LabelledBox]]], class_ids: Mapping[str, int]
+    pictures: Sequence[tuple[DatasetFile, PictureInfo, list[LabelledBox]]], class_ids: Mapping[str | int, int]
 ) -> list[Example]:
-    return [
-        dataset_builder.make_example(
-            picture,
-            info,
-            [labelled.box for labelled in objects],
-            [class_ids[str(labelled.class_key)] for labelled in objects],
-        )
-        for picture, info, objects in pictures
-    ]
+    return [dataset_builder.make_example(picture, info, objects, class_ids) for picture, info, objects in pictures]

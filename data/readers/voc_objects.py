@@ -17,7 +17,7 @@ from defusedxml.common import DefusedXmlException
 
 from data.problems import Place, Report
 from data.readers import text_files
-from data.readers.dataset_builder import Box, LabelledBox
+from data.readers.dataset_builder import Box, Ignored, LabelledBox
 from data.readers.dataset_file import DatasetFile
 
 _CORNER = re.compile(r"[xy]\d*")
@@ -90,17 +90,26 @@ def _boxes(element: Element, index: int) -> list[LabelledBox]:
     if not class_name:
         raise ValueError(f"{position}: expected a class in <name>, got none")
     position = f"{position} ({class_name})"
+    ignored: Ignored | None = "difficult" if _is_difficult(element) else None
     bounds = element.findall("bndbox")
     polygon = element.find("polygon")
     if not bounds and polygon is not None:
-        return [LabelledBox(class_name, _around(polygon, position), position, from_mask=True)]
+        return [LabelledBox(class_name, _around(polygon, position), position, from_mask=True, ignored=ignored)]
     if not bounds and element.find("robndbox") is not None:
         raise ValueError(f"{position}: expected a <bndbox>, got a turned box (<robndbox>): export upright boxes")
     if not bounds:
         raise ValueError(f"{position}: expected a <bndbox>, got none")
     count = len(bounds)
     positions = [position] if count == 1 else [f"{position}, box {n} of {count}" for n in range(1, count + 1)]
-    return [LabelledBox(class_name, _edges(box, where), where) for box, where in zip(bounds, positions, strict=True)]
+    return [
+        LabelledBox(class_name, _edges(box, where), where, ignored=ignored)
+        for box, where in zip(bounds, positions, strict=True)
+    ]
+
+
+def _is_difficult(element: Element) -> bool:
+    """Whether the object is marked as hard to recognize: 1, or a word as some programs write it."""
+    return (element.findtext("difficult") or "").strip().lower() in ("1", "true", "yes")
 
 
 def _edges(bounds: Element, position: str) -> Box:

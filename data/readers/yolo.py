@@ -147,8 +147,8 @@ def _examples(
             )
             report.add("missing_label_file", _expected_place(picture), detail)
         boxes = yolo_labels.read(label, info, line_format, report) if label else []
-        classes = [int(labelled.class_key) for labelled in boxes]
-        examples.append(dataset_builder.make_example(picture, info, [labelled.box for labelled in boxes], classes))
+        class_ids = {labelled.class_key: int(labelled.class_key) for labelled in boxes}
+        examples.append(dataset_builder.make_example(picture, info, boxes, class_ids))
     return examples
 
 

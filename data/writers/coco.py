@@ -1,4 +1,7 @@
-"""COCO JSON: images/SPLIT and annotations/instances_SPLIT.json, boxes alone. Format: cocodataset.org, "Data format"."""
+"""COCO JSON: images/SPLIT and annotations/instances_SPLIT.json, boxes alone. Format: cocodataset.org, "Data format".
+
+Difficult objects have "ignore": 1, as other converters from Pascal VOC write it.
+"""
 
 import json
 from pathlib import Path
@@ -35,10 +38,19 @@ def _document(dataset: Dataset, named: NamedExamples) -> dict[str, Any]:
 
 
 def _annotations(example: Example) -> list[dict[str, Any]]:
-    annotations = []
-    for (left, top, right, bottom), class_id in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
-        width, height = right - left, bottom - top
-        annotations.append(
-            {"category_id": class_id + 1, "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0}
-        )
-    return annotations
+    ignored = example.ignored
+    return [
+        *(_annotation(box, label) for box, label in zip(example.boxes.tolist(), example.classes.tolist(), strict=True)),
+        *(
+            _annotation(box, label) | ({"iscrowd": 1} if crowd else {"ignore": 1})
+            for box, label, crowd in zip(
+                ignored.boxes.tolist(), ignored.classes.tolist(), ignored.crowd.tolist(), strict=True
+            )
+        ),
+    ]
+
+
+def _annotation(box: list[float], class_id: int) -> dict[str, Any]:
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    return {"category_id": class_id + 1, "bbox": [left, top, width, height], "area": width * height, "iscrowd": 0}

@@ -9,7 +9,10 @@ from data.writers import files
 
 
 def write(dataset: Dataset, folder: Path) -> None:
-    """Write the data set into this empty folder. Coordinates are the box's edges in pixels, with their fractions."""
+    """Write the data set into this empty folder. Coordinates are the box's edges in pixels, with their fractions.
+
+    Ignored boxes are written as difficult objects; data/sets/convert.py has removed crowds before.
+    """
     files.require_printable(dataset)
     annotations, pictures, lists = folder / "Annotations", folder / "JPEGImages", folder / "ImageSets" / "Main"
     for subfolder in (annotations, pictures, lists):
@@ -35,12 +38,16 @@ def _annotation(dataset: Dataset, name: str, example: Example) -> Element:
     size = SubElement(root, "size")
     for tag, value in (("width", example.width), ("height", example.height), ("depth", 3)):
         SubElement(size, tag).text = str(value)
-    for box, class_id in zip(example.boxes.tolist(), example.classes.tolist(), strict=True):
-        element = SubElement(root, "object")
-        SubElement(element, "name").text = dataset.class_names[class_id]
-        for tag in ("truncated", "difficult"):
-            SubElement(element, tag).text = "0"
-        bounds = SubElement(element, "bndbox")
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
-            SubElement(bounds, tag).text = f"{value:.9g}"  # nine digits give a float32 back
+    for boxes, classes, difficult in (
+        (example.boxes, example.classes, "0"),
+        (example.ignored.boxes, example.ignored.classes, "1"),
+    ):
+        for box, class_id in zip(boxes.tolist(), classes.tolist(), strict=True):
+            element = SubElement(root, "object")
+            SubElement(element, "name").text = dataset.class_names[class_id]
+            SubElement(element, "truncated").text = "0"
+            SubElement(element, "difficult").text = difficult
+            bounds = SubElement(element, "bndbox")
+            for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
+                SubElement(bounds, tag).text = f"{value:.9g}"  # nine digits give a float32 back
     return root

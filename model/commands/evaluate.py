@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     )
     heading = (
         f"split '{options.split}', {len(examples)} pictures at {size[0]}x{size[1]} (height x width, {fit}), "
-        f"score above {post.score:g}, {nms_line(post, weights)}"
+        f"score above {post.score:g}, {nms_line(post, weights)}{_ignored_in_words(examples)}"
     )
     score = _coco if options.protocol == "coco" else _darknet
     document, text = score(evaluate.truths(examples), detections, weights, heading, options.points or 0)
@@ -171,4 +171,18 @@ def examples_of(dataset: "Dataset", split: str, class_names: "Sequence[str]") ->
             f"got {', '.join(unknown)} too"
         )
     new_ids = np.array([list(class_names).index(name) for name in dataset.class_names], np.int32)
-    return [replace(example, classes=new_ids[example.classes]) for example in examples]
+    return [
+        replace(
+            example,
+            classes=new_ids[example.classes],
+            ignored=replace(example.ignored, classes=new_ids[example.ignored.classes]),
+        )
+        for example in examples
+    ]
+
+
+def _ignored_in_words(examples: "Sequence[Example]") -> str:
+    """The numbers of difficult objects and of crowds that are ignored, to be added to a heading."""
+    total = sum(len(example.ignored) for example in examples)
+    crowds = sum(int(example.ignored.crowd.sum()) for example in examples)
+    return f", {total - crowds} difficult objects and {crowds} crowds ignored" if total else ""

@@ -4,6 +4,11 @@ Differences from COCO's protocol: every detection counts, not a picture's best h
 truth of its class that it overlaps most, even if that one is taken (as in Pascal VOC), and the overlap must exceed the
 threshold; a class without truths counts as 0; AP is the area under the monotone envelope of precision over recall
 (VOC 2010), or the mean of the envelope at 11 (VOC 2007) or 101 recalls.
+
+Ignored boxes are no truths. A detection that overlaps no truth enough is left out if it overlaps an ignored box of its
+class: a difficult object by an IoU above the threshold, as with `difficult=` in Darknet's .data file; a crowd, which
+Darknet does not know, by the overlap divided by the detection's area. (Darknet's counts of right and wrong detections
+above a score still include the ones left out.)
 """
 
 from collections.abc import Sequence
@@ -12,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.boxes import overlap_and_union
+from data.boxes import IgnoredBoxes, areas, overlap_and_union
 from model.config import DARKNET_POINTS, SHOWN_SCORE
 from model.detection.average_precision import Detection, Truth
 
@@ -61,7 +66,7 @@ def darknet_precision(
         raise ValueError(
             f"average precision: expected detections for each of {len(truths)} pictures, got {len(detections)}"
         )
-    if not sum(len(classes) for _, classes in truths):
+    if not sum(len(truth.classes) for truth in truths):
         raise ValueError(f"average precision: expected at least one truth, got none in {len(truths)} pictures")
     rows = tuple(
         _class_precision(truths, detections, class_id, name, points, iou_threshold)
@@ -104,14 +109,15 @@ def _class_precision(
     iou_threshold: float,
 ) -> DarknetClass:
     # Truths of all pictures are numbered consecutively, so that "taken" is one array.
-    taken = np.zeros(sum(int((classes == class_id).sum()) for _, classes in truths), bool)
+    taken = np.zeros(sum(int((truth.classes == class_id).sum()) for truth in truths), bool)
     owners, scores, offset = [], [], 0
-    for (truth_boxes, truth_classes), (boxes, classes, confidences) in zip(truths, detections, strict=True):
-        class_truths = truth_boxes[truth_classes == class_id]
+    for truth, (boxes, classes, confidences) in zip(truths, detections, strict=True):
+        class_truths = truth.boxes[truth.classes == class_id]
         of_class = classes == class_id
         owner = _owners(boxes[of_class], class_truths, iou_threshold)
-        owners.append(np.where(owner == NO_TRUTH, NO_TRUTH, owner + offset))
-        scores.append(confidences[of_class])
+        counted = (owner != NO_TRUTH) | ~_on_ignored(boxes[of_class], truth.ignored, class_id, iou_threshold)
+        owners.append(np.where(owner == NO_TRUTH, NO_TRUTH, owner + offset)[counted])
+        scores.append(confidences[of_class][counted])
         offset += len(class_truths)
     owner, score = np.concatenate(owners), np.concatenate(scores)
     order = np.argsort(-score, kind="stable")
@@ -135,9 +141,29 @@ def _owners(boxes: NDArray[np.float32], truths: NDArray[np.float32], iou_thresho
     """Index of the truth that each box overlaps most, NO_TRUTH if by no more than the threshold; [n] from [n, 4]."""
     if not len(truths):
         return np.full(len(boxes), NO_TRUTH, np.int64)
-    shared, union = overlap_and_union(boxes.astype(np.float64)[:, None], truths.astype(np.float64)[None], np)
-    iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    shared, union = _overlap_and_union(boxes, truths)
+    iou = _quotient(shared, union)
     return np.where(iou.max(axis=1) > iou_threshold, iou.argmax(axis=1), NO_TRUTH)
+
+
+def _on_ignored(
+    boxes: NDArray[np.float32], ignored: IgnoredBoxes, class_id: int, iou_threshold: float
+) -> NDArray[np.bool_]:
+    """Whether each box overlaps an ignored box of the class by more than the threshold; [n] from [n, 4]."""
+    of_class = ignored.classes == class_id
+    shared, union = _overlap_and_union(boxes, ignored.boxes[of_class])
+    whole = np.where(ignored.crowd[of_class], areas(boxes.astype(np.float64))[:, None], union)
+    return np.asarray((_quotient(shared, whole) > iou_threshold).any(axis=1))
+
+
+def _overlap_and_union(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Areas [n, m] of the overlaps and unions of boxes [n, 4] and [m, 4]."""
+    shared, union = overlap_and_union(one.astype(np.float64)[:, None], other.astype(np.float64)[None], np)
+    return shared, union
+
+
+def _quotient(shared: Floats, whole: Floats) -> Floats:
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
 def _share(part: float, whole: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from data.boxes import IgnoredBoxes
 from data.letterbox import Transform
 from model.config import PostConfig
 from model.detection import predict
@@ -18,7 +19,7 @@ DetectionBatch = tuple[NDArray[np.int64], tuple[Transform, ...], list[predict.De
 
 
 class LabelledPicture(Protocol):
-    """A labelled picture: boxes [n, 4] xyxy in its own pixels, classes [n]."""
+    """A labelled picture: boxes [n, 4] xyxy in its own pixels, classes [n]; and boxes that do not count."""
 
     @property
     def width(self) -> int: ...
@@ -28,6 +29,8 @@ class LabelledPicture(Protocol):
     def boxes(self) -> NDArray[np.float32]: ...
     @property
     def classes(self) -> NDArray[np.int32]: ...
+    @property
+    def ignored(self) -> IgnoredBoxes: ...
 
 
 class PictureBatch(Protocol):
@@ -86,8 +89,8 @@ def score_detections(
 
 
 def truths(pictures: Sequence[LabelledPicture]) -> list[Truth]:
-    """Boxes and classes of each picture, in the form that the protocols take."""
-    return [(picture.boxes, picture.classes) for picture in pictures]
+    """The labels of each picture, in the form that the protocols take."""
+    return [Truth(picture.boxes, picture.classes, picture.ignored) for picture in pictures]
 
 
 def detections(detect: Detect, batches: Iterable[PictureBatch], pictures: Sequence[LabelledPicture]) -> list[Detection]:

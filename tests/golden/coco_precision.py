@@ -1,4 +1,6 @@
-"""Makes coco_precision.json: detections and truths by chance, and what pycocotools says of them.
+"""Makes coco_precision.json and coco_crowds.json: detections and truths by chance, and what pycocotools says of them.
+
+In the second a truth has a sixth number: 1 for a crowd (iscrowd).
 
 Run with pycocotools 2.0.11 and numpy 2.4 in an environment of its own: python tests/golden/coco_precision.py
 """
@@ -37,6 +39,17 @@ def crowded():
     return [[10.0, 10.0, 90.0, 90.0, 0.0]], [*misses, [10.0, 10.0, 90.0, 90.0, 0.0, 0.5]]
 
 
+def with_crowds(rng):
+    """A picture of which a third of the truths are crowds, with small detections all over them."""
+    truths, detections = case(rng)
+    labelled = [[*truth, float(rng.random() < 1 / 3)] for truth in truths]
+    for left, top, right, bottom, number, crowd in labelled:
+        for _ in range(10 if crowd else 0):
+            x, y = rng.uniform(left - 10, right), rng.uniform(top - 10, bottom)
+            detections.append([x, y, x + rng.uniform(3, 30), y + rng.uniform(3, 30), number, rng.random()])
+    return labelled, np.array(detections, np.float32).tolist()
+
+
 def rows(boxes, extra):
     """COCO's form of a picture's rows."""
     return [
@@ -48,10 +61,19 @@ def rows(boxes, extra):
 def main():
     """Draw, ask pycocotools, write."""
     rng = np.random.default_rng(20)
-    cases = [case(rng) for _ in range(PICTURES - 1)] + [crowded()]
+    write("coco_precision.json", [case(rng) for _ in range(PICTURES - 1)] + [crowded()])
+    rng = np.random.default_rng(21)
+    write("coco_crowds.json", [with_crowds(rng) for _ in range(PICTURES)])
+
+
+def write(name, cases):
+    """Ask pycocotools of these pictures, and write what it says."""
     annotations, results = [], []
     for image, (truths, detections) in enumerate(cases, start=1):
-        annotations += rows(truths, lambda _, w, h, image=image: {"image_id": image, "area": w * h, "iscrowd": 0})
+        annotations += rows(
+            truths,
+            lambda crowd, w, h, image=image: {"image_id": image, "area": w * h, "iscrowd": int(any(crowd))},
+        )
         results += rows(detections, lambda rest, w, h, image=image: {"image_id": image, "score": rest[0]})
     for number, row in enumerate(annotations, start=1):
         row["id"] = number
@@ -78,7 +100,7 @@ def main():
         "map75": evaluation.stats[2],
         "per_class": [float(precision[:, :, c].mean()) for c in range(CLASSES)],  # -1: no truth
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(document))
+    Path(__file__).with_name(name).write_text(json.dumps(document))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -207,6 +208,20 @@ def test_unknown_class_and_empty_split_are_told(weights: Path, folder: Path, tmp
         evaluate.examples_of(dataset, "nights", info.class_names)
     with pytest.raises(ValueError, match=r"expected classes that the detector knows \(blue\), got red too"):
         evaluate.examples_of(dataset, "val", ("blue",))
+
+
+def test_ignored_boxes_get_the_detectors_classes_and_are_counted(folder: Path) -> None:
+    from data.boxes import IgnoredBoxes
+    from data.sets import read
+
+    dataset = read.load(folder)  # classes red, blue; the detector's are blue, red
+    first = dataset.splits["val"][0]
+    boxes, classes = np.array([[1, 1, 9, 9], [2, 2, 8, 8]], np.float32), np.array([0, 1], np.int32)
+    marked = replace(first, ignored=IgnoredBoxes(boxes, classes, np.array([False, True])))
+    (example,) = evaluate.examples_of(replace(dataset, splits={"val": (marked,)}), "val", ("blue", "red"))
+    assert (first.classes.tolist(), example.classes.tolist()) == ([0], [1])
+    assert example.ignored.classes.tolist() == [1, 0]
+    assert example.ignored.crowd.tolist() == [False, True]
 
 
 def test_what_was_skipped_is_counted_beside_the_scores(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

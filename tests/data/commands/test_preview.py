@@ -1,6 +1,7 @@
 """The grid picture: boxes drawn where the objects are, cells in place, the same pictures with and without changes."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from data import drawing
+from data.boxes import IgnoredBoxes
 from data.commands import preview as preview_command
 from data.commands import preview_grid
 from data.commands.preview_grid import GridConfig
@@ -122,3 +124,17 @@ def test_wrong_input_is_named(tmp_path: Path, make_yolo, flags: tuple[str, ...],
     root = make_yolo(tmp_path / "set", {"train": {"a": line}, "valid": {"c": line}, "test": {"d": line}})
     with pytest.raises(ValueError, match=message):
         preview_command.run(parsed(str(root), *flags))
+
+
+def test_ignored_boxes_are_drawn_in_grey_where_training_does_not_look(examples: list[Example], tmp_path: Path) -> None:
+    ignored = IgnoredBoxes(np.array([[44, 40, 60, 60]], np.float32), np.array([1], np.int32), np.array([True]))
+    marked = replace(examples[0], ignored=ignored)
+
+    def corner(augment: AugmentConfig | None) -> list[int]:
+        config = GridConfig(augment=augment, side=64, pictures=1)
+        preview_grid.write_grid([marked], NAMES, tmp_path / "x.png", config)
+        pixel: list[int] = cells(tmp_path / "x.png", 64, 1)[0][59, 59].tolist()
+        return pixel
+
+    assert corner(None) == [160] * 3
+    assert corner(STILL) == [10] * 3  # the picture's grey: what training sees

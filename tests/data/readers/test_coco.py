@@ -124,14 +124,49 @@ def test_a_group_that_has_no_objects_is_left_out_and_reported(tmp_path: Path, ma
     assert kinds(dataset)[0] == ("unused_category", "train/_annotations.coco.json")
 
 
-def test_crowds_are_no_objects(tmp_path: Path, make_coco: Make) -> None:
+@pytest.mark.parametrize(
+    ("mark", "crowd", "kind", "what"),
+    [("iscrowd", True, "crowd_box", "a crowd of"), ("ignore", False, "difficult_box", "a difficult")],
+)
+def test_crowds_and_difficult_objects_are_set_aside(
+    tmp_path: Path, make_coco: Make, mark: str, crowd: bool, kind: str, what: str
+) -> None:
     root = make_coco(tmp_path, SPLITS)
-    change(root, "train", lambda d: d["annotations"][0].update(iscrowd=1))
+    change(root, "train", lambda d: d["annotations"][0].update({mark: 1}))
+    change(root, "train", lambda d: d["annotations"][1].update({mark: 0}))
     dataset = read.load(root)
-    assert len(dataset.splits["train"][0].boxes) == 1
+    example = dataset.splits["train"][0]
+    assert (example.boxes.tolist(), example.classes.tolist()) == ([[1.5, 2.5, 3.75, 6.5]], [0])
+    ignored = example.ignored
+    assert (ignored.boxes.tolist(), ignored.classes.tolist()) == ([[10, 12, 30, 18]], [1])
+    assert ignored.crowd.tolist() == [crowd]
     assert [(p.kind, p.detail) for p in dataset.problems] == [
-        ("crowd_box", "a.png, annotations[0]: a crowd of 'dog'; skipped")
+        (kind, f"a.png, annotations[0]: {what} 'dog': not trained on, ignored in evaluation")
     ]
+
+
+def test_an_object_and_a_crowd_with_equal_edges_are_two(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS | {"train": {"a": [BOX, BOX]}})
+    change(root, "train", lambda d: d["annotations"][0].update(iscrowd=1))
+    example = read.load(root).splits["train"][0]
+    assert (len(example.boxes), len(example.ignored)) == (1, 1)
+
+
+def test_crowds_may_be_in_a_file_of_their_own(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, SPLITS)
+    document = json.loads((root / "train" / "_annotations.coco.json").read_text())
+    for annotation in document["annotations"]:
+        annotation["iscrowd"] = 1
+    (root / "train" / "crowds.json").write_text(json.dumps(document))
+    example = read.load(root).splits["train"][0]
+    assert (len(example.boxes), len(example.ignored)) == (2, 2)
+
+
+def test_only_crowds_are_no_data_set(tmp_path: Path, make_coco: Make) -> None:
+    root = make_coco(tmp_path, {"train": {"a": [BOX]}})
+    change(root, "train", lambda d: d["annotations"][0].update(iscrowd=1))
+    with pytest.raises(DatasetError, match=r"at least one usable box, got none: 1 x crowd_box, the first in .*a crowd"):
+        read.load(root)
 
 
 def test_a_segmentation_is_used_only_without_a_box(tmp_path: Path, make_coco: Make) -> None:

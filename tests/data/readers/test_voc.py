@@ -301,3 +301,38 @@ def test_empty_xml_files_make_no_other_format_of_a_yolo_data_set(tmp_path: Path,
     root = make_yolo(tmp_path, {"train": {"a": "1 0.5 0.5 0.5 0.2\n"}})
     (root / "train" / "images" / "a.xml").write_text("")
     assert read.detect(root) == "yolo"
+
+
+def difficult(xml: str, mark: str) -> str:
+    """The annotation with this mark in its first object."""
+    return xml.replace("</bndbox>", f"</bndbox><difficult>{mark}</difficult>", 1)
+
+
+@pytest.mark.parametrize(("mark", "is_difficult"), [("1", True), (" True ", True), ("0", False), ("", False)])
+def test_difficult_objects_are_set_aside(tmp_path: Path, make_voc: Make, xml, mark: str, is_difficult: bool) -> None:
+    changed = annotations(xml, a=difficult(annotations(xml)["a"], mark))
+    dataset = read_folder(make_voc(tmp_path, changed, LISTS))
+    assert dataset.class_names == ("cat", "dog")
+    dog, cat = ([10, 12, 30, 18], 1), ([1.5, 2.5, 3, 4], 0)
+    example = dataset.splits["train"][0]
+    assert list(zip(example.boxes.tolist(), example.classes.tolist(), strict=True)) == [dog, cat][is_difficult:]
+    ignored = example.ignored
+    assert list(zip(ignored.boxes.tolist(), ignored.classes.tolist(), strict=True)) == [dog][: int(is_difficult)]
+    assert not ignored.crowd.any()
+    told = "object 1 (dog): a difficult 'dog': not trained on, ignored in evaluation"
+    expected = [("difficult_box", "Annotations/a.xml", told)] if is_difficult else []
+    assert [(p.kind, p.file, p.detail) for p in dataset.problems] == expected
+
+
+def test_a_class_of_difficult_objects_alone_keeps_its_number(tmp_path: Path, make_voc: Make, xml) -> None:
+    only = difficult(xml(("ant", 1, 1, 9, 9), ("cat", 1.5, 2.5, 3, 4)), "1")
+    dataset = read_folder(make_voc(tmp_path, annotations(xml, a=only), LISTS))
+    assert dataset.class_names == ("ant", "cat", "dog")
+    assert dataset.splits["train"][0].classes.tolist() == [1]
+
+
+def test_a_split_of_difficult_objects_alone_is_refused(tmp_path: Path, make_voc: Make, xml) -> None:
+    changed = annotations(xml, c=difficult(xml(("dog", 1, 1, 9, 9)), "1"))
+    root = make_voc(tmp_path, changed, LISTS)
+    with pytest.raises(DatasetError, match=r"split 'val': expected at least one box, got 1 pictures without any"):
+        read.load(root)

@@ -1,5 +1,6 @@
 """The same boxes in three formats, and writers whose folders read back as what was written."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -218,3 +219,70 @@ def test_real_data_sets_survive(tmp_path: Path, name: str, to: str) -> None:
     if to == "voc":  # pictures of three folders now share one
         assert {s: len(e) for s, e in written.splits.items()} == {s: len(e) for s, e in original.splits.items()}
     assert_equal(original, written)
+
+
+@pytest.fixture
+def with_ignored(tmp_path: Path, make_picture: Callable[..., None]) -> Dataset:
+    """A COCO folder of one picture: an object, a difficult one and a crowd."""
+    make_picture(tmp_path / "coco" / "train" / "a.png")
+    boxes = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+    marks: list[dict[str, int]] = [{}, {"ignore": 1}, {"iscrowd": 1}]
+    document = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 2, "bbox": box, **mark} for box, mark in zip(boxes, marks, strict=True)
+        ],
+    }
+    (tmp_path / "coco" / "train" / "_annotations.coco.json").write_text(json.dumps(document))
+    return read.load_own_splits(tmp_path / "coco")
+
+
+DIFFICULT, CROWD = ([5, 6, 12, 14], 1, False), ([9, 10, 20, 22], 1, True)
+
+
+@pytest.mark.parametrize(
+    ("way", "kept", "left_out"),
+    [
+        (["coco"], [DIFFICULT, CROWD], []),
+        (["voc"], [DIFFICULT], ["crowds: 1 left out, as the format voc cannot mark them"]),
+        (["voc", "coco", "voc"], [DIFFICULT], []),
+        (
+            ["yolo"],
+            [],
+            [
+                "difficult objects: 1 left out, as the format yolo cannot mark them",
+                "crowds: 1 left out, as the format yolo cannot mark them",
+            ],
+        ),
+    ],
+)
+def test_ignored_boxes_stay_ignored_or_are_left_out_with_a_word(
+    with_ignored: Dataset,
+    tmp_path: Path,
+    way: list[str],
+    kept: list[tuple[list[int], int, bool]],
+    left_out: list[str],
+) -> None:
+    source = with_ignored.root
+    for number, to in enumerate(way):
+        target = tmp_path / f"new{number}"
+        written = convert.convert_dataset(source, target, to)
+        source = target
+    assert [p.detail for p in written.problems if p.kind == "unmarkable_box"] == left_out
+    (example,) = read.load_own_splits(source).splits["train"]
+    assert example.boxes.tolist() == [[1, 2, 4, 6]]  # as a plain box none of them would stay what it is
+    ignored = example.ignored
+    rows = zip(ignored.boxes.tolist(), ignored.classes.tolist(), ignored.crowd.tolist(), strict=True)
+    assert list(rows) == kept
+
+
+def test_a_crowd_is_written_as_pycocotools_reads_it(with_ignored: Dataset, tmp_path: Path) -> None:
+    convert.convert_dataset(with_ignored.root, tmp_path / "new", "coco")
+    annotations = json.loads((tmp_path / "new" / "annotations" / "instances_train.json").read_text())["annotations"]
+    assert [(a["iscrowd"], a.get("ignore", 0), a["id"]) for a in annotations] == [(0, 0, 1), (0, 1, 2), (1, 0, 3)]
+
+
+@pytest.mark.parametrize("to", convert.WRITERS)
+def test_every_format_says_what_it_can_mark(to: str) -> None:
+    assert len(convert.CAN_MARK[to]) == 2

@@ -1,6 +1,7 @@
 """`evolve train` without a winner: the defaults of a space, once. The data set is read; the training is simulated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -122,3 +123,23 @@ def test_without_a_start_the_schedule_is_darknets(data: Path) -> None:
     assert steps(weights="none", steps=50) == 50
     assert steps(weights="none", settings={"train.steps": "60"}) == 60
     assert steps(weights="none", space=task.SMALL_SPACE) == 270  # a space that was named says what it says
+    # ... but its length is one of fine-tuning, and these flags leave nothing to start from
+    assert steps(variant="yolov4-tiny", space=task.SMALL_SPACE) == 6000 * 64 / 16
+    assert steps(preset="darknet", space=task.SMALL_SPACE) == 6000 * 64 / 16
+    assert steps(settings={"detector.width": "0.25"}, space=task.SMALL_SPACE) == 6000 * 64 / 16
+    assert steps(size=96, space=task.SMALL_SPACE) == 270  # the base fits every size
+    assert steps(variant="yolov4-tiny", share=0.1) == 600 * 64 / 16
+
+
+def test_a_space_for_training_from_scratch_keeps_its_length(data: Path, tmp_path: Path) -> None:
+    text = task.SMALL_SPACE.read_text().replace("detector.width: 0.125", "detector.width: 0.25")
+    (tmp_path / "mine.yaml").write_text(text.replace("train.steps: 270", "train.steps: 900"))
+    asked = TaskRequest(data=data, space=tmp_path / "mine.yaml")
+    assert task.prepare(asked).steps == 900
+    assert task.prepare(replace(asked, size=96)).steps == 900
+
+
+def test_the_embedded_task_with_another_network_takes_darknets_schedule() -> None:
+    """Its 96 steps start from the shipped base; it has 10 classes."""
+    assert task.prepare(TaskRequest(variant="yolov4-tiny")).steps == 2000 * 10 * 64 / 16
+    assert task.prepare(TaskRequest()).steps == 96

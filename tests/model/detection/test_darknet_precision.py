@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.boxes import IgnoredBoxes
 from model.detection.average_precision import Detection, Truth
 from model.detection.darknet_precision import darknet_precision
 
@@ -11,11 +12,13 @@ NOWHERE = [200.0, 200, 220, 220]
 
 
 def truth(*rows: tuple[list[float], int]) -> Truth:
-    return np.array([box for box, _ in rows], np.float32).reshape(-1, 4), np.array([n for _, n in rows], np.int32)
+    return Truth(
+        np.array([box for box, _ in rows], np.float32).reshape(-1, 4), np.array([n for _, n in rows], np.int32)
+    )
 
 
 def found(*rows: tuple[list[float], int, float]) -> Detection:
-    boxes, classes = truth(*((box, number) for box, number, _ in rows))
+    boxes, classes, _ = truth(*((box, number) for box, number, _ in rows))
     return boxes, classes, np.array([score for _, _, score in rows], np.float32)
 
 
@@ -105,3 +108,37 @@ def test_wrong_input(arguments: dict[str, object], words: str) -> None:
     given = {"truths": TRUTHS, "detections": DETECTIONS, "class_names": ["a"], **arguments}
     with pytest.raises(ValueError, match=words):
         darknet_precision(**given)  # type: ignore[arg-type]
+
+
+def ignoring(labelled: Truth, box: list[float], number: int, *, crowd: bool) -> Truth:
+    ignored = IgnoredBoxes(np.array([box], np.float32), np.array([number], np.int32), np.array([crowd]))
+    return labelled._replace(ignored=ignored)
+
+
+@pytest.mark.parametrize(("points", "expected"), [(0, 1 / 2), (11, 1 / 2), (101, 1 / 2)])
+def test_a_difficult_object_is_neither_missed_nor_wrong(points: int, expected: float) -> None:
+    # VOC's devkit (VOCevaldet.m): A2 is difficult, so its three detections count neither way. What is left from the
+    # best score down: nothing there, A1 found: precision 0, 1/2 at recall 0, 1.
+    shown = [found((A2, 0, 0.9), (A2, 0, 0.8), (NOWHERE, 0, 0.7), (A2, 0, 0.6), (A1, 0, 0.5))]
+    ap = darknet_precision([ignoring(truth((A1, 0)), A2, 0, crowd=False)], shown, ["a"], points=points)
+    assert ap.map50 == pytest.approx(expected)
+    assert (ap.rows[0].truths, ap.rows[0].detections, ap.rows[0].right, ap.rows[0].wrong) == (1, 2, 1, 1)
+    assert (ap.precision, ap.recall) == (1 / 2, 1)
+    # Of another class, or as plain background, the three are wrong: precision 1/5.
+    for other in (ignoring(truth((A1, 0)), A2, 1, crowd=False), truth((A1, 0))):
+        assert darknet_precision([other], shown, ["a"], points=points).map50 == pytest.approx(1 / 5)
+
+
+def test_a_truth_comes_before_a_difficult_object() -> None:
+    # detector.c looks for a difficult object only if no truth overlaps enough; a taken truth makes it wrong as always
+    labelled = [ignoring(truth((A1, 0)), A1, 0, crowd=False)]
+    ap = darknet_precision(labelled, [found((A1, 0, 0.9), (A1, 0, 0.8))], ["a"])
+    assert (ap.map50, ap.rows[0].right, ap.rows[0].wrong) == (1, 1, 1)
+
+
+def test_a_detection_mostly_inside_a_crowd_is_left_out() -> None:
+    crowd = [0.0, 100, 100, 200]
+    inside, half = [10.0, 110, 20, 130], [10.0, 90, 20, 110]  # all and half of it inside
+    labelled = [ignoring(truth((A1, 0)), crowd, 0, crowd=True)]
+    assert darknet_precision(labelled, [found((inside, 0, 0.9), (inside, 0, 0.8), (A1, 0, 0.5))], ["a"]).map50 == 1
+    assert darknet_precision(labelled, [found((half, 0, 0.9), (A1, 0, 0.5))], ["a"]).map50 == pytest.approx(1 / 2)

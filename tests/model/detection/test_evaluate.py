@@ -1,7 +1,7 @@
 """Evaluation combines batches, NMS, picture coordinates and AP; a perfect network must score 1."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data import letterbox
+from data.boxes import NONE_IGNORED, IgnoredBoxes
 from data.letterbox import Transform
 from model.detection.average_precision import AveragePrecision
 from model.detection.evaluate import PictureBatch, candidate_batches, score_candidates
@@ -23,6 +24,7 @@ class Picture:
     height: int
     boxes: NDArray[np.float32]
     classes: NDArray[np.int32]
+    ignored: IgnoredBoxes = NONE_IGNORED
 
 
 @dataclass(frozen=True)
@@ -96,3 +98,11 @@ def test_a_blind_network_scores_zero() -> None:
 def test_a_missing_picture_is_an_error() -> None:
     with pytest.raises(ValueError, match="expected batches of all 3 pictures, got 2"):
         evaluate(perfect, batches([0, 1]), PICTURES, NAMES)
+
+
+def test_a_detected_object_that_is_ignored_counts_neither_way() -> None:
+    first = PICTURES[0]
+    ignored = IgnoredBoxes(first.boxes[1:], first.classes[1:], np.array([False]))
+    labelled = replace(first, boxes=first.boxes[:1], classes=first.classes[:1], ignored=ignored)
+    scores = evaluate(perfect, batches([0, 1], [2, -1]), [labelled, *PICTURES[1:]], NAMES)
+    assert (scores.map50_95, [(row.name, row.truths) for row in scores.rows]) == (1.0, [("a", 1), ("b", 1)])

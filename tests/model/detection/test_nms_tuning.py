@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from data.boxes import NONE_IGNORED, IgnoredBoxes
 from data.letterbox import Transform
 from model.config import PostConfig
 from model.detection import evaluate, nms_tuning
@@ -23,6 +24,7 @@ class Picture:
     classes: NDArray[np.int32]
     width: int = 300
     height: int = 100
+    ignored: IgnoredBoxes = NONE_IGNORED
 
 
 def box(x: float) -> list[float]:
