@@ -120,7 +120,8 @@ class Task:
 def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     """Check the request, read the data set and make the task; InputError or the reader's own error, one sentence."""
     path = request.space or _default_space(request)
-    space = _with_settings(spaces.load(path), request)
+    loaded = spaces.load(path)
+    space = _with_settings(loaded, request)
     if request.data is not None and not request.data.exists():  # if it is a file, the reader's error says so
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
     space_checks.check_genes(space)
@@ -149,7 +150,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "gpu": request.gpu,
         },
     )
-    notes = _notes(request, path, base, description, schedule, steps, by_rule)
+    notes = (*_notes(request, path, base, description, schedule, steps, by_rule), *_known_set_notes(loaded, space))
     state_bytes = space_checks.largest_state(space, len(description["class_names"]))
     return Task(space, factory, description, steps, notes, state_bytes)
 
@@ -220,6 +221,18 @@ def _as_in_the_weights(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     if same_variant and detector.masks != RELEASED_MASKS and "detector.masks" not in set_already:
         space = space.with_gene_fixed("detector.masks", detector.masks)
     return space
+
+
+def _known_set_notes(loaded: SearchSpace, space: SearchSpace) -> list[str]:
+    """What is no longer in the known sets of the space's file, as it is the same in every training."""
+    notes = []
+    for name, values in loaded.known.items():
+        left = space.known.get(name, {})
+        fixed = ", ".join(gene for gene in values if gene not in left)
+        if fixed:
+            out = "" if left else ", and so it equals the defaults and is left out"
+            notes.append(f"known set {name}: its value of {fixed} gives way to the one that all trainings have{out}")
+    return notes
 
 
 def _given_weights(request: TaskRequest) -> Path | None:

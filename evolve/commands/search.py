@@ -101,7 +101,7 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
     """Sentences on what the search will run."""
     children = recipe.elites * recipe.children
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
-    total = forecast.planned_steps(recipe, prepared.steps)
+    total = forecast.planned_steps(recipe, prepared.steps, len(prepared.space.known))
     screened = f" (each the best of {recipe.screening} by a model of the trials so far)" if recipe.screening > 1 else ""
     where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
     return [
@@ -110,19 +110,21 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
         f"{recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
         f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
-        _describe_confirm_stage(recipe, prepared.steps),
+        _describe_confirm_stage(recipe, prepared),
         f"workers: {machine.workers} ({where})",
     ]
 
 
-def _describe_confirm_stage(recipe: Recipe, steps: int) -> str:
+def _describe_confirm_stage(recipe: Recipe, prepared: Task) -> str:
     """A sentence on what is trained again at the end, and its cost."""
-    count, seeds = forecast.planned_confirmations(recipe), recipe.confirm_seeds
-    who = f"winner and defaults with {seeds} fresh seeds for the verdict"
+    known = prepared.space.known
+    count, seeds = forecast.planned_confirmations(recipe, len(known)), recipe.confirm_seeds
+    compared = f"winner, defaults and {', '.join(known)}" if known else "winner and defaults"
+    who = f"{compared} with {seeds} fresh seeds for the verdict"
     if recipe.candidates > 1:
         choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"
-        who = f"{choice}, then winner and defaults with {seeds} others for the verdict"
-    return f"confirmed at the end, by {count} full trainings ({count * steps} of the steps): {who}"
+        who = f"{choice}, then {compared} with {seeds} others for the verdict"
+    return f"confirmed at the end, by {count} full trainings ({count * prepared.steps} of the steps): {who}"
 
 
 def _means(prepared: Task, machine: Machine, tracking: SearchTracking) -> search.Means:

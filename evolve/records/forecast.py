@@ -7,34 +7,32 @@ from evolve.genetics.genome import DEFAULTS
 from evolve.genetics.recipe import Recipe
 from evolve.records.state import SearchState
 
-COMPARED = 2  # individuals that are trained for the verdict: the winner and the defaults
 
-
-def planned_steps(recipe: Recipe, steps: int) -> int:
+def planned_steps(recipe: Recipe, steps: int, num_known: int) -> int:
     """Optimizer steps of a whole search if no trial fails, confirmations included."""
     children = recipe.elites * recipe.children
     first = generation_steps(recipe, recipe.population, steps)
     later = recipe.generations * generation_steps(recipe, children, steps)
-    return first + later + planned_confirmations(recipe) * steps
+    return first + later + planned_confirmations(recipe, num_known) * steps
 
 
-def planned_confirmations(recipe: Recipe) -> int:
-    """The number of confirmations: of the candidates, if there are several, then of winner and defaults."""
-    return (COMPARED + (recipe.candidates if recipe.candidates > 1 else 0)) * recipe.confirm_seeds
+def planned_confirmations(recipe: Recipe, num_known: int) -> int:
+    """The number of confirmations: of the candidates, if there are several, then of winner, defaults and known sets."""
+    return (2 + num_known + (recipe.candidates if recipe.candidates > 1 else 0)) * recipe.confirm_seeds
 
 
 def expected_confirmations(state: SearchState) -> int:
     """The number of confirmations at most; after an extension, some of the earlier ones may serve again."""
     if state.outcome is not None or state.phase == "failed":
         return len(state.confirmations)
-    recipe = state.recipe
-    planned = planned_confirmations(recipe)
+    recipe, num_known = state.recipe, len(state.space.known)
+    planned = planned_confirmations(recipe, num_known)
     if recipe.generations in state.closed:
         eligible = sum(record.uid != DEFAULTS for record in state.ranking)  # may be fewer than the recipe's candidates
         if eligible:
-            planned = planned_confirmations(replace(recipe, candidates=min(recipe.candidates, eligible)))
+            planned = planned_confirmations(replace(recipe, candidates=min(recipe.candidates, eligible)), num_known)
         else:  # only the defaults finished, or nobody
-            planned = len(state.ranking) * recipe.confirm_seeds
+            planned = (1 + num_known) * recipe.confirm_seeds if state.ranking else 0
     return max(state.confirmed_before + planned, len(state.confirmations))
 
 

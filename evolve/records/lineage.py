@@ -49,7 +49,8 @@ class Status:
     worker_seconds: dict[str, float]  # by kind
     elapsed_seconds: float
     eta_seconds: float | None
-    verdict: str | None
+    verdict: str | None  # on winner and defaults
+    known: dict[str, str]  # the verdict on the winner and each known set, by the set's name
     reason: str | None
 
 
@@ -79,6 +80,7 @@ def status(state: SearchState, *, held: bool, now: float) -> Status:
         elapsed_seconds=state.elapsed_seconds(until),
         eta_seconds=forecast.eta_seconds(state) if running else None,
         verdict=None if state.outcome is None else state.outcome.verdict,
+        known={} if state.outcome is None else {name: one.verdict for name, one in state.outcome.known.items()},
         reason=state.reason,
     )
 
@@ -206,6 +208,7 @@ def _winner(state: SearchState) -> dict[str, object] | None:
         "validation": as_json(outcome.validation),
         "metric": outcome.metric,
         "map50_95": as_json(outcome.map50_95),
+        "known": {name: as_json(compared) for name, compared in outcome.known.items()},
         "candidates": [] if state.choice is None else [asdict(standing) for standing in state.choice.candidates],
         "verdict": outcome.verdict,
         "post": None if tuning is None or tuning.post is None else asdict(tuning.post),

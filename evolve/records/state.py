@@ -121,13 +121,17 @@ class SearchState:
         return counts
 
     def confirmations_of(self, individual: str, *, for_choice: bool) -> list[Confirmation]:
-        """The individual's confirmations for the choice of the winner or for the verdict, by seed."""
+        """The confirmations of an individual or a known set, for the choice or for the verdict, by seed."""
         chosen = [
             confirmation
             for confirmation in self.confirmations.values()
             if confirmation.individual == individual and (confirmation.role == CANDIDATE_ROLE) == for_choice
         ]
-        return sorted(chosen, key=lambda confirmation: confirmation.uid)
+        return sorted(chosen, key=lambda confirmation: (len(confirmation.uid), confirmation.uid))  # 2 before 10
+
+    def genome_of(self, subject: str) -> Genome:
+        """The genome of an individual, by its uid, or of a known set of the space, by its name."""
+        return self.space.known_genome(subject) if subject in self.space.known else self.individuals[subject].genome
 
     def nms_confirmation(self, individual: str) -> Confirmation | None:
         """The individual's confirmation that tuned NMS; None if there is none."""

@@ -1,11 +1,11 @@
 """The confirm stage: which of the best is the winner, and is it really better than the defaults, or was it luck?
 
 The best of hundreds of noisy scores is too high on average. So the best few are trained again at full budget with
-fresh seeds, the same ones for all, and their validation scores choose the winner (leaders.py). Then winner and
-defaults are trained with other fresh seeds, the same ones for both, and scored on the test split. No other training
-is scored on it, and no confirmation of the verdict has chosen anything. A single candidate needs no choice: only the
-confirmations of the verdict are trained.
-A confirmation trains the same individual again, outside fitness and selection. The winner's first confirmation for
+fresh seeds, the same ones for all, and their validation scores choose the winner (leaders.py). Then the winner and its
+opponents, which are the defaults and the known sets of the space, are trained with other fresh seeds, the same ones for
+all, and scored on the test split. No other training is scored on it, and no confirmation of the verdict has chosen
+anything. A single candidate needs no choice: only the confirmations of the verdict are trained.
+A confirmation is outside fitness and selection. The winner's first confirmation for
 the verdict also tunes NMS on validation, for whoever uses the winner; all scores here use the same fixed NMS.
 """
 
@@ -20,7 +20,7 @@ from evolve.execution.attempt import finite
 from evolve.execution.dispatch import Lost, dispatch, is_result
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics.genome import DEFAULTS, keyed_seed
-from evolve.records.events import CANDIDATE_ROLE, AttemptLost, Confirmation
+from evolve.records.events import CANDIDATE_ROLE, KNOWN_ROLE, AttemptLost, Confirmation
 from evolve.records.recorder import Recorder
 from evolve.records.state import SearchState, total_seconds
 from evolve.task import Task
@@ -33,16 +33,16 @@ _CONFIRM_STREAM = 0xC0F1  # first of two parts of the key; a trial's key has thr
 
 @dataclass(frozen=True)
 class PlannedConfirmation:
-    """One individual to train again: its role, and which of the fresh seeds it gets."""
+    """One set to train: its role, and which of the fresh seeds it gets."""
 
-    individual: str
+    individual: str  # its uid; the name of a known set
     role: str
     seed_index: int  # among the seeds of the choice, or among those of the verdict
     seed: int
 
     @property
     def uid(self) -> str:
-        """g001-042/choice-seed-0 or g001-042/test-seed-0."""
+        """g001-042/choice-seed-0, g001-042/test-seed-0 or hand-tuned/test-seed-0."""
         purpose = "choice" if self.role == CANDIDATE_ROLE else "test"
         return f"{self.individual}/{purpose}-seed-{self.seed_index}"
 
@@ -73,8 +73,10 @@ def planned_for_choice(state: SearchState) -> list[PlannedConfirmation]:
 
 
 def planned_for_verdict(state: SearchState, winner: str) -> list[PlannedConfirmation]:
-    """The confirmations of the verdict: for each seed the winner, then the defaults."""
-    roles = {winner: WINNER_ROLE} if winner == DEFAULTS else {winner: WINNER_ROLE, DEFAULTS: DEFAULTS_ROLE}
+    """The confirmations of the verdict: for each seed the winner, then the defaults, then the known sets."""
+    opponents = {DEFAULTS: DEFAULTS_ROLE, **dict.fromkeys(state.space.known, KNOWN_ROLE)}
+    opponents.pop(winner, None)  # the winner may be the defaults
+    roles = {winner: WINNER_ROLE, **opponents}
     verdict_seeds, _ = _verdict_and_choice_seeds(state)
     return [
         PlannedConfirmation(uid, role, index, seed)
@@ -153,7 +155,7 @@ class ConfirmStage:
         splits = ("val",) if role == CANDIDATE_ROLE else ("val", self._state.data.verdict_split)
         return TrialSpec(
             uid=confirmation.uid,
-            config=self._task.config_of(self._state.individuals[confirmation.individual].genome),
+            config=self._task.config_of(self._state.genome_of(confirmation.individual)),
             seed=confirmation.seed,
             stop_step=self._task.steps,
             evaluate_splits=tuple(dict.fromkeys(splits)),
