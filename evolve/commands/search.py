@@ -117,14 +117,22 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
 
 def _describe_confirm_stage(recipe: Recipe, prepared: Task) -> str:
     """A sentence on what is trained again at the end, and its cost."""
-    known = prepared.space.known
-    count, seeds = forecast.planned_confirmations(recipe, len(known)), recipe.confirm_seeds
+    known, (least, most) = prepared.space.known, recipe.verdict_seeds
+    fewest, count = (forecast.planned_confirmations(recipe, len(known), seeds) for seeds in (least, most))
     compared = f"winner, defaults and {', '.join(known)}" if known else "winner and defaults"
-    who = f"{compared} with {seeds} fresh seeds for the verdict"
+    who = f"{compared} with {_between(least, most)} fresh seeds for the verdict"
     if recipe.candidates > 1:
-        choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"
-        who = f"{choice}, then {compared} with {seeds} others for the verdict"
-    return f"confirmed at the end, by {count} full trainings ({count * prepared.steps} of the steps): {who}"
+        choice = f"the best {recipe.candidates} with {recipe.confirm_seeds} fresh seeds to choose the winner"
+        who = f"{choice}, then {compared} with {_between(least, most)} others for the verdict"
+    enough = (
+        f", as many as a gain of {recipe.verdict.gain:g} needs to show in the noise of these" if least < most else ""
+    )
+    steps = _between(fewest * prepared.steps, count * prepared.steps)
+    return f"confirmed at the end, by {_between(fewest, count)} full trainings ({steps} of the steps): {who}{enough}"
+
+
+def _between(least: int, most: int) -> str:
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def _means(prepared: Task, machine: Machine, tracking: SearchTracking) -> search.Means:

@@ -48,6 +48,7 @@ SpaceInJson = Annotated[
     SearchSpace, PlainValidator(lambda plain: spaces.parse(plain, "space")), PlainSerializer(SearchSpace.to_plain)
 ]
 GenomeInJson = Annotated[Genome, PlainValidator(Genome), PlainSerializer(dict)]
+UNLESS_FIRST = Field(exclude_if=lambda value: value == 1)
 UNLESS_EMPTY = Field(exclude_if=lambda value: not value)  # the key is written only if there are values
 
 
@@ -211,6 +212,17 @@ class WinnerChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerdictPlanned:
+    """The number of seeds of the verdict, decided before its first training by the noise of the candidates."""
+
+    uid: str  # the winner
+    seeds: int
+    gain: float  # the gain in fitness that is worth knowing
+    noise: float | None  # standard deviation of a difference of two runs with the same seed; None: not known
+    detectable: float | None  # the true gain that so many seeds show; None if the noise is not known
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The winner and its verdict."""
 
@@ -223,6 +235,7 @@ class Outcome:
     validation: ValidationMeans | None = None
     map50_95: Comparison | None = None  # the same in AP50:95, if fitness is another metric
     known: Annotated[Mapping[str, KnownComparison], UNLESS_EMPTY] = field(default_factory=dict)  # by the set's name
+    looks: Annotated[int, UNLESS_FIRST] = 1  # how often this search has been judged on the split, this time included
     verdict: str  # on winner and defaults
 
     @property
@@ -262,7 +275,16 @@ class SearchFailed:
 
 
 # Events of the confirmations, of the verdict and of sessions
-EndEvent = Confirmation | WinnerChoice | Outcome | SearchResumed | SearchInterrupted | SearchFinished | SearchFailed
+EndEvent = (
+    Confirmation
+    | WinnerChoice
+    | VerdictPlanned
+    | Outcome
+    | SearchResumed
+    | SearchInterrupted
+    | SearchFinished
+    | SearchFailed
+)
 JournalEvent = (
     SearchCreated
     | GenerationOpened
@@ -291,6 +313,7 @@ KINDS: dict[str, type[JournalEvent]] = {
     "generation_closed": GenerationClosed,
     "confirm_measured": Confirmation,
     "candidate_chosen": WinnerChoice,
+    "verdict_planned": VerdictPlanned,
     "winner_chosen": Outcome,
     "search_resumed": SearchResumed,
     "search_interrupted": SearchInterrupted,

@@ -208,6 +208,7 @@ def _winner(state: SearchState) -> dict[str, object] | None:
         "validation": as_json(outcome.validation),
         "metric": outcome.metric,
         "map50_95": as_json(outcome.map50_95),
+        "looks": outcome.looks,
         "known": {name: as_json(compared) for name, compared in outcome.known.items()},
         "candidates": [] if state.choice is None else [asdict(standing) for standing in state.choice.candidates],
         "verdict": outcome.verdict,

@@ -104,6 +104,9 @@ def _project_end(updates: RunUpdates, state: SearchState, event: EndEvent, now: 
             _add_confirmation(updates.search(state), event, now)
         case events.WinnerChoice():
             _add_standings(updates.search(state), state, event, now)
+        case events.VerdictPlanned(seeds=seeds, noise=noise):
+            planned = {"seeds": seeds} if noise is None else {"seeds": seeds, "noise": noise}
+            _add(updates.search(state), {f"confirm/verdict/{name}": number for name, number in planned.items()}, 0, now)
         case events.Outcome():
             _add_outcome(updates.search(state), state, event, now)
         case events.SearchInterrupted():

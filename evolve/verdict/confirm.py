@@ -25,7 +25,7 @@ from evolve.records.recorder import Recorder
 from evolve.records.state import SearchState, total_seconds
 from evolve.task import Task
 from evolve.trial import Failure, Measurement, TrialSpec
-from evolve.verdict import leaders
+from evolve.verdict import leaders, verdict_seeds
 
 WINNER_ROLE, DEFAULTS_ROLE = "winner", "defaults"  # roles of the confirmations for the verdict
 _CONFIRM_STREAM = 0xC0F1  # first of two parts of the key; a trial's key has three and begins with its generation
@@ -64,7 +64,7 @@ def planned_for_choice(state: SearchState) -> list[PlannedConfirmation]:
     candidates = leaders.candidates(state)
     if len(candidates) == 1:
         return []
-    _, choice_seeds = _verdict_and_choice_seeds(state)
+    _, choice_seeds = _verdict_and_choice_seeds(state, 0)
     return [
         PlannedConfirmation(uid, CANDIDATE_ROLE, index, seed)
         for index, seed in enumerate(choice_seeds)
@@ -77,19 +77,18 @@ def planned_for_verdict(state: SearchState, winner: str) -> list[PlannedConfirma
     opponents = {DEFAULTS: DEFAULTS_ROLE, **dict.fromkeys(state.space.known, KNOWN_ROLE)}
     opponents.pop(winner, None)  # the winner may be the defaults
     roles = {winner: WINNER_ROLE, **opponents}
-    verdict_seeds, _ = _verdict_and_choice_seeds(state)
+    seeds, _ = _verdict_and_choice_seeds(state, verdict_seeds.count(state, winner))
     return [
-        PlannedConfirmation(uid, role, index, seed)
-        for index, seed in enumerate(verdict_seeds)
-        for uid, role in roles.items()
+        PlannedConfirmation(uid, role, index, seed) for index, seed in enumerate(seeds) for uid, role in roles.items()
     ]
 
 
-def _verdict_and_choice_seeds(state: SearchState) -> tuple[list[int], list[int]]:
+def _verdict_and_choice_seeds(state: SearchState, verdict_count: int) -> tuple[list[int], list[int]]:
+    """So many seeds for the verdict, and those of the choice, which do not depend on how many the verdict has."""
     count = state.recipe.confirm_seeds
     trial_seeds = frozenset(record.seed for record in state.individuals.values())
-    seeds = fresh_seeds(state.seed, 2 * count, trial_seeds)
-    return seeds[:count], seeds[count:]
+    seeds = fresh_seeds(state.seed, 2 * count + max(0, verdict_count - count), trial_seeds)
+    return [*seeds[:count], *seeds[2 * count :]][:verdict_count], seeds[count : 2 * count]
 
 
 class ConfirmStage:
@@ -105,16 +104,19 @@ class ConfirmStage:
         return bool(self._missing(planned_for_choice(self._state)) or self._missing(self._planned_for_verdict()))
 
     def run(self, executor: Executor, tick: Callable[[], None]) -> None:
-        """Train what is missing for the choice, journal the winner, then train what is missing for the verdict."""
+        """Train what is missing for the choice, journal what follows, then train what is missing for the verdict."""
         self._train(planned_for_choice(self._state), executor, tick)
         self.journal_winner()
         self._train(self._planned_for_verdict(), executor, tick)
 
     def journal_winner(self) -> str:
-        """Journal the choice of the winner if that is still missing; returns the winner's uid."""
+        """Journal the winner's choice and the number of the verdict's seeds, if missing; returns the winner's uid."""
         if self._state.choice is None and (choice := leaders.choose_winner(self._state)) is not None:
             self._recorder.append(choice)
-        return leaders.winning_uid(self._state)
+        winner = leaders.winning_uid(self._state)
+        if self._state.verdict_plan is None and (plan := verdict_seeds.planned(self._state, winner)) is not None:
+            self._recorder.append(plan)
+        return winner
 
     @property
     def _state(self) -> SearchState:

@@ -63,6 +63,19 @@ def gain(
     )
 
 
+def level_of_look(looks: int) -> float:
+    """The level of the interval when the same search is judged on the same pictures for this time (Bonferroni)."""
+    return 1.0 - (1.0 - LEVEL) / looks
+
+
+def expected_detectable(
+    noise: PairNoise, count: int, *, least_deviation: float = RESOLUTION, level: float = LEVEL
+) -> float:
+    """The true gain that so many seeds will show, by the noise that is known beforehand."""
+    error = math.sqrt(max(noise.variance, least_deviation**2) / count)
+    return detectable(error, count - 1 + noise_freedom(noise), level)
+
+
 def noise_freedom(noise: PairNoise) -> float:
     """The degrees of freedom that the noise of other sets adds: half of its own, as these sets may vary less."""
     return min(NOISE_FREEDOM, noise.freedom / 2)

@@ -1,6 +1,5 @@
 """The verdict: plain sentences, with numbers, on whether the winner is better than the defaults and the known sets."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from evolve.records.comparison import Comparison, Gain, KnownComparison, MeanWit
 from evolve.records.events import Confirmation, Outcome
 from evolve.records.state import SearchState
 from evolve.verdict import interval, pair_noise, scores
-from evolve.verdict.pair_noise import PairNoise
 
 DIGITS = 4  # decimals of validation means, compared as printed
 AP50_95: Mapping[str, float] = {f"val/{fitness.AP}": 1.0}
@@ -31,6 +29,7 @@ def conclude(state: SearchState, winner: str) -> Outcome:
         **vars(on_defaults.comparison),
         map50_95=on_defaults.in_ap,
         known={name: _of_known(judgement) for name, judgement in on_known.items()},
+        looks=state.verdicts + 1,
         verdict=on_defaults.sentence,
     )
 
@@ -61,36 +60,47 @@ class _Sides:
         in_ap = self._compare(AP50_95) if has_ap and not fitness.is_ap(weights) else None
         ap_gain = None if in_ap is None else in_ap.gain
         words = sentence(
-            self.winner, comparison.gain, split, runs, weights=weights, ap_gain=ap_gain, opponent=self.opponent
+            self.winner,
+            comparison.gain,
+            split,
+            runs,
+            weights=weights,
+            ap_gain=ap_gain,
+            opponent=self.opponent,
+            looks=self.looks,
         )
         return _Judgement(comparison, in_ap, words)
 
     def _compare(self, weights: Mapping[str, float]) -> Comparison:
         """The means and the gain; no gain if the winner is the opponent or too few confirmations finished."""
         split = self.state.data.verdict_split
-        noise = pair_noise.estimate(scores.of_candidates(self.state, weights))
         own, theirs = (scores.by_seed(self._runs(side), split, weights) for side in (self.winner, self.opponent))
         return Comparison(
             confirmed=interval.summarize(list(own.values())),
             defaults=interval.summarize(list(theirs.values())),
-            gain=None if self.winner == self.opponent else _gain(own, theirs, weights, noise),
+            gain=None if self.winner == self.opponent else self._gain(own, theirs, weights),
             validation=ValidationMeans(
                 winner=_mean(self._runs(self.winner), "val", weights),
                 defaults=_mean(self._runs(self.opponent), "val", weights),
             ),
         )
 
+    def _gain(self, own: Mapping[int, float], theirs: Mapping[int, float], weights: Mapping[str, float]) -> Gain | None:
+        """The gain over the seeds with which both were trained to the end; None if these are fewer than two."""
+        return interval.gain(
+            [own[seed] - theirs[seed] for seed in own if seed in theirs],
+            least_deviation=scores.resolution(weights),
+            noise=pair_noise.estimate(scores.of_candidates(self.state, weights)),
+            level=interval.level_of_look(self.looks),
+        )
+
+    @property
+    def looks(self) -> int:
+        """How often the search has been judged, this time included."""
+        return self.state.verdicts + 1
+
     def _runs(self, side: str) -> list[Confirmation]:
         return self.state.confirmations_of(side, for_choice=False)
-
-
-def _gain(
-    own: Mapping[int, float], theirs: Mapping[int, float], weights: Mapping[str, float], noise: PairNoise | None
-) -> Gain | None:
-    """The gain over the seeds with which both were trained to the end; None if these are fewer than two."""
-    differences = [own[seed] - theirs[seed] for seed in own if seed in theirs]
-    floor = interval.RESOLUTION * math.fsum(abs(weight) for weight in weights.values())
-    return interval.gain(differences, least_deviation=floor, noise=noise)
 
 
 def _of_known(judgement: _Judgement) -> KnownComparison:
@@ -113,11 +123,12 @@ def sentence(
     weights: Mapping[str, float] = AP50_95,
     ap_gain: Gain | None = None,
     opponent: str = DEFAULTS,
+    looks: int = 1,
 ) -> str:
     """One plain sentence that compares winner and opponent, and names the confirmations that failed.
 
     weights: of the fitness that `gain` is in. ap_gain: the gain in AP50:95, if the fitness is another metric.
-    opponent: the defaults, or the name of a known set.
+    opponent: the defaults, or the name of a known set. looks: how often the search has been judged, this time included.
     """
     confirmed = list({confirmation.uid: confirmation for confirmation in confirmations}.values())
     finished = [confirmation for confirmation in confirmed if scores.of(confirmation, split, weights) is not None]
@@ -139,7 +150,7 @@ def sentence(
     )
     disagreement = _validation_disagreement(winner, opponent, finished, weights) if split == "test" else ""
     seeds = _seeds(winner, opponent, finished)
-    details = f"probability of a gain {gain.probability:.3f}, {seeds}, {where}"
+    details = f"probability of a gain {gain.probability:.3f}, {seeds}, {where}{_look(looks)}"
     rest = f"{_in_ap(ap_gain)}{failures}{disagreement}"
     if high < 0:
         return f"worse than {them}: {numbers}, {details}{rest}"
@@ -163,6 +174,13 @@ def _seeds(winner: str, opponent: str, finished: Iterable[Confirmation]) -> str:
         return both
     them = "the defaults" if opponent == DEFAULTS else opponent
     return f"{both} that both finished ({len(own)} seeds of the winner and {len(theirs)} of {them})"
+
+
+def _look(looks: int) -> str:
+    """Says that the split has served this search before; empty the first time."""
+    if looks == 1:
+        return ""
+    return f" (verdict number {looks} of this search on these pictures, so the interval is wider than 95 %)"
 
 
 def _unseen(gain: Gain) -> str:

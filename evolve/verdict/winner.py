@@ -80,6 +80,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
             "gain": as_json(state.outcome.gain),
             **_validation(state),
             "metric": state.outcome.metric,
+            "looks": state.outcome.looks,
             **({} if state.outcome.map50_95 is None else {"map50_95": as_json(state.outcome.map50_95)}),
             **_known(state),
             **_candidates(state),

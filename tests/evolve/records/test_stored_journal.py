@@ -71,7 +71,7 @@ def without_new_keys_of_verdicts(value: Any) -> Any:
         return [without_new_keys_of_verdicts(item) for item in value]
     if not isinstance(value, dict):
         return value
-    empty = (("known", {}), ("level", 0.95), ("pairs", None), ("detectable", None))
+    empty = (("known", {}), ("looks", 1), ("level", 0.95), ("pairs", None), ("detectable", None))
     return {key: without_new_keys_of_verdicts(item) for key, item in value.items() if (key, item) not in empty}
 
 

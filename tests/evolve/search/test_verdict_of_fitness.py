@@ -17,7 +17,8 @@ from evolve.genetics import space as spaces
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 from evolve.records import lineage, progress
-from evolve.records.events import Confirmation, Outcome
+from evolve.records.comparison import Standing
+from evolve.records.events import Confirmation, Outcome, WinnerChoice
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
 from evolve.records.run_updates import SEARCH_KEY
@@ -153,6 +154,8 @@ def test_the_noise_of_the_candidates_counts(house: House) -> None:
                 uid=name, role="candidate", individual=uid, seed=100 + index, scores={"val/map50": value}, seconds={}
             )
             state.confirmations[name] = run
+    standings = tuple(Standing(uid, 0.5, 0.5, 0.5, 3, 0) for uid in ("g001-003", "g001-004"))
+    state.choice = WinnerChoice(uid="g001-003", candidates=standings, noise=None, spread=None)
     gain = verdict.conclude(state, "g001-003").gain
     assert gain.interval[1] - gain.mean == pytest.approx(3.18245 * math.sqrt(0.0036 / 3), abs=1e-5)
 
