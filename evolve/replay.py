@@ -46,19 +46,20 @@ def replay(task: Task, state: SearchState, uid: str, executor: Executor) -> Repl
 
     A confirmation is compared by its fitness on validation: the test split is not read again.
     """
-    record, step = record_of(state, uid), last_step(state, uid)
-    confirmation = state.confirmations.get(uid)
-    seed = record.seed if confirmation is None else confirmation.seed
-    spec = TrialSpec(uid, task.config_of(record.genome), seed, step)
+    step, confirmation = last_step(state, uid), state.confirmations.get(uid)
+    if confirmation is None:
+        record = record_of(state, uid)
+        subject, seed = uid, record.seed
+        journalled, failure_then = _trial_result(record, step)
+    else:
+        subject, seed = confirmation.individual, confirmation.seed
+        journalled, failure_then = _confirmation_result(confirmation, task)
+    spec = TrialSpec(uid, task.config_of(state.genome_of(subject)), seed, step)
     measured, failure = single_trial.run_one(executor, spec)
     if failure is None:
         repeated, failure = _fitness(finite(measured[-1]).scores, task)
     else:
         repeated = None
-    if confirmation is None:
-        journalled, failure_then = _trial_result(record, step)
-    else:
-        journalled, failure_then = _confirmation_result(confirmation, task)
     return Replayed(uid, step, journalled, repeated, failure_then, failure)
 
 
@@ -85,9 +86,7 @@ def _fitness(scores: Mapping[str, float], task: Task) -> tuple[float | None, Fai
 
 
 def record_of(state: SearchState, uid: str) -> IndividualRecord:
-    """The individual with this uid, or of the confirmation with this uid; InputError if there is none."""
-    if uid in state.confirmations:
-        return state.individuals[state.confirmations[uid].individual]
+    """The individual with this uid; InputError if there is none."""
     if uid not in state.individuals:
         known = f"{next(iter(state.individuals), 'none')} to {next(reversed(state.individuals), 'none')}"
         raise InputError(f"{uid}: expected the uid of an individual of search {state.search_id} ({known})")

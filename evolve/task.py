@@ -150,7 +150,7 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "gpu": request.gpu,
         },
     )
-    notes = _notes(request, path, base, description, schedule, steps, by_rule)
+    notes = (*_notes(request, path, base, description, schedule, steps, by_rule), *_known_set_notes(own, space))
     state_bytes = space_checks.largest_state(space, len(description["class_names"]))
     return Task(space, factory, description, steps, notes, state_bytes)
 
@@ -221,6 +221,18 @@ def _as_in_the_weights(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     if same_variant and detector.masks != RELEASED_MASKS and "detector.masks" not in set_already:
         space = space.with_gene_fixed("detector.masks", detector.masks)
     return space
+
+
+def _known_set_notes(loaded: SearchSpace, space: SearchSpace) -> list[str]:
+    """What is no longer in the known sets of the space's file, as it is the same in every training."""
+    notes = []
+    for name, values in loaded.known.items():
+        left = space.known.get(name, {})
+        fixed = ", ".join(gene for gene in values if gene not in left)
+        if fixed:
+            out = "" if left else ", and so it equals the defaults and is left out"
+            notes.append(f"known set {name}: its value of {fixed} gives way to the one that all trainings have{out}")
+    return notes
 
 
 def _given_weights(request: TaskRequest) -> Path | None:

@@ -61,7 +61,7 @@ def test_the_shipped_spaces_are_as_told() -> None:
 @pytest.mark.parametrize(("name", "column"), [("fast", 0), ("seed", 1)])
 def test_the_recipes_are_as_told(name: str, column: int) -> None:
     recipe = recipes.load(name)
-    left_out = {"screening": recipe.screening, "controls": recipe.controls}  # at 1 and 0
+    left_out = {"screening": recipe.screening, "controls": recipe.controls, "verdict": recipe.verdict_seeds[0]}  # often
     real = {**recipe.to_plain(), **left_out}
     del real["name"]
     told = {key: cells[column] for key, cells in rows("search-spaces.md", "number").items()}

@@ -145,6 +145,7 @@ def _check_configurations(task: Task, first: list[Individual]) -> None:
     """InputError if a genome that the search may breed does not give a valid configuration of a trial."""
     rng = np.random.default_rng(0)
     genomes = {individual.uid: individual.genome for individual in first}
+    genomes |= {f"known set {name!r}": task.space.known_genome(name) for name in task.space.known}
     units = rng.random((SAMPLE, len(task.space.genes)))
     for index, row in enumerate(units):
         values = zip(task.space.genes.items(), row, strict=True)

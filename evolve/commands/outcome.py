@@ -1,5 +1,6 @@
 """The outcome of a search in words and tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from evolve import fitness
@@ -9,7 +10,7 @@ from evolve.file_names import WINNER_FILE
 from evolve.genetics.genome import DEFAULTS
 from evolve.process.terminal import command, complain, say, short_value, table
 from evolve.records import progress, rungs
-from evolve.records.comparison import Comparison, MeanWithInterval
+from evolve.records.comparison import Comparison, KnownComparison, MeanWithInterval
 from evolve.records.events import Outcome
 from evolve.records.state import SearchState
 from evolve.verdict import winner
@@ -27,6 +28,8 @@ def say_outcome(state: SearchState, directory: Path, tracking: SearchTracking) -
     path = directory / WINNER_FILE
     data = [] if state.data.embedded else ["--data", state.data.path, *search_folders.format_flag(state)]
     say(f"\nverdict: {state.outcome.verdict}")
+    for against in state.outcome.known.values():
+        say(f"verdict: {against.verdict}")
     if (share := state.shortened_share) is not None and share > progress.MANY_SHORTENED:
         complain(f"gradients: {progress.shortened(share)}")
     for line in rungs.in_words(state):
@@ -56,35 +59,41 @@ def candidate_tables(state: SearchState) -> list[str]:
 
 
 def outcome_tables(state: SearchState) -> list[str]:
-    """Two tables of winner and defaults: their scores, then the genes in which they differ."""
+    """Two tables of winner, defaults and known sets: their scores, then the genes in which they differ."""
     outcome = state.outcome
     if outcome is None:
         return []
     best, defaults = state.individuals[outcome.uid], state.individuals[DEFAULTS]
-    scores: list[list[object]] = [["", f"winner {best.uid}", f"defaults {defaults.uid}"]]
-    scores.append(["fitness in the search", best.fitness, defaults.fitness])
+    known = list(outcome.known)
+    scores: list[list[object]] = [["", f"winner {best.uid}", f"defaults {defaults.uid}", *known]]
+    scores.append(["fitness in the search", best.fitness, defaults.fitness, *[None for _ in known]])
     counts = [str(mean.seeds) for mean in (outcome.confirmed, outcome.defaults) if mean is not None]
     seeds = f"{' and '.join(dict.fromkeys(counts)) or 'no'} fresh seeds"
-    scores += _score_rows(outcome.comparison, outcome.split, outcome.metric, seeds)
+    scores += _score_rows(outcome.comparison, list(outcome.known.values()), outcome.split, outcome.metric, seeds)
     if outcome.map50_95 is not None:
         ap = fitness.IN_WORDS[fitness.AP]
-        scores += _score_rows(outcome.map50_95, outcome.split, ap, "the same confirmations")
-    genes: list[list[object]] = [["gene", "winner", "defaults"]]
+        scores += _score_rows(outcome.map50_95, [None for _ in known], outcome.split, ap, "the same confirmations")
+    genomes = [best.genome, defaults.genome, *[state.genome_of(name) for name in known]]
+    genes: list[list[object]] = [["gene", "winner", "defaults", *known]]
     genes += [
-        [gene, short_value(value), short_value(defaults.genome[gene])]
+        [gene, *[short_value(genome[gene]) for genome in genomes]]
         for gene, value in best.genome.items()
-        if value != defaults.genome[gene]
+        if any(genome[gene] != value for genome in genomes)
     ]
     return [table(scores), *([table(genes)] if len(genes) > 1 else [])]
 
 
-def _score_rows(compared: Comparison, split: str, metric: str, basis: str) -> list[list[object]]:
-    """Rows with the means of winner and defaults in one metric: on the verdict's split, and on validation."""
-    rows: list[list[object]] = [[f"{split} {metric}, {basis}", _mean(compared.confirmed), _mean(compared.defaults)]]
+def _score_rows(
+    compared: Comparison, known: Sequence[KnownComparison | None], split: str, metric: str, basis: str
+) -> list[list[object]]:
+    """Rows with the means in one metric: on the verdict's split, and on validation. known: None if it is not known."""
+    means = [compared.confirmed, compared.defaults, *[None if against is None else against.mean for against in known]]
+    rows: list[list[object]] = [[f"{split} {metric}, {basis}", *map(_mean, means)]]
     validation = compared.validation
     if validation is not None and split != "val":
-        means = (_mean(validation.winner), _mean(validation.defaults))
-        rows.append([f"val {metric}, the same confirmations", *means])
+        of_known = [None if against is None else against.validation for against in known]
+        means = [validation.winner, validation.defaults, *of_known]
+        rows.append([f"val {metric}, the same confirmations", *map(_mean, means)])
     return rows
 
 

@@ -101,7 +101,7 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
     """Sentences on what the search will run."""
     children = recipe.elites * recipe.children
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
-    total = forecast.planned_steps(recipe, prepared.steps)
+    total = forecast.planned_steps(recipe, prepared.steps, len(prepared.space.known))
     screened = f" (each the best of {recipe.screening} by a model of the trials so far)" if recipe.screening > 1 else ""
     where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
     return [
@@ -111,7 +111,7 @@ def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[s
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",
         *_describe_controls(recipe, prepared.steps),
         f"genes: {len(prepared.space.genes)}; steps in all: at most {total}",
-        _describe_confirm_stage(recipe, prepared.steps),
+        _describe_confirm_stage(recipe, prepared),
         f"workers: {machine.workers} ({where})",
     ]
 
@@ -126,14 +126,24 @@ def _describe_controls(recipe: Recipe, steps: int) -> list[str]:
     return [f"controls: {count} trials a generation that a rung would stop are trained on, to see how well rungs rank"]
 
 
-def _describe_confirm_stage(recipe: Recipe, steps: int) -> str:
+def _describe_confirm_stage(recipe: Recipe, prepared: Task) -> str:
     """A sentence on what is trained again at the end, and its cost."""
-    count, seeds = forecast.planned_confirmations(recipe), recipe.confirm_seeds
-    who = f"winner and defaults with {seeds} fresh seeds for the verdict"
+    known, (least, most) = prepared.space.known, recipe.verdict_seeds
+    fewest, count = (forecast.planned_confirmations(recipe, len(known), seeds) for seeds in (least, most))
+    compared = f"winner, defaults and {', '.join(known)}" if known else "winner and defaults"
+    who = f"{compared} with {_between(least, most)} fresh seeds for the verdict"
     if recipe.candidates > 1:
-        choice = f"the best {recipe.candidates} with {seeds} fresh seeds to choose the winner"
-        who = f"{choice}, then winner and defaults with {seeds} others for the verdict"
-    return f"confirmed at the end, by {count} full trainings ({count * steps} of the steps): {who}"
+        choice = f"the best {recipe.candidates} with {recipe.confirm_seeds} fresh seeds to choose the winner"
+        who = f"{choice}, then {compared} with {_between(least, most)} others for the verdict"
+    enough = (
+        f", as many as a gain of {recipe.verdict.gain:g} needs to show in the noise of these" if least < most else ""
+    )
+    steps = _between(fewest * prepared.steps, count * prepared.steps)
+    return f"confirmed at the end, by {_between(fewest, count)} full trainings ({steps} of the steps): {who}{enough}"
+
+
+def _between(least: int, most: int) -> str:
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def _means(prepared: Task, machine: Machine, tracking: SearchTracking) -> search.Means:

@@ -38,7 +38,8 @@ def status(arguments: Namespace) -> int:
         say(f"reason: {state.reason}")
     if state.outcome is not None:
         say(f"winner: {state.outcome.uid}")
-        say(f"verdict: {state.outcome.verdict}")
+        for sentence in (state.outcome.verdict, *now.known.values()):
+            say(f"verdict: {sentence}")
     if now.state == "interrupted":
         say(f"go on with: {command('evolve', 'resume', arguments.directory)}")
     return 0

@@ -177,6 +177,13 @@ class Choice:
 Domain = Linear | Log | Integer | Choice
 
 
+def in_kind_of(domain: Domain | None, value: object) -> object:
+    """The value in the type of the gene's domain: 1 becomes 1.0 for a linear gene. domain: None if it is no gene."""
+    if isinstance(domain, Linear | Log):
+        return finite_number(value, "the value")
+    return whole_number(value, "the value") if isinstance(domain, Integer) else value
+
+
 def check_inside(value: Value, low: float, high: float) -> float:
     """The value as a number; ValueError if it is outside the range."""
     checked = finite_number(value, "the value")

@@ -5,7 +5,7 @@ generations); `seed` trains every trial to the end, `fast` stops most of them at
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,28 @@ from evolve.genetics.plain import check_keys, error_prefix, finite_number, fract
 COUNTS = ("population", "elites", "children", "generations", "screening", "controls", "candidates", "confirm_seeds")
 # The others: 1. A single seed would have no variance to compare with.
 LEAST = {"generations": 0, "controls": 0, "confirm_seeds": 2}
+AUTO = "auto"  # number of the verdict's seeds: by the noise of the candidates
+LEAST_AUTO = 3  # seeds of a verdict whose number is not given
+
+
+@dataclass(frozen=True)
+class VerdictSeeds:
+    """How many fresh seeds the verdict has."""
+
+    seeds: int | str | None = None  # a number; AUTO: as many as it takes to see `gain`; None: as many as confirm_seeds
+    at_most: int = 12  # of AUTO
+    gain: float = 0.01  # the gain in fitness that is worth knowing
+
+    def __post_init__(self) -> None:
+        with error_prefix("verdict"):
+            known = self.seeds in (None, AUTO) or (isinstance(self.seeds, int) and self.seeds >= 2)
+            _require(known, "seeds", f"{AUTO}, or a whole number of at least 2", self)
+            _require(self.at_most >= LEAST_AUTO, "at_most", f"at least {LEAST_AUTO}", self)
+            _require(self.gain > 0, "gain", "above 0", self)
+
+    def to_plain(self) -> dict[str, object]:
+        """Plain values for YAML or JSON."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,8 @@ class Recipe:
     mutation_rate: float = 0.5  # probability that a gene changes
     mutation_strength: float = 0.2  # standard deviation of a change, in the gene's [0, 1]
     candidates: int = 1  # the best ones that compete for the win with fresh seeds; 1: journals without it had one
-    confirm_seeds: int = 3  # fresh seeds per candidate; as many others for winner and defaults in the verdict
+    confirm_seeds: int = 3  # fresh seeds per candidate
+    verdict: VerdictSeeds = field(default_factory=VerdictSeeds)  # other fresh seeds, for winner and opponents
 
     def __post_init__(self) -> None:
         with error_prefix(f"recipe {self.name!r}"):
@@ -51,6 +74,8 @@ class Recipe:
             _require(0 < self.mutation_rate <= 1, "mutation_rate", "above 0, at most 1", self)
             strength = f"{SMALLEST_STRENGTH} to 1"
             _require(SMALLEST_STRENGTH <= self.mutation_strength <= 1, "mutation_strength", strength, self)
+            if self.verdict.seeds == AUTO:  # with one candidate, nothing is trained that would tell the noise
+                _require(self.candidates >= 2, "candidates", f"at least 2 for verdict: seeds: {AUTO}", self)
 
     def rung_steps(self, steps: int) -> tuple[int, ...]:
         """The step of each rung for a full budget of `steps`: rounded up, distinct, the last is `steps`."""
@@ -61,23 +86,34 @@ class Recipe:
         rungs = len(self.rung_steps(steps))
         return early_stopping.planned_trials(population, rungs, self.keep, self.elites, self.controls)
 
+    @property
+    def verdict_seeds(self) -> tuple[int, int]:
+        """The least and the largest number of seeds that the verdict may have."""
+        if self.verdict.seeds == AUTO:
+            return LEAST_AUTO, self.verdict.at_most
+        given = self.verdict.seeds if isinstance(self.verdict.seeds, int) else self.confirm_seeds
+        return given, given
+
     def to_plain(self) -> dict[str, object]:
         """Plain values for YAML or JSON; `parse` makes the same recipe of them."""
-        plain: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, absent in (("screening", 1), ("controls", 0)):  # as in journals of earlier versions
-            if plain[name] == absent:
+        plain: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain["verdict"] = self.verdict.to_plain()
+        absent = {"screening": 1, "controls": 0, "verdict": VerdictSeeds().to_plain()}  # as in earlier journals
+        for name, value in absent.items():
+            if plain[name] == value:
                 del plain[name]
         return {**plain, "rungs": [str(share) for share in self.rungs], "keep": str(self.keep)}
 
 
-def _require(condition: bool, name: str, expected: str, recipe: Recipe) -> None:
+def _require(condition: bool, name: str, expected: str, settings: "Recipe | VerdictSeeds") -> None:
     if not condition:
-        value = getattr(recipe, name)
+        value = getattr(settings, name)
         shown = [str(share) for share in value] if isinstance(value, tuple) else str(value)
         raise ValueError(f"expected {name} to be {expected}, got {name}={shown}")
 
 
-KEYS = tuple(field.name for field in fields(Recipe))
+KEYS = tuple(each.name for each in fields(Recipe))
+VERDICT_KEYS = tuple(each.name for each in fields(VerdictSeeds))
 
 
 def names() -> list[str]:
@@ -98,7 +134,10 @@ def load(recipe: str | Mapping[str, object], overrides: Mapping[str, object] | N
     base = mapping(read_file(path), "a recipe")
     with error_prefix(str(path)):
         check_keys(base, KEYS, required=KEYS)  # a recipe file has all numbers
-    return parse({**base, **changes, **given})
+    with error_prefix(f"recipe {name!r}"):
+        layers = [_verdict(layer["verdict"]) for layer in (base, changes, given) if "verdict" in layer]
+        verdict = {key: value for layer in layers for key, value in layer.items()}
+    return parse({**base, **changes, **given, "verdict": verdict})
 
 
 def parse(plain: object) -> Recipe:
@@ -110,7 +149,28 @@ def parse(plain: object) -> Recipe:
     return Recipe(**checked)  # type: ignore[arg-type]
 
 
+def _verdict(value: object) -> dict[str, object]:
+    plain = mapping(value, "verdict to be a mapping such as {seeds: auto, at_most: 12, gain: 0.01}")
+    with error_prefix("verdict"):
+        check_keys(plain, VERDICT_KEYS)
+    return plain
+
+
+def _verdict_seeds(plain: Mapping[str, object]) -> VerdictSeeds:
+    with error_prefix("verdict"):
+        checked: dict[str, object] = dict(plain)
+        if plain.get("seeds", AUTO) not in (AUTO, None):
+            checked["seeds"] = whole_number(plain["seeds"], "seeds")
+        if "at_most" in plain:
+            checked["at_most"] = whole_number(plain["at_most"], "at_most")
+        if "gain" in plain:
+            checked["gain"] = finite_number(plain["gain"], "gain")
+    return VerdictSeeds(**checked)  # type: ignore[arg-type]
+
+
 def _value(key: str, value: object) -> object:
+    if key == "verdict":
+        return _verdict_seeds(_verdict(value))
     if key in COUNTS:
         return whole_number(value, key)
     if key == "keep":

@@ -1,6 +1,6 @@
 """The search space: which genes are searched in which domains, and the settings that all trials share.
 
-A space is a YAML file with the keys name, genes, trial, recipe and fitness (search_spaces/*.yaml).
+A space is a YAML file with the keys name, genes, trial, recipe, fitness and known (search_spaces/*.yaml).
 Whether an address exists in a trial's configuration is checked in evolve/trial_config.py, not here.
 """
 
@@ -9,27 +9,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log
+from evolve.genetics import known_sets
+from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, in_kind_of
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, mapping, read_file, read_value, whole_number
-from evolve.trial import Setting
+from evolve.trial import Setting, Value
 
 __all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
 
-KEYS = ("name", "genes", "trial", "recipe", "fitness")
+KEYS = ("name", "genes", "trial", "recipe", "fitness", "known")
 DEFAULT_RECIPE = "fast"
 DEFAULT_FITNESS: Mapping[str, float] = {"val/map50_95": 1.0}
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The genes' domains, the settings that every trial shares, the recipe's name and changes, the fitness weights."""
+    """The genes' domains, the settings that every trial shares, the recipe, the fitness weights, the known sets."""
 
     name: str
     genes: Mapping[str, Domain]  # by address, sorted
     trial: Mapping[str, Setting] = field(default_factory=dict)  # fixed values by address
     recipe: Mapping[str, object] = field(default_factory=lambda: {"name": DEFAULT_RECIPE})
     fitness: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_FITNESS))  # score -> weight
+    # Sets that the verdict compares the winner with, beside the defaults: name -> gene -> value. A gene that a set
+    # does not name has its default. They are never individuals of the search.
+    known: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for address in sorted(set(self.genes) & set(self.trial)):
@@ -37,10 +41,15 @@ class SearchSpace:
         _check_fitness(self.fitness)
         for name in ("genes", "trial"):  # sorted, so that the order of lines in a file does not matter
             object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
+        object.__setattr__(self, "known", known_sets.checked(self.known, self.genes))
 
     def defaults(self) -> Genome:
         """The genome in which every gene has its default."""
         return Genome({address: domain.default for address, domain in self.genes.items()})
+
+    def known_genome(self, name: str) -> Genome:
+        """The genome of a known set: its values, and the defaults of the genes that it does not name."""
+        return Genome({**self.defaults(), **self.known[name]})
 
     def size(self) -> int | None:
         """The number of different genomes; None if it is not countable."""
@@ -52,13 +61,15 @@ class SearchSpace:
         """A copy of the space in which the address is not searched but has this value in every trial.
 
         Text is read as in a YAML file: "1e-4" is a number. The value may be outside the gene's domain, which only
-        says where to search; the trial's configuration checks it.
+        says where to search; the trial's configuration checks it. The value holds for the known sets too, which lose
+        their own; a known set that has no other value is left out.
         """
         with error_prefix(f"setting {address!r}"):
             plain = read_value(value) if isinstance(value, str) else value
-            fixed = _setting(_of_kind(plain, self.genes.get(address)))
+            fixed = _setting(in_kind_of(self.genes.get(address), plain))
         genes = {name: domain for name, domain in self.genes.items() if name != address}
-        return replace(self, genes=genes, trial={**self.trial, address: fixed})
+        known = known_sets.without_gene(self.known, address)
+        return replace(self, genes=genes, trial={**self.trial, address: fixed}, known=known)
 
     def to_plain(self) -> dict[str, object]:
         """Plain values for YAML or JSON; `parse` makes the same space of them."""
@@ -70,6 +81,8 @@ class SearchSpace:
             },
             "recipe": dict(self.recipe),
             "fitness": dict(self.fitness),
+            # left out if empty, as in the journals of searches without known sets
+            **({"known": {name: dict(values) for name, values in self.known.items()}} if self.known else {}),
         }
 
 
@@ -91,6 +104,7 @@ def parse(plain: object, source: str) -> SearchSpace:
             trial=_trial(top.get("trial")),
             recipe=_recipe(top.get("recipe", DEFAULT_RECIPE)),
             fitness=_fitness(top.get("fitness", DEFAULT_FITNESS)),
+            known=_known(top.get("known")),
         )
 
 
@@ -153,11 +167,12 @@ def _setting(value: object) -> Setting:
     raise ValueError(f"expected a number, a word, true/false or a list of whole numbers, got {value!r}")
 
 
-def _of_kind(value: object, domain: Domain | None) -> object:
-    """The value in the type of the gene's domain: 1 becomes 1.0 for a linear gene."""
-    if isinstance(domain, Linear | Log):
-        return finite_number(value, "the value")
-    return whole_number(value, "the value") if isinstance(domain, Integer) else value
+def _known(plain: object) -> dict[str, Mapping[str, Value]]:
+    known = {}
+    for name, values in mapping({} if plain is None else plain, "known sets by their name").items():
+        with error_prefix(f"known set {name!r}"):
+            known[name] = mapping(values, "values by the address of their gene")
+    return known  # type: ignore[return-value]  # the space checks the values itself
 
 
 def _recipe(plain: object) -> dict[str, object]:

@@ -1,6 +1,13 @@
 """The numbers of a verdict and of the choice of a winner, as the journal, winner.yaml and lineage.json hold them."""
 
 from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+LEVEL = 0.95  # of an interval, unless it says otherwise
+IF_ANY = Field(exclude_if=lambda value: value is None)  # the journal has the key only if there is a value
+UNLESS_USUAL = Field(exclude_if=lambda value: value == LEVEL)
 
 
 @dataclass(frozen=True)
@@ -14,11 +21,15 @@ class MeanWithInterval:
 
 @dataclass(frozen=True)
 class Gain:
-    """The difference of two means, its interval, and the probability that it is above zero."""
+    """The mean difference of the winner to an opponent, its interval, and the probability that it is above zero."""
 
     mean: float
     interval: tuple[float, float]
     probability: float
+    level: Annotated[float, UNLESS_USUAL] = LEVEL  # of the interval
+    # Missing in journals of earlier versions, whose interval is Welch's:
+    pairs: Annotated[int | None, IF_ANY] = None  # number of seeds with which both were trained to the end
+    detectable: Annotated[float | None, IF_ANY] = None  # the true gain that shows in about 3 of 4 such cases
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,17 @@ class Comparison:
     validation: ValidationMeans | None = None  # missing in journals of earlier versions
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownComparison:
+    """Winner and a known set of the space, in the metric of the fitness."""
+
+    mean: MeanWithInterval | None  # of the known set on the split of the verdict; None if no run finished
+    gain: Gain | None  # of the winner over it; None if too few seeds finished for both
+    validation: MeanWithInterval | None  # of the known set on validation
+    map50_95: Gain | None = None  # the gain in AP50:95, if fitness is another metric
+    verdict: str
+
+
 @dataclass(frozen=True)
 class Standing:
     """A candidate for the win and the results of its confirmations."""
@@ -51,6 +73,8 @@ class Standing:
     failed: int  # number of failed confirmations
 
 
-def as_json(value: MeanWithInterval | Gain | ValidationMeans | Comparison | None) -> dict[str, object] | None:
+def as_json(
+    value: MeanWithInterval | Gain | ValidationMeans | Comparison | KnownComparison | None,
+) -> dict[str, object] | None:
     """The value as plain values for JSON and YAML; None if there is none."""
     return None if value is None else asdict(value)

@@ -7,7 +7,7 @@ version, are passed over; a recipe or a space with such a key cannot be read. py
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
 
@@ -18,12 +18,21 @@ from evolve.genetics import space as spaces
 from evolve.genetics.genome import Genome
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
-from evolve.records.comparison import Comparison, Gain, MeanWithInterval, Standing, ValidationMeans
+from evolve.records.comparison import (
+    IF_ANY,
+    Comparison,
+    Gain,
+    KnownComparison,
+    MeanWithInterval,
+    Standing,
+    ValidationMeans,
+)
 from evolve.records.journal import Event, JournalError, NewEvent
 from evolve.trial import Failure, Measurement, TrialSpec, TunedPost
 
 QUOTED_CHARACTERS = 80  # of a wrong value, in an error
 CANDIDATE_ROLE = "candidate"  # role of a confirmation for the choice of the winner
+KNOWN_ROLE = "known"  # role of a known set's confirmation for the verdict
 
 
 def _numbers(value: object) -> object:
@@ -39,7 +48,8 @@ SpaceInJson = Annotated[
     SearchSpace, PlainValidator(lambda plain: spaces.parse(plain, "space")), PlainSerializer(SearchSpace.to_plain)
 ]
 GenomeInJson = Annotated[Genome, PlainValidator(Genome), PlainSerializer(dict)]
-IF_ANY = Field(exclude_if=lambda value: value is None)  # the key is written only if there is a value
+UNLESS_FIRST = Field(exclude_if=lambda value: value == 1)
+UNLESS_EMPTY = Field(exclude_if=lambda value: not value)  # the key is written only if there are values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,11 +187,11 @@ class GenerationClosed:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """The result of training an individual again with a fresh seed, for the choice of the winner or for the verdict."""
+    """The result of training a set with a fresh seed, for the choice of the winner or for the verdict."""
 
-    uid: str  # "g001-042/choice-seed-0"; "g001-042/test-seed-0"
-    role: str  # "candidate" for the choice; "winner" or "defaults" for the verdict
-    individual: str
+    uid: str  # "g001-042/choice-seed-0"; "g001-042/test-seed-0"; "hand-tuned/test-seed-0"
+    role: str  # "candidate" for the choice; "winner", "defaults" or "known" for the verdict
+    individual: str  # its uid; the name of a known set
     seed: int
     seconds: Numbers  # by kind
     scores: Numbers  # empty if it failed
@@ -202,6 +212,17 @@ class WinnerChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerdictPlanned:
+    """The number of seeds of the verdict, decided before its first training by the noise of the candidates."""
+
+    uid: str  # the winner
+    seeds: int
+    gain: float  # the gain in fitness that is worth knowing
+    noise: float | None  # standard deviation of a difference of two runs with the same seed; None: not known
+    detectable: float | None  # the true gain that so many seeds show; None if the noise is not known
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The winner and its verdict."""
 
@@ -213,7 +234,9 @@ class Outcome:
     gain: Gain | None
     validation: ValidationMeans | None = None
     map50_95: Comparison | None = None  # the same in AP50:95, if fitness is another metric
-    verdict: str
+    known: Annotated[Mapping[str, KnownComparison], UNLESS_EMPTY] = field(default_factory=dict)  # by the set's name
+    looks: Annotated[int, UNLESS_FIRST] = 1  # how often this search has been judged on the split, this time included
+    verdict: str  # on winner and defaults
 
     @property
     def comparison(self) -> Comparison:
@@ -252,7 +275,16 @@ class SearchFailed:
 
 
 # Events of the confirmations, of the verdict and of sessions
-EndEvent = Confirmation | WinnerChoice | Outcome | SearchResumed | SearchInterrupted | SearchFinished | SearchFailed
+EndEvent = (
+    Confirmation
+    | WinnerChoice
+    | VerdictPlanned
+    | Outcome
+    | SearchResumed
+    | SearchInterrupted
+    | SearchFinished
+    | SearchFailed
+)
 JournalEvent = (
     SearchCreated
     | GenerationOpened
@@ -281,6 +313,7 @@ KINDS: dict[str, type[JournalEvent]] = {
     "generation_closed": GenerationClosed,
     "confirm_measured": Confirmation,
     "candidate_chosen": WinnerChoice,
+    "verdict_planned": VerdictPlanned,
     "winner_chosen": Outcome,
     "search_resumed": SearchResumed,
     "search_interrupted": SearchInterrupted,

@@ -3,37 +3,37 @@
 from dataclasses import replace
 
 from evolve.genetics.genome import DEFAULTS
-from evolve.genetics.recipe import Recipe
+from evolve.genetics.recipe import Recipe, VerdictSeeds
 from evolve.records.state import SearchState
 
-COMPARED = 2  # individuals that are trained for the verdict: the winner and the defaults
 
-
-def planned_steps(recipe: Recipe, steps: int) -> int:
+def planned_steps(recipe: Recipe, steps: int, num_known: int) -> int:
     """Optimizer steps of a whole search if no trial fails, confirmations included."""
     children = recipe.elites * recipe.children
     first = generation_steps(recipe, recipe.population, steps)
     later = recipe.generations * generation_steps(recipe, children, steps)
-    return first + later + planned_confirmations(recipe) * steps
+    return first + later + planned_confirmations(recipe, num_known, recipe.verdict_seeds[1]) * steps
 
 
-def planned_confirmations(recipe: Recipe) -> int:
-    """The number of confirmations: of the candidates, if there are several, then of winner and defaults."""
-    return (COMPARED + (recipe.candidates if recipe.candidates > 1 else 0)) * recipe.confirm_seeds
+def planned_confirmations(recipe: Recipe, num_known: int, verdict_seeds: int) -> int:
+    """The number of confirmations: of the candidates, if there are several, then of winner, defaults and known sets."""
+    for_choice = recipe.candidates * recipe.confirm_seeds if recipe.candidates > 1 else 0
+    return for_choice + (2 + num_known) * verdict_seeds
 
 
 def expected_confirmations(state: SearchState) -> int:
     """The number of confirmations at most; after an extension, some of the earlier ones may serve again."""
     if state.outcome is not None or state.phase == "failed":
         return len(state.confirmations)
-    recipe = state.recipe
-    planned = planned_confirmations(recipe)
+    recipe, num_known, seeds = state.recipe, len(state.space.known), state.most_verdict_seeds
+    planned = planned_confirmations(recipe, num_known, seeds)
     if recipe.generations in state.closed:
         eligible = sum(record.uid != DEFAULTS for record in state.ranking)  # may be fewer than the recipe's candidates
         if eligible:
-            planned = planned_confirmations(replace(recipe, candidates=min(recipe.candidates, eligible)))
+            competing = replace(recipe, verdict=VerdictSeeds(), candidates=min(recipe.candidates, eligible))
+            planned = planned_confirmations(competing, num_known, seeds)
         else:  # only the defaults finished, or nobody
-            planned = len(state.ranking) * recipe.confirm_seeds
+            planned = (1 + num_known) * seeds if state.ranking else 0
     return max(state.confirmed_before + planned, len(state.confirmations))
 
 

@@ -50,7 +50,8 @@ class Status:
     worker_seconds: dict[str, float]  # by kind
     elapsed_seconds: float
     eta_seconds: float | None
-    verdict: str | None
+    verdict: str | None  # on winner and defaults
+    known: dict[str, str]  # the verdict on the winner and each known set, by the set's name
     reason: str | None
     rungs: list[RungCorrelation]  # those before the last
 
@@ -81,6 +82,7 @@ def status(state: SearchState, *, held: bool, now: float) -> Status:
         elapsed_seconds=state.elapsed_seconds(until),
         eta_seconds=forecast.eta_seconds(state) if running else None,
         verdict=None if state.outcome is None else state.outcome.verdict,
+        known={} if state.outcome is None else {name: one.verdict for name, one in state.outcome.known.items()},
         reason=state.reason,
         rungs=rungs.correlations(state),
     )
@@ -209,6 +211,8 @@ def _winner(state: SearchState) -> dict[str, object] | None:
         "validation": as_json(outcome.validation),
         "metric": outcome.metric,
         "map50_95": as_json(outcome.map50_95),
+        "looks": outcome.looks,
+        "known": {name: as_json(compared) for name, compared in outcome.known.items()},
         "candidates": [] if state.choice is None else [asdict(standing) for standing in state.choice.candidates],
         "verdict": outcome.verdict,
         "post": None if tuning is None or tuning.post is None else asdict(tuning.post),

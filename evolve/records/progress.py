@@ -232,6 +232,8 @@ def line_of(event: Event, state: SearchState) -> str | None:
         case events.WinnerChoice(uid=uid, candidates=standings):
             means = ", ".join(f"{standing.uid} {_mean(standing)}" for standing in standings)
             return f"{uid} chosen of {len(standings)} candidates; validation means with fresh seeds: {means}"
+        case events.VerdictPlanned() as plan:
+            return f"the verdict has {_verdict_seeds(plan)}"
         case events.SearchResumed():
             return f"resumed: {len(state.individuals)} individuals in the journal"
         case events.SearchFailed(reason=reason):
@@ -265,6 +267,13 @@ def _confirmed(confirmation: events.Confirmation, state: SearchState) -> str:
     shown = {fitness.AP} | {name.partition("/")[2] for name in state.space.fitness}
     scores = {name: score for name, score in confirmation.scores.items() if name.partition("/")[2] in shown}
     return f"{uid} ({role}): {', '.join(f'{name} {score:.4f}' for name, score in scores.items())}"
+
+
+def _verdict_seeds(plan: events.VerdictPlanned) -> str:
+    if plan.noise is None or plan.detectable is None:
+        return f"{plan.seeds} seeds, the most, as too few candidates finished to know the noise"
+    shows = f"a gain under {plan.detectable:.3f} would not show"
+    return f"{plan.seeds} seeds: two runs with one seed differ by {plan.noise:.4f} (standard deviation), and {shows}"
 
 
 def _mean(standing: Standing) -> str:

@@ -11,13 +11,14 @@ from typing import assert_never
 import numpy as np
 
 from evolve.records import events, rungs
-from evolve.records.comparison import Comparison
-from evolve.records.events import CANDIDATE_ROLE, EndEvent, JournalEvent, decode
+from evolve.records.comparison import Comparison, Gain, MeanWithInterval
+from evolve.records.events import CANDIDATE_ROLE, KNOWN_ROLE, EndEvent, JournalEvent, decode
 from evolve.records.journal import Event
 from evolve.records.run_updates import MetricValue, RunUpdate, RunUpdates, milliseconds
 from evolve.records.state import IndividualRecord, SearchState, begin
 from evolve.trial import TrialStatus
 
+SUMMARY = ("mean", "seeds", "probability", "pairs", "detectable")  # of a mean or a gain, beside its interval
 TRACEBACK_CHARACTERS = 6000  # MLflow silently cuts tags at 8,000; the end of a traceback is the most useful part
 
 
@@ -103,6 +104,9 @@ def _project_end(updates: RunUpdates, state: SearchState, event: EndEvent, now: 
             _add_confirmation(updates.search(state), event, now)
         case events.WinnerChoice():
             _add_standings(updates.search(state), state, event, now)
+        case events.VerdictPlanned(seeds=seeds, noise=noise):
+            planned = {"seeds": seeds} if noise is None else {"seeds": seeds, "noise": noise}
+            _add(updates.search(state), {f"confirm/verdict/{name}": number for name, number in planned.items()}, 0, now)
         case events.Outcome():
             _add_outcome(updates.search(state), state, event, now)
         case events.SearchInterrupted():
@@ -217,7 +221,8 @@ def _rung_correlations(state: SearchState) -> dict[str, float]:
 
 def _add_confirmation(run: RunUpdate, event: events.Confirmation, now: int) -> None:
     seed_index = event.uid.rpartition("-")[2]  # 2 for "g001-042/test-seed-2"
-    subject = f"candidates/{event.individual}" if event.role == CANDIDATE_ROLE else event.role
+    named = {CANDIDATE_ROLE: f"candidates/{event.individual}", KNOWN_ROLE: f"known/{event.individual}"}
+    subject = named.get(event.role, event.role)
     scores = {f"confirm/{subject}/{name}": value for name, value in event.scores.items()}
     _add(run, scores, int(seed_index) if seed_index.isdigit() else 0, now)
 
@@ -234,7 +239,11 @@ def _add_standings(run: RunUpdate, state: SearchState, event: events.WinnerChoic
 def _add_outcome(run: RunUpdate, state: SearchState, event: events.Outcome, now: int) -> None:
     _add_comparison(run, event.comparison, "", now)
     if event.map50_95 is not None:
-        _add_comparison(run, event.map50_95, "map50_95/", now)
+        _add_comparison(run, event.map50_95, "/map50_95", now)
+    for name, against in event.known.items():
+        _add_interval(run, f"known/{name}", against.mean, now)
+        _add_interval(run, f"known/{name}/gain", against.gain, now)
+        _add_interval(run, f"known/{name}/gain/map50_95", against.map50_95, now)
     tuning = state.nms_confirmation(event.uid)
     if tuning is not None and tuning.post is not None:
         run.tags["evolve.post"] = _text(dict(tuning.post.settings))
@@ -243,19 +252,24 @@ def _add_outcome(run: RunUpdate, state: SearchState, event: events.Outcome, now:
     run.tags["evolve.winner"] = f"{state.search_id}/{event.uid}"
     genome = state.individuals[event.uid].genome
     rows = "\n".join(f"| {gene} | {_text(value)} |" for gene, value in genome.items())
+    verdicts = "\n\n".join([f"**{event.verdict}**", *(against.verdict for against in event.known.values())])
     run.tags["mlflow.note.content"] = (
-        f"**{event.verdict}**\n\nWinner of search `{state.search_id}`: `{event.uid}`\n\n"
-        f"| gene | value |\n|---|---|\n{rows}\n"
+        f"{verdicts}\n\nWinner of search `{state.search_id}`: `{event.uid}`\n\n| gene | value |\n|---|---|\n{rows}\n"
     )
 
 
-def _add_comparison(run: RunUpdate, comparison: Comparison, prefix: str, now: int) -> None:
-    """Add the metrics of winner, defaults and gain: confirm/winner/mean; with a prefix confirm/winner/map50_95/mean."""
+def _add_comparison(run: RunUpdate, comparison: Comparison, metric: str, now: int) -> None:
+    """Add the metrics of winner, defaults and gain: confirm/winner/mean; with a metric confirm/winner/map50_95/mean."""
     shown = {"winner": comparison.confirmed, "defaults": comparison.defaults, "gain": comparison.gain}
     for name, value in shown.items():
-        if value is None:
-            continue
-        numbers = {key: number for key, number in vars(value).items() if isinstance(number, int | float)}
-        if value.interval is not None:
-            numbers["low"], numbers["high"] = value.interval
-        _add(run, {f"confirm/{name}/{prefix}{key}": number for key, number in numbers.items()}, 0, now)
+        _add_interval(run, f"{name}{metric}", value, now)
+
+
+def _add_interval(run: RunUpdate, name: str, value: MeanWithInterval | Gain | None, now: int) -> None:
+    """Add the metrics confirm/NAME/mean, confirm/NAME/low and so on; none if there is no value."""
+    if value is None:
+        return
+    numbers = {key: vars(value)[key] for key in SUMMARY if vars(value).get(key) is not None}
+    if value.interval is not None:
+        numbers["low"], numbers["high"] = value.interval
+    _add(run, {f"confirm/{name}/{key}": number for key, number in numbers.items()}, 0, now)

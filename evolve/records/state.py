@@ -9,7 +9,15 @@ from evolve.genetics.genome import Genome
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 from evolve.records import events
-from evolve.records.events import CANDIDATE_ROLE, Confirmation, EndEvent, JournalEvent, Outcome, WinnerChoice
+from evolve.records.events import (
+    CANDIDATE_ROLE,
+    Confirmation,
+    EndEvent,
+    JournalEvent,
+    Outcome,
+    VerdictPlanned,
+    WinnerChoice,
+)
 from evolve.records.journal import Event, JournalError
 from evolve.records.search_request import SearchRequest
 from evolve.trial import TrialStatus
@@ -81,7 +89,9 @@ class SearchState:
     confirmed_before: int = 0  # number of confirmations when a finished search was extended
     lost: dict[tuple[str, int, str], int] = field(default_factory=dict)  # uid, stop_step, cause -> lost attempts
     choice: WinnerChoice | None = None  # also None if there was only one candidate, which needs no choice
+    verdict_plan: VerdictPlanned | None = None  # also None if the recipe says how many seeds the verdict has
     outcome: Outcome | None = None
+    verdicts: int = 0  # number of verdicts so far; more than one if a finished search was extended
     started_at: float = 0.0
     last_at: float = 0.0
     session_at: float = 0.0  # when the present session began
@@ -93,6 +103,11 @@ class SearchState:
     def generations(self) -> int:
         """The number of child generations in the recipe."""
         return self.recipe.generations
+
+    @property
+    def most_verdict_seeds(self) -> int:
+        """The number of seeds that the verdict has, or has at most as long as that is not decided."""
+        return self.recipe.verdict_seeds[1] if self.verdict_plan is None else self.verdict_plan.seeds
 
     @property
     def shortened_share(self) -> float | None:
@@ -121,13 +136,17 @@ class SearchState:
         return counts
 
     def confirmations_of(self, individual: str, *, for_choice: bool) -> list[Confirmation]:
-        """The individual's confirmations for the choice of the winner or for the verdict, by seed."""
+        """The confirmations of an individual or a known set, for the choice or for the verdict, by seed."""
         chosen = [
             confirmation
             for confirmation in self.confirmations.values()
             if confirmation.individual == individual and (confirmation.role == CANDIDATE_ROLE) == for_choice
         ]
-        return sorted(chosen, key=lambda confirmation: confirmation.uid)
+        return sorted(chosen, key=lambda confirmation: (len(confirmation.uid), confirmation.uid))  # 2 before 10
+
+    def genome_of(self, subject: str) -> Genome:
+        """The genome of an individual, by its uid, or of a known set of the space, by its name."""
+        return self.space.known_genome(subject) if subject in self.space.known else self.individuals[subject].genome
 
     def nms_confirmation(self, individual: str) -> Confirmation | None:
         """The individual's confirmation that tuned NMS; None if there is none."""
@@ -208,8 +227,11 @@ class SearchState:
                 self.confirmations[event.uid] = event
             case WinnerChoice():
                 self.choice = event
+            case VerdictPlanned():
+                self.verdict_plan = event
             case Outcome():
                 self.outcome = event
+                self.verdicts += 1
             case events.SearchResumed():
                 self._resume(event, now)
             case events.SearchInterrupted():
@@ -248,7 +270,7 @@ class SearchState:
         if event.generations is not None and event.generations != self.generations:
             self.recipe = replace(self.recipe, generations=event.generations)
             self.confirmed_before = len(self.confirmations)
-            self.choice = self.outcome = None  # the search goes on beyond its earlier end
+            self.choice = self.verdict_plan = self.outcome = None  # the search goes on beyond its earlier end
         self._mark_none_running()
 
     def _mark_none_running(self) -> None:

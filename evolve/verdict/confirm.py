@@ -1,11 +1,11 @@
 """The confirm stage: which of the best is the winner, and is it really better than the defaults, or was it luck?
 
 The best of hundreds of noisy scores is too high on average. So the best few are trained again at full budget with
-fresh seeds, the same ones for all, and their validation scores choose the winner (leaders.py). Then winner and
-defaults are trained with other fresh seeds, the same ones for both, and scored on the test split. No other training
-is scored on it, and no confirmation of the verdict has chosen anything. A single candidate needs no choice: only the
-confirmations of the verdict are trained.
-A confirmation trains the same individual again, outside fitness and selection. The winner's first confirmation for
+fresh seeds, the same ones for all, and their validation scores choose the winner (leaders.py). Then the winner and its
+opponents, which are the defaults and the known sets of the space, are trained with other fresh seeds, the same ones for
+all, and scored on the test split. No other training is scored on it, and no confirmation of the verdict has chosen
+anything. A single candidate needs no choice: only the confirmations of the verdict are trained.
+A confirmation is outside fitness and selection. The winner's first confirmation for
 the verdict also tunes NMS on validation, for whoever uses the winner; all scores here use the same fixed NMS.
 """
 
@@ -20,12 +20,12 @@ from evolve.execution.attempt import finite
 from evolve.execution.dispatch import Lost, dispatch, is_result
 from evolve.execution.executor import Ended, Executor, Lease, Measured
 from evolve.genetics.genome import DEFAULTS, keyed_seed
-from evolve.records.events import CANDIDATE_ROLE, AttemptLost, Confirmation
+from evolve.records.events import CANDIDATE_ROLE, KNOWN_ROLE, AttemptLost, Confirmation
 from evolve.records.recorder import Recorder
 from evolve.records.state import SearchState, total_seconds
 from evolve.task import Task
 from evolve.trial import Failure, Measurement, TrialSpec
-from evolve.verdict import leaders
+from evolve.verdict import leaders, verdict_seeds
 
 WINNER_ROLE, DEFAULTS_ROLE = "winner", "defaults"  # roles of the confirmations for the verdict
 _CONFIRM_STREAM = 0xC0F1  # first of two parts of the key; a trial's key has three and begins with its generation
@@ -33,16 +33,16 @@ _CONFIRM_STREAM = 0xC0F1  # first of two parts of the key; a trial's key has thr
 
 @dataclass(frozen=True)
 class PlannedConfirmation:
-    """One individual to train again: its role, and which of the fresh seeds it gets."""
+    """One set to train: its role, and which of the fresh seeds it gets."""
 
-    individual: str
+    individual: str  # its uid; the name of a known set
     role: str
     seed_index: int  # among the seeds of the choice, or among those of the verdict
     seed: int
 
     @property
     def uid(self) -> str:
-        """g001-042/choice-seed-0 or g001-042/test-seed-0."""
+        """g001-042/choice-seed-0, g001-042/test-seed-0 or hand-tuned/test-seed-0."""
         purpose = "choice" if self.role == CANDIDATE_ROLE else "test"
         return f"{self.individual}/{purpose}-seed-{self.seed_index}"
 
@@ -64,7 +64,7 @@ def planned_for_choice(state: SearchState) -> list[PlannedConfirmation]:
     candidates = leaders.candidates(state)
     if len(candidates) == 1:
         return []
-    _, choice_seeds = _verdict_and_choice_seeds(state)
+    _, choice_seeds = _verdict_and_choice_seeds(state, 0)
     return [
         PlannedConfirmation(uid, CANDIDATE_ROLE, index, seed)
         for index, seed in enumerate(choice_seeds)
@@ -73,21 +73,22 @@ def planned_for_choice(state: SearchState) -> list[PlannedConfirmation]:
 
 
 def planned_for_verdict(state: SearchState, winner: str) -> list[PlannedConfirmation]:
-    """The confirmations of the verdict: for each seed the winner, then the defaults."""
-    roles = {winner: WINNER_ROLE} if winner == DEFAULTS else {winner: WINNER_ROLE, DEFAULTS: DEFAULTS_ROLE}
-    verdict_seeds, _ = _verdict_and_choice_seeds(state)
+    """The confirmations of the verdict: for each seed the winner, then the defaults, then the known sets."""
+    opponents = {DEFAULTS: DEFAULTS_ROLE, **dict.fromkeys(state.space.known, KNOWN_ROLE)}
+    opponents.pop(winner, None)  # the winner may be the defaults
+    roles = {winner: WINNER_ROLE, **opponents}
+    seeds, _ = _verdict_and_choice_seeds(state, verdict_seeds.count(state, winner))
     return [
-        PlannedConfirmation(uid, role, index, seed)
-        for index, seed in enumerate(verdict_seeds)
-        for uid, role in roles.items()
+        PlannedConfirmation(uid, role, index, seed) for index, seed in enumerate(seeds) for uid, role in roles.items()
     ]
 
 
-def _verdict_and_choice_seeds(state: SearchState) -> tuple[list[int], list[int]]:
+def _verdict_and_choice_seeds(state: SearchState, verdict_count: int) -> tuple[list[int], list[int]]:
+    """So many seeds for the verdict, and those of the choice, which do not depend on how many the verdict has."""
     count = state.recipe.confirm_seeds
     trial_seeds = frozenset(record.seed for record in state.individuals.values())
-    seeds = fresh_seeds(state.seed, 2 * count, trial_seeds)
-    return seeds[:count], seeds[count:]
+    seeds = fresh_seeds(state.seed, 2 * count + max(0, verdict_count - count), trial_seeds)
+    return [*seeds[:count], *seeds[2 * count :]][:verdict_count], seeds[count : 2 * count]
 
 
 class ConfirmStage:
@@ -103,16 +104,19 @@ class ConfirmStage:
         return bool(self._missing(planned_for_choice(self._state)) or self._missing(self._planned_for_verdict()))
 
     def run(self, executor: Executor, tick: Callable[[], None]) -> None:
-        """Train what is missing for the choice, journal the winner, then train what is missing for the verdict."""
+        """Train what is missing for the choice, journal what follows, then train what is missing for the verdict."""
         self._train(planned_for_choice(self._state), executor, tick)
         self.journal_winner()
         self._train(self._planned_for_verdict(), executor, tick)
 
     def journal_winner(self) -> str:
-        """Journal the choice of the winner if that is still missing; returns the winner's uid."""
+        """Journal the winner's choice and the number of the verdict's seeds, if missing; returns the winner's uid."""
         if self._state.choice is None and (choice := leaders.choose_winner(self._state)) is not None:
             self._recorder.append(choice)
-        return leaders.winning_uid(self._state)
+        winner = leaders.winning_uid(self._state)
+        if self._state.verdict_plan is None and (plan := verdict_seeds.planned(self._state, winner)) is not None:
+            self._recorder.append(plan)
+        return winner
 
     @property
     def _state(self) -> SearchState:
@@ -153,7 +157,7 @@ class ConfirmStage:
         splits = ("val",) if role == CANDIDATE_ROLE else ("val", self._state.data.verdict_split)
         return TrialSpec(
             uid=confirmation.uid,
-            config=self._task.config_of(self._state.individuals[confirmation.individual].genome),
+            config=self._task.config_of(self._state.genome_of(confirmation.individual)),
             seed=confirmation.seed,
             stop_step=self._task.steps,
             evaluate_splits=tuple(dict.fromkeys(splits)),

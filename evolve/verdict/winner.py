@@ -80,7 +80,9 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
             "gain": as_json(state.outcome.gain),
             **_validation(state),
             "metric": state.outcome.metric,
+            "looks": state.outcome.looks,
             **({} if state.outcome.map50_95 is None else {"map50_95": as_json(state.outcome.map50_95)}),
+            **_known(state),
             **_candidates(state),
         },
         "threads": state.threads,
@@ -244,6 +246,16 @@ def _validation(state: SearchState) -> dict[str, object]:
     """The same confirmations on validation; missing in searches of earlier versions."""
     validation = None if state.outcome is None else state.outcome.validation
     return {} if validation is None else {"validation": as_json(validation)}
+
+
+def _known(state: SearchState) -> dict[str, object]:
+    """Each known set, its runs and the winner's gain over it; missing if the space has none."""
+    known = {} if state.outcome is None else state.outcome.known
+    sets = {
+        name: {"genome": dict(state.genome_of(name)), **(as_json(compared) or {}), "runs": _verdict_runs(state, name)}
+        for name, compared in known.items()
+    }
+    return {"known": sets} if sets else {}
 
 
 def _candidates(state: SearchState) -> dict[str, object]:

@@ -27,7 +27,7 @@ from evolve.records.run_updates import SEARCH_KEY
 from evolve.records.search_request import SearchRequest
 from evolve.records.state import IndividualRecord, SearchState, fold
 from evolve.simulated import simulated_objective
-from evolve.verdict import confirm, leaders
+from evolve.verdict import confirm, leaders, verdict
 from evolve.verdict.leaders import choose_winner
 
 House = Undisturbed = Any
@@ -254,7 +254,10 @@ def test_a_search_that_goes_on_chooses_again_and_trains_no_confirmation_twice(ho
         seed=5,
         means=house.watched(house.failing()).means(),
     )
-    assert (longer.choice, longer.outcome) == (again_from_start.choice, again_from_start.outcome)
+    assert longer.choice == again_from_start.choice
+    assert longer.outcome is not None
+    assert (longer.outcome.looks, again_from_start.outcome.looks) == (2, 1)  # the second verdict's interval is wider
+    assert verdict.conclude(replace(longer, verdicts=0), longer.outcome.uid) == again_from_start.outcome
 
 
 class Backwards(LocalExecutor):

@@ -94,6 +94,41 @@ def test_failed_runs_are_always_said_and_a_winner_with_one_beats_nothing() -> No
     )
 
 
+def test_what_the_noise_hides_is_said_with_what_would_have_shown() -> None:
+    hidden = replace(gain(-0.01, 0.05), detectable=0.0412)
+    sentence = verdict.sentence("g001-003", hidden, "test", runs())
+    assert sentence.startswith("no better than the defaults within the noise: +0.020")
+    assert "3 seeds, on the test split; a gain under 0.041 would not show" in sentence
+    for clear in (gain(0.01, 0.05), gain(-0.05, -0.01)):
+        assert "would not show" not in verdict.sentence("g001-003", replace(clear, detectable=0.0412), "test", runs())
+    in_ap = verdict.sentence("g001-003", hidden, "test", runs(), ap_gain=gain(0.0, 0.02))
+    assert in_ap.endswith("would not show; in AP50:95 the gain is +0.010 (+0.000 to +0.020)")
+
+
+def test_a_known_set_is_compared_in_the_same_words() -> None:
+    listed = [
+        replace(run, role="known", individual="mine", uid=run.uid.replace("g000-000", "mine"))
+        if run.individual == "g000-000"
+        else run
+        for run in runs()
+    ]
+    for winner_gain, begins in (
+        (gain(0.01, 0.05), "beats the known set mine by +0.030 AP50:95, 95 % interval +0.010 to +0.050"),
+        (gain(-0.01, 0.05), "no better than the known set mine within the noise: +0.020"),
+        (gain(-0.05, -0.01), "worse than the known set mine: -0.030"),
+    ):
+        sentence = verdict.sentence("g001-003", winner_gain, "test", listed, opponent="mine")
+        assert sentence.startswith(begins)
+        assert sentence.endswith("3 seeds, on the test split")
+        assert "defaults" not in sentence
+    lower = [
+        replace(run, scores={**run.scores, "val/map50_95": 0.4}) if run.role == "winner" else run for run in listed
+    ]
+    sentence = verdict.sentence("g001-003", gain(0.01, 0.05), "test", lower, opponent="mine")
+    assert sentence.startswith("no better than the known set mine, as validation and test do not agree")
+    assert sentence.endswith("; mine's validation mean is higher: 0.5000 against 0.4000")
+
+
 def test_winner_and_defaults_run_with_the_same_seeds_on_the_test_split(house: House) -> None:
     specs = []
     watched = house.watched(before=specs.append)

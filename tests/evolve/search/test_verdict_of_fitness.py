@@ -17,7 +17,8 @@ from evolve.genetics import space as spaces
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 from evolve.records import lineage, progress
-from evolve.records.events import Confirmation, Outcome
+from evolve.records.comparison import Standing
+from evolve.records.events import Confirmation, Outcome, WinnerChoice
 from evolve.records.journal import Journal, NewEvent, events
 from evolve.records.projection import Projection
 from evolve.records.run_updates import SEARCH_KEY
@@ -55,30 +56,30 @@ def scores(ap50: list[float], ap: list[float]) -> list[dict[str, float]]:
 
 
 OURS = scores([0.60, 0.62, 0.64], [0.30, 0.31, 0.32])
-OTHERS = scores([0.50, 0.52, 0.54], [0.40, 0.41, 0.42])
+OTHERS = scores([0.52, 0.50, 0.54], [0.41, 0.40, 0.42])
 
 
 def test_better_in_what_was_searched_is_better() -> None:
-    """By hand: AP50 +0.10, its standard error sqrt(2 x 0.02^2 / 3) = 0.0163, t(4, 0.975) = 2.776: +-0.0453.
+    """By hand, seed by seed: AP50 +0.08, +0.12, +0.10, error 0.02 / sqrt(3) = 0.01155, t(2, 0.975) = 4.3027: +-0.0497.
 
-    AP50:95 -0.10, sqrt(2 x 0.01^2 / 3) = 0.00816: +-0.0227.
+    AP50:95 -0.11, -0.09, -0.10, error 0.01 / sqrt(3): +-0.0248.
     """
     conclusion: Outcome = verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
     assert conclusion.metric == "AP50"
     assert conclusion.confirmed.mean == pytest.approx(0.62)
     assert conclusion.defaults.mean == pytest.approx(0.52)
     assert conclusion.gain.mean == pytest.approx(0.10)
-    assert conclusion.gain.interval == pytest.approx((0.0547, 0.1453), abs=1e-4)
+    assert conclusion.gain.interval == pytest.approx((0.0503, 0.1497), abs=1e-4)
     assert conclusion.validation.winner.mean == pytest.approx(0.62)
     beside = conclusion.map50_95
     assert beside.confirmed.mean == pytest.approx(0.31)
     assert beside.defaults.mean == pytest.approx(0.41)
-    assert beside.gain.interval == pytest.approx((-0.1227, -0.0773), abs=1e-4)
+    assert beside.gain.interval == pytest.approx((-0.1248, -0.0752), abs=1e-4)
     assert beside.validation.defaults.mean == pytest.approx(0.41)
     assert conclusion.verdict.startswith(
-        "beats the defaults by +0.100 AP50, 95 % interval +0.055 to +0.145, probability"
+        "beats the defaults by +0.100 AP50, 95 % interval +0.050 to +0.150, probability"
     )
-    assert conclusion.verdict.endswith("on the test split; in AP50:95 the gain is -0.100 (-0.123 to -0.077)")
+    assert conclusion.verdict.endswith("on the test split; in AP50:95 the gain is -0.100 (-0.125 to -0.075)")
 
 
 def test_worse_in_what_was_searched_is_worse() -> None:
@@ -90,7 +91,7 @@ def test_ap50_95_alone_is_as_it_was() -> None:
     conclusion: Outcome = verdict.conclude(state_of({"val/map50_95": 1.0}, OTHERS, OURS), "g001-003")
     assert (conclusion.metric, conclusion.map50_95) == ("AP50:95", None)
     assert conclusion.gain.mean == pytest.approx(0.10)
-    assert conclusion.verdict.startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.077 to +0.123, ")
+    assert conclusion.verdict.startswith("beats the defaults by +0.100 AP50:95, 95 % interval +0.075 to +0.125, ")
     assert "in AP50:95" not in conclusion.verdict
 
 
@@ -112,6 +113,51 @@ def test_scores_of_ones_own_need_no_ap() -> None:
     lacking = [{"precision": 0.5}, *ours]
     conclusion = verdict.conclude(state_of({"val/recall": 1.0}, lacking, others), "g001-003")
     assert "1 of 5 confirmations failed: g001-003/test-seed-0: it has no score test/recall" in conclusion.verdict
+
+
+def test_a_seed_that_failed_on_one_side_counts_on_neither() -> None:
+    """The pairs left are those of seeds 1 and 2, with differences 0.12 and 0.10; the means keep what finished."""
+    state = state_of(AP50, OURS, OTHERS)
+    failed = state.confirmations["g000-000/test-seed-0"]
+    state.confirmations[failed.uid] = replace(failed, scores={}, reason="it crashed")
+    conclusion: Outcome = verdict.conclude(state, "g001-003")
+    assert (conclusion.gain.mean, conclusion.gain.pairs) == (pytest.approx(0.11), 2)
+    assert conclusion.confirmed.mean == pytest.approx(0.62)
+    assert conclusion.defaults.mean == pytest.approx(0.52)
+    assert "2 seeds that both finished (3 seeds of the winner and 2 of the defaults)" in conclusion.verdict
+    other = state.confirmations["g001-003/test-seed-1"]
+    state.confirmations[other.uid] = replace(other, scores={}, reason="it crashed")
+    conclusion = verdict.conclude(state, "g001-003")
+    assert (conclusion.confirmed.seeds, conclusion.defaults.seeds, conclusion.gain) == (2, 2, None)
+    assert conclusion.verdict.startswith(
+        "not confirmed: fewer than two seeds finished for both the winner and the defaults"
+    )
+    assert "2 of 6 confirmations failed" in conclusion.verdict
+
+
+def test_the_order_of_results_decides_nothing() -> None:
+    state = state_of(AP50, OURS, OTHERS)
+    state.confirmations = dict(reversed(state.confirmations.items()))
+    assert verdict.conclude(state, "g001-003") == verdict.conclude(state_of(AP50, OURS, OTHERS), "g001-003")
+
+
+def test_the_noise_of_the_candidates_counts(house: House) -> None:
+    """By hand: two candidates, three seeds, differences 0.0, 0.2 and 0.1: variance 0.01 over 2 degrees of freedom.
+
+    They count as 1: (1 x 0.01 + 2 x 0.0004) / 3 = 0.0036 over 3 degrees of freedom; t(3, 0.975) = 3.18245.
+    """
+    state = state_of(AP50, OURS, OTHERS)
+    for uid, values in (("g001-003", [0.5, 0.7, 0.6]), ("g001-004", [0.5, 0.5, 0.5])):
+        for index, value in enumerate(values):
+            name = f"{uid}/choice-seed-{index}"
+            run = Confirmation(
+                uid=name, role="candidate", individual=uid, seed=100 + index, scores={"val/map50": value}, seconds={}
+            )
+            state.confirmations[name] = run
+    standings = tuple(Standing(uid, 0.5, 0.5, 0.5, 3, 0) for uid in ("g001-003", "g001-004"))
+    state.choice = WinnerChoice(uid="g001-003", candidates=standings, noise=None, spread=None)
+    gain = verdict.conclude(state, "g001-003").gain
+    assert gain.interval[1] - gain.mean == pytest.approx(3.18245 * math.sqrt(0.0036 / 3), abs=1e-5)
 
 
 @pytest.mark.parametrize(
