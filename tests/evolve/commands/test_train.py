@@ -140,6 +140,6 @@ def test_a_space_for_training_from_scratch_keeps_its_length(data: Path, tmp_path
 
 
 def test_the_embedded_task_with_another_network_takes_darknets_schedule() -> None:
-    """Its 96 steps start from the shipped base; it has 10 classes."""
+    """Its 80 steps start from the shipped base; it has 10 classes."""
     assert task.prepare(TaskRequest(variant="yolov4-tiny")).steps == 2000 * 10 * 64 / 16
     assert task.prepare(TaskRequest()).steps == 80
