@@ -1,37 +1,60 @@
 """train: the final training of a winner, or one of the defaults without a search, as a search trains."""
 
-import json
+import secrets
+import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from evolve import task, training_specs
 from evolve.checks import disk, versions
-from evolve.commands import task_request
+from evolve.commands import final_report, task_request
+from evolve.commands.final_report import Report
 from evolve.commands.machine import Machine
-from evolve.execution import resources, single_trial
+from evolve.commands.tracking import tracked_training, tracking_store, unreachable_note
+from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain
-from evolve.process.files import write_durably
-from evolve.process.terminal import command, complain, say, working
+from evolve.file_names import CURVE_FILE, PREDICTIONS_FILE, TRAINING_FILE, UNFINISHED
+from evolve.final import choice, folder
+from evolve.final.choice import Choice
+from evolve.final.curve import Point
+from evolve.final.folder import Request
+from evolve.final.training import Training
+from evolve.process import signals
+from evolve.process.terminal import WorkFailed, complain, duration, say, working
+from evolve.records.run_updates import MetricValue, milliseconds
+from evolve.records.training_feed import TrainingRun
 from evolve.task import InputError, Task, TaskRequest
-from evolve.trial import GpuNotUsable, Measurement, TrialSpec
+from evolve.trial import GpuNotUsable, TrialSpec
 from evolve.trial_config import TrialConfig
 from evolve.verdict import winner as winners
 from evolve.verdict.winner import Winner
 
-TRAINING_FILE = "training.json"
 OF_DEFAULTS = ("space", "variant", "preset", "size", "batch", "set", "seed")  # flags of a training without a winner
+# Files on the disk at the same time, in states: three states, and three detectors of half a state each.
+STATES_AT_ONCE = 4.5
 
 
 @dataclass(frozen=True)
-class Training:
+class Order:
     """One training, ready to run: what of, what is said before it, and the winner if it is one's."""
 
     task: Task
     spec: TrialSpec
     sentences: tuple[str, ...]
     winner: Winner | None = None
+
+    @property
+    def fitness(self) -> dict[str, float]:
+        """The weights of the validation scores by which detectors are compared: those of the winner's search."""
+        return dict((self.winner and self.winner.fitness) or self.task.space.fitness)
+
+    @property
+    def config(self) -> dict[str, object]:
+        """The whole configuration, as JSON holds it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.spec.config.items()}
 
 
 def train(arguments: Namespace) -> int:
@@ -40,29 +63,88 @@ def train(arguments: Namespace) -> int:
     if arguments.winner is None and arguments.data is None and arguments.space is None:
         raise InputError("train: expected WINNER.yaml, or --data DIR to train without a search, got neither")
     winner = None if arguments.winner is None else winners.read(arguments.winner)
-    if (out / TRAINING_FILE).is_file():
-        raise InputError(f"--out {out}: holds a finished training already ({TRAINING_FILE}); expected another folder")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
+    folder.check(out)
     machine = _machine(arguments.cpu)
-    training = _of_defaults(arguments, machine) if winner is None else _of_winner(winner, arguments, machine)
-    prepared, spec = training.task, training.spec
-    disk.check_file(out, prepared.state_bytes)  # the detector is less: weights alone
-    for sentence in training.sentences:
-        say(sentence)
-    out.mkdir(parents=True, exist_ok=True)
-    with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
-        measured, failure = single_trial.run_one(executor, spec, _say_measurement(spec))
-    if failure is not None:
-        complain(f"evolve: training failed: {failure.reason}")
-        return 1
-    write_durably(out / TRAINING_FILE, json.dumps(_record(training, measured), indent=1))
-    say(f"detector: {spec.checkpoint}")
-    _say_next(prepared, spec)
+    store = tracking_store(arguments.tracking_uri)
+    order = _of_defaults(arguments, machine) if winner is None else _of_winner(winner, arguments, machine)
+    if not (out / UNFINISHED).exists():
+        disk.check_file(out, round(STATES_AT_ONCE * order.task.state_bytes))
+    with folder.held(out) as unfinished:
+        now = _request(order, machine)
+        request = folder.begin(out, unfinished, now)
+        training = Training(order.spec, unfinished, order.fitness)
+        note = None if store is None else unreachable_note(store, "training")
+        for sentence in (*([] if note is None else [f"note: {note}"]), *order.sentences):
+            say(sentence)
+        if training.points:
+            say(f"--out {out}: holds this training at step {training.step} of {training.steps}: going on")
+            if changed := folder.changed_surroundings(request, now):
+                say(f"note: {changed}")
+        return _run(training, order, request, machine, store, out)
+
+
+def _run(training: Training, order: Order, request: Request, machine: Machine, store: str | None, out: Path) -> int:
+    """Train what is not done yet, then score the detector; returns the exit code."""
+    shown = TrainingRun(request.id, f"training {out.name}", request.began, _tags(order), _params(order))
+    for point in training.points:
+        shown.metrics += _numbers(point, request.began)
+    with _going_on(training), tracked_training(shown, store, out) as tracker:
+        tracker.notify()
+
+        def show(point: Point) -> None:
+            say(_line(point, training))
+            shown.metrics += _numbers(point, request.began)
+            tracker.notify()
+
+        failure = None
+        if training.step < training.steps:
+            with machine.executor(order.task.factory) as executor, _telling_of_a_stop(training):
+                failure = training.run(executor, show)
+        if failure is not None:
+            shown.end("FAILED", time.time())
+            complain(f"evolve: training failed after step {training.step} of {training.steps}: {failure.reason}")
+            return 1
+        chosen = choice.choose(training.points, order.fitness)
+        report = final_report.score(chosen, order.task, out, machine)
+        shown.metrics += _metrics(report.scores, training.points[-1], request.began)
+        folder.finish(out, _record(training, order, chosen, report))
+        shown.files += [out / CURVE_FILE, out / PREDICTIONS_FILE, out / TRAINING_FILE]
+    final_report.say_end(chosen, report, order.task, out, order.fitness)
     return 0
 
 
-def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Training:
+@contextmanager
+def _going_on(training: Training) -> Iterator[None]:
+    """Turn errors into WorkFailed and tell of stop signals, both with the step from which the training goes on."""
+    try:
+        with _telling_of_a_stop(training), working(GpuNotUsable):
+            yield
+    except WorkFailed as failed:
+        raise WorkFailed(f"{failed}; {_how_to_go_on(training)}") from failed.__cause__
+
+
+@contextmanager
+def _telling_of_a_stop(training: Training) -> Iterator[None]:
+    """Tell the user, once and before workers and tracker are closed, from which step the training goes on."""
+
+    def tell() -> None:
+        if not signals.is_explained():
+            signals.mark_explained()
+            complain(f"evolve: stopped by {signals.stop_signal() or 'Ctrl-C'}; {_how_to_go_on(training)}")
+
+    with signals.before_cutoff(tell):
+        try:
+            yield
+        except KeyboardInterrupt:
+            tell()
+            raise
+
+
+def _how_to_go_on(training: Training) -> str:
+    return f"the same command goes on from step {training.step} of {training.steps}"
+
+
+def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Order:
     for flag in OF_DEFAULTS:
         if getattr(arguments, flag) not in (None, []):
             raise InputError(
@@ -70,7 +152,7 @@ def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Traini
                 "to train another value, change the file"
             )
     prepared = training_specs.with_winners_anchors(_task(winner, arguments, machine), winner)
-    spec = training_specs.winner_spec(winner, prepared, arguments.out, arguments.steps)
+    spec = training_specs.winner_spec(winner, arguments.out, arguments.steps)
     sentences = [
         f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {spec.seed}"
     ]
@@ -80,15 +162,15 @@ def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Traini
             f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search"
         )
     sentences += [f"note: {sentence}" for sentence in _differences(winner, prepared)]
-    return Training(prepared, spec, tuple(sentences), winner)
+    return Order(prepared, spec, tuple(sentences), winner)
 
 
-def _of_defaults(arguments: Namespace, machine: Machine) -> Training:
+def _of_defaults(arguments: Namespace, machine: Machine) -> Order:
     request = task_request.request_of(arguments, gpu=machine.gpu)
     prepared = task.prepare(request, threads=machine.threads)
     spec = training_specs.defaults_spec(prepared, arguments.out, arguments.seed or 0)
     sentence = f"training of the defaults, without a search: {spec.stop_step} steps, seed {spec.seed}"
-    return Training(prepared, spec, (*prepared.notes, sentence))
+    return Order(prepared, spec, (*prepared.notes, sentence))
 
 
 def _machine(cpu: bool) -> Machine:
@@ -140,37 +222,76 @@ def _differences(winner: Winner, prepared: Task) -> list[str]:
     return found
 
 
-def _say_measurement(spec: TrialSpec) -> Callable[[Measurement], None]:
-    def show(measurement: Measurement) -> None:
-        losses = ", ".join(f"{name} {value:.4f}" for name, value in measurement.losses.items())
-        say(f"step {measurement.step} of {spec.stop_step}: {losses}")
-        if measurement.scores:
-            say("scores: " + ", ".join(f"{name} {value:.4f}" for name, value in measurement.scores.items()))
+def _request(order: Order, machine: Machine) -> Request:
+    """The request of a training that begins now."""
+    now, data, winner = time.time(), order.task.data, order.winner
+    installed = versions.installed()
+    return Request(
+        id=f"training-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}",
+        began=now,
+        asked={
+            "winner": None if winner is None else f"{winner.search_id}/{winner.uid}",
+            "config": order.config,
+            "seed": order.spec.seed,
+            "post": dict(order.spec.post),
+            "data": {"fingerprint": data.fingerprint, "classes": list(data.class_names)},
+            "anchors": order.task.factory.arguments.get("anchors"),
+            "weights": data.weights_fingerprint,
+        },
+        surroundings={
+            "versions": {name: installed[name] for name in versions.FRAMEWORKS if name in installed},
+            "threads": machine.threads,
+            "device": "GPU" if machine.gpu else "CPU",
+        },
+    )
 
-    return show
+
+def _line(point: Point, training: Training) -> str:
+    """The end of a piece in a line, with the time that is left at the pace so far."""
+    left = point.seconds / point.step * (training.steps - point.step)
+    when = f", about {duration(left)} left" if left > 0 else ""
+    losses = ", ".join(f"{name} {value:.4f}" for name, value in point.losses.items())
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in point.scores.items())
+    return f"step {point.step} of {training.steps}{when}: {losses}" + (f"; scores: {scores}" if scores else "")
 
 
-def _record(training: Training, measured: list[Measurement]) -> dict[str, object]:
-    winner, spec = training.winner, training.spec
-    config = {name: list(value) if isinstance(value, tuple) else value for name, value in spec.config.items()}
+def _tags(order: Order) -> dict[str, str]:
+    winner, data = order.winner, order.task.data
+    of_search = {} if winner is None else {"evolve.trained_from": f"{winner.search_id}/{winner.uid}"}
+    return {**of_search, "evolve.seed": str(order.spec.seed), "data.fingerprint": str(data.fingerprint)}
+
+
+def _params(order: Order) -> dict[str, str]:
+    return {name: str(value) for name, value in order.config.items()}
+
+
+def _numbers(point: Point, began: float) -> list[MetricValue]:
+    """A point's numbers for MLflow, under the names that they have in the runs of trials."""
+    losses = {f"loss/{name}": value for name, value in point.losses.items()}
+    return _metrics({**losses, **point.scores}, point, began)
+
+
+def _metrics(numbers: Mapping[str, float], point: Point, began: float) -> list[MetricValue]:
+    """Numbers at a point; its time is the beginning plus the time worked, equal however often it is sent."""
+    when = milliseconds(began + point.seconds)
+    return [MetricValue(name, float(value), point.step, when) for name, value in numbers.items()]
+
+
+def _record(training: Training, order: Order, chosen: Choice, report: Report) -> dict[str, object]:
+    winner, spec = order.winner, order.spec
     return {
         "winner": None if winner is None else {"uid": winner.uid, "search_id": winner.search_id},
-        "data": training.task.description,
-        "config": config,
+        "data": order.task.description,
+        "config": order.config,
         "seed": spec.seed,
         "steps": spec.stop_step,
         "post": dict(spec.post) or None,
-        "scores": dict(measured[-1].scores),
-        "checkpoint": str(spec.checkpoint),
-        "measurements": [measurement_to_plain(one) for one in measured],
+        "checkpoint": str(report.detector),
+        "scores": {**chosen.taken.scores, **report.scores},
+        "last": {"step": chosen.last.step, "scores": dict(chosen.last.scores)},
+        "best": {"step": chosen.best.step, "scores": dict(chosen.best.scores)},
+        "split": report.split,
+        "classes": list(report.classes),
+        "measurements": [measurement_to_plain(measurement) for measurement in training.measured],
         "versions": versions.installed(),
     }
-
-
-def _say_next(prepared: Task, spec: TrialSpec) -> None:
-    split = spec.evaluate_splits[-1]
-    data: list[object] = ["--data", prepared.data.path]
-    if not prepared.data.embedded:
-        data += ["--format", prepared.data.format]  # there may be labels of others beside it
-    say("evaluate: " + command("model", "evaluate", "--weights", spec.checkpoint, *data, "--split", split))
-    say("predict: " + command("model", "predict", "IMAGE", "--weights", spec.checkpoint))

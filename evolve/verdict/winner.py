@@ -44,6 +44,7 @@ class Winner:
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings of the detector; empty: the defaults
     positives: float | None = None  # positive anchors per picture, counted in its training; None: not known
     defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
+    fitness: Mapping[str, float] = field(default_factory=dict)  # weights of its scores; empty: not known
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
@@ -73,7 +74,12 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         "steps": state.steps,
         "data": dict(state.data.plain),
         "scores": {
-            "fitness": {"value": record.fitness, "seed": record.seed, "scores": scores},
+            "fitness": {
+                "value": record.fitness,
+                "seed": record.seed,
+                "scores": scores,
+                "weights": dict(state.space.fitness),
+            },
             "split": state.outcome.split,
             "winner": {**(as_json(state.outcome.confirmed) or {}), "runs": _verdict_runs(state, record.uid)},
             "defaults": {**(as_json(state.outcome.defaults) or {}), "runs": _verdict_runs(state, DEFAULTS)},
@@ -91,6 +97,16 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
 def _counted(record: IndividualRecord) -> dict[str, float]:
     mean, steps = record.mean_loss("positives")
     return {COUNTED: float(f"{mean:.4g}")} if steps and mean > 0 else {}
+
+
+def _weights(fitness: object) -> dict[str, float]:
+    """The weights of the scores that make fitness; empty if the file is of an earlier version."""
+    weights = fitness.get("weights", {}) if isinstance(fitness, dict) else {}
+    if not isinstance(weights, dict) or not all(
+        isinstance(weight, int | float) and math.isfinite(weight) for weight in weights.values()
+    ):
+        raise WinnerError(f"scores: fitness: weights: expected a number for each score, got {str(weights)[:80]}")
+    return {str(name): float(weight) for name, weight in weights.items()}
 
 
 def _positives(value: object) -> float | None:
@@ -135,6 +151,7 @@ def read(path: Path) -> Winner:
             post=_post_settings(plain.get("post")),
             positives=_positives(plain.get(COUNTED)),
             defaulted=defaulted,
+            fitness=_weights(fitness),
         )
 
 
