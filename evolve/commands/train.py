@@ -3,7 +3,7 @@
 import secrets
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from evolve.verdict.winner import Winner
 OF_DEFAULTS = ("space", "variant", "preset", "size", "batch", "set", "seed")  # flags of a training without a winner
 # Files on the disk at the same time, in states: three states, and three detectors of half a state each.
 STATES_AT_ONCE = 4.5
+SHOWN_LOSSES = ("total", "box", "objectness", "class")  # in a line; curve.csv has the other numbers too
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def _run(training: Training, order: Order, request: Request, machine: Machine, s
         tracker.notify()
 
         def show(point: Point) -> None:
-            say(_line(point, training))
+            for line in _lines(training.points, training.steps):
+                say(f"{time.strftime('%H:%M:%S')} {line}")
             shown.metrics += _numbers(point, request.began)
             tracker.notify()
 
@@ -246,13 +248,18 @@ def _request(order: Order, machine: Machine) -> Request:
     )
 
 
-def _line(point: Point, training: Training) -> str:
-    """The end of a piece in a line, with the time that is left at the pace so far."""
-    left = point.seconds / point.step * (training.steps - point.step)
-    when = f", about {duration(left)} left" if left > 0 else ""
-    losses = ", ".join(f"{name} {value:.4f}" for name, value in point.losses.items())
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in point.scores.items())
-    return f"step {point.step} of {training.steps}{when}: {losses}" + (f"; scores: {scores}" if scores else "")
+def _lines(points: Sequence[Point], steps: int) -> Iterator[str]:
+    """The end of the last piece in words: step, time left at the pace so far, losses; then its scores, if any."""
+    last, first = points[-1], points[0]
+    pace = last.seconds / last.step
+    if last.step > first.step:  # the first piece traced and compiled
+        pace = (last.seconds - first.seconds) / (last.step - first.step)
+    left = f", about {duration(pace * (steps - last.step))} left" if last.step < steps else ""
+    losses = ", ".join(f"{name} {last.losses[name]:.4g}" for name in SHOWN_LOSSES if name in last.losses)
+    yield f"step {last.step} of {steps}{left}: {losses}"
+    if last.scores:
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in last.scores.items())
+        yield f"step {last.step} of {steps}: {scores}"
 
 
 def _tags(order: Order) -> dict[str, str]:

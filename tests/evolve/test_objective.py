@@ -168,12 +168,8 @@ def test_a_broken_state_costs_only_the_steps_after_the_one_before(warm, tmp_path
 def test_scores_and_detectors_between_pieces_change_no_bit(warm, tmp_path):
     spec = replace(_spec(seed=24), checkpoint=tmp_path / "one_go.keras")
     [*_, measured], whole = _weights(warm, spec)
-    stops = {
-        1: ((), None),
-        2: (("val",), tmp_path / "at-2.keras"),
-        4: ((), None),
-        6: (("val",), tmp_path / "end.keras"),
-    }
+    at_2, end = tmp_path / "at-2.keras", tmp_path / "end.keras"
+    stops = {1: ((), None), 2: (("val",), at_2), 4: ((), None), 6: (("val",), end)}
     start = 0
     for stop, (splits, detector) in stops.items():
         piece = replace(spec, start_step=start, stop_step=stop, evaluate_splits=splits, checkpoint=detector)
@@ -183,11 +179,11 @@ def test_scores_and_detectors_between_pieces_change_no_bit(warm, tmp_path):
     assert last.scores == measured.scores
     for name, value in whole.items():
         np.testing.assert_array_equal(warm._trainer.state()[name], value, err_msg=name)
-    one_go, end = (checkpoint.read_weights(tmp_path / f"{name}.keras") for name in ("one_go", "end"))
-    at_2 = checkpoint.read_weights(tmp_path / "at-2.keras")
+    one_go = checkpoint.read_weights(tmp_path / "one_go.keras")
+    in_pieces, before = checkpoint.read_weights(end), checkpoint.read_weights(at_2)
     for name, value in one_go.items():
-        np.testing.assert_array_equal(end[name], value, err_msg=name)
-    assert any(not np.array_equal(at_2[name], value) for name, value in one_go.items())
+        np.testing.assert_array_equal(in_pieces[name], value, err_msg=name)
+    assert any(not np.array_equal(before[name], value) for name, value in one_go.items())
 
 
 def test_an_update_that_breaks_the_weights_at_the_very_end_is_seen(warm):
