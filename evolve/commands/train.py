@@ -3,17 +3,16 @@
 import secrets
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from evolve import task, training_specs
 from evolve.checks import disk, versions
-from evolve.commands import final_report, task_request
+from evolve.commands import final_report, training_order, training_shown
 from evolve.commands.final_report import Report
 from evolve.commands.machine import Machine
 from evolve.commands.tracking import tracked_training, tracking_store, unreachable_note
+from evolve.commands.training_order import Order
 from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain
 from evolve.file_names import CURVE_FILE, PREDICTIONS_FILE, TRAINING_FILE, UNFINISHED
@@ -24,38 +23,13 @@ from evolve.final.folder import Request
 from evolve.final.training import Training
 from evolve.process import signals
 from evolve.process.terminal import WorkFailed, complain, duration, say, working
-from evolve.records.run_updates import MetricValue, milliseconds
-from evolve.records.training_feed import TrainingRun
-from evolve.task import InputError, Task, TaskRequest
-from evolve.trial import GpuNotUsable, TrialSpec
-from evolve.trial_config import TrialConfig
+from evolve.task import InputError
+from evolve.trial import GpuNotUsable
 from evolve.verdict import winner as winners
-from evolve.verdict.winner import Winner
 
-OF_DEFAULTS = ("space", "variant", "preset", "size", "batch", "set", "seed")  # flags of a training without a winner
 # Files on the disk at the same time, in states: three states, and three detectors of half a state each.
 STATES_AT_ONCE = 4.5
 SHOWN_LOSSES = ("total", "box", "objectness", "class")  # in a line; curve.csv has the other numbers too
-
-
-@dataclass(frozen=True)
-class Order:
-    """One training, ready to run: what of, what is said before it, and the winner if it is one's."""
-
-    task: Task
-    spec: TrialSpec
-    sentences: tuple[str, ...]
-    winner: Winner | None = None
-
-    @property
-    def fitness(self) -> dict[str, float]:
-        """The weights of the validation scores by which detectors are compared: those of the winner's search."""
-        return dict((self.winner and self.winner.fitness) or self.task.space.fitness)
-
-    @property
-    def config(self) -> dict[str, object]:
-        """The whole configuration, as JSON holds it."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.spec.config.items()}
 
 
 def train(arguments: Namespace) -> int:
@@ -67,7 +41,11 @@ def train(arguments: Namespace) -> int:
     folder.check(out)
     machine = _machine(arguments.cpu)
     store = tracking_store(arguments.tracking_uri)
-    order = _of_defaults(arguments, machine) if winner is None else _of_winner(winner, arguments, machine)
+    order = (
+        training_order.of_defaults(arguments, machine)
+        if winner is None
+        else training_order.of_winner(winner, arguments, machine)
+    )
     if not (out / UNFINISHED).exists():
         disk.check_file(out, round(STATES_AT_ONCE * order.task.state_bytes))
     with folder.held(out) as unfinished:
@@ -86,16 +64,16 @@ def train(arguments: Namespace) -> int:
 
 def _run(training: Training, order: Order, request: Request, machine: Machine, store: str | None, out: Path) -> int:
     """Train what is not done yet, then score the detector; returns the exit code."""
-    shown = TrainingRun(request.id, f"training {out.name}", request.began, _tags(order), _params(order))
+    shown = training_shown.run_of(order, request, out)
     for point in training.points:
-        shown.metrics += _numbers(point, request.began)
-    with _going_on(training), tracked_training(shown, store, out) as tracker:
+        training_shown.add_point(shown, point)
+    with tracked_training(shown, store, out) as tracker, _going_on(training):
         tracker.notify()
 
         def show(point: Point) -> None:
             for line in _lines(training.points, training.steps):
                 say(f"{time.strftime('%H:%M:%S')} {line}")
-            shown.metrics += _numbers(point, request.began)
+            training_shown.add_point(shown, point)
             tracker.notify()
 
         failure = None
@@ -108,10 +86,11 @@ def _run(training: Training, order: Order, request: Request, machine: Machine, s
             return 1
         chosen = choice.choose(training.points, order.fitness)
         report = final_report.score(chosen, order.task, out, machine)
-        shown.metrics += _metrics(report.scores, training.points[-1], request.began)
+        training_shown.add_numbers(shown, report.scores, training.points[-1])
         folder.finish(out, _record(training, order, chosen, report))
         shown.files += [out / CURVE_FILE, out / PREDICTIONS_FILE, out / TRAINING_FILE]
-    final_report.say_end(chosen, report, order.task, out, order.fitness)
+        final_report.say_end(chosen, report, order.task, out, order.fitness)
+        signals.mark_explained()  # a stop from here on only keeps the tracker from sending the rest
     return 0
 
 
@@ -146,82 +125,10 @@ def _how_to_go_on(training: Training) -> str:
     return f"the same command goes on from step {training.step} of {training.steps}"
 
 
-def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Order:
-    for flag in OF_DEFAULTS:
-        if getattr(arguments, flag) not in (None, []):
-            raise InputError(
-                f"--{flag}: expected it without WINNER.yaml: the file says what is trained; "
-                "to train another value, change the file"
-            )
-    prepared = training_specs.with_winners_anchors(_task(winner, arguments, machine), winner)
-    spec = training_specs.winner_spec(winner, arguments.out, arguments.steps)
-    sentences = [
-        f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {spec.seed}"
-    ]
-    if winner.post:
-        used = ", ".join(f"{name} {value}" for name, value in winner.post.items())
-        sentences.append(
-            f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search"
-        )
-    sentences += [f"note: {sentence}" for sentence in _differences(winner, prepared)]
-    return Order(prepared, spec, tuple(sentences), winner)
-
-
-def _of_defaults(arguments: Namespace, machine: Machine) -> Order:
-    request = task_request.request_of(arguments, gpu=machine.gpu)
-    prepared = task.prepare(request, threads=machine.threads)
-    spec = training_specs.defaults_spec(prepared, arguments.out, arguments.seed or 0)
-    sentence = f"training of the defaults, without a search: {spec.stop_step} steps, seed {spec.seed}"
-    return Order(prepared, spec, (*prepared.notes, sentence))
-
-
 def _machine(cpu: bool) -> Machine:
     """One worker with all cores, and a GPU where there is one."""
     gpus = 0.0 if cpu or not resources.gpus_in_sight() else 1.0
     return Machine(workers=1, threads=resources.cpu_count(), gpus_per_trial=gpus, address=None)
-
-
-def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
-    """The objective on the data set and from the weights given, else on those the winner was found on."""
-    data: Path | None = arguments.data
-    kind: str | None = arguments.format
-    known = winner.data
-    if not known.embedded:
-        if data is None and known.path is None:
-            raise winners.WinnerError(
-                "data: expected a line for path, got none; --data DIR says where the data set lies"
-            )
-        path = None if known.path is None else Path(known.path)
-        data = data or path
-        if kind is None and data is not None and path is not None and data.resolve() == path.resolve():
-            kind = known.format
-    config = TrialConfig.from_settings(winner.config)
-    request = TaskRequest(
-        data=data,
-        format=kind,
-        weights=task_request.weights_as_before(known, arguments.weights),
-        cfg=task_request.cfg_as_before(known, arguments.weights, arguments.cfg),
-        size=config.train.size,
-        settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
-        steps=config.train.steps,
-        gpu=machine.gpu,
-    )
-    return task.prepare(request, threads=machine.threads)
-
-
-def _differences(winner: Winner, prepared: Task) -> list[str]:
-    """What is otherwise than in the search, and what follows from that."""
-    found, now = [], prepared.data
-    if winner.data.fingerprint != now.fingerprint:
-        found.append("this is not the data set of the search; its scores cannot be compared with the search's")
-    if winner.data.class_names != now.class_names:
-        found.append("its classes are others than in the search; the detector learns those of this data set")
-    if winner.data.weights_fingerprint != now.weights_fingerprint:
-        found.append("it starts from other weights than in the search")
-    if winner.defaulted:
-        lines = ", ".join(winner.defaulted)
-        found.append(f"the file is of an earlier version: these have no line in it and take their defaults: {lines}")
-    return found
 
 
 def _request(order: Order, machine: Machine) -> Request:
@@ -260,28 +167,6 @@ def _lines(points: Sequence[Point], steps: int) -> Iterator[str]:
     if last.scores:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in last.scores.items())
         yield f"step {last.step} of {steps}: {scores}"
-
-
-def _tags(order: Order) -> dict[str, str]:
-    winner, data = order.winner, order.task.data
-    of_search = {} if winner is None else {"evolve.trained_from": f"{winner.search_id}/{winner.uid}"}
-    return {**of_search, "evolve.seed": str(order.spec.seed), "data.fingerprint": str(data.fingerprint)}
-
-
-def _params(order: Order) -> dict[str, str]:
-    return {name: str(value) for name, value in order.config.items()}
-
-
-def _numbers(point: Point, began: float) -> list[MetricValue]:
-    """A point's numbers for MLflow, under the names that they have in the runs of trials."""
-    losses = {f"loss/{name}": value for name, value in point.losses.items()}
-    return _metrics({**losses, **point.scores}, point, began)
-
-
-def _metrics(numbers: Mapping[str, float], point: Point, began: float) -> list[MetricValue]:
-    """Numbers at a point; its time is the beginning plus the time worked, equal however often it is sent."""
-    when = milliseconds(began + point.seconds)
-    return [MetricValue(name, float(value), point.step, when) for name, value in numbers.items()]
 
 
 def _record(training: Training, order: Order, chosen: Choice, report: Report) -> dict[str, object]:
