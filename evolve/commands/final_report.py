@@ -16,7 +16,7 @@ from typing import Any
 from evolve import fitness
 from evolve.commands.machine import Machine
 from evolve.execution import worker
-from evolve.file_names import BEST_DETECTOR_FILE, DETECTOR_FILE, PREDICTIONS_FILE
+from evolve.file_names import BEST_DETECTOR_FILE, CURVE_FILE, DETECTOR_FILE, PREDICTIONS_FILE
 from evolve.final import choice, curve
 from evolve.final.choice import Choice
 from evolve.process.terminal import WorkFailed, command, say, table
@@ -84,7 +84,8 @@ def say_end(chosen: Choice, report: Report, task: Task, out: Path, weights: Mapp
     say(f"\n{table([head, *rows])}")
     if report.split == "val":
         say("note: there is no test split; val chose between the detectors, so these scores are a little too high")
-    say(f"\npictures with truth and predictions: {out / PREDICTIONS_FILE}")
+    say(f"\ncurve: {out / CURVE_FILE}")
+    say(f"pictures with truth and predictions: {out / PREDICTIONS_FILE}")
     say(f"detector: {report.detector}")
     say("evaluate: " + command("model", "evaluate", *_on(report.detector, task, report.split)))
     say("predict: " + command("model", "predict", "IMAGE", "--weights", report.detector, "--out", "drawn"))

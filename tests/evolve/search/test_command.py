@@ -254,12 +254,18 @@ def test_a_moved_search_says_where_its_weights_lie(
         assert "weights base.keras: expected the file" in capsys.readouterr().err
     assert main(["resume", "s", "--weights", "moved.keras"]) == 0
     assert main(["replay", "s", "g000-000", "--weights", "moved.keras"]) == 0
-    assert main(["train", "s/winner.yaml", "--out", "o", "--cpu", "--weights", "moved.keras"]) == 0
+    assert (
+        main(["train", "s/winner.yaml", "--out", "o", "--cpu", "--tracking-uri", "none", "--weights", "moved.keras"])
+        == 0
+    )
     assert "other weights" not in capsys.readouterr().out
     Path("moved.keras").write_text("two")
     assert main(["resume", "s", "--weights", "moved.keras"]) == 2
     assert "weights moved.keras: expected those that the search began from" in capsys.readouterr().err
-    assert main(["train", "s/winner.yaml", "--out", "p", "--cpu", "--weights", "moved.keras"]) == 0
+    assert (
+        main(["train", "s/winner.yaml", "--out", "p", "--cpu", "--tracking-uri", "none", "--weights", "moved.keras"])
+        == 0
+    )
     assert "note: it starts from other weights than in the search" in capsys.readouterr().out
 
 

@@ -145,7 +145,7 @@ def test_training_says_what_took_its_default(simulated: Any, capsys: pytest.Capt
     del file["config_lines"], file["config"]["optimizer.ema_decay"]
     winner.write(Path("old.yaml"), file)
     capsys.readouterr()
-    assert main(["train", "old.yaml", "--out", "o", "--cpu"]) == 0
+    assert main(["train", "old.yaml", "--out", "o", "--cpu", "--tracking-uri", "none"]) == 0
     assert "no line in it and take their defaults: optimizer.ema_decay" in capsys.readouterr().out
 
 
