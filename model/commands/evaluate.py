@@ -52,7 +52,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     command.add_argument(
         "--pictures", type=Path, metavar="FILE.jpg",
-        help=f"also write a grid of pictures of the split, each with its truth beside the detections above {SHOWN_SCORE}",
+        help=f"also write a grid of pictures of the split, with their truth beside the detections above {SHOWN_SCORE}",
     )  # fmt: skip
     add_post(command, PostConfig.score)
     finish(command, run)

@@ -85,7 +85,7 @@ def test_it_keeps_last_best_and_the_curve(undisturbed: tuple[Training, dict[str,
     assert [point.step for point in made.points if point.scores] == [10, 20, 30, 40, 50, 60]
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(cuts=st.lists(st.integers(1, STEPS), max_size=4))
 def test_wherever_it_is_cut_it_ends_the_same(
     cuts: list[int], undisturbed: tuple[Training, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
