@@ -30,7 +30,7 @@ export: setup  ## Write the winner of the latest search to winner.yaml
 # Each winner has a folder of its own, named after its search and uid: runs/final-<search>-<uid>
 FINAL = runs/final-$$(awk '/^[a-z]/ { part = $$1 } part == "search:" && /^  (id|uid):/ { printf "%s%s", dash, $$2; dash = "-" }' winner.yaml)
 
-train: setup  ## Train the winner of the latest search at full length, and print where its detector is [DATA=dir] [OUT=dir]
+train: setup  ## Train the winner of the latest search at full length, or go on with that [DATA=dir] [OUT=dir]
 	@if [ -e runs/latest ] || ! [ -f winner.yaml ]; then $(BIN)/evolve winner runs/latest --out winner.yaml; fi
 	@out="$(or $(OUT),$(FINAL))"; echo "make train: winner.yaml -> $$out"; \
 	    $(BIN)/evolve train winner.yaml $(if $(DATA),--data "$(DATA)") --out "$$out" $(ARGS)

@@ -85,7 +85,13 @@ def parser() -> argparse.ArgumentParser:
         default="yaml",
         help="winner.yaml (the default), or a cfg to train with Darknet",
     )
-    _train(command("train", "train:train", "Train a winner, or the defaults without a search; keep the detector."))
+    _train(
+        command(
+            "train",
+            "train:train",
+            "Train a winner, or the defaults without a search. Started again, it goes on.",
+        )
+    )
     _replay(command("replay", "replay:replay", "Train one individual again and compare its score."))
     doctor = command("doctor", "doctor", "Check this machine: packages, GPUs, memory, disk.")
     _json(doctor)
@@ -168,9 +174,16 @@ def _train(command: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", help="a checkpoint or Darknet's .weights to start from, or none (as in the search)"
     )
     _cfg(command)
-    command.add_argument("--out", type=_path, required=True, metavar="DIR", help="a new folder for the detector")
+    command.add_argument(
+        "--out",
+        type=_path,
+        required=True,
+        metavar="DIR",
+        help="a folder for the detector: a new one, or that of the same training to go on with it",
+    )
     command.add_argument("--steps", type=_count, metavar="N", help="another length of the schedule")
     command.add_argument("--cpu", action="store_true", help="leave GPUs alone")
+    command.add_argument("--tracking-uri", metavar="URI", help="MLflow store (runs/mlflow.db), or none")
     plain = command.add_argument_group("without WINNER.yaml: what is trained, as in a search")
     _model(plain)
     plain.add_argument("--seed", type=_count_or_none, metavar="S", help="equal seeds, equal trainings (0)")

@@ -1,4 +1,4 @@
-"""The names of the files and folders that searches write. Standard library only."""
+"""The names of the files and folders that searches and trainings write. Standard library only."""
 
 from pathlib import Path
 
@@ -15,3 +15,11 @@ SPACE_FILE = "space.yaml"
 WINNER_FILE = "winner.yaml"
 LINEAGE_FILE = "lineage.json"
 GENERATIONS_FILE = "generations.csv"
+
+# The folder of a training (evolve train)
+DETECTOR_FILE = "detector.keras"  # after the last step
+BEST_DETECTOR_FILE = "best.keras"  # at the step with the best validation score
+CURVE_FILE = "curve.csv"
+PREDICTIONS_FILE = "predictions.jpg"
+TRAINING_FILE = "training.json"  # written last: the training is finished
+UNFINISHED = "unfinished"  # a folder: what an unfinished training goes on from; removed at its end

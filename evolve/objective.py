@@ -246,16 +246,20 @@ class DetectionObjective:
     def _begin(self, trainer: Trainer, spec: TrialSpec) -> int:
         """Set the trainer to the spec's start; returns the step to train from.
 
-        If the stored state is missing or damaged, the steps before it are trained again, with the same weights as a
-        result.
+        If the stored state is missing or damaged, the latest one before it is taken, else the start. The steps from
+        there are trained again, with the same weights as a result.
         """
-        if spec.start_step > 0:
+        for step in _stored_steps(spec):
             try:
-                trainer.load_state(_state_file(spec, spec.start_step))
+                trainer.load_state(_state_file(spec, step))
             except (FileNotFoundError, ValueError) as error:
-                logger.warning("%s: trained again from its start: %s", spec.uid, error)
+                logger.warning("%s: the state of step %d cannot be used: %s", spec.uid, step, error)
             else:
-                return spec.start_step
+                if step < spec.start_step:
+                    logger.warning("%s: trained again from step %d", spec.uid, step)
+                return step
+        if spec.start_step > 0:
+            logger.warning("%s: trained again from its start", spec.uid)
         trainer.reset(spec.seed, self.base)
         return 0
 
@@ -269,15 +273,17 @@ class DetectionObjective:
         started = time.perf_counter()
         scores: dict[str, float] = {}
         tuning_batches: list[CandidateBatch] = []
-        with trainer.as_scored(self._statistics_pictures(config, trainer)):
-            for split in spec.evaluate_splits:
-                looked: Iterable[CandidateBatch] = self._look(split, config, trainer)
-                if split == TUNED_ON and spec.tune_post:
-                    looked = _collecting(looked, tuning_batches)
-                scores |= yield from self._scores(split, looked, report.step)
-            evaluated = time.perf_counter()
-            if spec.checkpoint is not None:
-                self._save(spec, config, trainer)
+        evaluated = started
+        if spec.evaluate_splits or spec.checkpoint is not None:
+            with trainer.as_scored(self._statistics_pictures(config, trainer)):
+                for split in spec.evaluate_splits:
+                    looked: Iterable[CandidateBatch] = self._look(split, config, trainer)
+                    if split == TUNED_ON and spec.tune_post:
+                        looked = _collecting(looked, tuning_batches)
+                    scores |= yield from self._scores(split, looked, report.step)
+                evaluated = time.perf_counter()
+                if spec.checkpoint is not None:
+                    self._save(spec, config, trainer)
         kind = "compile" if trainer.traces > traces_before else "evaluate"
         seconds[kind] = seconds.get(kind, 0.0) + evaluated - started
         if spec.state_dir is not None and spec.stop_step < config.train.steps:
@@ -425,6 +431,15 @@ def _signs_of_life(steps: Generator[object, None, Result], step: int) -> Generat
 
 def _sum_by_kind(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
     return {kind: first.get(kind, 0.0) + second.get(kind, 0.0) for kind in first.keys() | second.keys()}
+
+
+def _stored_steps(spec: TrialSpec) -> list[int]:
+    """The steps from which the spec may go on: its start_step, then those of earlier stored states, latest first."""
+    if spec.start_step == 0 or spec.state_dir is None:
+        return []
+    names = [path.stem.partition("-")[2] for path in spec.state_dir.glob("state-*.npz")]
+    earlier = {int(name) for name in names if name.isdecimal() and 0 < int(name) < spec.start_step}
+    return [spec.start_step, *sorted(earlier, reverse=True)]
 
 
 def _state_file(spec: TrialSpec, step: int) -> Path:

@@ -139,6 +139,8 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     by_rule = _takes_darknets_schedule(own, space, request, description["weights"])
     schedule = _schedule(base, len(description["class_names"]), by_rule) if request.steps is None else request.steps
     space = space.with_gene_fixed("train.steps", schedule)
+    if request.steps is not None or by_rule:  # a length that was asked for, or that needs no longer training after it
+        space = replace(space, final_steps=None)
     steps = max(1, math.ceil(request.share * schedule - 1e-9))
     factory = ObjectiveFactory(
         "evolve.objective:detection_objective",

@@ -7,38 +7,39 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from evolve.file_names import DETECTOR_FILE
 from evolve.task import Task
 from evolve.trial import TrialSpec
 from evolve.trial_config import STEPS, TrialConfig
 from evolve.verdict.winner import Winner, WinnerError
 
-DETECTOR_FILE = "detector.keras"
 # Keys that every version has written to a winner's `data` section: a file without one is damaged.
 REQUIRED_DATA_KEYS = ("fingerprint", "class_names", "anchors", "weights")
 
 
-def winner_spec(winner: Winner, task: Task, out: Path, steps: int | None = None) -> TrialSpec:
-    """The spec that trains the winner for its full schedule or for `steps`; scored on val, and on test if it exists."""
-    config = dict(winner.config) if steps is None else {**winner.config, STEPS: steps}
+def winner_spec(winner: Winner, out: Path, steps: int | None = None) -> TrialSpec:
+    """The spec that trains the winner for `steps`, else its file's `final_steps`, else a trial's schedule."""
+    length = steps or winner.final_steps
+    config = dict(winner.config) if length is None else {**winner.config, STEPS: length}
     return TrialSpec(
         uid=f"{winner.uid}/final",
         config=config,
         seed=winner.seed,
         stop_step=TrialConfig.from_settings(config).train.steps,
-        evaluate_splits=_splits(task),
         checkpoint=out.resolve() / DETECTOR_FILE,
         post=winner.post,
     )
 
 
 def defaults_spec(task: Task, out: Path, seed: int) -> TrialSpec:
-    """The spec that trains the space's defaults for the full schedule; scored on val, and on test if it exists."""
+    """The spec that trains the space's defaults for its `final_steps`, else for the task's steps; scored on val."""
+    length = task.space.final_steps
+    config = task.config_of(task.space.defaults())
     return TrialSpec(
         uid="defaults",
-        config=task.config_of(task.space.defaults()),
+        config=config if length is None else {**config, STEPS: length},
         seed=seed,
-        stop_step=task.steps,
-        evaluate_splits=_splits(task),
+        stop_step=length or task.steps,
         checkpoint=out.resolve() / DETECTOR_FILE,
     )
 
@@ -58,11 +59,6 @@ def with_winners_anchors(task: Task, winner: Winner) -> Task:
     if not _are_anchors(anchors, count):
         raise WinnerError(f"data: anchors: expected {count} pairs of numbers above 0, got {str(anchors)[:80]}")
     return replace(task, factory=replace(task.factory, arguments={**task.factory.arguments, "anchors": anchors}))
-
-
-def _splits(task: Task) -> tuple[str, ...]:
-    split = task.data.verdict_split
-    return ("val",) if split == "val" else ("val", split)
 
 
 def _are_anchors(value: object, count: int) -> bool:

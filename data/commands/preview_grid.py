@@ -64,8 +64,8 @@ def write_grid(examples: Sequence[Example], class_names: Sequence[str], out: Pat
         cells = [_as_it_is(examples[index], config.side) for index in chosen]
     else:
         cells = _augmented(examples, config.augment, count, config)
-    grid = _grid([_draw(cell, class_names) for cell in cells], min(config.columns, count))
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(grid, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    picture = grid([draw(cell, class_names) for cell in cells], min(config.columns, count))
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(encoded.tobytes())
 
@@ -87,7 +87,7 @@ def _augmented(examples: Sequence[Example], augment: AugmentConfig, count: int, 
     ]
 
 
-def _draw(cell: GridCell, class_names: Sequence[str]) -> NDArray[np.uint8]:
+def draw(cell: GridCell, class_names: Sequence[str]) -> NDArray[np.uint8]:
     """Draw the boxes, ignored ones in grey; each line runs on the outermost pixels inside its box."""
     image = np.ascontiguousarray(cell.image)
     ignored = cell.ignored
@@ -104,12 +104,12 @@ def _draw_box(image: NDArray[np.uint8], box: NDArray[np.float32], text: str, col
     drawing.draw_label(image, text, left, top, colour)
 
 
-def _grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+def grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
     """The cells side by side, row by row; white where there is no cell."""
     side = cells[0].shape[0]
     rows = -(-len(cells) // columns)
-    grid = np.full((rows * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP, 3), 255, dtype=np.uint8)
+    picture = np.full((rows * (side + _GAP) - _GAP, columns * (side + _GAP) - _GAP, 3), 255, dtype=np.uint8)
     for index, cell in enumerate(cells):
         top, left = (at * (side + _GAP) for at in divmod(index, columns))
-        grid[top : top + side, left : left + side] = cell
-    return grid
+        picture[top : top + side, left : left + side] = cell
+    return picture

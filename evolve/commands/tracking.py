@@ -1,14 +1,20 @@
 """Where a search is tracked: the MLflow store of the flags, or of the search's journal."""
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from evolve import search
 from evolve.commands import search_folders
+from evolve.file_names import CURVE_FILE
 from evolve.process import credentials
 from evolve.process.terminal import complain
 from evolve.records import tracking_uri
 from evolve.records.state import SearchState
 from evolve.records.tracker import NullTracker, Tracker
+from evolve.records.training_feed import TrainingFeed, TrainingRun
 
 NO_TRACKING = "none"
 
@@ -33,6 +39,32 @@ class SearchTracking:
     def problem(self) -> str | None:
         """What could not be shown, in one sentence; None if everything was."""
         return None if self._tracker is None else self._tracker.problem
+
+
+@contextmanager
+def tracked_training(run: TrainingRun, uri: str | None, folder: Path) -> Iterator[Tracker]:
+    """Show a training in the store at the address (None: nowhere) while the block runs, and note what is missing there.
+
+    Its end is recorded as FINISHED, KILLED after a stop signal, or FAILED.
+    """
+    tracker: Tracker = NullTracker()
+    if uri is not None:
+        from evolve.records.mlflow_tracker import MlflowTracker
+
+        tracker = MlflowTracker(folder, uri, lambda open_store: TrainingFeed(run, open_store), "training")
+    tracker.start()
+    patience, status = search.TRACKER_PATIENCE_SECONDS, "FAILED"
+    try:
+        yield tracker
+        status = "FINISHED" if run.ended is None else run.status
+    except KeyboardInterrupt:
+        patience, status = search.STOPPED_PATIENCE_SECONDS, "KILLED"
+        raise
+    finally:
+        run.end(status, time.time())
+        tracker.close(patience)
+        if tracker.problem:
+            complain(f"note: {tracker.problem}; {CURVE_FILE} has the curve")
 
 
 def tracking_store(given: str | None) -> str | None:
@@ -64,10 +96,10 @@ def _tracking_if_possible(given: str | None) -> SearchTracking:
     return SearchTracking(uri)
 
 
-def unreachable_note(uri: str) -> str | None:
+def unreachable_note(uri: str, what: str = "search") -> str | None:
     """A sentence if the tracking store cannot be written now, else None."""
     problem = tracking_uri.unreachable(uri)
-    return None if problem is None else f"tracking store: {problem}; the search goes on without it, and sends it later"
+    return None if problem is None else f"tracking store: {problem}; the {what} goes on without it, and sends it later"
 
 
 def tracking_as_before(state: SearchState, given: str | None) -> SearchTracking:

@@ -1,37 +1,35 @@
 """train: the final training of a winner, or one of the defaults without a search, as a search trains."""
 
-import json
+import secrets
+import time
 from argparse import Namespace
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from evolve import task, training_specs
 from evolve.checks import disk, versions
-from evolve.commands import task_request
+from evolve.commands import final_report, training_order, training_shown
+from evolve.commands.final_report import Report
 from evolve.commands.machine import Machine
-from evolve.execution import resources, single_trial
+from evolve.commands.tracking import tracked_training, tracking_store, unreachable_note
+from evolve.commands.training_order import Order
+from evolve.execution import resources
 from evolve.execution.attempt import measurement_to_plain
-from evolve.process.files import write_durably
-from evolve.process.terminal import command, complain, say, working
-from evolve.task import InputError, Task, TaskRequest
-from evolve.trial import GpuNotUsable, Measurement, TrialSpec
-from evolve.trial_config import TrialConfig
+from evolve.file_names import CURVE_FILE, PREDICTIONS_FILE, TRAINING_FILE, UNFINISHED
+from evolve.final import choice, folder
+from evolve.final.choice import Choice
+from evolve.final.curve import Point
+from evolve.final.folder import Request
+from evolve.final.training import Training
+from evolve.process import signals
+from evolve.process.terminal import WorkFailed, complain, duration, say, working
+from evolve.task import InputError
+from evolve.trial import GpuNotUsable
 from evolve.verdict import winner as winners
-from evolve.verdict.winner import Winner
 
-TRAINING_FILE = "training.json"
-OF_DEFAULTS = ("space", "variant", "preset", "size", "batch", "set", "seed")  # flags of a training without a winner
-
-
-@dataclass(frozen=True)
-class Training:
-    """One training, ready to run: what of, what is said before it, and the winner if it is one's."""
-
-    task: Task
-    spec: TrialSpec
-    sentences: tuple[str, ...]
-    winner: Winner | None = None
+# Files on the disk at the same time, in states: three states, and three detectors of half a state each.
+STATES_AT_ONCE = 4.5
+SHOWN_LOSSES = ("total", "box", "objectness", "class")  # in a line; curve.csv has the other numbers too
 
 
 def train(arguments: Namespace) -> int:
@@ -40,55 +38,91 @@ def train(arguments: Namespace) -> int:
     if arguments.winner is None and arguments.data is None and arguments.space is None:
         raise InputError("train: expected WINNER.yaml, or --data DIR to train without a search, got neither")
     winner = None if arguments.winner is None else winners.read(arguments.winner)
-    if (out / TRAINING_FILE).is_file():
-        raise InputError(f"--out {out}: holds a finished training already ({TRAINING_FILE}); expected another folder")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: expected a folder or nothing there, found a file")
+    folder.check(out)
     machine = _machine(arguments.cpu)
-    training = _of_defaults(arguments, machine) if winner is None else _of_winner(winner, arguments, machine)
-    prepared, spec = training.task, training.spec
-    disk.check_file(out, prepared.state_bytes)  # the detector is less: weights alone
-    for sentence in training.sentences:
-        say(sentence)
-    out.mkdir(parents=True, exist_ok=True)
-    with working(GpuNotUsable), machine.executor(prepared.factory) as executor:
-        measured, failure = single_trial.run_one(executor, spec, _say_measurement(spec))
-    if failure is not None:
-        complain(f"evolve: training failed: {failure.reason}")
-        return 1
-    write_durably(out / TRAINING_FILE, json.dumps(_record(training, measured), indent=1))
-    say(f"detector: {spec.checkpoint}")
-    _say_next(prepared, spec)
+    store = tracking_store(arguments.tracking_uri)
+    order = (
+        training_order.of_defaults(arguments, machine)
+        if winner is None
+        else training_order.of_winner(winner, arguments, machine)
+    )
+    if not (out / UNFINISHED).exists():
+        disk.check_file(out, round(STATES_AT_ONCE * order.task.state_bytes))
+    with folder.held(out) as unfinished:
+        now = _request(order, machine)
+        request = folder.begin(out, unfinished, now)
+        training = Training(order.spec, unfinished, order.fitness)
+        note = None if store is None else unreachable_note(store, "training")
+        for sentence in (*([] if note is None else [f"note: {note}"]), *order.sentences):
+            say(sentence)
+        if training.points:
+            say(f"--out {out}: holds this training at step {training.step} of {training.steps}: going on")
+            if changed := folder.changed_surroundings(request, now):
+                say(f"note: {changed}")
+        return _run(training, order, request, machine, store, out)
+
+
+def _run(training: Training, order: Order, request: Request, machine: Machine, store: str | None, out: Path) -> int:
+    """Train what is not done yet, then score the detector; returns the exit code."""
+    shown = training_shown.run_of(order, request, out)
+    for point in training.points:
+        training_shown.add_point(shown, point)
+    with tracked_training(shown, store, out) as tracker, _going_on(training):
+        tracker.notify()
+
+        def show(point: Point) -> None:
+            for line in _lines(training.points, training.steps):
+                say(f"{time.strftime('%H:%M:%S')} {line}")
+            training_shown.add_point(shown, point)
+            tracker.notify()
+
+        failure = None
+        if training.step < training.steps:
+            with machine.executor(order.task.factory) as executor, _telling_of_a_stop(training):
+                failure = training.run(executor, show)
+        if failure is not None:
+            shown.end("FAILED", time.time())
+            complain(f"evolve: training failed after step {training.step} of {training.steps}: {failure.reason}")
+            return 1
+        chosen = choice.choose(training.points, order.fitness)
+        report = final_report.score(chosen, order.task, out, machine)
+        training_shown.add_numbers(shown, report.scores, training.points[-1])
+        folder.finish(out, _record(training, order, chosen, report))
+        shown.files += [out / CURVE_FILE, out / PREDICTIONS_FILE, out / TRAINING_FILE]
+        final_report.say_end(chosen, report, order.task, out, order.fitness)
+        signals.mark_explained()  # a stop from here on only keeps the tracker from sending the rest
     return 0
 
 
-def _of_winner(winner: Winner, arguments: Namespace, machine: Machine) -> Training:
-    for flag in OF_DEFAULTS:
-        if getattr(arguments, flag) not in (None, []):
-            raise InputError(
-                f"--{flag}: expected it without WINNER.yaml: the file says what is trained; "
-                "to train another value, change the file"
-            )
-    prepared = training_specs.with_winners_anchors(_task(winner, arguments, machine), winner)
-    spec = training_specs.winner_spec(winner, prepared, arguments.out, arguments.steps)
-    sentences = [
-        f"final training of {winner.uid} (search {winner.search_id}): {spec.stop_step} steps, seed {spec.seed}"
-    ]
-    if winner.post:
-        used = ", ".join(f"{name} {value}" for name, value in winner.post.items())
-        sentences.append(
-            f"note: the detector keeps its tuned NMS ({used}); the scores below have the fixed one of the search"
-        )
-    sentences += [f"note: {sentence}" for sentence in _differences(winner, prepared)]
-    return Training(prepared, spec, tuple(sentences), winner)
+@contextmanager
+def _going_on(training: Training) -> Iterator[None]:
+    """Turn errors into WorkFailed and tell of stop signals, both with the step from which the training goes on."""
+    try:
+        with _telling_of_a_stop(training), working(GpuNotUsable):
+            yield
+    except WorkFailed as failed:
+        raise WorkFailed(f"{failed}; {_how_to_go_on(training)}") from failed.__cause__
 
 
-def _of_defaults(arguments: Namespace, machine: Machine) -> Training:
-    request = task_request.request_of(arguments, gpu=machine.gpu)
-    prepared = task.prepare(request, threads=machine.threads)
-    spec = training_specs.defaults_spec(prepared, arguments.out, arguments.seed or 0)
-    sentence = f"training of the defaults, without a search: {spec.stop_step} steps, seed {spec.seed}"
-    return Training(prepared, spec, (*prepared.notes, sentence))
+@contextmanager
+def _telling_of_a_stop(training: Training) -> Iterator[None]:
+    """Tell the user, once and before workers and tracker are closed, from which step the training goes on."""
+
+    def tell() -> None:
+        if not signals.is_explained():
+            signals.mark_explained()
+            complain(f"evolve: stopped by {signals.stop_signal() or 'Ctrl-C'}; {_how_to_go_on(training)}")
+
+    with signals.before_cutoff(tell):
+        try:
+            yield
+        except KeyboardInterrupt:
+            tell()
+            raise
+
+
+def _how_to_go_on(training: Training) -> str:
+    return f"the same command goes on from step {training.step} of {training.steps}"
 
 
 def _machine(cpu: bool) -> Machine:
@@ -97,80 +131,59 @@ def _machine(cpu: bool) -> Machine:
     return Machine(workers=1, threads=resources.cpu_count(), gpus_per_trial=gpus, address=None)
 
 
-def _task(winner: Winner, arguments: Namespace, machine: Machine) -> Task:
-    """The objective on the data set and from the weights given, else on those the winner was found on."""
-    data: Path | None = arguments.data
-    kind: str | None = arguments.format
-    known = winner.data
-    if not known.embedded:
-        if data is None and known.path is None:
-            raise winners.WinnerError(
-                "data: expected a line for path, got none; --data DIR says where the data set lies"
-            )
-        path = None if known.path is None else Path(known.path)
-        data = data or path
-        if kind is None and data is not None and path is not None and data.resolve() == path.resolve():
-            kind = known.format
-    config = TrialConfig.from_settings(winner.config)
-    request = TaskRequest(
-        data=data,
-        format=kind,
-        weights=task_request.weights_as_before(known, arguments.weights),
-        cfg=task_request.cfg_as_before(known, arguments.weights, arguments.cfg),
-        size=config.train.size,
-        settings={name: str(value) for name, value in winner.config.items() if name.startswith("detector.")},
-        steps=config.train.steps,
-        gpu=machine.gpu,
+def _request(order: Order, machine: Machine) -> Request:
+    """The request of a training that begins now."""
+    now, data, winner = time.time(), order.task.data, order.winner
+    installed = versions.installed()
+    return Request(
+        id=f"training-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}",
+        began=now,
+        asked={
+            "winner": None if winner is None else f"{winner.search_id}/{winner.uid}",
+            "config": order.config,
+            "seed": order.spec.seed,
+            "post": dict(order.spec.post),
+            "data": {"fingerprint": data.fingerprint, "classes": list(data.class_names)},
+            "anchors": order.task.factory.arguments.get("anchors"),
+            "weights": data.weights_fingerprint,
+        },
+        surroundings={
+            "versions": {name: installed[name] for name in versions.FRAMEWORKS if name in installed},
+            "threads": machine.threads,
+            "device": "GPU" if machine.gpu else "CPU",
+        },
     )
-    return task.prepare(request, threads=machine.threads)
 
 
-def _differences(winner: Winner, prepared: Task) -> list[str]:
-    """What is otherwise than in the search, and what follows from that."""
-    found, now = [], prepared.data
-    if winner.data.fingerprint != now.fingerprint:
-        found.append("this is not the data set of the search; its scores cannot be compared with the search's")
-    if winner.data.class_names != now.class_names:
-        found.append("its classes are others than in the search; the detector learns those of this data set")
-    if winner.data.weights_fingerprint != now.weights_fingerprint:
-        found.append("it starts from other weights than in the search")
-    if winner.defaulted:
-        lines = ", ".join(winner.defaulted)
-        found.append(f"the file is of an earlier version: these have no line in it and take their defaults: {lines}")
-    return found
+def _lines(points: Sequence[Point], steps: int) -> Iterator[str]:
+    """The end of the last piece in words: step, time left at the pace so far, losses; then its scores, if any."""
+    last, first = points[-1], points[0]
+    pace = last.seconds / last.step
+    if last.step > first.step:  # the first piece traced and compiled
+        pace = (last.seconds - first.seconds) / (last.step - first.step)
+    left = f", about {duration(pace * (steps - last.step))} left" if last.step < steps else ""
+    losses = ", ".join(f"{name} {last.losses[name]:.4g}" for name in SHOWN_LOSSES if name in last.losses)
+    yield f"step {last.step} of {steps}{left}: {losses}"
+    if last.scores:
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in last.scores.items())
+        yield f"step {last.step} of {steps}: {scores}"
 
 
-def _say_measurement(spec: TrialSpec) -> Callable[[Measurement], None]:
-    def show(measurement: Measurement) -> None:
-        losses = ", ".join(f"{name} {value:.4f}" for name, value in measurement.losses.items())
-        say(f"step {measurement.step} of {spec.stop_step}: {losses}")
-        if measurement.scores:
-            say("scores: " + ", ".join(f"{name} {value:.4f}" for name, value in measurement.scores.items()))
-
-    return show
-
-
-def _record(training: Training, measured: list[Measurement]) -> dict[str, object]:
-    winner, spec = training.winner, training.spec
-    config = {name: list(value) if isinstance(value, tuple) else value for name, value in spec.config.items()}
+def _record(training: Training, order: Order, chosen: Choice, report: Report) -> dict[str, object]:
+    winner, spec = order.winner, order.spec
     return {
         "winner": None if winner is None else {"uid": winner.uid, "search_id": winner.search_id},
-        "data": training.task.description,
-        "config": config,
+        "data": order.task.description,
+        "config": order.config,
         "seed": spec.seed,
         "steps": spec.stop_step,
         "post": dict(spec.post) or None,
-        "scores": dict(measured[-1].scores),
-        "checkpoint": str(spec.checkpoint),
-        "measurements": [measurement_to_plain(one) for one in measured],
+        "checkpoint": str(report.detector),
+        "scores": {**chosen.taken.scores, **report.scores},
+        "last": {"step": chosen.last.step, "scores": dict(chosen.last.scores)},
+        "best": {"step": chosen.best.step, "scores": dict(chosen.best.scores)},
+        "split": report.split,
+        "classes": list(report.classes),
+        "measurements": [measurement_to_plain(measurement) for measurement in training.measured],
         "versions": versions.installed(),
     }
-
-
-def _say_next(prepared: Task, spec: TrialSpec) -> None:
-    split = spec.evaluate_splits[-1]
-    data: list[object] = ["--data", prepared.data.path]
-    if not prepared.data.embedded:
-        data += ["--format", prepared.data.format]  # there may be labels of others beside it
-    say("evaluate: " + command("model", "evaluate", "--weights", spec.checkpoint, *data, "--split", split))
-    say("predict: " + command("model", "predict", "IMAGE", "--weights", spec.checkpoint))

@@ -17,6 +17,14 @@ def remove_state(directory: Path, uid: str) -> None:
     shutil.rmtree(state_dir(directory, uid), ignore_errors=True)
 
 
+def remove_states_before(folder: Path, step: int) -> None:
+    """Remove the states of earlier steps from a trial's folder: files that are called state-STEP and a suffix."""
+    for path in folder.glob("state-*.*"):
+        stored_at = path.stem.partition("-")[2]
+        if stored_at.isdecimal() and int(stored_at) < step:
+            path.unlink(missing_ok=True)
+
+
 def remove_states_except(directory: Path, uids: Iterable[str], confirmed: Iterable[str]) -> None:
     """Remove the states of all individuals except `uids`: a kill may have come between the journal and `remove_state`.
 

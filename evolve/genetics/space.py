@@ -1,6 +1,6 @@
 """The search space: which genes are searched in which domains, and the settings that all trials share.
 
-A space is a YAML file with the keys name, genes, trial, recipe, fitness and known (search_spaces/*.yaml).
+A space is a YAML file with the keys name, genes, trial, recipe, fitness, known and final_steps (search_spaces/*.yaml).
 Whether an address exists in a trial's configuration is checked in evolve/trial_config.py, not here.
 """
 
@@ -17,7 +17,7 @@ from evolve.trial import Setting, Value
 
 __all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
 
-KEYS = ("name", "genes", "trial", "recipe", "fitness", "known")
+KEYS = ("name", "genes", "trial", "recipe", "fitness", "known", "final_steps")
 DEFAULT_RECIPE = "fast"
 DEFAULT_FITNESS: Mapping[str, float] = {"val/map50_95": 1.0}
 
@@ -34,8 +34,11 @@ class SearchSpace:
     # Sets that the verdict compares the winner with, beside the defaults: name -> gene -> value. A gene that a set
     # does not name has its default. They are never individuals of the search.
     known: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    final_steps: int | None = None  # schedule of `evolve train`, if it is to be longer than a trial's; None: a trial's
 
     def __post_init__(self) -> None:
+        if self.final_steps is not None and self.final_steps < 1:
+            raise ValueError(f"final_steps: expected at least 1, got {self.final_steps}")
         for address in sorted(set(self.genes) & set(self.trial)):
             raise ValueError(f"gene {address!r}: expected under genes or under trial, got it in both")
         _check_fitness(self.fitness)
@@ -81,8 +84,9 @@ class SearchSpace:
             },
             "recipe": dict(self.recipe),
             "fitness": dict(self.fitness),
-            # left out if empty, as in the journals of searches without known sets
+            # left out if empty, as in the journals of searches without them
             **({"known": {name: dict(values) for name, values in self.known.items()}} if self.known else {}),
+            **({} if self.final_steps is None else {"final_steps": self.final_steps}),
         }
 
 
@@ -105,6 +109,7 @@ def parse(plain: object, source: str) -> SearchSpace:
             recipe=_recipe(top.get("recipe", DEFAULT_RECIPE)),
             fitness=_fitness(top.get("fitness", DEFAULT_FITNESS)),
             known=_known(top.get("known")),
+            final_steps=None if "final_steps" not in top else whole_number(top["final_steps"], "final_steps"),
         )
 
 

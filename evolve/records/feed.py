@@ -40,6 +40,21 @@ class RunStore(Protocol):
         ...
 
 
+class Source(Protocol):
+    """What is shown in a store: it sends what is new, and keeps what the store refused for the next time."""
+
+    refused: dict[str, str]  # key of a run -> the store's last reason
+    unshown: str | None  # what could not be shown because of a bug of ours, with its error
+
+    def send(self, *, last: bool = False) -> None:
+        """Send what is new. last: there is no next time."""
+        ...
+
+    def send_artifacts(self) -> None:
+        """Send the files, if what is shown has ended."""
+        ...
+
+
 def pause_seconds(tries: int) -> float:
     """The pause after this number of failed tries: doubled each time, up to a minute."""
     return min(PERIOD_SECONDS * 2.0 ** min(tries, DOUBLINGS), LONGEST_PAUSE_SECONDS)

@@ -11,14 +11,14 @@ import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from evolve.file_names import MLFLOW_ARTIFACTS
 from evolve.process import credentials
 from evolve.records import embedded_store
-from evolve.records.feed import Feed, pause_seconds
+from evolve.records.feed import Feed, RunStore, Source, pause_seconds
 from evolve.records.journal import is_held
 from evolve.records.run_updates import EXPERIMENT, SEARCH_KEY, RunUpdate, key_of
 from evolve.records.tracking_uri import check
@@ -47,16 +47,24 @@ logger = logging.getLogger(__name__)
 class MlflowTracker:
     """Shows the journal of one search in MLflow. `problem` is a sentence for the end of the command, or None.
 
+    make_source: shows something else than a search, called `what`, and gets a function that opens a store by an id.
     ValueError if the address does not have the form of a tracking store's.
     """
 
-    def __init__(self, journal_path: Path, uri: str) -> None:
+    def __init__(
+        self,
+        journal_path: Path,
+        uri: str,
+        make_source: Callable[[Callable[[str], RunStore]], Source] | None = None,
+        what: str = "search",
+    ) -> None:
         check(uri)
         self._path = journal_path
+        self._make_source, self._what = make_source, what
         self._uri = uri
         self._database = credentials.database_file(uri)
         self._outage: str | None = None
-        self._feed: Feed | None = None
+        self._feed: Source | None = None
         self._others: list[Path] | None = None  # other journals that a new database still lacks; None: not listed yet
         self._connected = False  # whether anything could be sent in this session
         self._logged: set[tuple[object, ...]] = set()  # exception types and code lines of bugs that are in the log
@@ -69,7 +77,7 @@ class MlflowTracker:
         """What could not be sent, in one sentence; None if everything was."""
         server = f"MLflow at {credentials.public(self._uri)}"
         if self._outage:
-            return f"{server} does not have everything of this search: {self._outage}"
+            return f"{server} does not have everything of this {self._what}: {self._outage}"
         refused = {} if self._feed is None else self._feed.refused
         if refused:
             key, reason = next(iter(refused.items()))
@@ -119,7 +127,7 @@ class MlflowTracker:
 
     def _round(self, last: bool) -> None:
         if self._feed is None:
-            self._feed = self._feed_of(self._path)
+            self._feed = self._make_source(self._open()) if self._make_source else self._feed_of(self._path)
         self._feed.send(last=last)
         self._connected = True
         if last:
@@ -128,8 +136,11 @@ class MlflowTracker:
             self._rebuild(self._database, last)
 
     def _feed_of(self, path: Path) -> Feed:
+        return Feed(path, self._open(), self._report)
+
+    def _open(self) -> Callable[[str], RunStore]:
         restore = not self._connected  # an experiment that is deleted while in use was deleted on purpose: it stays so
-        return Feed(path, lambda search_id: _MlflowStore(self._uri, search_id, restore=restore), self._report)
+        return lambda search_id: _MlflowStore(self._uri, search_id, restore=restore)
 
     def _rebuild(self, database: Path, last: bool) -> None:
         """Send the other searches beside a newly created database too: one per round, all of them in the last round."""
@@ -192,7 +203,7 @@ class MlflowTracker:
         if bug not in self._logged:
             self._logged.add(bug)
             shown = credentials.hide("".join(traceback.format_exception(error)), self._uri).rstrip()
-            logger.error("MLflow does not get everything of this search, which goes on:\n%s", shown)
+            logger.error("MLflow does not get everything of this %s, which goes on:\n%s", self._what, shown)
 
 
 class _StoreLost(Exception):

@@ -51,7 +51,7 @@ class RunUpdate:
 def key_of(tags: Mapping[str, str]) -> str | None:
     """The key of a run in MLflow, from its tags; None if the run is not ours."""
     kind = tags.get("evolve.kind")
-    if kind == "search":
+    if kind in ("search", "training"):  # either is the only run at the top of its tree
         return SEARCH_KEY
     if kind == "generation" and "generation" in tags:
         return f"generation/{tags['generation']}"

@@ -25,6 +25,7 @@ HEADER = """\
 """
 SECTIONS = ("search", "genome", "config", "data", "scores")
 COUNTED = "positives_per_picture"  # key; files of earlier versions lack it
+FINAL_STEPS = "final_steps"  # key: length of the final training, if it is longer than a trial
 CONFIG_LINES = "config_lines"  # key: the number of lines under config; files of earlier versions lack it
 
 
@@ -44,6 +45,8 @@ class Winner:
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings of the detector; empty: the defaults
     positives: float | None = None  # positive anchors per picture, counted in its training; None: not known
     defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
+    fitness: Mapping[str, float] = field(default_factory=dict)  # weights of its scores; empty: not known
+    final_steps: int | None = None  # length of the final training; None: that of a trial's schedule
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
@@ -71,9 +74,15 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
         **_post(state, record.uid),
         **_counted(record),
         "steps": state.steps,
+        **_final_steps(state),
         "data": dict(state.data.plain),
         "scores": {
-            "fitness": {"value": record.fitness, "seed": record.seed, "scores": scores},
+            "fitness": {
+                "value": record.fitness,
+                "seed": record.seed,
+                "scores": scores,
+                "weights": dict(state.space.fitness),
+            },
             "split": state.outcome.split,
             "winner": {**(as_json(state.outcome.confirmed) or {}), "runs": _verdict_runs(state, record.uid)},
             "defaults": {**(as_json(state.outcome.defaults) or {}), "runs": _verdict_runs(state, DEFAULTS)},
@@ -90,9 +99,25 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
     }
 
 
+def _final_steps(state: SearchState) -> dict[str, int]:
+    """The length of the final training, if it is longer than a trial."""
+    steps = state.space.final_steps
+    return {} if steps is None or steps <= state.steps else {FINAL_STEPS: steps}
+
+
 def _counted(record: IndividualRecord) -> dict[str, float]:
     mean, steps = record.mean_loss("positives")
     return {COUNTED: float(f"{mean:.4g}")} if steps and mean > 0 else {}
+
+
+def _weights(fitness: object) -> dict[str, float]:
+    """The weights of the scores that make fitness; empty if the file is of an earlier version."""
+    weights = fitness.get("weights", {}) if isinstance(fitness, dict) else {}
+    if not isinstance(weights, dict) or not all(
+        isinstance(weight, int | float) and math.isfinite(weight) for weight in weights.values()
+    ):
+        raise WinnerError(f"scores: fitness: weights: expected a number for each score, got {str(weights)[:80]}")
+    return {str(name): float(weight) for name, weight in weights.items()}
 
 
 def _positives(value: object) -> float | None:
@@ -137,6 +162,8 @@ def read(path: Path) -> Winner:
             post=_post_settings(plain.get("post")),
             positives=_positives(plain.get(COUNTED)),
             defaulted=defaulted,
+            fitness=_weights(fitness),
+            final_steps=None if FINAL_STEPS not in plain else _count(plain[FINAL_STEPS], FINAL_STEPS, 1),
         )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from model.detection.darknet_precision import DarknetPrecision
 
 EVALUATION_BATCH = 8
+PICTURE_SUFFIXES = (".jpg", ".png")
 NO_LIMIT = 1_000_000  # Darknet's protocol has no limit on candidates or detections
 
 
@@ -49,6 +50,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--points", type=int, choices=DARKNET_POINTS,
         help="with --protocol darknet: area under the curve (0, the default), or its mean at 11 or 101 recalls",
     )  # fmt: skip
+    command.add_argument(
+        "--pictures", type=Path, metavar="FILE.jpg",
+        help=f"also write a grid of pictures of the split, with their truth beside the detections above {SHOWN_SCORE}",
+    )  # fmt: skip
     add_post(command, PostConfig.score)
     finish(command, run)
 
@@ -57,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     """Compute and print the average precision of a saved detector on a split."""
     if options.points is not None and options.protocol != "darknet":
         raise ValueError(f"--points: expected --protocol darknet with it, got {options.protocol}")
+    if options.pictures is not None and options.pictures.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ValueError(f"--pictures {options.pictures}: expected a name that ends in {' or '.join(PICTURE_SUFFIXES)}")
     weights = find_weights(options.weights, options)
     size = weights.size(options.size)
     limits = {"max_candidates": NO_LIMIT, "max_detections": NO_LIMIT} if options.protocol == "darknet" else {}
@@ -79,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
         progress(batches, -(-len(examples) // batch), f"evaluating {len(examples)} pictures"),
         examples,
     )
+    if options.pictures is not None:
+        from model.commands import picture_grid
+
+        picture_grid.write(options.pictures, examples, detections, weights.class_names)
     heading = (
         f"split '{options.split}', {len(examples)} pictures at {size[0]}x{size[1]} (height x width, {fit}), "
         f"score above {post.score:g}, {nms_line(post, weights)}{_ignored_in_words(examples)}"
@@ -105,6 +116,17 @@ def _coco(
         "map75": result.map75,
         "images": result.images,
         "per_class": dict(result.per_class),
+        "classes": [
+            {
+                "name": row.name,
+                "truths": row.truths,
+                "detections": row.detections,
+                "map50_95": row.ap50_95,
+                "map50": row.ap50,
+                "map75": row.ap75,
+            }
+            for row in result.rows
+        ],
         "protocol": "coco",
     }
     rows: list[tuple[str, ...]] = [("class", "truths", "detections", "AP50:95", "AP50", "AP75")]

@@ -110,8 +110,9 @@ def test_the_winner_is_replayed_to_the_same_number(place, undisturbed):
 
 
 def test_a_winner_is_trained_evaluated_and_used(place, undisturbed):
-    evolve(place, "train", "undisturbed/winner.yaml", "--out", "final", "--cpu")
-    detector = str(place / "final" / "detector.keras")
+    evolve(place, "train", "undisturbed/winner.yaml", "--out", "final", "--cpu", "--tracking-uri", "none")
+    trained = json.loads((place / "final" / "training.json").read_text())
+    detector = trained["checkpoint"]
     data = str(place / "runs" / "digits")
     model = [sys.executable, "-m", "model"]
     fixed = ["--nms", "diou", "--nms-iou", "0.45", "--nms-beta", "0.6"]  # trials' own, not those tuned for the winner
@@ -120,7 +121,6 @@ def test_a_winner_is_trained_evaluated_and_used(place, undisturbed):
             [*model, "evaluate", "--weights", detector, "--data", data, "--split", "test", "--json", *fixed]
         )
     )
-    trained = json.loads((place / "final" / "training.json").read_text())
     assert evaluated["images"] == 400
     assert evaluated["map50_95"] == pytest.approx(trained["scores"]["test/map50_95"], abs=1e-6)
     picture = str(next((place / "runs" / "digits" / "test" / "images").glob("*.png")))

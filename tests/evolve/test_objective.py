@@ -152,6 +152,40 @@ def test_a_broken_state_costs_steps_and_not_the_trial(warm, tmp_path):
         np.testing.assert_array_equal(missing[name], value, err_msg=name)
 
 
+def test_a_broken_state_costs_only_the_steps_after_the_one_before(warm, tmp_path):
+    spec = _spec(seed=23)
+    _, whole = _weights(warm, spec)
+    states = tmp_path / "trials"
+    list(warm(replace(spec, stop_step=2, state_dir=states)))
+    list(warm(replace(spec, start_step=2, stop_step=4, state_dir=states)))
+    (states / "state-4.npz").write_bytes(b"torn")
+    reports = list(warm(replace(spec, start_step=4, state_dir=states)))
+    assert reports[0].step == 3
+    for name, value in whole.items():
+        np.testing.assert_array_equal(warm._trainer.state()[name], value, err_msg=name)
+
+
+def test_scores_and_detectors_between_pieces_change_no_bit(warm, tmp_path):
+    spec = replace(_spec(seed=24), checkpoint=tmp_path / "one_go.keras")
+    [*_, measured], whole = _weights(warm, spec)
+    at_2, end = tmp_path / "at-2.keras", tmp_path / "end.keras"
+    stops = {1: ((), None), 2: (("val",), at_2), 4: ((), None), 6: (("val",), end)}
+    start = 0
+    for stop, (splits, detector) in stops.items():
+        piece = replace(spec, start_step=start, stop_step=stop, evaluate_splits=splits, checkpoint=detector)
+        last = list(measurements(warm(replace(piece, state_dir=tmp_path / "states"))))[-1]
+        assert set(last.scores) == {f"{split}/{name}" for split in splits for name in objective.SCORES}
+        start = stop
+    assert last.scores == measured.scores
+    for name, value in whole.items():
+        np.testing.assert_array_equal(warm._trainer.state()[name], value, err_msg=name)
+    one_go = checkpoint.read_weights(tmp_path / "one_go.keras")
+    in_pieces, before = checkpoint.read_weights(end), checkpoint.read_weights(at_2)
+    for name, value in one_go.items():
+        np.testing.assert_array_equal(in_pieces[name], value, err_msg=name)
+    assert any(not np.array_equal(before[name], value) for name, value in one_go.items())
+
+
 def test_an_update_that_breaks_the_weights_at_the_very_end_is_seen(warm):
     huge = {"optimizer__learning_rate": 3e38, "optimizer__burn_in_share": 0.0, "optimizer__max_gradient_norm": 1e9}
     with pytest.raises(TrialDiverged, match="weight is not finite after step 1"):

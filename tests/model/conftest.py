@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 LIGHT = {
     "test_average_precision.py",
     "test_evaluate.py",
+    "test_picture_grid.py",
     "test_predict.py",
     "test_presets.py",
     "test_scales.py",

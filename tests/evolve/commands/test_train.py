@@ -11,11 +11,12 @@ import yaml
 
 from evolve import task
 from evolve.__main__ import main
-from evolve.commands import machine
+from evolve.commands import final_report, machine
 from evolve.execution.local_executor import LocalExecutor
 from evolve.task import TaskRequest
 from evolve.trial import ObjectiveFactory
 
+QUIET = ("--cpu", "--tracking-uri", "none")
 SMALL = yaml.safe_load((task.SPACES / "yolov4_small.yaml").read_text())
 DEFAULTS = {address: gene["default"] for address, gene in SMALL["genes"].items()}
 
@@ -39,6 +40,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     simulated = ObjectiveFactory("evolve.simulated:simulated_objective", {"space_plain": plain})
     monkeypatch.setattr(machine.Machine, "executor", lambda *_given: LocalExecutor(simulated))
+    scores = {"map50_95": 0.25, "map50": 0.5, "map75": 0.125}
+    answer = {**scores, "classes": [{"name": "cat", "truths": 1, "detections": 3, **scores}]}
+    monkeypatch.setattr(final_report, "evaluate", lambda *_given: answer)
     return root
 
 
@@ -48,7 +52,7 @@ def record(out: str) -> dict[str, object]:
 
 
 def test_the_defaults_of_the_space_are_trained(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "--data", str(data), "--out", "o", "--cpu"]) == 0
+    assert main(["train", "--data", str(data), "--out", "o", *QUIET]) == 0
     trained = record("o")
     config = trained["config"]
     assert isinstance(config, dict)
@@ -60,7 +64,7 @@ def test_the_defaults_of_the_space_are_trained(data: Path, capsys: pytest.Captur
 
 def test_what_is_asked_for_is_trained(data: Path) -> None:
     words = "--size 96 --batch 8 --steps 33 --seed 7 --set optimizer.momentum=0.9 --weights none"
-    assert main(["train", "--data", str(data), "--out", "o", "--cpu", *words.split()]) == 0
+    assert main(["train", "--data", str(data), "--out", "o", *QUIET, *words.split()]) == 0
     config, trained = record("o")["config"], record("o")
     expected = {"train.size": 96, "train.batch": 8, "train.steps": 33, "optimizer.momentum": 0.9}
     assert isinstance(config, dict)
@@ -70,7 +74,7 @@ def test_what_is_asked_for_is_trained(data: Path) -> None:
 
 def test_a_preset_is_trained(data: Path) -> None:
     words = ["--preset", "darknet", "--variant", "yolov4-tiny", "--steps", "20"]
-    assert main(["train", "--data", str(data), "--out", "o", "--cpu", *words]) == 0
+    assert main(["train", "--data", str(data), "--out", "o", *QUIET, *words]) == 0
     config = record("o")["config"]
     assert isinstance(config, dict)
     # the cfg's numbers, of the reference
@@ -94,7 +98,7 @@ def test_a_preset_is_trained(data: Path) -> None:
 def test_wrong_input_leaves_nothing(
     data: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
-    assert main([str(data) if word == "DATA" else word for word in words] + ["--cpu"]) == 2
+    assert main([str(data) if word == "DATA" else word for word in words] + [*QUIET]) == 2
     assert sentence in capsys.readouterr().err
     assert list(Path().iterdir()) == []
 
@@ -102,9 +106,9 @@ def test_wrong_input_leaves_nothing(
 @pytest.mark.parametrize("flag", ["--space s.yaml", "--preset darknet", "--size 96", "--set a=1", "--seed 0"])
 def test_a_winners_file_says_what_is_trained(data: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
     shape = "--population 3 --elites 1 --children 1 --generations 0 --candidates 1 --recipe seed --steps 30"
-    assert main(["search", "--data", str(data), "--out", "s", "--cpu", "--tracking-uri", "none", *shape.split()]) == 0
+    assert main(["search", "--data", str(data), "--out", "s", *QUIET, *shape.split()]) == 0
     capsys.readouterr()
-    assert main(["train", "s/winner.yaml", "--out", "o", "--cpu", *flag.split()]) == 2
+    assert main(["train", "s/winner.yaml", "--out", "o", *QUIET, *flag.split()]) == 2
     said = f"{flag.split()[0]}: expected it without WINNER.yaml: the file says what is trained"
     assert said in capsys.readouterr().err
     assert not Path("o").exists()
@@ -129,6 +133,29 @@ def test_without_a_start_the_schedule_is_darknets(data: Path) -> None:
     assert steps(settings={"detector.width": "0.25"}, space=task.SMALL_SPACE) == 6000 * 64 / 16
     assert steps(size=96, space=task.SMALL_SPACE) == 270  # the base fits every size
     assert steps(variant="yolov4-tiny", share=0.1) == 600 * 64 / 16
+
+
+def test_a_space_may_train_longer_at_the_end_than_in_its_trials(data: Path, tmp_path: Path) -> None:
+    text = task.SMALL_SPACE.read_text() + "final_steps: 400\n"
+    (tmp_path / "mine.yaml").write_text(text.replace("train.steps: 270", "train.steps: 30"))
+    plain = ["--data", str(data), "--space", str(tmp_path / "mine.yaml"), *QUIET]
+    assert main(["train", *plain, "--out", "o"]) == 0
+    assert record("o")["steps"] == 400
+    assert main(["train", *plain, "--out", "p", "--steps", "20"]) == 0
+    assert record("p")["steps"] == 20
+    shape = "--population 3 --elites 1 --children 1 --generations 0 --candidates 1 --recipe seed"
+    assert main(["search", *plain, "--out", "s", *shape.split()]) == 0
+    assert max(step for rungs in evolve_lineage("s") for step in rungs) == 30
+    assert main(["train", "s/winner.yaml", *QUIET, "--out", "q"]) == 0
+    assert record("q")["steps"] == record("q")["config"]["train.steps"] == 400  # type: ignore[index]
+    assert main(["train", "s/winner.yaml", *QUIET, "--out", "r", "--steps", "50"]) == 0
+    assert record("r")["steps"] == 50
+
+
+def evolve_lineage(directory: str) -> list[list[int]]:
+    """The steps of the rungs of each individual."""
+    plain = json.loads((Path(directory) / "lineage.json").read_text())
+    return [[rung["step"] for rung in individual["rungs"]] for individual in plain["individuals"]]
 
 
 def test_a_space_for_training_from_scratch_keeps_its_length(data: Path, tmp_path: Path) -> None:

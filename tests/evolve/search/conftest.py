@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from evolve import search, task
-from evolve.commands import machine
+from evolve.commands import final_report, machine
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import recipe as recipes
 from evolve.genetics import space as spaces
@@ -112,6 +112,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     monkeypatch.setattr(task, "prepare", module.prepare)
     monkeypatch.setattr(machine.Machine, "executor", module.local)
+    monkeypatch.setattr(final_report, "evaluate", module.evaluate)
     monkeypatch.setenv("SIMULATED_FAILURES", "0.2")
     monkeypatch.chdir(tmp_path)
     return module

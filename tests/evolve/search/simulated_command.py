@@ -1,20 +1,20 @@
 """The evolve command on simulated trials in this process: what tests start, interrupt and kill.
 
 SIMULATED_SLEEP: seconds of each measurement. SIMULATED_LOG: a file that gets a line for each piece begun.
-SIMULATED_READING: seconds to read the data set. SIMULATED_START: seconds that workers take to start, in which no
-signal is acted on, as in Ray.
+SIMULATED_READING: seconds to read the data set. SIMULATED_SCORING: seconds to score a trained detector.
+SIMULATED_START: seconds that workers take to start, in which no signal is acted on, as in Ray.
 """
 
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evolve import task
 from evolve.__main__ import main
-from evolve.commands import machine
+from evolve.commands import final_report, machine
 from evolve.execution.local_executor import LocalExecutor
 from evolve.genetics import space as spaces
 from evolve.process import signals
@@ -47,6 +47,9 @@ class Logged:
         if "SIMULATED_LOG" in os.environ:
             with Path(os.environ["SIMULATED_LOG"]).open("a") as log:
                 log.write(f"{spec.uid} {spec.start_step} {spec.stop_step}\n")
+        if spec.checkpoint is not None:
+            spec.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            spec.checkpoint.write_text(f"step {spec.stop_step}")
         yield from self.inner(spec)
 
 
@@ -73,9 +76,19 @@ def local(*_arguments: object) -> LocalExecutor:
     return LocalExecutor(Logged())  # type: ignore[arg-type]
 
 
+def evaluate(words: Sequence[str], _machine: object) -> dict[str, object]:
+    """The answer of `python -m model evaluate --json` for a detector that is not there."""
+    if "SIMULATED_SCORING" in os.environ:
+        Path("scoring").write_text(" ".join(words))
+        time.sleep(float(os.environ["SIMULATED_SCORING"]))
+    scores = {"map50_95": 0.25, "map50": 0.5, "map75": 0.125}
+    return {**scores, "classes": [{"name": "thing", "truths": 4, "detections": 9, **scores}]}
+
+
 def patch() -> None:
     """Make the commands use simulated trials."""
     task.prepare = prepare
+    final_report.evaluate = evaluate
     machine.Machine.executor = local  # type: ignore[assignment]
 
 

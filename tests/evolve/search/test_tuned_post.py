@@ -104,7 +104,7 @@ def test_it_is_in_the_winners_file_and_goes_into_the_final_training(searched: An
     assert plain["post"] == {**POST.settings, "validation": {"seed": seed, **scores}}
     winner_read = winner.read(directory / "winner.yaml")
     assert winner_read.post == POST.settings
-    spec = training_specs.winner_spec(winner_read, house.task(), house.path / "final")
+    spec = training_specs.winner_spec(winner_read, house.path / "final")
     assert spec.post == POST.settings
     assert not spec.tune_post
     chosen = post_config(spec.post)

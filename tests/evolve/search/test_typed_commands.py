@@ -65,14 +65,15 @@ def test_commands_with_an_odd_folder(
     said = capsys.readouterr().out  # final training
     assert main(["search", *out, *SHAPE]) == 2  # holds a search already
     assert main(["winner", f"./{name}", "--out", f"./{name}/w w.yaml"]) == 0
-    assert main(["train", f"./{name}/w w.yaml", "--out", f"./{name}/final one", "--cpu"]) == 0  # evaluate, predict
+    quiet = ("--cpu", "--tracking-uri", "none")
+    assert main(["train", f"./{name}/w w.yaml", "--out", f"./{name}/final one", *quiet]) == 0  # evaluate, predict
     assert main(["train", f"./{name}/nothing", "--out", "o"]) == 2  # evolve winner ...
     with pytest.raises(ValueError, match="expected no search there") as caught:
         simulated_run(folder)
     said += str(caught.value) + "\n" + progress.how_to_resume(folder) + "\n"
     captured = capsys.readouterr()
     commands = commands_in(said + captured.out + captured.err)
-    assert len(commands) == 8
+    assert len(commands) == 9
     for words in commands:
         written = paths_in(parsed(words))
         assert json.dumps(name, ensure_ascii=False)[1:-1] in written, words

@@ -139,13 +139,26 @@ def test_what_is_trained_on_is_not_made_up_where_its_line_lacks(
         training_specs.with_winners_anchors(task, winner.read(tmp_path / "w.yaml"))
 
 
+def test_the_file_says_what_fitness_was(plain: Plain, tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    winner.write(path, plain)
+    assert winner.read(path).fitness == {"val/map50_95": 1.0}  # of a space that names no other
+    del plain["scores"]["fitness"]["weights"]
+    winner.write(path, plain)
+    assert winner.read(path).fitness == {}  # a file of an earlier version
+    plain["scores"]["fitness"]["weights"] = {"val/map50": "much"}
+    winner.write(path, plain)
+    with pytest.raises(ValueError, match=r"weights: expected a number for each score, got .*much"):
+        winner.read(path)
+
+
 def test_training_says_what_took_its_default(simulated: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--out", "runs/s", *SHAPE]) == 0
     file = yaml.safe_load(Path("runs/s/winner.yaml").read_text())
     del file["config_lines"], file["config"]["optimizer.ema_decay"]
     winner.write(Path("old.yaml"), file)
     capsys.readouterr()
-    assert main(["train", "old.yaml", "--out", "o", "--cpu"]) == 0
+    assert main(["train", "old.yaml", "--out", "o", "--cpu", "--tracking-uri", "none"]) == 0
     assert "no line in it and take their defaults: optimizer.ema_decay" in capsys.readouterr().out
 
 
