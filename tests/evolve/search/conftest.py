@@ -188,6 +188,7 @@ class AtATerminal:
 
     process: subprocess.Popen[bytes]
     ours: int
+    encoding: str
     raw: str = ""  # everything that was shown so far
 
     def read_until(self, pattern: str) -> None:
@@ -202,27 +203,28 @@ class AtATerminal:
         return self.process.wait(60)
 
     def screen(self, width: int = 80, height: int = 24) -> list[str]:
-        """The lines shown so far, without spaces at their ends."""
-        return [line.rstrip() for line in Screen(self.raw, width, height).lines]
+        """The lines shown so far, without spaces at their ends and empty lines at the end."""
+        return "\n".join(line.rstrip() for line in Screen(self.raw, width, height).lines).rstrip("\n").split("\n")
 
     def _read(self) -> bool:
         try:
             piece = os.read(self.ours, 65536)
         except OSError:  # Linux reports the end of a terminal this way
             return False
-        self.raw += piece.decode()
+        self.raw += piece.decode(self.encoding)
         return bool(piece)
 
 
 @pytest.fixture
 def at_a_terminal(tmp_path: Path) -> Iterator[Callable[..., AtATerminal]]:
-    """Starts the command on simulated trials at a terminal of its own; it does not outlive the test."""
+    """Starts the command on simulated trials, or Python, at a terminal of its own; it does not outlive the test."""
     opened: list[AtATerminal] = []
+    program = str(Path(__file__).with_name("simulated_command.py"))
 
-    def start(*words: str, width: int = 80, height: int = 24, **environment: str) -> AtATerminal:
+    def start(*words: str, script: bool = True, **environment: str) -> AtATerminal:
         ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (height, width))
-        command = [sys.executable, str(Path(__file__).with_name("simulated_command.py")), *words]
+        termios.tcsetwinsize(theirs, (24, 80))
+        command = [sys.executable, *([program] if script else []), *words]
         inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
         process = subprocess.Popen(
             command,
@@ -233,7 +235,7 @@ def at_a_terminal(tmp_path: Path) -> Iterator[Callable[..., AtATerminal]]:
             stderr=theirs,
         )
         os.close(theirs)
-        opened.append(AtATerminal(process, ours))
+        opened.append(AtATerminal(process, ours, environment.get("PYTHONIOENCODING", "utf-8").partition(":")[0]))
         return opened[-1]
 
     yield start
