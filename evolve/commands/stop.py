@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evolve.commands.search_folders import read_state
 from evolve.process import signals
-from evolve.process.terminal import InputError, WorkFailed, command, complain, duration, path_from_here, say
+from evolve.process.terminal import InputError, command, complain, duration, path_from_here, say
 from evolve.records import journal, stop_request
 from evolve.records.state import SearchState
 from evolve.records.stop_request import StopRequest
@@ -21,8 +21,8 @@ DRAIN_SECONDS = 600.0  # the same while trials go on to their next rung, which m
 
 def stop(arguments: Namespace) -> int:
     """Ask a running search to stop, wait, and say how to go on."""
+    state = read_state(arguments.directory)
     directory = path_from_here(arguments.directory.resolve())
-    state = read_state(directory)
     if state.phase in ("finished", "failed"):
         say(f"{directory}: this search has {state.phase} already; there is nothing to stop")
         return 0
@@ -51,10 +51,10 @@ def _may_run(state: SearchState, directory: Path) -> bool:
 
 
 def _wait(directory: Path, request: StopRequest) -> int:
-    """Wait until the search has taken the request, then until it has ended; WorkFailed if a bound is exceeded."""
+    """Wait until the search has taken the request, then until it has ended; the exit code, 1 if a bound is exceeded."""
     say(f"{directory}: asked to stop; run by {journal.last_writer(directory) or 'a process that is not known here'}")
     if not _until(lambda: not stop_request.is_waiting(directory) or _has_ended(directory), SEEN_SECONDS):
-        _explain_unseen(directory)
+        return _give_up_unseen(directory)
     if request is StopRequest.DRAIN and not _has_ended(directory):
         records = read_state(directory).individuals.values()
         running = [record.uid for record in records if record.status is TrialStatus.RUNNING]
@@ -63,10 +63,11 @@ def _wait(directory: Path, request: StopRequest) -> int:
     patience = DRAIN_SECONDS if request is StopRequest.DRAIN else END_SECONDS
     if not _until(lambda: _has_ended(directory), patience):
         at_once = command("evolve", "stop", directory, "--now")
-        raise WorkFailed(
-            f"{directory}: it has taken the request, but has not ended within {duration(patience)}; it ends by itself "
-            f"when its trials are at their next rung; at once, which trains what was begun again later: {at_once}"
+        complain(
+            f"evolve: {directory}: the search has taken the request, but has not ended within {duration(patience)}; "
+            f"it ends by itself; at once, with what was begun trained again on a resume: {at_once}"
         )
+        return 1
     stop_request.take(directory)  # if it ended before it looked
     state = read_state(directory)
     if state.phase in ("finished", "failed"):
@@ -76,19 +77,21 @@ def _wait(directory: Path, request: StopRequest) -> int:
     return 0
 
 
-def _explain_unseen(directory: Path) -> None:
-    """WorkFailed about a request that nobody has taken; it stays only if a process is seen to hold the search."""
-    writer = journal.last_writer(directory)
+def _give_up_unseen(directory: Path) -> int:
+    """Say that nobody has taken the request, which stays only if a process is seen to hold the search; exit code 1."""
+    writer, waited = journal.last_writer(directory), duration(SEEN_SECONDS)
     if journal.is_held(directory):
-        raise WorkFailed(
-            f"{directory}: {writer} runs this search, but has not taken the request within {duration(SEEN_SECONDS)}: "
-            "it may still start its workers, then it stops when they are up; SIGTERM stops it at once"
+        complain(
+            f"evolve: {directory}: {writer} runs this search, but has not taken the request within {waited}: it may "
+            "still start its workers, then it stops when they are up; SIGTERM stops it at once"
         )
-    stop_request.take(directory)
-    raise WorkFailed(
-        f"{directory}: nobody has taken the request within {duration(SEEN_SECONDS)}, and the lock of {writer} does not "
-        f"show here; if nobody runs this search, {_go_on(directory)}"
-    )
+    else:
+        stop_request.take(directory)
+        complain(
+            f"evolve: {directory}: nobody has taken the request within {waited}, and the lock of {writer} does not "
+            f"show here; if nobody runs this search, {_go_on(directory)}"
+        )
+    return 1
 
 
 def _has_ended(directory: Path) -> bool:

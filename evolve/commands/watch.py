@@ -8,7 +8,7 @@ from pathlib import Path
 from evolve.commands.search_folders import read_state
 from evolve.file_names import JOURNAL_FILE, WINNER_FILE
 from evolve.process import signals
-from evolve.process.terminal import WorkFailed, command, complain, duration, path_from_here, say, working
+from evolve.process.terminal import command, complain, duration, path_from_here, say, working
 from evolve.records import journal, progress
 from evolve.records.progress import Display
 from evolve.records.state import SearchState, begin
@@ -20,8 +20,8 @@ SILENT_SECONDS, GONE_SECONDS = 600.0, 24 * 3600.0
 
 def watch(arguments: Namespace) -> int:
     """Show a search as it shows itself, from its beginning, until it ends."""
+    read_state(arguments.directory)
     directory = path_from_here(arguments.directory.resolve())  # runs/latest may lead to another search meanwhile
-    read_state(directory)
     display = progress.for_terminal()
     try:
         with working():
@@ -79,6 +79,8 @@ def _say_end(state: SearchState, directory: Path, gone: str) -> int:
         say(f"winner: {directory / WINNER_FILE}")
         return 0
     if state.phase == "failed":
-        raise WorkFailed(f"search failed: {state.reason}")
-    go_on = command("evolve", "resume", directory)
-    raise WorkFailed(f"the search is interrupted ({gone or state.reason}); go on with: {go_on}")
+        complain(f"evolve: search failed: {state.reason}")
+    else:
+        go_on = command("evolve", "resume", directory)
+        complain(f"evolve: the search is interrupted ({gone or state.reason}); go on with: {go_on}")
+    return 1

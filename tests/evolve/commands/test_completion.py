@@ -7,6 +7,7 @@ import pytest
 
 from evolve import __main__ as evolve_main
 from evolve.__main__ import main
+from evolve.commands import completion
 
 bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 
@@ -17,7 +18,7 @@ def completed(*words: str) -> list[str]:
         'eval "$1"; shift; COMP_WORDS=(evolve "$@"); COMP_CWORD=$#; '
         '_evolve evolve "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    script = evolve_main.import_module("evolve.commands.completion").script(evolve_main.parser(), "bash")
+    script = completion.script(evolve_main.parser(), "bash")
     done = subprocess.run(["bash", "-uc", code, "bash", script, *words], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()

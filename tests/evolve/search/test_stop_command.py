@@ -216,7 +216,7 @@ def test_a_search_that_drains_for_long(
         if record.status == "running"
     ]
     assert f"it ends when its running trials ({', '.join(running)}) are at their next rung" in captured.out
-    assert "at once, which trains what was begun again later: evolve stop s --now (see --debug)" in captured.err
+    assert "trained again on a resume: evolve stop s --now\n" in captured.err
 
 
 @pytest.mark.medium

@@ -114,7 +114,7 @@ def test_a_search_whose_lock_does_not_show_is_believed_to_run_for_a_day(undistur
     ("phase", "code", "said"),
     [
         ("finished", 0, r"verdict: .*\nwinner: s/winner\.yaml\n$"),
-        ("interrupted", 1, r"the search is interrupted \(SIGTERM\); go on with: evolve resume s \("),
+        ("interrupted", 1, r"the search is interrupted \(SIGTERM\); go on with: evolve resume s\n$"),
         (
             "killed",
             1,
