@@ -29,6 +29,11 @@ def family(arguments: Namespace) -> int:
     if arguments.all:
         _say_generations(state)
     else:
+        agreements = lineage.predictions(state)
+        if agreements:
+            say()
+        for generation, agreement in agreements.items():
+            say(f"generation {generation}: {_agreement(agreement)}")
         say(f"\nall {len(state.individuals)} individuals: {command('evolve', 'lineage', arguments.directory, '--all')}")
     return 0
 
@@ -39,7 +44,7 @@ def ancestry(state: SearchState, uid: str, role: str) -> str:
     ValueError if the search has no such individual.
     """
     records = lineage.ancestors(state, uid)
-    others = {1: "; it has no parents", 2: " and its parent"}.get(len(records), " and its ancestors")
+    others = " and its ancestors" if len(records) > 1 else "; it has no parents"
     blocks = [f"{role} {uid}{others}"]
     for record in records:
         parent = state.individuals[record.parents[0]] if record.parents else None
