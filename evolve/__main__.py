@@ -17,7 +17,15 @@ from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 # These fail if stdout takes not all of what they print.
-ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor", "completion:completion")
+ANSWERS = (
+    "status:status",
+    "watch:watch",
+    "lineage:family",
+    "winner:winner",
+    "replay:replay",
+    "doctor",
+    "completion:completion",
+)
 LONGEST_SENTENCE = 1000  # characters of an error message: it may quote a value of a million
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from evolve.commands.search_folders import read_state
 from evolve.file_names import JOURNAL_FILE, WINNER_FILE
 from evolve.process import signals
-from evolve.process.terminal import command, complain, duration, path_from_here, say, working
+from evolve.process.terminal import command, complain, duration, path_from_here, reader_has_gone, say, working
 from evolve.records import journal, progress
 from evolve.records.progress import Display
 from evolve.records.state import SearchState, begin
@@ -33,7 +33,7 @@ def watch(arguments: Namespace) -> int:
         raise
     finally:
         display.close()
-    return _say_end(state, directory, gone)
+    return 0 if reader_has_gone() else _say_end(state, directory, gone)
 
 
 def follow(
@@ -42,7 +42,10 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[SearchState, str]:
-    """Show the events of a search until it ends or nobody runs it; its state, and why nobody seems to run it."""
+    """Show the events of a search until it ends, nobody runs it or nobody reads what is shown.
+
+    Returns its state, and why nobody seems to run it.
+    """
     path = directory / JOURNAL_FILE
     first, *others = journal.events(path)
     state = begin(first)
@@ -52,7 +55,7 @@ def follow(
             state.apply(event)
             display.show(event, state)
             silent_since, warn_after = clock(), SILENT_SECONDS
-        if state.phase != "running":
+        if state.phase != "running" or reader_has_gone():
             return state, ""
         held = journal.is_held(directory)  # before the journal is read: whoever let go of it has written all by then
         others = journal.events(path, after=state.last_id)

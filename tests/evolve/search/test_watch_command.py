@@ -15,6 +15,7 @@ import pytest
 
 from evolve.__main__ import main
 from evolve.commands import watch
+from evolve.process import terminal
 from evolve.records import journal, progress
 from evolve.records.journal import Event, Journal
 from evolve.records.state import begin
@@ -91,6 +92,24 @@ def test_a_search_that_was_killed(undisturbed: Any, tmp_path: Path) -> None:
     state, gone = elsewhere.follow()
     assert (state.phase, gone) == ("running", "its process has ended without a word")
     assert elsewhere.lines == shown(whole[:40])
+
+
+def test_it_ends_when_nobody_reads_it_any_more(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `evolve watch | head -n1`."""
+    errors: list[Exception] = []
+    monkeypatch.setattr(terminal, "_write_errors", errors)
+    elsewhere = Elsewhere(tmp_path, journal.events(undisturbed.journal))
+
+    def close_the_pipe(_seconds: float) -> None:
+        assert not errors
+        errors.append(BrokenPipeError())
+        elsewhere.advance(1)
+
+    elsewhere.sleep = close_the_pipe  # type: ignore[method-assign]
+    state, gone = elsewhere.follow()
+    assert (state.phase, gone) == ("running", "")
 
 
 def test_a_search_whose_lock_does_not_show_is_believed_to_run_for_a_day(undisturbed: Any, tmp_path: Path) -> None:
