@@ -16,7 +16,16 @@ from evolve.process.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
-ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor")  # they fail if stdout does
+# These fail if stdout takes not all of what they print.
+ANSWERS = (
+    "status:status",
+    "watch:watch",
+    "lineage:family",
+    "winner:winner",
+    "replay:replay",
+    "doctor",
+    "completion:completion",
+)
 LONGEST_SENTENCE = 1000  # characters of an error message: it may quote a value of a million
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
@@ -69,13 +78,12 @@ def parser() -> argparse.ArgumentParser:
 
     _search(command("search", "search:new", "Start a new search; without --data it uses the embedded data set."))
     _resume(command("resume", "search:resume", "Go on with a search exactly where it stopped."))
+    _stop(command("stop", "stop:stop", "Ask a running search to stop, and leave it so that it can be resumed."))
     status = command("status", "status:status", "Print the state of a search.")
     _directory(status)
     _json(status)
-    lineage = command("lineage", "lineage:family", "Print the family tree of a search and the winner's ancestors.")
-    _directory(lineage)
-    lineage.add_argument("--trial", metavar="UID", help="only this individual and its ancestors")
-    _json(lineage)
+    _directory(command("watch", "watch:watch", "Show a search that another process or machine runs, until it ends."))
+    _lineage(command("lineage", "lineage:family", "Print the winner's ancestors and the genes that changed."))
     winner = command("winner", "winner:winner", "Print the winner file, which is enough to train the winner.")
     _directory(winner)
     winner.add_argument("--out", type=_path, metavar="FILE", help="write it to this file instead")
@@ -95,6 +103,9 @@ def parser() -> argparse.ArgumentParser:
     _replay(command("replay", "replay:replay", "Train one individual again and compare its score."))
     doctor = command("doctor", "doctor", "Check this machine: packages, GPUs, memory, disk.")
     _json(doctor)
+    completion = command("completion", "completion:completion", "Print a script that completes evolve's words.")
+    completion.add_argument("shell", choices=("bash", "zsh"), help='use it with: eval "$(evolve completion bash)"')
+    completion.set_defaults(parser=top)
     return top
 
 
@@ -158,6 +169,23 @@ def _resume(command: argparse.ArgumentParser) -> None:
     _same_weights(command)
     command.add_argument("--address", metavar="RAY", help="a running Ray cluster: auto or HOST:PORT (as before)")
     command.add_argument("--tracking-uri", metavar="URI", help="MLflow store, with its password (as before), or none")
+
+
+def _stop(command: argparse.ArgumentParser) -> None:
+    _directory(command, required=True)
+    command.add_argument(
+        "--now",
+        action="store_true",
+        help="do not wait until running trials are at their next rung: what was begun is trained again on a resume",
+    )
+
+
+def _lineage(command: argparse.ArgumentParser) -> None:
+    _directory(command)
+    shown = command.add_mutually_exclusive_group()
+    shown.add_argument("--trial", metavar="UID", help="the ancestors of this individual instead of the winner's")
+    shown.add_argument("--all", action="store_true", help="also a table of all individuals for each generation")
+    _json(command)
 
 
 def _train(command: argparse.ArgumentParser) -> None:

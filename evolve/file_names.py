@@ -11,6 +11,7 @@ MLFLOW_ARTIFACTS = "mlartifacts"
 # The directory of a search
 JOURNAL_FILE = "journal.db"
 LOCK_FILE = "lock"
+STOP_FILE = "stop-request"  # removed by the search that takes it
 SPACE_FILE = "space.yaml"
 WINNER_FILE = "winner.yaml"
 LINEAGE_FILE = "lineage.json"

@@ -28,11 +28,12 @@ from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.process import signals
 from evolve.process.files import write_durably
-from evolve.records import events, lineage
+from evolve.records import events, lineage, stop_request
 from evolve.records.journal import Journal, JournalError, holds_search
 from evolve.records.progress import Display
 from evolve.records.recorder import InMemoryJournal, Recorder
 from evolve.records.state import SearchState
+from evolve.records.stop_request import StopRequest
 from evolve.records.tracker import NullTracker, Tracker
 from evolve.task import InputError, Task
 from evolve.trial import failure_class
@@ -136,6 +137,7 @@ def resume(task: Task, directory: Path, *, generations: int | None = None, means
     if not holds_search(directory):
         raise JournalError(f"{directory}: expected the directory of a search, found none there")
     with closing(means.display), Journal(directory, means.clock) as journal:
+        stop_request.take(directory)  # one from before this process held the search was meant for another
         recorder = Recorder(journal, (means.display.show,))
         state = recorder.state
         resumable.check(state, task)
@@ -244,10 +246,14 @@ def _go_on(
     directory, recorder = session.directory, session.recorder
     trial_runner = TrialRunner(task, directory, recorder, recorder.state.recipe)
     confirm_stage = confirm.ConfirmStage(task, directory, recorder)
+    watched: WatchedExecutor | None = None
     with _tracked(tracker), ExitStack() as stack:
 
         def tick() -> None:
             tracker.notify()
+            if watched is not None:
+                means.display.running(watched.steps)
+                _heed_request(directory, watched, means.display)
             means.display.tick(recorder.state)
 
         if executor is not None:
@@ -267,6 +273,16 @@ def _go_on(
             session.interrupt(error)  # before workers and tracker are closed, which may take seconds
             raise
     return recorder.state
+
+
+def _heed_request(directory: Path, watched: WatchedExecutor, display: Display) -> None:
+    """Take a request to stop if there is one; StopAsked at once, or when the trials that run are at their rungs."""
+    request = stop_request.take(directory)
+    if request is StopRequest.DRAIN:
+        watched.drain()
+        display.note(f"asked to stop: nothing more begins; trials that go on to their next rung: {len(watched.steps)}")
+    if request is StopRequest.NOW or watched.is_drained:
+        signals.stop("evolve stop")
 
 
 def _conclude(winner_uid: str | None, reason: str, task: Task, directory: Path, recorder: Recorder) -> None:

@@ -59,11 +59,26 @@ class WatchedExecutor:
         self._running: list[_WatchedLease] = []
         self._longest: float | None = None  # the longest silence that ended, in seconds
         self._polled_at = clock()
+        self._draining = self._idle = False
 
     @property
     def slots(self) -> int:
-        """The number of leases that can run at once now."""
-        return self._inner.slots
+        """The number of leases that can run at once now; none can begin while draining."""
+        return 0 if self._draining else self._inner.slots
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """The last step of each lease that runs, by its reports; keys are the uids of its trial or confirmation."""
+        return {watched.lease.spec.uid: watched.step for watched in self._running}
+
+    def drain(self) -> None:
+        """Begin no more leases; those that run go on to their end."""
+        self._draining = True
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether no lease can begin, none runs, and all events were returned before the last poll."""
+        return self._draining and self._idle
 
     def submit(self, lease: Lease) -> None:
         """Start a lease on a free slot; ValueError if none is free."""
@@ -80,6 +95,7 @@ class WatchedExecutor:
         for event in events:
             self._take_in(event)
         self._end_hung()
+        self._idle = not events and not self._running
         return [event for event in events if not isinstance(event, Progressed)]
 
     def end(self, lease: Lease, failure: Failure) -> None:

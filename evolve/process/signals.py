@@ -1,5 +1,7 @@
 """Stop signals: Ctrl-C, SIGTERM from a scheduler and SIGHUP from a closed terminal all end a command in order.
 
+So does `evolve stop`, which sends none (records/stop_request.py).
+
 The first signal raises StopAsked in the main thread. Later ones change nothing: the command is ending already, within
 a bounded time. After that (a tracker or Ray itself hangs), the actions of before_cutoff run, and the process ends.
 A SIGHUP that was ignored from the start, as under nohup, stays ignored.
@@ -12,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130  # exit code
@@ -24,7 +26,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopAsked(KeyboardInterrupt):
-    """A signal asked this process to stop; its text names the signal."""
+    """A signal or a person asked this process to stop; its text names the signal or the command."""
 
 
 class _Ending:
@@ -37,12 +39,12 @@ class _Ending:
         self.explained = False
         self._explain = explain
         self._over = threading.Event()
-        self.name = ""  # of the first signal, once it has come
+        self.name = ""  # of the first signal or command, once it has come
 
-    def begin(self, signum: int) -> None:
-        """Start the time at the first signal; later calls change nothing."""
+    def begin(self, name: str) -> None:
+        """Start the time at the first signal; later calls change nothing. name: the signal's or the command's."""
         if not self.name:
-            self.name = _name(signum)
+            self.name = name
             threading.Thread(target=self._wait, name="last-resort", daemon=True).start()
 
     def over(self) -> None:
@@ -72,10 +74,10 @@ def caught(explain: Callable[[str], None] = lambda _name: None) -> Iterator[None
     ending = _Ending(explain)
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        ending.begin(signum)
+        ending.begin(_name(signum))
         for caught_signum in earlier_handlers:
             signal.signal(caught_signum, _say_stopping)
-        raise StopAsked(_name(signum))
+        raise StopAsked(ending.name)
 
     for signum in earlier_handlers:
         signal.signal(signum, stop)
@@ -108,7 +110,7 @@ def held(*, announce: bool = True) -> Iterator[None]:
             _say_stopping(signum, frame)
         arrived.append(signum)
         for ending in _open_endings:
-            ending.begin(signum)
+            ending.begin(_name(signum))
 
     def install_others(signum: int, handler: Handler) -> Handler:
         return earlier_handlers[signum] if signum in earlier_handlers else install(signum, handler)
@@ -149,6 +151,18 @@ def _noting_hangups(note: Callable[[int], None]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def stop(by: str) -> NoReturn:
+    """Raise StopAsked as if a signal had come: later signals change nothing, and the end is bounded. Main thread only.
+
+    by: what asked, such as the name of a command. Outside `caught` it only raises.
+    """
+    for ending in _open_endings:
+        ending.begin(by)
+        for signum in _handlers():
+            signal.signal(signum, _say_stopping)
+    raise StopAsked(by)
 
 
 def stop_signal() -> str:

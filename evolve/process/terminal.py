@@ -35,6 +35,11 @@ def write_error() -> Exception | None:
     return next((error for error in _write_errors if not isinstance(error, BrokenPipeError)), None)
 
 
+def reader_has_gone() -> bool:
+    """Whether whoever read stdout or stderr has closed it, as `head` does when it has enough."""
+    return any(isinstance(error, BrokenPipeError) for error in _write_errors)
+
+
 def begin() -> None:
     """Begin a command: forget earlier write errors, and open /dev/null for standard streams that are closed (`>&-`).
 

@@ -3,7 +3,8 @@
 One writer at a time: `Journal` holds an exclusive lock on DIR/lock from opening to closing, and the
 lock of a killed process vanishes with it. Readers (`events`, `is_held`) take no lock that a writer waits for.
 Every append is one transaction written through to the disk (synchronous=FULL), in write-ahead mode,
-so that a reader never blocks the writer and never sees a partial write.
+so that a reader never blocks the writer and never sees a partial write. On another machine than the writer's a reader
+takes a copy: the index of a write-ahead log is shared memory, which does not reach beyond a machine.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,8 @@ from evolve.file_names import JOURNAL_FILE, LOCK_FILE
 from evolve.process import files
 
 BUSY_SECONDS = 20.0  # a reader on a slow disk may hold a page for a moment
+COPY_TRIES = 5
+LOG_HEADER_BYTES = 32  # https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 LOCK_PATIENCE_SECONDS = 0.5  # `is_held` takes the lock for an instant, which must not turn a writer away
 TABLE = (
     "CREATE TABLE IF NOT EXISTS events"
@@ -76,6 +79,19 @@ def events(path: Path, after: int = 0, limit: int = -1) -> list[Event]:
     return [Event(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
 
 
+def last_writer(directory: Path) -> str:
+    """Host and process id of the process that writes this search or wrote it last; empty if that is not known."""
+    try:
+        return (directory / LOCK_FILE).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def is_from_here(directory: Path) -> bool:
+    """Whether this search is written, or was written last, on this machine, as far as that is known."""
+    return last_writer(directory).partition(",")[0] in ("", _this_host())
+
+
 def is_held(directory: Path) -> bool:
     """Whether a living process writes this search now, as far as its lock shows that here."""
     try:
@@ -91,21 +107,47 @@ def is_held(directory: Path) -> bool:
 def _rows(path: Path, after: int, limit: int) -> list[tuple[int, float, str, str | None, str]]:
     """Read the rows, even in a folder that is read-only: there SQLite cannot create the index of a write-ahead log.
 
-    Without such a log the journal is read as an immutable file; with one (its writer was killed) from a copy.
+    Without such a log the journal is read as an immutable file; with one (its writer was killed) from a copy, as on
+    another machine than the writer's.
     """
     journal = path.resolve()
     log = journal.with_name(f"{journal.name}-wal")
-    try:
-        return _select(f"{journal.as_uri()}?mode=ro", after, limit)
-    except sqlite3.OperationalError:
-        if os.access(journal.parent, os.W_OK):
-            raise
-    if not log.is_file() or log.stat().st_size == 0:
-        return _select(f"{journal.as_uri()}?mode=ro&immutable=1", after, limit)
+    if is_from_here(journal.parent):
+        try:
+            return _select(f"{journal.as_uri()}?mode=ro", after, limit)
+        except sqlite3.OperationalError:
+            if os.access(journal.parent, os.W_OK):
+                raise
+        if not log.is_file() or log.stat().st_size == 0:
+            return _select(f"{journal.as_uri()}?mode=ro&immutable=1", after, limit)
     with tempfile.TemporaryDirectory(prefix="evolve-journal-") as folder:
-        for file in (journal, log):
-            shutil.copyfile(file, Path(folder, file.name))
+        _copy(journal, log, Path(folder))
         return _select(Path(folder, journal.name).as_uri(), after, limit)
+
+
+def _copy(journal: Path, log: Path, folder: Path) -> None:
+    """Copy the journal with its log. Tried again if the log was begun anew meanwhile: the two would not fit together.
+
+    A log that only grew is no harm: SQLite reads it up to its last whole transaction.
+    """
+    for _ in range(COPY_TRIES):
+        before = _log_header(log)
+        shutil.copyfile(journal, folder / journal.name)
+        (folder / log.name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # the writer has closed the journal, which removes the log
+            shutil.copyfile(log, folder / log.name)
+        if _log_header(log) == before == _log_header(folder / log.name):
+            return
+    raise JournalError(f"{journal}: expected to copy it while nobody tidies it, it was tidied {COPY_TRIES} times")
+
+
+def _log_header(log: Path) -> bytes:
+    """The header of a write-ahead log, which changes whenever the log begins anew; empty if there is no log."""
+    try:
+        with log.open("rb") as handle:
+            return handle.read(LOG_HEADER_BYTES)
+    except FileNotFoundError:
+        return b""
 
 
 def _select(uri: str, after: int, limit: int) -> list[tuple[int, float, str, str | None, str]]:
@@ -181,6 +223,10 @@ def _take_lock(directory: Path) -> IO[str]:
         raise JournalError(f"{directory}: expected a search that no process runs, but it is being run by {holder}")
     handle.seek(0)
     handle.truncate()
-    handle.write(f"host {platform.node()}, pid {os.getpid()}")
+    handle.write(f"{_this_host()}, pid {os.getpid()}")
     handle.flush()
     return handle
+
+
+def _this_host() -> str:
+    return f"host {platform.node()}"

@@ -1,6 +1,7 @@
 """A search as plain values for JSON and CSV: its status, its family tree, its generations, its winner."""
 
 import csv
+import difflib
 import io
 import json
 from dataclasses import asdict, dataclass
@@ -105,8 +106,12 @@ def family_tree(state: SearchState, uid: str | None = None) -> dict[str, object]
 def ancestors(state: SearchState, uid: str) -> list[IndividualRecord]:
     """The individual and all its ancestors, youngest first. ValueError if the search has no such individual."""
     if uid not in state.individuals:
+        if not state.individuals:
+            raise ValueError(f"individual {uid}: expected one of this search, which has none yet")
+        nearest = difflib.get_close_matches(uid, state.individuals, n=3, cutoff=0.0)
         raise ValueError(
-            f"individual {uid}: expected one of this search (g000-000 to {max(state.individuals)}), got none"
+            f"individual {uid}: expected one of this search (g000-000 to {max(state.individuals)}), got none; "
+            f"the nearest: {', '.join(nearest)}"
         )
     visited: dict[str, IndividualRecord] = {}
     to_visit = [uid]

@@ -113,7 +113,10 @@ def test_a_wrong_gene_is_named_with_its_file(genes: str, says: str) -> None:
         ("{name: x, genes: {}, trail: {}}", "unknown key 'trail', expected one of name, genes, trial, recipe, fitness"),
         ("{genes: {}}", "expected the key 'name', got genes"),
         ("{name: [x], genes: {}}", "expected name to be a word"),
-        ("[1, 2]", "expected a search space with the keys name, genes, trial, recipe, fitness, known, final_steps, got [1, 2]"),
+        (
+            "[1, 2]",
+            "expected a search space with the keys name, genes, trial, recipe, fitness, known, final_steps, got [1, 2]",
+        ),
         ("{name: x, genes: {}, trial: {a: {b: 1}}}", "trial 'a': expected a number, a word, true/false or a list"),
         ("{name: x, genes: {}, trial: {a: [1, b]}}", "trial 'a': expected each item of a list to be a whole number"),
         ("{name: x, genes: {}, recipe: 3}", "recipe: expected a recipe's name, or a mapping"),

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -75,3 +76,57 @@ def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="not a database"):
         Journal(tmp_path)
     assert not journal.is_held(tmp_path)
+
+
+def test_a_journal_that_another_machine_writes_is_read_from_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of its log is memory of that machine: read here, it would be old."""
+    asked: list[str] = []
+    select = journal._select
+
+    def noted(uri: str, after: int, limit: int) -> list[tuple[int, float, str, str | None, str]]:
+        asked.append(uri)
+        return select(uri, after, limit)
+
+    monkeypatch.setattr(journal, "_select", noted)
+    with Journal(tmp_path) as written:
+        written.append([NewEvent("a", None, {}), NewEvent("b", None, {})])
+        assert journal.is_from_here(tmp_path)
+        assert journal.last_writer(tmp_path) == f"host {platform.node()}, pid {os.getpid()}"
+        assert [event.kind for event in journal.events(written.path)] == ["a", "b"]
+        assert [str(tmp_path) in uri for uri in asked] == [True]
+        (tmp_path / "lock").write_text("host far, pid 1")
+        assert not journal.is_from_here(tmp_path)
+        before = (tmp_path / "journal.db-shm").stat().st_mtime_ns
+        for count in range(3):
+            written.append([NewEvent(str(count), None, {})])
+            before = (tmp_path / "journal.db-shm").stat().st_mtime_ns
+            kinds = [event.kind for event in journal.events(written.path, after=1)]
+            assert kinds == ["b", *map(str, range(count + 1))]
+            assert (tmp_path / "journal.db-shm").stat().st_mtime_ns == before
+        assert [str(tmp_path) in uri for uri in asked] == [True, False, False, False]
+
+
+def test_a_copy_is_taken_again_if_the_log_begins_anew_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the copies of journal and log the writer puts the log into the journal and begins another one."""
+    copy, tidied = shutil.copyfile, []
+    with Journal(tmp_path) as written:
+        written.append([NewEvent(str(count), None, {}) for count in range(50)])
+        (tmp_path / "lock").write_text("host far, pid 1")
+
+        def tidy(source: Path, target: Path) -> None:
+            copy(source, target)
+            if source.name == "journal.db" and len(tidied) < 2:
+                written._connection.execute("PRAGMA wal_checkpoint(RESTART)")
+                tidied.extend(written.append([NewEvent("later", None, {})]))
+
+        monkeypatch.setattr(journal.shutil, "copyfile", tidy)
+        read = journal.events(written.path)
+        assert [event.kind for event in read] == [*map(str, range(50)), "later", "later"]
+        monkeypatch.setattr(journal, "COPY_TRIES", 1)
+        tidied.clear()
+        with pytest.raises(JournalError, match="while nobody tidies it"):
+            journal.events(written.path)

@@ -1,6 +1,11 @@
 """Fixtures for a whole search in milliseconds: a simulated task, a small recipe, objectives that record pieces."""
 
+import os
+import pty
+import re
+import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
@@ -131,3 +136,111 @@ class Undisturbed:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     house = House(tmp_path_factory.mktemp("undisturbed"))
     return Undisturbed(house, house.run(), house.path / "search" / "journal.db")
+
+
+class Screen:
+    """A terminal of the width and height, as far as rich uses one: what it shows after these bytes.
+
+    Lines that have scrolled off its top stay, and cannot be reached by the cursor. ValueError for an unknown code.
+    """
+
+    CODES = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
+
+    def __init__(self, text: str, width: int = 80, height: int = 24) -> None:
+        self.lines: list[str] = [""]
+        self.row = self.column = 0
+        self.width, self.height = width, height
+        while text:
+            code = self.CODES.match(text)
+            self._obey(*code.groups()) if code else self._write(text[0])
+            text = text[code.end() if code else 1 :]
+
+    def _obey(self, private: str, number: str, letter: str) -> None:
+        if letter == "A":
+            top = max(0, len(self.lines) - self.height)
+            self.row = max(top, self.row - int(number or 1))
+        elif (letter, number) == ("K", "2"):
+            self.lines[self.row] = ""
+        elif letter != "m" and (private, number) != ("?", "25"):
+            raise ValueError(f"unknown code {private}{number}{letter}")
+
+    def _write(self, character: str) -> None:
+        if character == "\r":
+            self.column = 0
+        elif character == "\n":
+            self._go_down()
+        else:
+            if self.column == self.width:
+                self.column = 0
+                self._go_down()
+            line = self.lines[self.row].ljust(self.column)
+            self.lines[self.row] = line[: self.column] + character + line[self.column + 1 :]
+            self.column += 1
+
+    def _go_down(self) -> None:
+        self.row += 1
+        if self.row == len(self.lines):
+            self.lines.append("")
+
+
+@dataclass
+class AtATerminal:
+    """A command whose stdout and stderr are one terminal."""
+
+    process: subprocess.Popen[bytes]
+    ours: int
+    encoding: str
+    raw: str = ""  # everything that was shown so far
+
+    def read_until(self, pattern: str) -> None:
+        """Read until the pattern was shown; AssertionError if the command ends before."""
+        while not re.search(pattern, self.raw):
+            assert self._read(), self.raw
+
+    def read_to_the_end(self) -> int:
+        """Read until the command ends; its exit code."""
+        while self._read():
+            pass
+        return self.process.wait(60)
+
+    def screen(self, width: int = 80, height: int = 24) -> list[str]:
+        """The lines shown so far, without spaces at their ends and empty lines at the end."""
+        return "\n".join(line.rstrip() for line in Screen(self.raw, width, height).lines).rstrip("\n").split("\n")
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self.ours, 65536)
+        except OSError:  # Linux reports the end of a terminal this way
+            return False
+        self.raw += piece.decode(self.encoding)
+        return bool(piece)
+
+
+@pytest.fixture
+def at_a_terminal(tmp_path: Path) -> Iterator[Callable[..., AtATerminal]]:
+    """Starts the command on simulated trials, or Python, at a terminal of its own; it does not outlive the test."""
+    opened: list[AtATerminal] = []
+    program = str(Path(__file__).with_name("simulated_command.py"))
+
+    def start(*words: str, script: bool = True, **environment: str) -> AtATerminal:
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        command = [sys.executable, *([program] if script else []), *words]
+        inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**inherited, "TERM": "xterm-256color", "SIMULATED_FAILURES": "0.2", **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        opened.append(AtATerminal(process, ours, environment.get("PYTHONIOENCODING", "utf-8").partition(":")[0]))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.process.kill()
+        terminal.process.wait()
+        os.close(terminal.ours)

@@ -272,7 +272,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(tmp_path: Path)
     assert process.wait(60) == 0
     assert b"\x1b" not in said
     assert b"generation 1 closed" in said
-    assert b" finished: fitness " in said  # a line that the live display leaves out
+    assert b" finished: fitness " in said
 
 
 @medium

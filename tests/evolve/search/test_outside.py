@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evolve.records import lineage, progress
+from evolve.records import lineage, live_view, progress
 from evolve.records.journal import events
 from evolve.records.state import fold
 from evolve.trial import TrialStatus
@@ -158,14 +158,31 @@ def test_a_missing_winner_file_and_no_winner_yet(undisturbed: Undisturbed, tmp_p
 
 
 def test_plain_progress_has_a_line_for_each_event_that_matters(house: House) -> None:
-    lines: list[str] = []
-    state = house.run(display=progress.PlainDisplay(lines.append))
-    text = "\n".join(lines)
+    written: list[str] = []
+    state = house.run(display=progress.PlainDisplay(written.append))
+    text = "\n".join(written)
     assert "\x1b" not in text
     assert "\r" not in text
+    timed = [re.fullmatch(r"\d\d:\d\d:\d\d (?:\d{4}-\d\d-\d\d )?(.*)", line) for line in written]
+    lines = [match[1] for match in timed if match is not None]
+    assert len(lines) == len(written)
     for uid, record in state.individuals.items():
-        word = {"finished": "finished", "stopped_early": "stopped", "failed": "failed"}[record.status]
-        assert len([line for line in lines if line.startswith(f"{uid} {word}")]) == 1
+        own = {
+            "finished": f"{uid} finished: fitness {record.fitness or 0:.4f}",
+            "failed": f"{uid} failed: {record.reason}",
+        }
+        expected = [own[record.status]] if record.status in own else []  # stopped ones share the line of their rung
+        assert [line.removesuffix(", the best so far") for line in lines if line.startswith(f"{uid} f")] == expected
+    for generation in (0, 1):
+        records = [record for record in state.individuals.values() if record.generation == generation]
+        for step in (10, 30):
+            there = [record for record in records if step in record.rungs]
+            onwards = sum(max(record.rungs) > step or record.status == "failed" for record in there)
+            best = max(record.rungs[step] for record in there)
+            said = [line for line in lines if line.startswith(f"generation {generation}, step {step}: ")]
+            assert len(said) == (onwards < len(there))  # a line if any are stopped
+            for line in said:
+                assert line.split(": ")[1].startswith(f"{onwards} of {len(there)} go on; best {best:.4f} (")
     assert len([line for line in lines if line.startswith("generation 1 of 1: 6 individuals")]) == 1
     assert len([line for line in lines if "(winner)" in line]) == 3
 
@@ -183,10 +200,10 @@ def test_worker_use_is_the_share_of_the_workers_time_that_trials_took(undisturbe
     record = next(iter(state.individuals.values()))
     record.spent = {10: {"train": 7.0, "evaluate": 1.0}}
     record.failed_seconds = 4.0
-    assert progress.worker_use(state, 110.0) == pytest.approx(0.6)  # 7 + 1 + 4 of 2 x 10 seconds
-    assert progress.worker_use(state, 106.0) == 1.0  # 12 of 2 x 6
+    assert live_view.worker_use(state, 110.0) == pytest.approx(0.6)  # 7 + 1 + 4 of 2 x 10 seconds
+    assert live_view.worker_use(state, 106.0) == 1.0  # 12 of 2 x 6
     state.earlier_capacity = 20.0  # worker seconds of an earlier session
-    assert progress.worker_use(state, 110.0) == pytest.approx(0.3)
+    assert live_view.worker_use(state, 110.0) == pytest.approx(0.3)
 
 
 def test_the_live_display_leaves_the_terminal_as_it_was(
