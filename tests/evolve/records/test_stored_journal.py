@@ -65,7 +65,9 @@ def without_new_keys(entry: Any) -> Any:
     defaults = TrialConfig().settings()
     assert new == {address: defaults[address] for address in new}
     config = {address: value for address, value in content["config"].items() if address in then}
-    return [*entry[:-1], {**content, "config": config, "config_lines": len(config)}]
+    fitness = {key: value for key, value in content["scores"]["fitness"].items() if key != "weights"}
+    scores = {**content["scores"], "fitness": fitness}
+    return [*entry[:-1], {**content, "config": config, "config_lines": len(config), "scores": scores}]
 
 
 def without_new_keys_of_verdicts(value: Any) -> Any:
