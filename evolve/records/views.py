@@ -22,7 +22,9 @@ MOST_GENES = 24  # as columns and charts: with more, a view could be longer than
 DURATION = "attributes.`Duration`"
 BEST_FIRST, OLDEST_FIRST = ("metrics.`fitness`", False), ("tags.`generation`", True)
 WIDTHS = {"tags.`evolve.parent_uid`": 300, "tags.`evolve.status_reason`": 400}  # of columns, in pixels
-CLOSED = ("gen", "confirm", "post", "val", "loss", "seconds", "Model metrics")  # sections that MLflow adds by itself
+# Sections that MLflow adds by itself, one for each beginning of a metric's name: here they are closed at first
+OF_TRIALS = ("val", "loss", "seconds", "confirm", "Model metrics")
+OF_GENERATIONS = ("confirm/winner", "confirm/defaults", "confirm/gain", "gen", "Model metrics")
 
 Plain = dict[str, object]
 
@@ -47,6 +49,7 @@ class View:
     ascending: bool
     columns: tuple[str, ...]
     sections: tuple[Section, ...]
+    closed: tuple[str, ...] = OF_TRIALS
 
 
 def fits(version: str) -> bool:
@@ -117,7 +120,7 @@ def _value(view: View, began: int) -> str:
         "useGroupedValuesInCharts": False,
         "compareRunSections": [
             *(_section(section.heading, True, section.columns, section.height) for section in view.sections),
-            *(_section(heading, False, 3, 360) for heading in CLOSED),
+            *(_section(heading, False, 3, 360) for heading in view.closed),
         ],
         "compareRunCharts": [
             {**chart, "metricSectionId": section.heading} for section in view.sections for chart in section.charts
@@ -173,7 +176,7 @@ def _generations(search: str) -> View:
         Section("Over the generations", curves, 2),
         Section("Side by side", tuple(_bar(name) for name in (*fitness, *others))),
     )
-    return View("Generations", runs, *OLDEST_FIRST, _metrics(*fitness, *others), sections)
+    return View("Generations", runs, *OLDEST_FIRST, _metrics(*fitness, *others), sections, OF_GENERATIONS)
 
 
 def _ancestors(state: SearchState, run_ids: Mapping[str, str]) -> str:
