@@ -19,7 +19,7 @@ from typing import Any
 
 BINARIES = ("chromium", "chromium-browser", "google-chrome")
 BOUND_SECONDS = 180.0  # of a wait: far more than a busy machine needs
-WINDOW = "1600,1300"
+WINDOW = "1600,2600"  # tall: MLflow draws only the charts that are in the window
 # As with a mouse: without one, charts show their buttons all the time
 MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 OUR_ENDS = 20  # first number of the file descriptors that the test keeps
