@@ -1,8 +1,10 @@
 """The ready-made views: MLflow's own search finds their runs; whose view may be replaced; and how long they get."""
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -205,6 +207,29 @@ class TestInMlflow:
             **experiment.tags,
             f"{views.TAG}evolve-trials": mine,
         }
+
+    @pytest.mark.parametrize(("status", "known"), [(200, "3.14.1"), (404, "an unknown version")])
+    def test_a_server_is_asked_for_its_version(self, status: int, known: str) -> None:
+        from evolve.records.mlflow_tracker import _served_version
+
+        asked: list[str] = []
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(b"3.14.1\n")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Answer) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            assert _served_version(f"http://127.0.0.1:{server.server_port}") == known
+            server.shutdown()
+        assert asked[-1] == "/version"
+        assert _served_version("databricks") == "an unknown version"
 
     def test_another_version_gets_plain_runs_and_a_word(
         self, shown: tuple[SearchState, Any, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
