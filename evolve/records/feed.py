@@ -73,9 +73,7 @@ class Feed:
         self._store: RunStore | None = None
         self._seen = 0  # id of the last event that was projected
         self._sent = 0  # id of the last event that the store has with all before it
-        self._presented: object = (
-            None  # what the views and the registry depend on, when they were last brought up to date
-        )
+        self._presented: object = None  # what views and registry were last brought up to date with
         self._tries, self._again_at = 0, 0.0  # tries of refused updates, and the time of the next one
 
     def send(self, *, last: bool = False) -> None:

@@ -99,7 +99,7 @@ def _times(value: str) -> tuple[int, int]:
     try:
         stored = json.loads(value)
         return int(stored["createdAt"]), int(stored["updatedAt"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return 0, 0
 
 

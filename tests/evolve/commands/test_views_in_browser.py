@@ -94,7 +94,7 @@ def links(runs: Path, state: SearchState) -> Iterator[list[str]]:
     shown.communicate(timeout=60)
 
 
-def test_the_views_as_a_person_sees_them(links: list[str], state: SearchState, tmp_path: Path) -> None:
+def test_the_views_as_a_person_sees_them(links: list[str], state: SearchState, runs: Path) -> None:
     ran = len(state.closed)
     assert ran == 4
     assert all(parse_qs(link.partition("?")[2])["workflowType"] == ["machine_learning"] for link in links)
@@ -118,4 +118,18 @@ def test_the_views_as_a_person_sees_them(links: list[str], state: SearchState, t
 
         page.open(links[0].replace("evolve-generations", "evolve-mutations"))
         page.wait_for("document.body.innerText.includes('Parallel Coordinates')")
-        page.picture(tmp_path / "mutations.png")
+
+        child = next(one for one in state.ranking if one.parents)
+        page.open(run_page(links, runs, child.uid))
+        page.click(f"a[href*='{run_page(links, runs, child.parents[0]).partition('#')[2]}']")
+        page.wait_for(f"document.querySelector('h2, h3')?.innerText.includes('{child.parents[0]}')")
+
+
+def run_page(links: list[str], runs: Path, uid: str) -> str:
+    """The address of a trial's page."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
+    [experiment] = [one for one in client.search_experiments() if one.name == "yolov4-evolve"]
+    [run] = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{uid}'")
+    return f"{links[0].partition('/#/')[0]}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"

@@ -225,6 +225,9 @@ def test_a_trial_says_where_it_comes_from(shown: Shown) -> None:
     assert tags["evolve.trial_uid"] == "s1/g001-001"
     assert tags["evolve.parent_uid"] == "s1/g000-000"
     assert tags["evolve.parent_run_id"] == shown.runs["g000-000"].info.run_id
+    experiment = shown.runs["search s1"].info.experiment_id
+    page = f"#/experiments/{experiment}/runs/{tags['evolve.parent_run_id']}"
+    assert tags["mlflow.note.content"] == f"Bred from [g000-000]({page})."
     assert tags["evolve.operators"] == "gaussian"
     assert tags["generation"] == "001"
     assert "evolve.parent_uid" not in shown.runs["g000-000"].data.tags
@@ -627,7 +630,7 @@ def half_made_by_mlflow(path: Path) -> bytes:
 
 def without_ids(everything: dict[str, Any]) -> dict[str, Any]:
     """Everything except the ids that MLflow draws for each run."""
-    links = {"evolve.parent_run_id", "mlflow.parentRunId"}
+    links = {"evolve.parent_run_id", "mlflow.parentRunId", "mlflow.note.content"}
     return {
         name: (*rest, {tag: value for tag, value in tags.items() if tag not in links}, params, curves)
         for name, (_id, *rest, tags, params, curves) in everything.items()

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evolve import search
@@ -105,7 +105,12 @@ def test_the_menu_shows_the_search_that_began_last_and_keeps_what_people_changed
     assert not views.may_replace(value(2000, 5000), ours), "changed by somebody"
 
 
-@given(st.one_of(st.text(), st.integers().map(str), st.lists(st.integers()).map(json.dumps)))
+TIMES = st.one_of(st.none(), st.text(alphabet="abc"), st.just(float("inf")), st.just(float("nan")))
+VIEWS = st.fixed_dictionaries({"createdAt": TIMES, "updatedAt": TIMES})
+
+
+@given(st.one_of(st.text(), st.integers().map(str), st.lists(st.integers()).map(json.dumps), VIEWS.map(json.dumps)))
+@example('{"createdAt": Infinity, "updatedAt": 0}')
 def test_anything_else_in_the_tag_is_replaced(stored: str) -> None:
     assert views.may_replace(stored, value(2000, 2000))
 
