@@ -301,14 +301,13 @@ class _MlflowStore:
         parents = {key: self._ids[key] for key in update.bred_from if key in self._ids}
         if parents:
             tags["evolve.parent_run_id"] = ",".join(parents.values())
-            tags["mlflow.note.content"] = f"Bred from {', '.join(self._link(*parent) for parent in parents.items())}."
+            links = [
+                f"[{key.partition('/')[2]}]({views.run_link(self._experiment, run)})" for key, run in parents.items()
+            ]
+            tags["mlflow.note.content"] = f"Bred from {', '.join(links)}."
         run = self._client.create_run(self._experiment, update.started, tags, update.name)
         self._ids[update.key] = str(run.info.run_id)
         return self._ids[update.key]
-
-    def _link(self, key: str, run: str) -> str:
-        """A link to a trial's run, in a note on MLflow's pages."""
-        return f"[{key.partition('/')[2]}](#/experiments/{self._experiment}/runs/{run})"
 
     def _is_deleted(self) -> bool:
         """Whether the experiment is deleted: it can be restored with all its runs."""

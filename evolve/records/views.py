@@ -94,6 +94,11 @@ def link(address: str, experiment: str, view_id: str) -> str:
     return f"{address}/#/experiments/{experiment}/runs?{urlencode(query, quote_via=quote)}"
 
 
+def run_link(experiment: str, run_id: str) -> str:
+    """The address of a run's page, for a note on another page of MLflow."""
+    return f"#/experiments/{experiment}/runs/{run_id}?{urlencode(MODE)}"
+
+
 def _times(value: str) -> tuple[int, int]:
     """When the search of a view began and when the view was changed, ms since 1970; zeros if it is no view of ours."""
     try:

@@ -79,9 +79,9 @@ class Browser:
         return answer["result"].get("value")
 
     def wait_for(self, script: str) -> Any:
-        """Wait until the expression is true; returns its value."""
+        """Wait until the expression is true; returns its value. It may fail until then: the page is being made."""
         deadline = time.monotonic() + BOUND_SECONDS
-        while not (value := self.evaluate(script)):
+        while not (value := self.evaluate(f"(() => {{ try {{ return {script}; }} catch {{ return null; }} }})()")):
             assert time.monotonic() < deadline, f"not within {BOUND_SECONDS:g} seconds: {script}"
             time.sleep(0.5)
         return value

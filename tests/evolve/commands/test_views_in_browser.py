@@ -36,6 +36,7 @@ pytestmark = [
     pytest.mark.slow,  # MLflow's server and a browser
     pytest.mark.skipif(browser.binary() is None, reason="no Chromium on this machine (Debian's package: chromium)"),
 ]
+MODE = "workflowType=machine_learning"
 NAMES = {"Generations", "Trials", "Winner's lineage", "What mutated", "Failures"}
 BARS = "card => card.querySelectorAll('.barlayer .point').length"
 CARDS = "[...document.querySelectorAll('[data-testid=experiment-view-compare-runs-card]')]"
@@ -121,8 +122,13 @@ def test_the_views_as_a_person_sees_them(links: list[str], state: SearchState, r
 
         child = next(one for one in state.ranking if one.parents)
         page.open(run_page(links, runs, child.uid))
-        page.click(f"a[href*='{run_page(links, runs, child.parents[0]).partition('#')[2]}']")
-        page.wait_for(f"document.querySelector('h2, h3')?.innerText.includes('{child.parents[0]}')")
+        to_parent = f"[...document.querySelectorAll('a')].find(link => link.innerText == '{child.parents[0]}')?.href"
+        parent = page.wait_for(to_parent)
+        assert parent == run_page(links, runs, child.parents[0])
+        page.open(parent)
+        page.wait_for(
+            f"[...document.querySelectorAll('h1, h2, h3')].some(head => head.innerText.includes('{child.parents[0]}'))"
+        )
 
 
 def run_page(links: list[str], runs: Path, uid: str) -> str:
@@ -132,4 +138,5 @@ def run_page(links: list[str], runs: Path, uid: str) -> str:
     client = MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
     [experiment] = [one for one in client.search_experiments() if one.name == "yolov4-evolve"]
     [run] = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{uid}'")
-    return f"{links[0].partition('/#/')[0]}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
+    address = links[0].partition("/#/")[0]
+    return f"{address}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}?{MODE}"

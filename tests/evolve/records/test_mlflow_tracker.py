@@ -226,7 +226,7 @@ def test_a_trial_says_where_it_comes_from(shown: Shown) -> None:
     assert tags["evolve.parent_uid"] == "s1/g000-000"
     assert tags["evolve.parent_run_id"] == shown.runs["g000-000"].info.run_id
     experiment = shown.runs["search s1"].info.experiment_id
-    page = f"#/experiments/{experiment}/runs/{tags['evolve.parent_run_id']}"
+    page = f"#/experiments/{experiment}/runs/{tags['evolve.parent_run_id']}?workflowType=machine_learning"
     assert tags["mlflow.note.content"] == f"Bred from [g000-000]({page})."
     assert tags["evolve.operators"] == "gaussian"
     assert tags["generation"] == "001"
