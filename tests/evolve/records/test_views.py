@@ -20,7 +20,6 @@ from evolve.records import views
 from evolve.records.journal import events
 from evolve.records.run_updates import EXPERIMENT
 from evolve.records.state import SearchState, fold
-from evolve.records.tracker import Tracker
 from evolve.simulated import SPACE
 from evolve.task import Task
 from evolve.trial import ObjectiveFactory, TrialStatus
@@ -30,11 +29,11 @@ NAMES = ["Generations", "Trials", "Winner's lineage", "What mutated", "Failures"
 YOLOV4 = Path(__file__).parents[3] / "search_spaces" / "yolov4.yaml"
 
 
-def simulate(directory: Path, **means: Any) -> SearchState:
+def simulate(directory: Path) -> SearchState:
     factory = ObjectiveFactory("evolve.simulated:simulated_objective", {"failures": 0.2})
     task = Task(spaces.parse(SPACE, "simulated"), factory, {"images": {"test": 1}, "path": "photos"}, 90, ())
     small = recipes.load("fast", {"population": 8, "elites": 2, "children": 2, "generations": 2, "candidates": 2})
-    return search.run(task, directory, recipe=small, seed=3, means=search.Means(**means))
+    return search.run(task, directory, recipe=small, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -143,17 +142,15 @@ class TestInMlflow:
         from mlflow import MlflowClient
 
         runs = tmp_path_factory.mktemp("runs")
-        state = simulate(runs / "s", make_tracker=lambda journal: self.tracker(journal))
-        self.send(runs / "s" / "journal.db")
+        state = simulate(runs / "s")
+        assert self.send(runs / "s" / "journal.db") is None
         return state, MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}"), runs / "s" / "journal.db"
 
-    def tracker(self, journal: Path) -> Tracker:
+    def send(self, journal: Path) -> str | None:
+        """Send the journal to the store beside its search; returns the tracker's problem."""
         from evolve.records.mlflow_tracker import MlflowTracker
 
-        return MlflowTracker(journal, f"sqlite:///{journal.parents[1] / 'mlflow.db'}")
-
-    def send(self, journal: Path) -> str | None:
-        tracker = self.tracker(journal)
+        tracker = MlflowTracker(journal, f"sqlite:///{journal.parents[1] / 'mlflow.db'}")
         tracker.start()
         tracker.close(PATIENCE_SECONDS)
         return tracker.problem
