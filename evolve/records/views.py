@@ -20,7 +20,8 @@ GENERATIONS = "evolve-generations"  # id of the view that the dashboard opens
 MODE = {"workflowType": "machine_learning"}  # of every link: MLflow's page opens for language models otherwise
 MOST_GENES = 36  # as columns and charts: with more, a view could exceed the 20,000 characters of a tag
 DURATION = "attributes.`Duration`"
-BEST_FIRST, OLDEST_FIRST = ("metrics.`fitness`", False), ("tags.`generation`", True)
+BEST_FIRST, BY_GENERATION = ("metrics.`fitness`", False), ("tags.`generation`", True)
+OLDEST_FIRST = ("tags.`mlflow.runName`", True)  # of trials, whose runs are named after their uids
 WIDTHS = {"tags.`evolve.parent_uid`": 300, "tags.`evolve.status_reason`": 400}  # of columns, in pixels
 # Sections that MLflow adds by itself, one for each beginning of a metric's name: here they are closed at first
 OF_TRIALS = ("val", "loss", "seconds", "confirm", "Model metrics")
@@ -181,7 +182,7 @@ def _generations(search: str) -> View:
         Section("Over the generations", curves, 2),
         Section("Side by side", tuple(_bar(name) for name in (*fitness, *others))),
     )
-    return View("Generations", runs, *OLDEST_FIRST, _metrics(*fitness, *others), sections, OF_GENERATIONS)
+    return View("Generations", runs, *BY_GENERATION, _metrics(*fitness, *others), sections, OF_GENERATIONS)
 
 
 def _ancestors(state: SearchState, run_ids: Mapping[str, str]) -> str:

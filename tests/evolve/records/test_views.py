@@ -132,28 +132,30 @@ def test_until_there_is_a_winner_the_lineage_is_that_of_the_best_so_far(tmp_path
     assert (views.line(before)[0], views.line(after)[0]) == (before.best.uid, whole.outcome.uid)
 
 
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchState, Any, Path]:
+    """A simulated search in a store: its state, a client of the store, and the journal."""
+    from mlflow import MlflowClient
+
+    runs = tmp_path_factory.mktemp("runs")
+    state = simulate(runs / "s")
+    assert send(runs / "s" / "journal.db") is None
+    return state, MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}"), runs / "s" / "journal.db"
+
+
+def send(journal: Path) -> str | None:
+    """Send the journal to the store beside its search; returns the tracker's problem."""
+    from evolve.records.mlflow_tracker import MlflowTracker
+
+    tracker = MlflowTracker(journal, f"sqlite:///{journal.parents[1] / 'mlflow.db'}")
+    tracker.start()
+    tracker.close(PATIENCE_SECONDS)
+    return tracker.problem
+
+
 @pytest.mark.medium  # MLflow
 class TestInMlflow:
     """The views of a simulated search in a store."""
-
-    @pytest.fixture(scope="class")
-    def shown(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchState, Any, Path]:
-        """The search, a client of its store, and its journal."""
-        from mlflow import MlflowClient
-
-        runs = tmp_path_factory.mktemp("runs")
-        state = simulate(runs / "s")
-        assert self.send(runs / "s" / "journal.db") is None
-        return state, MlflowClient(tracking_uri=f"sqlite:///{runs / 'mlflow.db'}"), runs / "s" / "journal.db"
-
-    def send(self, journal: Path) -> str | None:
-        """Send the journal to the store beside its search; returns the tracker's problem."""
-        from evolve.records.mlflow_tracker import MlflowTracker
-
-        tracker = MlflowTracker(journal, f"sqlite:///{journal.parents[1] / 'mlflow.db'}")
-        tracker.start()
-        tracker.close(PATIENCE_SECONDS)
-        return tracker.problem
 
     def listed(self, client: Any, view: dict[str, Any]) -> list[str]:
         """The names of the runs that MLflow lists for the view, in its order."""
@@ -198,13 +200,13 @@ class TestInMlflow:
     def test_again_nothing_changes_and_a_persons_change_stays(self, shown: tuple[SearchState, Any, Path]) -> None:
         state, client, journal = shown
         experiment = client.get_experiment_by_name(EXPERIMENT)
-        assert self.send(journal) is None
+        assert send(journal) is None
         assert client.get_experiment_by_name(EXPERIMENT).tags == experiment.tags
         began = round(state.started_at * 1000)
         mine = value(began, began + 1, "{}")
         client.set_experiment_tag(experiment.experiment_id, f"{views.TAG}evolve-trials", mine)
         client.delete_experiment_tag(experiment.experiment_id, f"{views.TAG}evolve-failures")
-        assert self.send(journal) is None
+        assert send(journal) is None
         assert client.get_experiment_by_name(EXPERIMENT).tags == {
             **experiment.tags,
             f"{views.TAG}evolve-trials": mine,
@@ -241,7 +243,7 @@ class TestInMlflow:
 
         monkeypatch.setattr(mlflow, "__version__", "3.99.0")
         state = simulate(tmp_path / "s")
-        problem = self.send(tmp_path / "s" / "journal.db")
+        problem = send(tmp_path / "s" / "journal.db")
         assert problem is not None
         assert "has all runs, but no ready-made views: they are known to work with MLflow 3.17 only" in problem
         client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
