@@ -1,5 +1,7 @@
 """`make dashboard`: MLflow's own UI on 127.0.0.1 over the searches of this checkout, opened at the latest one.
 
+It opens the ready-made view of the generations with its charts on the screen (evolve/records/views.py).
+
 Starts MLflow's server as a process of its own, waits until it answers, prints the link and stays until Ctrl-C.
 """
 
@@ -23,9 +25,10 @@ from typing import IO
 from evolve.file_names import JOURNAL_FILE, LATEST, MLFLOW_ARTIFACTS, MLFLOW_FILE, RUNS
 from evolve.process import signals
 from evolve.process.terminal import complain, say
+from evolve.records import views
 from evolve.records.journal import JournalError, events
 from evolve.records.run_updates import EXPERIMENT
-from evolve.records.state import begin
+from evolve.records.state import SearchState, begin
 
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 5000, 5099
@@ -57,8 +60,8 @@ def free_port(first: int = FIRST_PORT, last: int = LAST_PORT) -> int:
     raise DashboardError(f"dashboard: expected a free port from {first} to {last} on {HOST}, all are taken")
 
 
-def latest_search(runs: Path) -> str:
-    """The id of the search that runs/latest points to; DashboardError if there is none or MLflow has nothing of it."""
+def latest_search(runs: Path) -> SearchState:
+    """The beginning of the search that runs/latest points to; DashboardError if there is none, or none in MLflow."""
     journal = runs / LATEST.name / JOURNAL_FILE
     try:
         if not journal.is_file():
@@ -73,7 +76,7 @@ def latest_search(runs: Path) -> str:
             f"{runs / MLFLOW_FILE}: expected what the searches sent to MLflow, found no such file; a search with "
             "--tracking-uri is shown by that server, and one just started needs a few seconds"
         )
-    return begin(first[0]).search_id
+    return begin(first[0])
 
 
 def server_command(runs: Path, port: int) -> list[str]:
@@ -93,7 +96,7 @@ def link(address: str, experiment: str, search_id: str) -> str:
         "searchFilter": f"tags.`evolve.search` = '{search_id}'",
         "orderByKey": "tags.`evolve.kind`",
         "orderByAsc": "true",
-        "workflowType": "machine_learning",  # MLflow's UI opens for language models otherwise
+        **views.MODE,
     }
     return f"{address}/#/experiments/{experiment}/runs?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
@@ -109,13 +112,14 @@ def curves_link(address: str, experiment: str, search_id: str) -> str | None:
         runs = json.load(answer).get("runs", [])
     if not runs:
         return None
-    return f"{address}/#/experiments/{experiment}/runs/{runs[0]['info']['run_id']}/model-metrics"
+    run = f"{address}/#/experiments/{experiment}/runs/{runs[0]['info']['run_id']}"
+    return f"{run}/model-metrics?{urllib.parse.urlencode(views.MODE)}"
 
 
 def wait_for_experiment(
     address: str, server: subprocess.Popen[bytes], log: str, limit_seconds: float = START_SECONDS
-) -> str:
-    """Wait until the server answers; returns the experiment's id. DashboardError if it ends or is too slow."""
+) -> tuple[str, dict[str, str]]:
+    """Wait until the server answers; returns the experiment's id and tags. DashboardError if it ends or is too slow."""
     deadline = time.monotonic() + limit_seconds
     query = urllib.parse.urlencode({"experiment_name": EXPERIMENT})
     while time.monotonic() < deadline:
@@ -124,7 +128,10 @@ def wait_for_experiment(
         try:
             url = f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}"
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 our own server, http
-                return str(json.load(answer)["experiment"]["experiment_id"])
+                experiment = json.load(answer)["experiment"]
+                return str(experiment["experiment_id"]), {
+                    tag["key"]: tag["value"] for tag in experiment.get("tags", [])
+                }
         except urllib.error.HTTPError as error:
             raise DashboardError(
                 f"dashboard: MLflow's server at {address} has no experiment {EXPERIMENT!r} yet (HTTP {error.code}); "
@@ -142,7 +149,7 @@ def can_open(environment: Mapping[str, str]) -> bool:
 
 def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     """Serve until Ctrl-C."""
-    search_id = latest_search(runs)
+    search = latest_search(runs)
     port = free_port(first_port, max(first_port, LAST_PORT))
     address = f"http://{HOST}:{port}"
     say(f"Starting MLflow on {address} ...")
@@ -150,12 +157,8 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     try:
         with signals.held():  # a signal that comes during the start must still end the server
             server, log = start(runs, port)
-        experiment = wait_for_experiment(address, server, log)
-        page = link(address, experiment, search_id)
-        curves = curves_link(address, experiment, search_id)
-        say(f"\nSearch {search_id}, its generations and trials:\n  {page}")
-        if curves:
-            say(f"Fitness over the generations, and the verdict:\n  {curves}")
+        experiment, tags = wait_for_experiment(address, server, log)
+        page = say_links(address, experiment, tags, search)
         say("\nCtrl-C ends the dashboard.")
         if can_open(os.environ):
             webbrowser.open(page)
@@ -164,6 +167,22 @@ def show(runs: Path, first_port: int = FIRST_PORT) -> None:
     finally:
         if server is not None:
             stop(server)
+
+
+def say_links(address: str, experiment: str, tags: Mapping[str, str], search: SearchState) -> str:
+    """Print the addresses of the search's pages; returns the one to open. tags: the experiment's."""
+    runs = link(address, experiment, search.search_id)
+    shown = views.shows(tags.get(f"{views.TAG}{views.GENERATIONS}"), search)
+    page = views.link(address, experiment, views.GENERATIONS) if shown else runs
+    if shown:
+        say(f"\nSearch {search.search_id}, its generations side by side (more under Views on the page):\n  {page}")
+    else:
+        say("\nThis search has no ready-made views here: an earlier version sent it, or MLflow did not take them.")
+    say(f"Search {search.search_id}, its generations and trials:\n  {runs}")
+    curves = curves_link(address, experiment, search.search_id)
+    if curves:
+        say(f"Fitness over the generations, and the verdict:\n  {curves}")
+    return page
 
 
 def start(runs: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:

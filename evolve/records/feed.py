@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE, SPACE_FILE, WINNER_FILE
+from evolve.records import views
 from evolve.records.journal import Event, events
 from evolve.records.projection import Projection
 from evolve.records.run_updates import SEARCH_KEY, RunUpdate
+from evolve.records.state import SearchState
 
 ARTIFACTS = (SPACE_FILE, WINNER_FILE, LINEAGE_FILE, GENERATIONS_FILE)
 PERIOD_SECONDS = 1.0  # between two rounds: the events of a second are sent together
@@ -39,12 +41,21 @@ class RunStore(Protocol):
         """Store a copy of a file with a run."""
         ...
 
+    def show_views(self, state: SearchState) -> str | None:
+        """Bring the ready-made views of the search up to date; returns why the store takes none, else None."""
+        ...
+
+    def register_winner(self, state: SearchState) -> None:
+        """Register the winner as a model, if there is one."""
+        ...
+
 
 class Source(Protocol):
     """What is shown in a store: it sends what is new, and keeps what the store refused for the next time."""
 
     refused: dict[str, str]  # key of a run -> the store's last reason
     unshown: str | None  # what could not be shown because of a bug of ours, with its error
+    unpresented: str | None  # what the store lacks beside the runs, and why
 
     def send(self, *, last: bool = False) -> None:
         """Send what is new. last: there is no next time."""
@@ -72,11 +83,13 @@ class Feed:
     ) -> None:
         self.refused: dict[str, str] = {}
         self.unshown: str | None = None  # the first event that could not be projected, with its error
+        self.unpresented: str | None = None  # why the store lacks views, or the winner in its registry
         self._path, self._open_store, self._report, self._clock = path, open_store, report, clock
         self._projection = Projection()
         self._store: RunStore | None = None
         self._seen = 0  # id of the last event that was projected
         self._sent = 0  # id of the last event that the store has with all before it
+        self._presented: object = None  # what views and registry were last brought up to date with
         self._tries, self._again_at = 0, 0.0  # tries of refused updates, and the time of the next one
 
     def send(self, *, last: bool = False) -> None:
@@ -90,6 +103,7 @@ class Feed:
         if not self.refused and self.unshown is None and self._seen > self._sent:
             self._store.remember(self._seen)
             self._sent = self._seen
+        self._present(self._store, last)
 
     def send_artifacts(self) -> None:
         """Send the files of a search that has ended."""
@@ -99,6 +113,32 @@ class Feed:
         for name in ARTIFACTS:
             if (self._path.parent / name).is_file():
                 self._store.add_file(SEARCH_KEY, self._path.parent / name)
+
+    def _present(self, store: RunStore, last: bool) -> None:
+        """Bring views and registry up to date if they may have changed. last: also if an earlier try failed.
+
+        They stand beside the runs, so a store that refuses them gets the runs all the same.
+        """
+        state = self._projection.state
+        if state is None or SEARCH_KEY in self.refused:
+            return
+        subject = (state.outcome, views.line(state))
+        if subject == self._presented and not (last and self.unpresented):
+            return
+        self._presented, self.unpresented = subject, None
+        try:
+            reason = store.show_views(state)
+            self.unpresented = reason and f"no ready-made views: {reason}"
+        except Exception as error:
+            self._lack("views", error)
+        try:
+            store.register_winner(state)
+        except Exception as error:
+            self._lack("registered model of the winner", error)
+
+    def _lack(self, what: str, error: Exception) -> None:
+        self._report(error)
+        self.unpresented = f"no {what}: {type(error).__name__}: {error}"
 
     def _take(self, event: Event) -> None:
         if self._projection.state is None:

@@ -12,16 +12,18 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from evolve.file_names import MLFLOW_ARTIFACTS
 from evolve.process import credentials
-from evolve.records import embedded_store
+from evolve.records import champion, embedded_store, views
 from evolve.records.feed import Feed, RunStore, Source, pause_seconds
 from evolve.records.journal import is_held
 from evolve.records.run_updates import EXPERIMENT, SEARCH_KEY, RunUpdate, key_of
-from evolve.records.tracking_uri import check
+from evolve.records.state import SearchState
+from evolve.records.tracking_uri import DATABASES, SERVERS, check
 
 SENT_TAG = "evolve.sent"  # tag of a search's run: id of the last event that has arrived with all before it
 REBUILD_TAG = "evolve.rebuild"  # tag of the experiment in a newly created database: "pending", then "done"
@@ -39,6 +41,7 @@ METRICS_PER_REQUEST, TAGS_PER_REQUEST = 800, 100  # limits of MLflow: 1,000 and 
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "INVALID_STATE", "BAD_REQUEST"})
 GONE = "RESOURCE_DOES_NOT_EXIST"  # for a run that we created: the store was replaced
 OUTAGES = ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3")  # packages whose exceptions are not bugs of ours
+LONGEST_VERSION, UNKNOWN_VERSION = 40, "an unknown version"  # characters: what answers may be no MLflow
 REPAIRS = 3  # of the store in a row without a pause; if more are needed, repairing does not help
 
 logger = logging.getLogger(__name__)
@@ -83,7 +86,10 @@ class MlflowTracker:
             key, reason = next(iter(refused.items()))
             return f"{server} refused {len(refused)} runs, first {key}: {reason}; the next session sends them again"
         unshown = None if self._feed is None else self._feed.unshown
-        return None if unshown is None else f"{server} does not show all: {_one_line(unshown, self._uri)}"
+        if unshown is not None:
+            return f"{server} does not show all: {_one_line(unshown, self._uri)}"
+        unpresented = None if self._feed is None else self._feed.unpresented
+        return None if unpresented is None else f"{server} has all runs, but {_one_line(unpresented, self._uri)}"
 
     def start(self) -> None:
         """Begin; returns at once, whatever the state of the tracking server."""
@@ -231,6 +237,7 @@ class _MlflowStore:
         self._experiment, self.lacks_others = self._find_experiment(uri, restore)
         self._ids: dict[str, str] = {}
         self._sent = 0
+        self._version: str | None = None  # of MLflow where the store's pages are served; None: not asked yet
         if search_id is not None:
             self._find_runs(search_id)
 
@@ -272,6 +279,23 @@ class _MlflowStore:
         """Store a copy of a file with a run."""
         self._client.log_artifact(self._ids[key], str(path))
 
+    def show_views(self, state: SearchState) -> str | None:
+        """Write the views that changed; returns why the store takes none, else None."""
+        self._version = self._version or _served_version(self._uri)
+        if not views.fits(self._version):
+            return f"they are known to work with MLflow {views.SERIES} only, and this is {self._version}"
+        stored = self._client.get_experiment(self._experiment).tags
+        for tag, value in views.tags(state, self._ids).items():
+            if views.may_replace(stored.get(tag), value):
+                self._client.set_experiment_tag(self._experiment, tag, value)
+        return None
+
+    def register_winner(self, state: SearchState) -> None:
+        """Register the winner as a model, if there is one."""
+        winner = champion.of(state)
+        if winner is not None:
+            champion.register(self._client, self._ids[SEARCH_KEY], winner)
+
     def _write(self, update: RunUpdate) -> None:
         run = self._ids.get(update.key) or self._create(update)
         for metrics, params, tags in _requests(update):
@@ -285,9 +309,13 @@ class _MlflowStore:
         tags = dict(update.identity)
         if update.parent in self._ids:
             tags["mlflow.parentRunId"] = self._ids[update.parent]
-        bred_from = [self._ids[key] for key in update.bred_from if key in self._ids]
-        if bred_from:
-            tags["evolve.parent_run_id"] = ",".join(bred_from)
+        parents = {key: self._ids[key] for key in update.bred_from if key in self._ids}
+        if parents:
+            tags["evolve.parent_run_id"] = ",".join(parents.values())
+            links = [
+                f"[{key.partition('/')[2]}]({views.run_link(self._experiment, run)})" for key, run in parents.items()
+            ]
+            tags["mlflow.note.content"] = f"Bred from {', '.join(links)}."
         run = self._client.create_run(self._experiment, update.started, tags, update.name)
         self._ids[update.key] = str(run.info.run_id)
         return self._ids[update.key]
@@ -348,6 +376,20 @@ def _requests(update: RunUpdate) -> Iterator[tuple[list[Any], list[Any], list[An
     while metrics or params or tags:
         yield metrics[:METRICS_PER_REQUEST], params[:TAGS_PER_REQUEST], tags[:TAGS_PER_REQUEST]
         metrics, params, tags = metrics[METRICS_PER_REQUEST:], params[TAGS_PER_REQUEST:], tags[TAGS_PER_REQUEST:]
+
+
+def _served_version(uri: str) -> str:
+    """The version of MLflow that shows this store: a server says its own; a database is shown by the one installed."""
+    import mlflow
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    kind = uri.partition(":")[0].partition("+")[0]
+    if kind in SERVERS:
+        answer = http_request(get_default_host_creds(uri), "/version", "GET")
+        known = answer.status_code == HTTPStatus.OK
+        return str(answer.text).strip()[:LONGEST_VERSION] if known else UNKNOWN_VERSION
+    return str(mlflow.__version__) if kind in DATABASES else UNKNOWN_VERSION
 
 
 def _make_database(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Turns the journal's events into updates of MLflow runs: learning curves, statuses, generations, the verdict.
 
 Pure and repeatable: times come from the events, so the same journal always gives the same updates, and sending
-them twice changes nothing. One run for the search, below it one per generation, below that one per trial.
+them twice changes nothing. One run for the search, below it one per generation, below that one per trial, and below
+that one per confirmation of the trial's individual.
 """
 
 import json
@@ -10,15 +11,22 @@ from typing import assert_never
 
 import numpy as np
 
+from evolve.genetics.diversity import diversity
 from evolve.records import events, rungs
 from evolve.records.comparison import Comparison, Gain, MeanWithInterval
-from evolve.records.events import CANDIDATE_ROLE, KNOWN_ROLE, EndEvent, JournalEvent, decode
+from evolve.records.events import EndEvent, JournalEvent, decode
 from evolve.records.journal import Event
 from evolve.records.run_updates import MetricValue, RunUpdate, RunUpdates, milliseconds
-from evolve.records.state import IndividualRecord, SearchState, begin
+from evolve.records.state import SearchState, begin
 from evolve.trial import TrialStatus
 
 SUMMARY = ("mean", "seeds", "probability", "pairs", "detectable")  # of a mean or a gain, beside its interval
+# Curves over the generations, on the search's run: those of a generation's numbers that are worth one
+CURVES = (
+    *("best", "best_so_far", "median", "lower_quartile", "upper_quartile", "q10", "q90"),
+    *("diversity", "stopped_early", "failed", "worker_hours"),
+)
+SECONDS_PER_HOUR = 3600.0
 TRACEBACK_CHARACTERS = 6000  # MLflow silently cuts tags at 8,000; the end of a traceback is the most useful part
 
 
@@ -40,20 +48,32 @@ class Projection:
             _project(self.updates, self.state, decoded, milliseconds(event.time))
 
 
-def aggregates(records: Iterable[IndividualRecord]) -> dict[str, float]:
-    """The number of trials by status, and quantiles of fitness over the individuals that reached the full budget."""
-    listed = list(records)
-    fitness = [record.fitness for record in listed if record.fitness is not None]
+def aggregates(state: SearchState, generation: int) -> dict[str, float]:
+    """A generation in numbers: trials by status, worker time, diversity, and quantiles of fitness.
+
+    Fitness is that of the individuals that reached the full budget; best_so_far includes the generations before.
+    """
+    records = [record for record in state.individuals.values() if record.generation == generation]
+    fitness = [record.fitness for record in records if record.fitness is not None]
+    seconds = sum(record.seconds for record in records)
     numbers = {
-        "trials": float(len(listed)),
-        "failed": float(sum(record.status is TrialStatus.FAILED for record in listed)),
-        "stopped_early": float(sum(record.status is TrialStatus.STOPPED_EARLY for record in listed)),
+        "trials": float(len(records)),
+        "failed": float(sum(record.status is TrialStatus.FAILED for record in records)),
+        "stopped_early": float(sum(record.status is TrialStatus.STOPPED_EARLY for record in records)),
         "finished": float(len(fitness)),
-        "worker_seconds": float(sum(record.seconds for record in listed)),
+        "worker_seconds": seconds,
+        "worker_hours": seconds / SECONDS_PER_HOUR,
     }
     if fitness:
-        low, middle, high = (float(value) for value in np.quantile(fitness, [0.1, 0.5, 0.9]))
-        numbers |= {"best": max(fitness), "median": middle, "q10": low, "q90": high}
+        names = ("q10", "lower_quartile", "median", "upper_quartile", "q90")
+        quantiles = np.quantile(fitness, [0.1, 0.25, 0.5, 0.75, 0.9])
+        numbers |= {"best": max(fitness)} | dict(zip(names, map(float, quantiles), strict=True))
+    earlier = [record.fitness for record in state.ranking if record.generation <= generation]
+    if earlier and earlier[0] is not None:
+        numbers["best_so_far"] = earlier[0]
+    spread = diversity(state.space, [record.genome for record in records])
+    if spread is not None:
+        numbers["diversity"] = spread
     return numbers
 
 
@@ -88,7 +108,7 @@ def _project(updates: RunUpdates, state: SearchState, event: JournalEvent, now: 
         case events.TrialMeasured():
             _add_measurement(updates.trial(state, event.uid, now), event, now)
         case events.RungReached():
-            _add(updates.trial(state, event.uid, now), {"rung_score": event.score}, event.step, now)
+            _reach_rung(updates, state, event, now)
         case events.TrialStopped() | events.TrialFinished() | events.TrialFailed():
             _end_trial(updates, state, event, now)
         case events.GenerationClosed():
@@ -101,9 +121,9 @@ def _project_end(updates: RunUpdates, state: SearchState, event: EndEvent, now: 
     """Add what an event of the confirmations, of the verdict or of a session changes."""
     match event:
         case events.Confirmation():
-            _add_confirmation(updates.search(state), event, now)
+            _add_confirmation(updates, state, event, now)
         case events.WinnerChoice():
-            _add_standings(updates.search(state), state, event, now)
+            _add_standings(updates, state, event, now)
         case events.VerdictPlanned(seeds=seeds, noise=noise):
             planned = {"seeds": seeds} if noise is None else {"seeds": seeds, "noise": noise}
             _add(updates.search(state), {f"confirm/verdict/{name}": number for name, number in planned.items()}, 0, now)
@@ -111,14 +131,14 @@ def _project_end(updates: RunUpdates, state: SearchState, event: EndEvent, now: 
             _add_outcome(updates.search(state), state, event, now)
         case events.SearchInterrupted():
             for run in _with_reason(updates, state, f"search interrupted: {event.reason}", now):
-                run.end("KILLED", now)  # `updates` keeps them as open: a resume goes on with them
+                run.end("KILLED", _end_of(run, state, now))  # `updates` keeps them as open: a resume goes on with them
         case events.SearchResumed():
             for run in _with_reason(updates, state, "resumed", now):
                 if not run.key.startswith("trial/"):
                     run.reopen()  # a trial's run is reopened by its next attempt
         case events.SearchFailed():
             for run in _with_reason(updates, state, event.reason, now):
-                run.end("FAILED", now)
+                run.end("FAILED", _end_of(run, state, now))
         case events.SearchFinished():
             run = updates.search(state)
             run.tags["evolve.status_reason"] = event.verdict
@@ -132,6 +152,15 @@ def _with_reason(updates: RunUpdates, state: SearchState, reason: str, now: int)
     for run in updates.open_runs(state, now):
         run.tags["evolve.status_reason"] = reason
         yield run
+
+
+def _end_of(run: RunUpdate, state: SearchState, now: int) -> int:
+    """When a run ends that ends now: for a trial, so that its duration is the time that it was worked on.
+
+    A trial waits at its rungs for the others, often for longer than it is worked on.
+    """
+    kind, _, uid = run.key.partition("/")
+    return run.started + milliseconds(state.individuals[uid].seconds) if kind == "trial" else now
 
 
 def _create_search(updates: RunUpdates, state: SearchState) -> None:
@@ -153,7 +182,7 @@ def _start_attempt(updates: RunUpdates, state: SearchState, event: events.Attemp
 
 
 def _lose_attempt(updates: RunUpdates, state: SearchState, event: events.AttemptLost, now: int) -> None:
-    if event.uid in state.individuals:  # else the event is about a confirmation, which has no run of its own
+    if event.uid in state.individuals:  # else the event is about a confirmation, whose run begins with its result
         updates.trial(state, event.uid, now).tags["evolve.attempts_lost"] = str(state.lost_attempts(event.uid))
 
 
@@ -162,6 +191,13 @@ def _add_measurement(run: RunUpdate, event: events.TrialMeasured, now: int) -> N
     _add(run, event.scores, event.step, now)
     _add(run, {f"seconds/{name}": value for name, value in event.seconds.items()}, event.step, now)
     _add(run, {"traces": event.traces}, event.step, now)
+
+
+def _reach_rung(updates: RunUpdates, state: SearchState, event: events.RungReached, now: int) -> None:
+    run = updates.trial(state, event.uid, now)
+    _add(run, {"rung_score": event.score}, event.step, now)
+    run.tags["evolve.status"] = str(state.individuals[event.uid].status)
+    run.end("SCHEDULED", _end_of(run, state, now))  # it waits for the rung to be decided
 
 
 def _end_trial(
@@ -178,32 +214,28 @@ def _end_trial(
     elif isinstance(event, events.TrialFinished):
         _add(run, {"fitness": event.fitness}, 0, now)
     else:
-        run_status, reason = "FAILED", f"{event.kind}: {event.reason}"
-        run.tags["evolve.failure"] = event.kind
-        if event.traceback:
-            run.tags["mlflow.note.content"] = f"```\n{event.traceback[-TRACEBACK_CHARACTERS:]}\n```"
+        run_status, reason = "FAILED", _fail(run, event.kind, event.reason, event.traceback)
     run.tags |= {"evolve.status": str(state.individuals[event.uid].status), "evolve.status_reason": reason}
-    updates.close(run, run_status, now)
+    updates.close(run, run_status, _end_of(run, state, now))
+
+
+def _fail(run: RunUpdate, kind: str, reason: str, traceback: str) -> str:
+    """Say on its run why a training failed; returns the reason in one line."""
+    run.tags["evolve.failure"] = kind
+    if traceback:
+        run.tags["mlflow.note.content"] = f"```\n{traceback[-TRACEBACK_CHARACTERS:]}\n```"
+    return f"{kind}: {reason}"
 
 
 def _close_generation(updates: RunUpdates, state: SearchState, event: events.GenerationClosed, now: int) -> None:
-    generation = event.generation
-    numbers = aggregates(record for record in state.individuals.values() if record.generation == generation)
-    run = updates.generation(state, generation, now)
+    numbers = aggregates(state, event.generation)
+    run = updates.generation(state, event.generation, now)
     _add(run, numbers, 0, now)
     run.tags["evolve.elites"] = ",".join(f"{state.search_id}/{uid}" for uid in event.elites)
     updates.close(run, "FINISHED", now)
-    best_yet = [
-        record.fitness
-        for record in state.individuals.values()
-        if record.fitness is not None and record.generation <= generation
-    ]
-    if best_yet:
-        numbers["best_so_far"] = max(best_yet)
-    shown = ("best", "best_so_far", "median", "q10", "q90", "failed")
-    curves = {f"gen/{name}": numbers[name] for name in shown if name in numbers}
-    _add(updates.search(state), curves, generation, now)
-    _add(updates.search(state), _rung_correlations(state), generation, now)
+    curves = {f"gen/{name}": numbers[name] for name in CURVES if name in numbers}
+    _add(updates.search(state), curves, event.generation, now)
+    _add(updates.search(state), _rung_correlations(state), event.generation, now)
 
 
 def _rung_correlations(state: SearchState) -> dict[str, float]:
@@ -219,21 +251,28 @@ def _rung_correlations(state: SearchState) -> dict[str, float]:
     return metrics
 
 
-def _add_confirmation(run: RunUpdate, event: events.Confirmation, now: int) -> None:
-    seed_index = event.uid.rpartition("-")[2]  # 2 for "g001-042/test-seed-2"
-    named = {CANDIDATE_ROLE: f"candidates/{event.individual}", KNOWN_ROLE: f"known/{event.individual}"}
-    subject = named.get(event.role, event.role)
-    scores = {f"confirm/{subject}/{name}": value for name, value in event.scores.items()}
-    _add(run, scores, int(seed_index) if seed_index.isdigit() else 0, now)
+def _add_confirmation(updates: RunUpdates, state: SearchState, event: events.Confirmation, now: int) -> None:
+    run = updates.confirmation(state, event, now)
+    _add(run, event.scores, state.steps, now)
+    _add(run, {f"seconds/{name}": value for name, value in event.seconds.items()}, state.steps, now)
+    lost = state.lost_attempts(event.uid)
+    if lost:
+        run.tags["evolve.attempts_lost"] = str(lost)
+    if event.reason is None:
+        updates.close(run, "FINISHED", now)
+    else:
+        reason = _fail(run, event.kind or "failed", event.reason, event.traceback or "")
+        run.tags["evolve.status_reason"] = reason
+        updates.close(run, "FAILED", now)
 
 
-def _add_standings(run: RunUpdate, state: SearchState, event: events.WinnerChoice, now: int) -> None:
+def _add_standings(updates: RunUpdates, state: SearchState, event: events.WinnerChoice, now: int) -> None:
     uids = [standing.uid for standing in event.candidates]  # best first
-    run.tags["evolve.candidates"] = ",".join(f"{state.search_id}/{uid}" for uid in uids)
+    updates.search(state).tags["evolve.candidates"] = ",".join(f"{state.search_id}/{uid}" for uid in uids)
     for standing in event.candidates:
-        numbers = {"fitness": standing.fitness, "mean": standing.mean, "shrunk": standing.shrunk}
+        numbers = {"confirm/mean": standing.mean, "confirm/shrunk": standing.shrunk}
         known = {name: value for name, value in numbers.items() if value is not None}
-        _add(run, {f"confirm/candidates/{standing.uid}/{name}": value for name, value in known.items()}, 0, now)
+        _add(updates.trial(state, standing.uid, now), known, 0, now)
 
 
 def _add_outcome(run: RunUpdate, state: SearchState, event: events.Outcome, now: int) -> None:

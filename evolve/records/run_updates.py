@@ -1,4 +1,4 @@
-"""MLflow runs as plain values: what is new about a search, its generations and its trials.
+"""MLflow runs as plain values: what is new about a search, its generations, its trials and its confirmations.
 
 `RunUpdates` collects what MLflow does not have yet, one `RunUpdate` per run, so that many events become few
 requests. "Run" is MLflow's word and stays in run_updates.py, projection.py, feed.py and mlflow_tracker.py.
@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from evolve.records.events import Confirmation
 from evolve.records.state import SearchState
 
 EXPERIMENT = "yolov4-evolve"  # name of MLflow's experiment with all searches
 SEARCH_KEY = "search"
+CONFIRMATION_KIND = "confirmation"
 
 
 class MetricValue(NamedTuple):
@@ -27,7 +29,7 @@ class MetricValue(NamedTuple):
 class RunUpdate:
     """What is new about one run. `identity`, `started` and `bred_from` are used only when the run is created."""
 
-    key: str  # "search", "generation/001", "trial/g001-042"
+    key: str  # "search", "generation/001", "trial/g001-042", "confirmation/g001-042/test-seed-0"
     name: str
     parent: str | None  # key of the run above it in MLflow's tree
     started: int  # milliseconds since 1970
@@ -56,8 +58,20 @@ def key_of(tags: Mapping[str, str]) -> str | None:
     if kind == "generation" and "generation" in tags:
         return f"generation/{tags['generation']}"
     if kind == "trial" and "evolve.trial_uid" in tags:
-        return f"trial/{tags['evolve.trial_uid'].rpartition('/')[2]}"
+        return trial_key(_without_search(tags["evolve.trial_uid"]))
+    if kind == CONFIRMATION_KIND and "evolve.confirmation_uid" in tags:
+        return f"{CONFIRMATION_KIND}/{_without_search(tags['evolve.confirmation_uid'])}"
     return None
+
+
+def trial_key(uid: str) -> str:
+    """The key of a trial's run."""
+    return f"trial/{uid}"
+
+
+def _without_search(uid: str) -> str:
+    """The uid within its search, of one that begins with the search's id: s1/g001-042 -> g001-042."""
+    return uid.partition("/")[2]
 
 
 class RunUpdates:
@@ -83,7 +97,12 @@ class RunUpdates:
 
     def search(self, state: SearchState) -> RunUpdate:
         """The update of the search's run."""
-        identity = {"evolve.kind": "search", "evolve.search": state.search_id, "evolve.seed": str(state.seed)}
+        identity = {
+            "evolve.kind": "search",
+            "evolve.search": state.search_id,
+            "evolve.seed": str(state.seed),
+            "generation": "-",  # sorts before the generations
+        }
         return self._run(
             SEARCH_KEY, f"search {state.search_id}", None, identity, started=milliseconds(state.started_at)
         )
@@ -113,8 +132,25 @@ class RunUpdates:
         if parents:
             identity["evolve.parent_uid"] = parents
         parent_run = f"generation/{record.generation:03d}"
-        bred_from = tuple(f"trial/{parent}" for parent in record.parents)
-        return self._run(f"trial/{uid}", uid, parent_run, identity, started=now, bred_from=bred_from)
+        bred_from = tuple(trial_key(parent) for parent in record.parents)
+        return self._run(trial_key(uid), uid, parent_run, identity, started=now, bred_from=bred_from)
+
+    def confirmation(self, state: SearchState, event: Confirmation, now: int) -> RunUpdate:
+        """The update of a confirmation's run: it is below its individual's, and ends with the event's time, `now`."""
+        identity = {
+            "evolve.kind": CONFIRMATION_KIND,
+            "evolve.search": state.search_id,
+            "evolve.confirmation_uid": f"{state.search_id}/{event.uid}",
+            "evolve.role": event.role,
+            "evolve.seed": str(event.seed),
+        }
+        parent = SEARCH_KEY
+        if event.individual in state.individuals:
+            parent = trial_key(event.individual)
+            identity["evolve.trial_uid"] = f"{state.search_id}/{event.individual}"
+            identity["generation"] = f"{state.individuals[event.individual].generation:03d}"
+        began = now - milliseconds(sum(event.seconds.values()))
+        return self._run(f"{CONFIRMATION_KIND}/{event.uid}", event.uid, parent, identity, started=began)
 
     def open_runs(self, state: SearchState, now: int) -> list[RunUpdate]:
         """The updates of the runs that have begun and not ended, the search's first."""

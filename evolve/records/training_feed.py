@@ -37,6 +37,7 @@ class TrainingFeed:
     def __init__(self, run: TrainingRun, open_store: Callable[[str], RunStore]) -> None:
         self.refused: dict[str, str] = {}
         self.unshown: str | None = None
+        self.unpresented: str | None = None  # a training has neither views nor an entry in the registry
         self._run = run
         self._store = open_store(run.id)
         self._sent = min(self._store.sent(), len(run.metrics))

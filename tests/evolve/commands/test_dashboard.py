@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
 from evolve.commands import dashboard
+from evolve.records import views
 from evolve.records.journal import Journal, NewEvent
 
 CREATED = {
@@ -47,11 +49,22 @@ def test_the_link_lists_the_runs_of_one_search_generations_first() -> None:
     assert place == "http://127.0.0.1:5000/#/experiments/3/runs"
     assert asked["searchFilter"] == ["tags.`evolve.search` = 'a-s0'"]
     assert asked["orderByKey"] == ["tags.`evolve.kind`"]
-    assert sorted(["trial", "search", "generation"]) == [
-        "generation",
-        "search",
-        "trial",
-    ]  # so ordering by kind puts the trials last
+    kinds = ["confirmation", "generation", "search", "trial"]
+    assert sorted(kinds)[-1] == "trial"  # so ordering by kind puts the trials last
+
+
+def test_without_views_of_this_search_it_opens_the_list_of_runs(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "mlflow.db").touch()
+    search = dashboard.latest_search(runs)
+    monkeypatch.setattr(dashboard, "curves_link", lambda *_: None)
+    own = views.tags(search, {})
+    later = views.tags(replace(search, started_at=search.started_at + 1), {})
+    for tags, opened in ((own, "viewStateShareKey"), ({}, "searchFilter"), (later, "searchFilter")):
+        page = dashboard.say_links("http://127.0.0.1:5000", "3", tags, search)
+        assert opened in page
+        assert ("no ready-made views" in capsys.readouterr().out) == (opened == "searchFilter")
 
 
 def test_a_taken_port_is_passed_over() -> None:
@@ -71,7 +84,7 @@ def test_a_search_that_was_not_sent_here_is_said(runs: Path) -> None:
     with pytest.raises(dashboard.DashboardError, match="--tracking-uri"):
         dashboard.latest_search(runs)
     (runs / "mlflow.db").touch()
-    assert dashboard.latest_search(runs) == "20260101T000000-s0"
+    assert dashboard.latest_search(runs).search_id == "20260101T000000-s0"
 
 
 def test_a_screen_is_needed_to_open_a_browser() -> None:
@@ -119,12 +132,19 @@ def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
         text=True,
     )
     assert shown.stdout is not None
-    page = next(line.strip() for line in shown.stdout if "/#/experiments/" in line)
-    address = page.partition("/#/")[0]
+    printed = []
+    while "Ctrl-C" not in "".join(printed[-1:]):
+        printed.append(shown.stdout.readline())
+    page, listed, curves = (line.strip() for line in printed if "/#/experiments/" in line)
+    address, _, query = page.partition("/#/")
     with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 our own server
         assert b"MLflow" in answer.read()
-    curves = next(line.strip() for line in shown.stdout if line.strip().endswith("/model-metrics"))
+    asked = parse_qs(query.partition("?")[2])
+    assert (asked["viewStateShareKey"], asked["compareRunsMode"]) == (["evolve-generations"], ["CHART"])
+    assert "searchFilter" in listed
     assert curves.startswith(page.partition("/runs?")[0])
+    assert "/model-metrics?" in curves
+    assert all("workflowType=machine_learning" in link for link in (page, listed, curves)), "each names its mode"
     shown.send_signal(signal.SIGINT)
     rest, _ = shown.communicate(timeout=60)
     assert shown.returncode == 0
@@ -137,8 +157,9 @@ def test_it_serves_the_latest_search_until_ctrl_c(runs: Path) -> None:
 WAITING = """
 import sys
 from evolve.commands import dashboard
+from evolve.records import views
 dashboard.server_command = lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"]
-dashboard.latest_search = lambda _runs: "a-search"
+dashboard.latest_search = lambda _runs: None
 sys.exit(dashboard.main(["--runs", sys.argv[1], "--port", "5300"]))
 """
 

@@ -112,6 +112,16 @@ def test_it_never_waits_and_leaves_the_journal_alone(make: Make, tmp_path: Path)
     assert events(path) == before
 
 
+def test_what_was_shown_before_can_be_shown_again(make: Make, tmp_path: Path) -> None:
+    path = stored_journal(tmp_path / "s")
+    before = events(path)
+    for _ in range(2):
+        tracker = make(path)
+        at_once(tracker.start)
+        at_once(lambda tracker=tracker: tracker.close(PATIENCE_SECONDS))  # type: ignore[misc]
+    assert events(path) == before
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no database"], ids=["no file", "empty", "garbage"])
 def test_a_journal_that_cannot_be_read_is_a_problem_and_no_exception(
     make: Make, tmp_path: Path, content: bytes | None
@@ -142,4 +152,11 @@ def test_a_search_ends_as_without_it(make: Make, tmp_path: Path, monkeypatch: py
         for state in (shown, hidden)
     ]
     assert essence[0] == essence[1]
+    confirmed = [
+        {uid: (one.role, one.seed, one.scores, one.reason) for uid, one in state.confirmations.items()}
+        for state in (shown, hidden)
+    ]
+    assert confirmed[0] == confirmed[1]
+    files = [{path.name for path in (tmp_path / name).iterdir()} for name in ("shown", "hidden")]
+    assert {name for name in files[0] if "mlflow" not in name and name != "mlartifacts"} == files[1]
     assert lineage.family_tree(shown)["winner"] == lineage.family_tree(hidden)["winner"]

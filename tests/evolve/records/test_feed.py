@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.records import feed as feeds
-from evolve.records import projection
+from evolve.records import projection, views
 from evolve.records.feed import Feed
 from evolve.records.journal import Journal, NewEvent
 from evolve.records.run_updates import SEARCH_KEY, RunUpdate
+from evolve.records.state import SearchState
 
 CREATED: dict[str, object] = {
     "search_id": "s1",
@@ -62,6 +63,7 @@ class Memory:
         self.runs: dict[str, dict[str, Any]] = {}
         self.number = 0
         self.writes = 0
+        self.views: list[list[str]] = []
         self.refuses: Callable[[str], str | None] = lambda _key: None
 
     def sent(self) -> int:
@@ -87,6 +89,14 @@ class Memory:
 
     def add_file(self, key: str, path: Path) -> None:
         self.runs[key].setdefault("files", set()).add(path.name)
+
+    def show_views(self, state: SearchState) -> str | None:
+        self.views.append(views.line(state))
+        return self.refuses("views")
+
+    def register_winner(self, state: SearchState) -> None:
+        if self.refuses("registry"):
+            raise PermissionError("no registry")
 
 
 def append(directory: Path, entries: list[NewEvent]) -> Path:
@@ -210,3 +220,36 @@ def test_a_bug_in_the_projection_costs_one_event(
 @pytest.mark.parametrize("tries", [0, 1, 5, 6, 7, 1024, 10**6])
 def test_the_pause_has_an_end_after_any_number_of_tries(tries: int) -> None:
     assert feeds.pause_seconds(tries) == min(2.0 ** min(tries, 10), 60.0)
+
+
+def test_views_follow_the_best_and_are_not_written_again_for_nothing(tmp_path: Path) -> None:
+    store = Memory()
+    one, _ = feed(append(tmp_path / "s", ENTRIES[:4]), store)
+    one.send()
+    for entry in ENTRIES[4:]:
+        append(tmp_path / "s", [entry])
+        one.send()
+    one.send(last=True)
+    assert store.views == [[], ["g000-000"], ["g000-001"]]
+
+
+def test_a_store_that_takes_neither_views_nor_models_gets_all_runs_and_is_reported(
+    tmp_path: Path, whole: Memory
+) -> None:
+    store = Memory()
+    store.refuses = lambda key: "this is another version" if key in ("views", "registry") else None
+    one, reported = feed(append(tmp_path / "s", ENTRIES), store)
+    one.send(last=True)
+    assert store.runs == whole.runs
+    assert store.number == whole.number
+    assert one.unpresented == "no registered model of the winner: PermissionError: no registry"
+    assert [type(error) for error in reported] == [PermissionError]
+    store.refuses = lambda key: "this is another version" if key == "views" else None
+    one.send(last=True)
+    assert one.unpresented == "no ready-made views: this is another version"
+    store.refuses = lambda _key: None
+    one.send(last=True)
+    assert one.unpresented is None
+    tries = len(store.views)
+    one.send(last=True)
+    assert len(store.views) == tries

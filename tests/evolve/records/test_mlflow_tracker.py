@@ -198,13 +198,16 @@ def shown(uri: str, directory: Path) -> Shown:
     return Shown(uri, "s1")
 
 
-def test_there_is_one_run_for_the_search_and_each_generation_and_trial(shown: Shown) -> None:
+def test_there_is_one_run_for_the_search_and_each_generation_trial_and_confirmation(shown: Shown) -> None:
     assert sorted(shown.runs) == [
         "g000-000",
+        "g000-000/test-seed-0",
         "g000-001",
         "g000-002",
         "g001-000",
         "g001-001",
+        "g001-001/test-seed-0",
+        "g001-001/test-seed-1",
         "generation 000",
         "generation 001",
         "search s1",
@@ -212,6 +215,8 @@ def test_there_is_one_run_for_the_search_and_each_generation_and_trial(shown: Sh
     assert shown.parent("g000-002") == "generation 000"
     assert shown.parent("g001-001") == "generation 001"
     assert shown.parent("generation 001") == "search s1"
+    assert shown.parent("g000-000/test-seed-0") == "g000-000"
+    assert shown.parent("g001-001/test-seed-1") == "g001-001"
     assert "mlflow.parentRunId" not in shown.runs["search s1"].data.tags
 
 
@@ -220,6 +225,9 @@ def test_a_trial_says_where_it_comes_from(shown: Shown) -> None:
     assert tags["evolve.trial_uid"] == "s1/g001-001"
     assert tags["evolve.parent_uid"] == "s1/g000-000"
     assert tags["evolve.parent_run_id"] == shown.runs["g000-000"].info.run_id
+    experiment = shown.runs["search s1"].info.experiment_id
+    page = f"#/experiments/{experiment}/runs/{tags['evolve.parent_run_id']}?workflowType=machine_learning"
+    assert tags["mlflow.note.content"] == f"Bred from [g000-000]({page})."
     assert tags["evolve.operators"] == "gaussian"
     assert tags["generation"] == "001"
     assert "evolve.parent_uid" not in shown.runs["g000-000"].data.tags
@@ -251,6 +259,9 @@ def test_generations_can_be_compared_on_the_search_run(shown: Shown) -> None:
     assert [value for _, value in shown.curve("search s1", "gen/q10")] == pytest.approx([0.30, 0.275])
     assert shown.curve("search s1", "gen/failed") == [(0, 1.0), (1, 0.0)]
     metrics = shown.runs["generation 000"].data.metrics
+    assert shown.curve("search s1", "gen/lower_quartile") == [(0, 0.30), (1, 0.3125)]  # 0.25 + 0.25 * 0.25
+    assert shown.curve("search s1", "gen/upper_quartile") == [(0, 0.30), (1, 0.4375)]
+    assert shown.runs["generation 001"].data.metrics["best_so_far"] == 0.50
     expected = {
         "trials": 3.0,
         "finished": 1.0,
@@ -258,13 +269,15 @@ def test_generations_can_be_compared_on_the_search_run(shown: Shown) -> None:
         "failed": 1.0,
         "best": 0.30,
         "worker_seconds": 5.0,
+        "worker_hours": 5.0 / 3600.0,
+        "best_so_far": 0.30,
     }
     assert {name: metrics[name] for name in expected} == expected  # seconds: 2 + 2 + 1
 
 
 def test_the_verdict_and_its_files_are_on_the_search_run(shown: Shown) -> None:
     run = shown.runs["search s1"]
-    assert shown.curve("search s1", "confirm/winner/test/map50_95") == [(0, 0.4), (1, 0.5)]
+    assert not [name for name in run.data.metrics if "candidates" in name or "test/" in name]
     assert run.data.metrics["confirm/gain/low"] == 0.1
     assert run.data.metrics["confirm/winner/mean"] == 0.45
     assert "better than the defaults" in run.data.tags["mlflow.note.content"]
@@ -274,8 +287,64 @@ def test_the_verdict_and_its_files_are_on_the_search_run(shown: Shown) -> None:
 
 
 def test_times_are_those_of_the_events(shown: Shown) -> None:
-    run = shown.runs["g000-000"]  # its attempt is the 6th event, its end the 9th; one event per second
-    assert (run.info.start_time, run.info.end_time) == (1_800_000_005_000, 1_800_000_008_000)
+    run = shown.runs["generation 000"]  # it opens with the 2nd event and closes with the 16th; one event per second
+    assert (run.info.start_time, run.info.end_time) == (1_800_000_001_000, 1_800_000_015_000)
+
+
+def test_a_trial_lasts_as_long_as_it_was_worked_on(shown: Shown) -> None:
+    # each measurement took 2 s, the failed trial 1 s; the events from attempt to end took 3 s
+    lasted = {name: run.info.end_time - run.info.start_time for name, run in shown.runs.items()}
+    assert [lasted[f"g000-00{slot}"] for slot in (0, 1, 2)] == [2000, 2000, 1000]
+    assert lasted["g001-001"] == lasted["g001-001/test-seed-0"] == 2000
+
+
+def test_a_trial_that_waits_at_a_rung_is_scheduled_and_lasts_no_longer(shown: Shown, uri: str, tmp_path: Path) -> None:
+    created = NewEvent("search_created", None, {**CREATED, "search_id": "s7"})
+    waits = [measured("g000-002", 10, 0.1), rung("g000-002", 10, 0.1)]
+    path = write(tmp_path, [created, *FIRST_HALF[1:], *waits])
+    project(path, uri)
+    run = Shown(uri, "s7").runs["g000-002"]
+    assert (run.info.status, run.data.tags["evolve.status"]) == ("SCHEDULED", "proposed")
+    assert run.info.end_time - run.info.start_time == 2000
+    write(tmp_path, [attempt("g000-002", 2)], start=1_800_001_000.0)
+    project(path, uri)
+    assert Shown(uri, "s7").runs["g000-002"].info.status == "RUNNING"
+    interrupted = NewEvent("search_interrupted", None, {"reason": "Ctrl-C"})
+    write(tmp_path, [interrupted], start=1_800_002_000.0)
+    project(path, uri)
+    run = Shown(uri, "s7").runs["g000-002"]
+    assert (run.info.status, run.info.end_time - run.info.start_time) == ("KILLED", 2000)
+
+
+def test_a_confirmation_is_a_run_with_its_scores(shown: Shown) -> None:
+    run = shown.runs["g001-001/test-seed-1"]
+    assert run.info.status == "FINISHED"
+    assert shown.curve("g001-001/test-seed-1", "test/map50_95") == [(90, 0.5)]
+    tags = run.data.tags
+    assert (tags["evolve.kind"], tags["evolve.role"], tags["evolve.seed"]) == ("confirmation", "winner", "1")
+    assert (tags["evolve.trial_uid"], tags["evolve.confirmation_uid"]) == ("s1/g001-001", "s1/g001-001/test-seed-1")
+
+
+def test_a_failed_confirmation_of_any_role_says_why(shown: Shown, uri: str, tmp_path: Path) -> None:
+    payload = {"individual": "g000-000", "seed": 4, "seconds": {}, "scores": {}}
+    failure = {"kind": "crashed", "reason": "no memory", "traceback": "at y"}
+    of_an_opponent = {**payload, "role": "opponent", "individual": "hand-tuned", **failure}
+    lost = {"attempt": 1, "stop_step": 90, "cause": "hung", "reason": "silent"}
+    events = [
+        NewEvent("search_created", None, {**CREATED, "search_id": "s8"}),
+        *FIRST_HALF[1:],
+        NewEvent("attempt_lost", "g000-000/choice-seed-0", lost),
+        NewEvent("confirm_measured", "g000-000/choice-seed-0", {**payload, "role": "candidate", **failure}),
+        NewEvent("confirm_measured", "hand-tuned/test-seed-0", of_an_opponent),
+    ]
+    assert project(write(tmp_path, events), uri).problem is None
+    failed = Shown(uri, "s8")
+    tags = failed.runs["g000-000/choice-seed-0"].data.tags
+    assert failed.runs["g000-000/choice-seed-0"].info.status == "FAILED"
+    assert (tags["evolve.status_reason"], tags["evolve.attempts_lost"]) == ("crashed: no memory", "1")
+    assert "at y" in tags["mlflow.note.content"]
+    assert failed.parent("hand-tuned/test-seed-0") == "search s8", "it is no individual of the search"
+    assert failed.runs["hand-tuned/test-seed-0"].data.tags["evolve.role"] == "opponent"
 
 
 def test_the_same_journal_again_changes_nothing(shown: Shown, uri: str, directory: Path) -> None:
@@ -561,7 +630,7 @@ def half_made_by_mlflow(path: Path) -> bytes:
 
 def without_ids(everything: dict[str, Any]) -> dict[str, Any]:
     """Everything except the ids that MLflow draws for each run."""
-    links = {"evolve.parent_run_id", "mlflow.parentRunId"}
+    links = {"evolve.parent_run_id", "mlflow.parentRunId", "mlflow.note.content"}
     return {
         name: (*rest, {tag: value for tag, value in tags.items() if tag not in links}, params, curves)
         for name, (_id, *rest, tags, params, curves) in everything.items()

@@ -16,7 +16,7 @@ from evolve import search
 from evolve.commands import outcome, status, tracking
 from evolve.data_description import DataDescription
 from evolve.execution.local_executor import LocalExecutor
-from evolve.genetics.genome import Genome
+from evolve.genetics.genome import DEFAULTS, Genome
 from evolve.genetics.recipe import Recipe
 from evolve.genetics.space import SearchSpace
 from evolve.records import forecast, lineage, progress
@@ -391,20 +391,18 @@ def test_mlflow_is_told(undisturbed: Undisturbed) -> None:
     projection = Projection()
     for event in events(undisturbed.journal):
         projection.apply(event)
-    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
-    state = undisturbed.state
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for number in run.metrics:
-        curves.setdefault(number.name, []).append((number.step, number.value))
+    runs = {update.key: update for update in projection.updates.pending}
+    run, state = runs[SEARCH_KEY], undisturbed.state
+    numbers = {key: {number.name: number.value for number in update.metrics} for key, update in runs.items()}
     for standing in state.choice.candidates:
-        scores = {
-            index: state.confirmations[f"{standing.uid}/choice-seed-{index}"].scores["val/map50_95"]
-            for index in range(3)
-        }
-        assert dict(curves[f"confirm/candidates/{standing.uid}/val/map50_95"]) == scores
-        assert curves[f"confirm/candidates/{standing.uid}/mean"] == [(0, standing.mean)]
-        assert f"confirm/candidates/{standing.uid}/test/map50_95" not in curves
-    assert len(curves["confirm/winner/test/map50_95"]) == len(curves["confirm/defaults/test/map50_95"]) == 3
+        for index in range(3):
+            uid = f"{standing.uid}/choice-seed-{index}"
+            confirmed = numbers[f"confirmation/{uid}"]
+            assert confirmed["val/map50_95"] == state.confirmations[uid].scores["val/map50_95"]
+            assert "test/map50_95" not in confirmed
+        assert numbers[f"trial/{standing.uid}"]["confirm/mean"] == standing.mean
+    of_verdict = [f"confirmation/{uid}/test-seed-{i}" for uid in (state.outcome.uid, DEFAULTS) for i in range(3)]
+    assert all("test/map50_95" in numbers[key] for key in of_verdict)
     assert run.tags["evolve.candidates"].split(",")[0] == run.tags["evolve.winner"]
 
 

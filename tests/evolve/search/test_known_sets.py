@@ -118,13 +118,16 @@ def test_mlflow_has_its_runs_and_gains(searched: Any) -> None:
     projection = Projection()
     for event in events(directory / "journal.db"):
         projection.apply(event)
-    run = next(update for update in projection.updates.pending if update.key == SEARCH_KEY)
+    runs = {update.key: update for update in projection.updates.pending}
+    run = runs[SEARCH_KEY]
     numbers = {number.name: number.value for number in run.metrics}
     against = state.outcome.known["poor"]
     assert numbers["confirm/known/poor/mean"] == against.mean.mean
     assert numbers["confirm/known/poor/gain/mean"] == against.gain.mean
     assert numbers["confirm/known/poor/gain/low"] == against.gain.interval[0]
-    assert len([number for number in run.metrics if number.name == "confirm/known/poor/test/map50_95"]) == 3
+    of_the_set = [update for key, update in runs.items() if key.startswith("confirmation/poor/")]
+    assert [update.parent for update in of_the_set] == [SEARCH_KEY] * 3
+    assert all("test/map50_95" in {number.name for number in update.metrics} for update in of_the_set)
     note = run.tags["mlflow.note.content"]
     assert all(text in note for text in (state.outcome.verdict, against.verdict))
 
