@@ -97,7 +97,7 @@ class Task:
 
     space: with every trial setting filled in. steps: the full budget in optimizer steps. description: what the journal
     keeps of data and weights. notes: sentences for the terminal. state_bytes: size of a trial's state on disk while it
-    waits at a rung; 0 if unknown.
+    waits at a rung; 0 if unknown. search_notes: more sentences, which concern a search alone.
     """
 
     space: SearchSpace
@@ -106,6 +106,7 @@ class Task:
     steps: int
     notes: tuple[str, ...]
     state_bytes: int = 0
+    search_notes: tuple[str, ...] = ()
 
     @property
     def data(self) -> DataDescription:
@@ -152,9 +153,9 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "gpu": request.gpu,
         },
     )
-    notes = (*_notes(request, path, base, description, schedule, steps, by_rule), *_known_set_notes(own, space))
+    notes = _notes(request, path, base, description, schedule, steps, by_rule)
     state_bytes = space_checks.largest_state(space, len(description["class_names"]))
-    return Task(space, factory, description, steps, notes, state_bytes)
+    return Task(space, factory, description, steps, notes, state_bytes, _known_set_notes(own, space))
 
 
 def _default_space(request: TaskRequest) -> Path:
@@ -225,7 +226,7 @@ def _as_in_the_weights(space: SearchSpace, request: TaskRequest) -> SearchSpace:
     return space
 
 
-def _known_set_notes(loaded: SearchSpace, space: SearchSpace) -> list[str]:
+def _known_set_notes(loaded: SearchSpace, space: SearchSpace) -> tuple[str, ...]:
     """What is no longer in the known sets of the space's file, as it is the same in every training."""
     notes = []
     for name, values in loaded.known.items():
@@ -234,7 +235,7 @@ def _known_set_notes(loaded: SearchSpace, space: SearchSpace) -> list[str]:
         if fixed:
             out = "" if left else ", and so it equals the defaults and is left out"
             notes.append(f"known set {name}: its value of {fixed} gives way to the one that all trainings have{out}")
-    return notes
+    return tuple(notes)
 
 
 def _given_weights(request: TaskRequest) -> Path | None:

@@ -43,7 +43,7 @@ def new(arguments: Namespace) -> int:
         prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
     )
     notes = (search_folders.note_on_latest(), None if store is None else unreachable_note(store))
-    for sentence in (*(f"note: {note}" for note in notes if note is not None), *prepared.notes):
+    for sentence in (*(f"note: {note}" for note in notes if note is not None), *prepared.notes, *prepared.search_notes):
         say(sentence)
     for sentence in (*_describe_search(recipe, prepared, machine), *checked):
         say(sentence)
@@ -130,7 +130,8 @@ def _describe_confirm_stage(recipe: Recipe, prepared: Task) -> str:
     """A sentence on what is trained again at the end, and its cost."""
     known, (least, most) = prepared.space.known, recipe.verdict_seeds
     fewest, count = (forecast.planned_confirmations(recipe, len(known), seeds) for seeds in (least, most))
-    compared = f"winner, defaults and {', '.join(known)}" if known else "winner and defaults"
+    *others, last = ("winner", "defaults", *known)
+    compared = f"{', '.join(others)} and {last}"
     who = f"{compared} with {_between(least, most)} fresh seeds for the verdict"
     if recipe.candidates > 1:
         choice = f"the best {recipe.candidates} with {recipe.confirm_seeds} fresh seeds to choose the winner"

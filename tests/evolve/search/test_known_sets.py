@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from evolve import replay, search
+from evolve.__main__ import main
 from evolve.checks import launch
 from evolve.commands.outcome import outcome_tables
 from evolve.execution.local_executor import LocalExecutor
@@ -208,3 +209,20 @@ def test_fitness_of_ones_own_has_the_gain_in_ap_beside_it(house: House) -> None:
     assert poor.map50_95.mean != poor.gain.mean
     assert f"in AP50:95 the gain is {poor.map50_95.mean:+.3f}" in poor.verdict
     assert verdict.conclude(replace(state, verdicts=0), state.outcome.uid) == state.outcome
+
+
+def test_status_and_the_end_have_a_line_for_each(
+    simulated: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMULATED_FAILURES", "0")
+    Path("mine.yaml").write_text(json.dumps({**SPACE, "known": {"poor": KNOWN["poor"]}}))
+    shape = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--recipe", "seed"]
+    assert main(["search", "--space", "mine.yaml", "--cpu", "--out", "s", "--tracking-uri", "none", *shape]) == 0
+    assert "verdict: beats the known set poor by +" in capsys.readouterr().out
+    assert main(["status", "s"]) == 0
+    assert "verdict: beats the known set poor by +" in capsys.readouterr().out
+    assert main(["status", "s", "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert list(status["known"]) == ["poor"]
+    assert status["known"]["poor"].startswith("beats the known set poor by +")
+    assert "known set" not in status["verdict"]
