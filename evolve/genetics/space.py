@@ -12,7 +12,7 @@ from pathlib import Path
 from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, mapping, read_file, read_value, whole_number
-from evolve.trial import Setting
+from evolve.trial import Setting, Value
 
 __all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
 
@@ -41,6 +41,19 @@ class SearchSpace:
     def defaults(self) -> Genome:
         """The genome in which every gene has its default."""
         return Genome({address: domain.default for address, domain in self.genes.items()})
+
+    def genome(self, values: Mapping[str, object]) -> Genome:
+        """The genome with these values; ValueError names a gene that is unknown, missing or outside its domain."""
+        for gene in values:
+            if gene not in self.genes:
+                raise ValueError(f"gene {gene!r}: expected one of the space: {', '.join(self.genes)}")
+        checked = {}
+        for gene, domain in self.genes.items():
+            with error_prefix(f"gene {gene!r}"):
+                if gene not in values:
+                    raise ValueError("expected a value, got none")
+                checked[gene] = _inside(values[gene], domain)
+        return Genome(checked)
 
     def size(self) -> int | None:
         """The number of different genomes; None if it is not countable."""
@@ -158,6 +171,12 @@ def _of_kind(value: object, domain: Domain | None) -> object:
     if isinstance(domain, Linear | Log):
         return finite_number(value, "the value")
     return whole_number(value, "the value") if isinstance(domain, Integer) else value
+
+
+def _inside(value: object, domain: Domain) -> Value:
+    """The value as the domain has it: 1 becomes 1.0 for a linear gene. ValueError if it is outside."""
+    unit = domain.to_unit(value)  # type: ignore[arg-type]  # it checks the type too
+    return finite_number(value, "the value") if isinstance(domain, Linear | Log) else domain.from_unit(unit)
 
 
 def _recipe(plain: object) -> dict[str, object]:

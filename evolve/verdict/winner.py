@@ -34,7 +34,7 @@ class WinnerError(ValueError):
 
 @dataclass(frozen=True)
 class Winner:
-    """What final training needs of a winner file."""
+    """What final training and a warm start need of a winner file."""
 
     uid: str
     search_id: str
@@ -44,6 +44,7 @@ class Winner:
     post: Mapping[str, Value] = field(default_factory=dict)  # tuned NMS settings of the detector; empty: the defaults
     positives: float | None = None  # positive anchors per picture, counted in its training; None: not known
     defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
+    genome: Mapping[str, Setting] = field(default_factory=dict)  # the genes that its search had, as under config
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
@@ -135,6 +136,7 @@ def read(path: Path) -> Winner:
             post=_post_settings(plain.get("post")),
             positives=_positives(plain.get(COUNTED)),
             defaulted=defaulted,
+            genome={address: config[address] for address in plain["genome"]},
         )
 
 
