@@ -200,7 +200,10 @@ def _format(command: argparse._ActionsContainer) -> None:
 def _model(command: argparse._ActionsContainer) -> None:
     """What is trained, beside data and weights."""
     command.add_argument(
-        "--space", type=_path, metavar="FILE", help="the genes, and the settings that all trials share (YAML)"
+        "--space",
+        type=_path,
+        metavar="FILE|MODULE:NAME",
+        help="the genes, and the settings that all trials share: a YAML file, or a dict in Python",
     )
     command.add_argument(
         "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log
+from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, Ordinal
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, mapping, read_file, read_value, whole_number
 from evolve.trial import Setting, Value
 
-__all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
+__all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "Ordinal", "SearchSpace", "load", "parse"]
 
 KEYS = ("name", "genes", "trial", "recipe", "fitness")
 DEFAULT_RECIPE = "fast"
@@ -111,7 +111,7 @@ def _genes(plain: object) -> dict[str, Domain]:
     genes = {}
     for address, line in mapping(plain, "genes by their address").items():
         with error_prefix(f"gene {address!r}"):
-            genes[address] = _domain(line)
+            genes[address] = domain_of(line)
     return genes
 
 
@@ -124,23 +124,28 @@ def _range(kind: Callable[..., Domain]) -> Callable[[Mapping[str, object]], Doma
     return build
 
 
-def _choice(line: Mapping[str, object]) -> Domain:
-    check_keys(line, ("scale", "values", "default"), required=("values", "default"))
-    values = line["values"]
-    if not isinstance(values, list | tuple):
-        raise ValueError(f"expected a list of values, got {values!r}")
-    return Choice(tuple(values), line["default"])  # type: ignore[arg-type]  # Choice checks them itself
+def _listed(kind: Callable[..., Domain]) -> Callable[[Mapping[str, object]], Domain]:
+    def build(line: Mapping[str, object]) -> Domain:
+        check_keys(line, ("scale", "values", "default"), required=("values", "default"))
+        values = line["values"]
+        if not isinstance(values, list | tuple):
+            raise ValueError(f"expected a list of values, got {values!r}")
+        return kind(tuple(values), line["default"])
+
+    return build
 
 
 SCALES: Mapping[str, Callable[[Mapping[str, object]], Domain]] = {
     "linear": _range(Linear),
     "log": _range(Log),
     "integer": _range(Integer),
-    "choice": _choice,
+    "choice": _listed(Choice),
+    "ordinal": _listed(Ordinal),
 }
 
 
-def _domain(plain: object) -> Domain:
+def domain_of(plain: object) -> Domain:
+    """The domain in a gene's line of a space file."""
     line = mapping(plain, "a domain such as {scale: log, low: 1e-4, high: 1e-2, default: 1e-3}")
     scale = line.get("scale")
     if not isinstance(scale, str) or scale not in SCALES:

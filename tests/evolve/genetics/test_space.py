@@ -83,7 +83,7 @@ def test_size_counts_the_genomes() -> None:
         ),
         (
             "a: {scale: lin, low: 1, high: 2, default: 1}",
-            "search_spaces/x.yaml: gene 'a': expected a scale out of linear, log, integer, choice, got 'lin'",
+            "search_spaces/x.yaml: gene 'a': expected a scale out of linear, log, integer, choice, ordinal, got 'lin'",
         ),
         (
             "a: {scale: linear, low: 1, hgih: 2, default: 1}",
