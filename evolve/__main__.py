@@ -134,6 +134,15 @@ def _search(command: argparse.ArgumentParser) -> None:
         choices=("mixed", "random", "defaults"),
         help="how the first generation is filled beside the defaults: random sets, mutants of the defaults, or mixed",
     )
+    recipe.add_argument(
+        "--warm-start",
+        type=_path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WINNER.yaml",
+        help="winner files of other searches: their sets are in the first generation too",
+    )
     recipe.add_argument("--elites", type=_count, metavar="N", help="number of the best that are kept and have children")
     recipe.add_argument("--children", type=_count, metavar="N", help="children of each elite")
     recipe.add_argument("--generations", type=_count_or_none, metavar="N", help="child generations after the first")
@@ -232,7 +241,10 @@ def _format(command: argparse._ActionsContainer) -> None:
 def _model(command: argparse._ActionsContainer) -> None:
     """What is trained, beside data and weights."""
     command.add_argument(
-        "--space", type=_path, metavar="FILE", help="the genes, and the settings that all trials share (YAML)"
+        "--space",
+        type=_path,
+        metavar="FILE|MODULE:NAME",
+        help="the genes, and the settings that all trials share: a YAML file, or a dict in Python",
     )
     command.add_argument(
         "--variant", metavar="V", help="the network of a released cfg, at full width: yolov4 or yolov4-tiny"

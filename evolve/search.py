@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from evolve.execution.executor import Executor
 from evolve.execution.local_executor import LocalExecutor
 from evolve.execution.watch import Patience, WatchedExecutor
 from evolve.file_names import JOURNAL_FILE, SPACE_FILE, WINNER_FILE
+from evolve.genetics.genome import Genome
 from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.process import signals
@@ -66,16 +67,26 @@ def run(
     seed: int,
     means: Means | None = None,
     request: Mapping[str, object] | None = None,
+    warm_starts: Sequence[Genome] = (),
 ) -> SearchState:
     """Run a new search in an empty directory to its end; returns its state, whose `phase` is finished or failed.
 
+    warm_starts: genomes of the space that are known to be good; the first generation has them beside the defaults.
     request: the flags that the task was prepared from, kept in the journal for a resume from the command line.
     Everything is checked first (evolve/checks/launch.py), and the workers start before anything is written: a search
     that cannot begin raises (InputError, JournalError: the directory holds a search, or what its means raise) and
     leaves nothing behind. KeyboardInterrupt passes through, with the search left resumable.
     """
     means, directory = means or Means(), Path(directory)
-    launch.check(task, directory, recipe=recipe, seed=seed, workers=means.workers, request=request)
+    launch.check(
+        task,
+        directory,
+        recipe=recipe,
+        seed=seed,
+        workers=means.workers,
+        request=request,
+        warm_starts=warm_starts,
+    )
     tracker = _tracker(directory, means)
     search_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(means.clock()))}-s{seed}-{secrets.token_hex(2)}"
     with closing(means.display), ExitStack() as stack:
@@ -97,6 +108,7 @@ def run(
                     threads=resumable.threads_of(task),
                     workers=means.workers,
                     versions=versions.installed(),
+                    warm_starts=tuple(warm_starts),
                 )
             )
             return recorder

@@ -60,7 +60,7 @@ class TaskRequest:
 
     data: Path | None = None  # None: the embedded data set
     format: str | None = None  # of the data: voc, coco or yolo; None: the detected one
-    space: Path | None = None
+    space: Path | None = None  # a YAML file, or module:NAME
     variant: str | None = None  # a released network, of RELEASED
     preset: str | None = None  # published settings, of search_spaces/presets
     weights: str | None = None  # a checkpoint of ours, a Darknet file, or "none"
@@ -121,7 +121,7 @@ class Task:
 def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     """Check the request, read the data set and make the task; InputError or the reader's own error, one sentence."""
     path = request.space or _default_space(request)
-    own = spaces.load(path)
+    own, space_notes = load_space(path)
     space = _with_settings(own, request)
     if request.data is not None and not request.data.exists():  # if it is a file, the reader's error says so
         raise InputError(f"--data {request.data}: expected a folder that holds a labelled data set, got none there")
@@ -153,9 +153,18 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
             "gpu": request.gpu,
         },
     )
-    notes = _notes(request, path, base, description, schedule, steps, by_rule)
+    notes = (*_notes(request, path, base, description, schedule, steps, by_rule), *space_notes)
     state_bytes = space_checks.largest_state(space, len(description["class_names"]))
     return Task(space, factory, description, steps, notes, state_bytes, _known_set_notes(own, space))
+
+
+def load_space(path: Path) -> tuple[SearchSpace, tuple[str, ...]]:
+    """The search space in a YAML file, or in Python as module:NAME; and sentences for the terminal."""
+    if ":" not in str(path) or path.exists():
+        return spaces.load(path), ()
+    from evolve import tune_space  # imports Ray, which takes seconds
+
+    return tune_space.load(str(path), TrialConfig().settings())
 
 
 def _default_space(request: TaskRequest) -> Path:

@@ -132,6 +132,7 @@ def check_space(
         "train.steps": "the budget",
         "detector.variant": "the network, which the anchors belong to,",
         "detector.masks": "how anchors are dealt out to the output maps",
+        "train.sizes": "a list of training shapes",
     }
     for address in genes:
         if address not in ADDRESSES:

@@ -39,7 +39,9 @@ class TrialRunner:
         self.reason = ""  # why the search ended
         self._task, self._directory, self._recorder = task, directory, recorder
         opened = {uid: _individual(record) for uid, record in state.individuals.items()}
-        self._strategy = Strategy(task.space, recipe, state.seed, state.steps, opened=opened)
+        self._strategy = Strategy(
+            task.space, recipe, state.seed, state.steps, warm_starts=state.warm_starts, opened=opened
+        )
         self._assigned: dict[str, Assigned] = {}  # uid -> the assignment whose result the strategy waits for
         self._waiting: deque[Lease] = deque()
         self._basis = resumable.basis(task)

@@ -74,7 +74,7 @@ def test_every_event_stands_in_the_page() -> None:
 
 def test_the_python_page_runs_as_it_stands(tmp_path: Path) -> None:
     page = (DOCS / "python-api.md").read_text(encoding="utf-8")
-    example, objective = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    example, _, objective = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_objective.py").write_text(objective, encoding="utf-8")
     own = re.search(r'ObjectiveFactory\("my_objective:.*?\}\)', page)
     assert own is not None

@@ -5,7 +5,7 @@ They need nothing expensive, and nothing is written before they pass: no directo
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ def check(
     seed: int,
     workers: int = 1,
     request: Mapping[str, object] | None = None,
+    warm_starts: Sequence[Genome] = (),
 ) -> tuple[str, ...]:
     """Check everything; returns notes for the user. InputError or JournalError for the first thing that is wrong."""
     check_whole_number("seed", seed, least=0)
@@ -44,7 +45,7 @@ def check(
     _check_plain("request", request or {})
     states = disk.states_at_once(recipe, task.steps, _schedule(task), workers)
     sentences = disk.check(directory, states, task.state_bytes)  # first: a huge population would take long to make
-    _check_configurations(task, _first_generation(task, recipe, seed))
+    _check_configurations(task, _first_generation(task, recipe, seed, warm_starts))
     return (*sentences, *_burn_in_notes(task, recipe))
 
 
@@ -131,10 +132,13 @@ def _check_plain(name: str, values: Mapping[str, object]) -> None:
             raise InputError(f"{name}: {key!r}: expected plain values that JSON can hold, got: {error}") from error
 
 
-def _first_generation(task: Task, recipe: Recipe, seed: int) -> list[Individual]:
-    """Make the first generation; InputError if the space is too small for it."""
+def _first_generation(task: Task, recipe: Recipe, seed: int, warm_starts: Sequence[Genome]) -> list[Individual]:
+    """Make the first generation; InputError if the space is too small for it, or a warm start does not fit."""
+    for given in warm_starts:
+        if not isinstance(given, Genome):
+            raise InputError(f"warm_starts: expected genomes, such as task.space.genome({{...}}), got {given!r}")
     try:
-        return seeding.first_generation(task.space, recipe, seed)
+        return seeding.first_generation(task.space, recipe, seed, warm_starts)
     except SpaceExhausted as error:
         raise InputError(f"{error}; expected a smaller --population, or --seeding {seeding.RANDOM}") from error
     except ValueError as error:

@@ -21,6 +21,7 @@ from evolve.records import forecast, progress
 from evolve.records.journal import JournalError, holds_search
 from evolve.task import InputError, Task
 from evolve.trial import GpuNotUsable
+from evolve.verdict import warm_start
 
 FIRST_GENERATION = {
     seeding.MIXED: "the defaults, mutants of them and random ones",
@@ -36,16 +37,24 @@ def new(arguments: Namespace) -> int:
     machine = machine_for(arguments)
     store = tracking_store(arguments.tracking_uri)
     request = task_request.request_of(arguments, gpu=machine.gpu, share=arguments.share)
+    winner_files = warm_start.read(arguments.warm_start)  # before the data set, which may take long
     prepared = task.prepare(request, threads=machine.threads)
     recipe = _recipe(arguments, prepared)
-    plain = asdict(task_request.request_to_keep(request, machine, arguments.tracking_uri))
+    plain = asdict(task_request.request_to_keep(request, machine, arguments.tracking_uri, arguments.warm_start))
+    warm = warm_start.fit(winner_files, prepared)
     checked = launch.check(
-        prepared, directory, recipe=recipe, seed=arguments.seed, workers=machine.workers, request=plain
+        prepared,
+        directory,
+        recipe=recipe,
+        seed=arguments.seed,
+        workers=machine.workers,
+        request=plain,
+        warm_starts=warm.genomes,
     )
     notes = (search_folders.note_on_latest(), None if store is None else unreachable_note(store))
     for sentence in (*(f"note: {note}" for note in notes if note is not None), *prepared.notes, *prepared.search_notes):
         say(sentence)
-    for sentence in (*_describe_search(recipe, prepared, machine), *checked):
+    for sentence in (*warm.notes, *_describe_search(recipe, prepared, machine, len(warm.genomes)), *checked):
         say(sentence)
     if arguments.dry_run:
         machine.reach()
@@ -56,7 +65,15 @@ def new(arguments: Namespace) -> int:
     with search_folders.created_directory(arguments.out, arguments.seed) as directory, _searching(directory):
         say(f"search directory: {directory}")
         means = replace(means, begun=lambda: _point_latest(directory, means.display))
-        state = search.run(prepared, directory, recipe=recipe, seed=arguments.seed, means=means, request=plain)
+        state = search.run(
+            prepared,
+            directory,
+            recipe=recipe,
+            seed=arguments.seed,
+            means=means,
+            request=plain,
+            warm_starts=warm.genomes,
+        )
     return outcome.say_outcome(state, directory, tracking)
 
 
@@ -97,15 +114,18 @@ def _recipe(arguments: Namespace, prepared: Task) -> Recipe:
     return recipes.load(arguments.recipe or prepared.space.recipe, overrides)
 
 
-def _describe_search(recipe: Recipe, prepared: Task, machine: Machine) -> list[str]:
+def _describe_search(recipe: Recipe, prepared: Task, machine: Machine, warm_starts: int) -> list[str]:
     """Sentences on what the search will run."""
+    first = FIRST_GENERATION[recipe.seeding]
+    if warm_starts:
+        first = f"{first}; {warm_starts} warm start{'s' if warm_starts > 1 else ''} among them"
     children = recipe.elites * recipe.children
     rungs = ", ".join(str(step) for step in recipe.rung_steps(prepared.steps))
     total = forecast.planned_steps(recipe, prepared.steps, len(prepared.space.known))
     screened = f" (each the best of {recipe.screening} by a model of the trials so far)" if recipe.screening > 1 else ""
     where = f"{machine.gpus_per_trial:g} GPU each" if machine.gpu else f"CPU, {machine.threads} thread each"
     return [
-        f"recipe: {recipe.name}: {recipe.population} individuals ({FIRST_GENERATION[recipe.seeding]}), "
+        f"recipe: {recipe.name}: {recipe.population} individuals ({first}), "
         f"the best {recipe.elites} kept, {recipe.children} mutants of each{screened}, "
         f"{recipe.generations} child generations: "
         f"{recipe.population + recipe.generations * children} trials compared at steps {rungs}",

@@ -1,6 +1,7 @@
 """The request of a search, as the journal keeps it, and the same task prepared from it again."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -69,7 +70,9 @@ def machine_as_before(state: SearchState, workers: int | None = None, address: s
     return Machine(workers or state.workers, state.threads, gpus, address or request.address)
 
 
-def request_to_keep(request: TaskRequest, machine: Machine, tracking: str | None) -> SearchRequest:
+def request_to_keep(
+    request: TaskRequest, machine: Machine, tracking: str | None, warm_start: Sequence[Path] = ()
+) -> SearchRequest:
     """What a resume needs to prepare the same task, besides the space file in the search directory."""
     return SearchRequest(
         **{name: getattr(request, name) for name in KEPT},
@@ -78,6 +81,7 @@ def request_to_keep(request: TaskRequest, machine: Machine, tracking: str | None
         address=machine.address,
         tracking_uri=None if tracking is None else credentials.public(tracking),
         tracking_password=tracking is not None and credentials.has_secret(tracking),
+        warm_start=[str(path) for path in warm_start],
     )
 
 

@@ -5,6 +5,7 @@ A value that comes out is a plain Python number, word or truth value; floats hav
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from evolve.genetics.plain import finite_number, rounded, whole_number
 from evolve.trial import Value
@@ -134,8 +135,8 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of several values without an order; each has an equal share of [0, 1]."""
+class _Listed:
+    """One of several values; each has an equal share of [0, 1], in the order given."""
 
     values: tuple[Value, ...]
     default: Value
@@ -169,12 +170,35 @@ class Choice:
         """The number of values."""
         return len(self.values)
 
+
+@dataclass(frozen=True)
+class Choice(_Listed):
+    """One of several values without an order; each has an equal share of [0, 1]."""
+
     def to_plain(self) -> dict[str, object]:
         """The gene's line in a space file."""
         return {"scale": "choice", "values": list(self.values), "default": self.default}
 
 
-Domain = Linear | Log | Integer | Choice
+@dataclass(frozen=True)
+class Ordinal(_Listed):
+    """One of several values in a meaningful order, such as the multiples of a step; numbers rise.
+
+    Each has an equal share of [0, 1].
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for value, following in pairwise(self.values):
+            if not isinstance(value, str) and not isinstance(following, str) and not value < following:
+                raise ValueError(f"expected numbers that rise, got {following!r} after {value!r}")
+
+    def to_plain(self) -> dict[str, object]:
+        """The gene's line in a space file."""
+        return {"scale": "ordinal", "values": list(self.values), "default": self.default}
+
+
+Domain = Linear | Log | Integer | Choice | Ordinal
 
 
 def in_kind_of(domain: Domain | None, value: object) -> object:

@@ -67,7 +67,7 @@ class Individual:
     parents: tuple[str, ...]  # uids; in the first generation only mutants of the defaults have one
     generation: int
     slot: int
-    operator: str  # "defaults", "random", or a name in operators.MUTATIONS
+    operator: str  # "defaults", "warm_start", "random", or a name in operators.MUTATIONS
     seed: int  # of its trial, 0 to 2**31 - 1
     predicted: float | None = None  # its fitness before it trained, by the model that chose it; None: none was asked
 

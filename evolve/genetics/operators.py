@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from evolve.genetics.domains import Choice, Domain, Integer
+from evolve.genetics.domains import Choice, Domain, Integer, Ordinal
 from evolve.genetics.genome import Genome
 from evolve.genetics.space import SearchSpace
 from evolve.trial import Value
@@ -34,8 +34,9 @@ def mutate(parent: Genome, space: SearchSpace, rng: np.random.Generator, *, rate
     """A child in the space that differs from its parent in at least one gene.
 
     Each gene changes with probability `rate`; if none was drawn, one random gene changes. A float moves by a
-    Gaussian of standard deviation `strength` in [0, 1], reflected at the bounds. An integer moves likewise, by at
-    least one. A choice takes one of its other values, all equally likely. A gene with a single value stays.
+    Gaussian of standard deviation `strength` in [0, 1], reflected at the bounds. An integer or an ordinal gene moves
+    likewise, by at least one value. A choice takes one of its other values, all equally likely. A gene with a single
+    value stays.
     """
     if not 0 <= rate <= 1 or not SMALLEST_STRENGTH <= strength <= 1:
         raise ValueError(
@@ -60,20 +61,20 @@ def _moved(value: Value, domain: Domain, rng: np.random.Generator, strength: flo
         others = [other for other in domain.values if other != value]
         return others[int(rng.integers(len(others)))]
     unit = domain.to_unit(value)
-    if isinstance(domain, Integer):
+    if isinstance(domain, Integer | Ordinal):
         move = strength * rng.standard_normal()
         moved = domain.from_unit(reflect(unit + move))
-        return moved if moved != value else _neighbour(int(value), domain, upwards=move > 0)
+        return moved if moved != value else _neighbour(unit, domain, upwards=move > 0)
     while True:  # rounding to 12 digits undoes one step in a hundred at the very worst (see domains.NARROWEST)
         moved_float = domain.from_unit(reflect(unit + strength * rng.standard_normal()))
         if moved_float != value:
             return moved_float
 
 
-def _neighbour(value: int, domain: Integer, *, upwards: bool) -> int:
-    """The next integer in the direction of the step; at a bound the one on the other side."""
-    neighbour = value + 1 if upwards else value - 1
-    return neighbour if domain.low <= neighbour <= domain.high else 2 * value - neighbour
+def _neighbour(unit: float, domain: Integer | Ordinal, *, upwards: bool) -> Value:
+    """The next value in the direction of the step; at a bound the one on the other side. unit: the value's position."""
+    share = (1 if upwards else -1) / domain.count()
+    return domain.from_unit(unit + share if 0 <= unit + share <= 1 else unit - share)
 
 
 def reflect(position: float) -> float:

@@ -1,9 +1,10 @@
 """Seeding: the first generation is the space's defaults, and beside them random genomes or mutants of the defaults.
 
 `random` looks everywhere in the space; `defaults` looks near what is known to work; `mixed` does both, by turns.
+Warm starts are genomes that are known to be good, such as winners of other searches; they follow the defaults.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from evolve.genetics import operators
 from evolve.genetics.genome import DEFAULTS, Genome, Individual, random_generator, trial_seed, uid_of
+from evolve.genetics.plain import error_prefix
 from evolve.genetics.space import SearchSpace
 
 
@@ -75,22 +77,34 @@ def mixed(
     return random_genome(space, recipe, slot, rng, seen)
 
 
+WARM_START = "warm_start"  # the operator of an individual that was given
 MIXED, RANDOM, MUTANTS = "mixed", "random", "defaults"
 SEEDINGS: dict[str, Seeding] = {MIXED: mixed, RANDOM: random_genome, MUTANTS: mutant_of_defaults}
 
 
-def first_generation(space: SearchSpace, recipe: SeedingSettings, seed: int) -> list[Individual]:
-    """The defaults in slot 0, the other slots filled by the recipe's seeding; all genomes differ."""
+def first_generation(
+    space: SearchSpace, recipe: SeedingSettings, seed: int, warm_starts: Sequence[Genome] = ()
+) -> list[Individual]:
+    """The defaults in slot 0, the warm starts in the next slots, the others filled by the seeding; all genomes differ.
+
+    ValueError if the space or the population is too small, or a warm start is outside the space or there twice.
+    SpaceExhausted if no new mutant of the defaults is found.
+    """
     size = space.size()
     if size is not None and size < recipe.population:
         raise ValueError(
             f"search space {space.name!r}: expected at least as many different genomes as the population of "
             f"{recipe.population}, got {size}"
         )
-    defaults = Individual(DEFAULTS, space.defaults(), (), 0, 0, "defaults", trial_seed(seed, 0, 0))
-    individuals, seen = [defaults], {defaults.genome}
+    _check_warm_starts(space, recipe.population, warm_starts)
+    individuals = [Individual(DEFAULTS, space.defaults(), (), 0, 0, "defaults", trial_seed(seed, 0, 0))]
+    individuals += [
+        Individual(uid_of(0, slot), genome, (), 0, slot, WARM_START, trial_seed(seed, 0, slot))
+        for slot, genome in enumerate(warm_starts, start=1)
+    ]
+    seen = {individual.genome for individual in individuals}
     make = SEEDINGS[recipe.seeding]
-    for slot in range(1, recipe.population):
+    for slot in range(len(individuals), recipe.population):
         genome, is_mutant = make(space, recipe, slot, random_generator(seed, 0, slot), seen)
         seen.add(genome)
         individuals.append(
@@ -105,3 +119,18 @@ def first_generation(space: SearchSpace, recipe: SeedingSettings, seed: int) -> 
             )
         )
     return individuals
+
+
+def _check_warm_starts(space: SearchSpace, population: int, warm_starts: Sequence[Genome]) -> None:
+    if len(warm_starts) >= population:
+        raise ValueError(
+            f"warm starts: expected at most {population - 1} beside the defaults in a population of {population}, "
+            f"got {len(warm_starts)}"
+        )
+    seen = {space.defaults(): DEFAULTS}
+    for slot, genome in enumerate(warm_starts, start=1):
+        with error_prefix(f"warm start {uid_of(0, slot)}"):
+            space.genome(genome)
+            if genome in seen:
+                raise ValueError(f"expected a set that differs from all others, got that of {seen[genome]}")
+        seen[genome] = uid_of(0, slot)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.genetics import known_sets
-from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, in_kind_of
+from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, Ordinal, in_kind_of
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, mapping, read_file, read_value, whole_number
 from evolve.trial import Setting, Value
 
-__all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "SearchSpace", "load", "parse"]
+__all__ = ["DEFAULT_FITNESS", "Choice", "Domain", "Integer", "Linear", "Log", "Ordinal", "SearchSpace", "load", "parse"]
 
 KEYS = ("name", "genes", "trial", "recipe", "fitness", "known", "final_steps")
 DEFAULT_RECIPE = "fast"
@@ -53,6 +53,19 @@ class SearchSpace:
     def known_genome(self, name: str) -> Genome:
         """The genome of a known set: its values, and the defaults of the genes that it does not name."""
         return Genome({**self.defaults(), **self.known[name]})
+
+    def genome(self, values: Mapping[str, object]) -> Genome:
+        """The genome with these values; ValueError names a gene that is unknown, missing or outside its domain."""
+        for gene in values:
+            if gene not in self.genes:
+                raise ValueError(f"gene {gene!r}: expected one of the space: {', '.join(self.genes)}")
+        checked = {}
+        for gene, domain in self.genes.items():
+            with error_prefix(f"gene {gene!r}"):
+                if gene not in values:
+                    raise ValueError("expected a value, got none")
+                checked[gene] = _inside(values[gene], domain)
+        return Genome(checked)
 
     def size(self) -> int | None:
         """The number of different genomes; None if it is not countable."""
@@ -117,7 +130,7 @@ def _genes(plain: object) -> dict[str, Domain]:
     genes = {}
     for address, line in mapping(plain, "genes by their address").items():
         with error_prefix(f"gene {address!r}"):
-            genes[address] = _domain(line)
+            genes[address] = domain_of(line)
     return genes
 
 
@@ -130,23 +143,28 @@ def _range(kind: Callable[..., Domain]) -> Callable[[Mapping[str, object]], Doma
     return build
 
 
-def _choice(line: Mapping[str, object]) -> Domain:
-    check_keys(line, ("scale", "values", "default"), required=("values", "default"))
-    values = line["values"]
-    if not isinstance(values, list | tuple):
-        raise ValueError(f"expected a list of values, got {values!r}")
-    return Choice(tuple(values), line["default"])  # type: ignore[arg-type]  # Choice checks them itself
+def _listed(kind: Callable[..., Domain]) -> Callable[[Mapping[str, object]], Domain]:
+    def build(line: Mapping[str, object]) -> Domain:
+        check_keys(line, ("scale", "values", "default"), required=("values", "default"))
+        values = line["values"]
+        if not isinstance(values, list | tuple):
+            raise ValueError(f"expected a list of values, got {values!r}")
+        return kind(tuple(values), line["default"])
+
+    return build
 
 
 SCALES: Mapping[str, Callable[[Mapping[str, object]], Domain]] = {
     "linear": _range(Linear),
     "log": _range(Log),
     "integer": _range(Integer),
-    "choice": _choice,
+    "choice": _listed(Choice),
+    "ordinal": _listed(Ordinal),
 }
 
 
-def _domain(plain: object) -> Domain:
+def domain_of(plain: object) -> Domain:
+    """The domain in a gene's line of a space file."""
     line = mapping(plain, "a domain such as {scale: log, low: 1e-4, high: 1e-2, default: 1e-3}")
     scale = line.get("scale")
     if not isinstance(scale, str) or scale not in SCALES:
@@ -178,6 +196,12 @@ def _known(plain: object) -> dict[str, Mapping[str, Value]]:
         with error_prefix(f"known set {name!r}"):
             known[name] = mapping(values, "values by the address of their gene")
     return known  # type: ignore[return-value]  # the space checks the values itself
+
+
+def _inside(value: object, domain: Domain) -> Value:
+    """The value as the domain has it: 1 becomes 1.0 for a linear gene. ValueError if it is outside."""
+    unit = domain.to_unit(value)  # type: ignore[arg-type]  # it checks the type too
+    return finite_number(value, "the value") if isinstance(domain, Linear | Log) else domain.from_unit(unit)
 
 
 def _recipe(plain: object) -> dict[str, object]:

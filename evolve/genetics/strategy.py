@@ -8,7 +8,7 @@ offspring may differ on another machine or with another number of threads.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -78,6 +78,7 @@ Decision = GenerationOpened | Assigned | Stopped | GenerationClosed | SearchEnde
 class Strategy:
     """Breeds generations and promotes their individuals from rung to rung; elites stay and get children.
 
+    warm_starts: genomes that the first generation has beside the defaults (genetics/seeding.py).
     opened: the individuals that this search has bred before, by uid; their genomes are taken from here.
     """
 
@@ -88,6 +89,7 @@ class Strategy:
         seed: int,
         steps: int,
         *,
+        warm_starts: Sequence[Genome] = (),
         opened: Mapping[str, Individual] = MappingProxyType({}),
     ) -> None:
         if seed < 0:
@@ -106,7 +108,8 @@ class Strategy:
         self._told: dict[str, float | None] = {}  # uid -> its result on the current rung; None: it failed
         self._controls: set[str] = set()  # uids of this generation that go on whatever their scores
         self._control_share: Fraction | None = None  # of the trials below a cut; None before the generation's first one
-        self._open(0, [self._as_opened(first) for first in seeding.first_generation(space, recipe, seed)])
+        first_generation = seeding.first_generation(space, recipe, seed, warm_starts)
+        self._open(0, [self._as_opened(first) for first in first_generation])
 
     @property
     def generation(self) -> int:

@@ -68,6 +68,7 @@ class SearchCreated:
     threads: int
     workers: int
     versions: Mapping[str, str]  # by package
+    warm_starts: Annotated[tuple[GenomeInJson, ...], Field(exclude_if=lambda genomes: not genomes)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

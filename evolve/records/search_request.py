@@ -1,6 +1,6 @@
 """The flags of `evolve search` that a journal keeps, so that a resume can prepare the same task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +19,7 @@ class SearchRequest:
     address: str | None = None  # of a Ray cluster
     tracking_uri: str | None = None  # without its password
     tracking_password: bool = False  # whether there was one
+    warm_start: Sequence[str] = ()  # winner files; a resume needs none, as the journal has their sets
 
     @classmethod
     def parse(cls, plain: Mapping[str, Any]) -> "SearchRequest":

@@ -80,6 +80,7 @@ class SearchState:
     threads: int
     versions: Mapping[str, str]
     workers: int
+    warm_starts: tuple[Genome, ...] = ()  # given sets in the first generation, beside the defaults
     phase: str = "running"  # running, interrupted, finished, failed
     reason: str | None = None  # of an interruption or a failure
     generation: int = 0
@@ -304,6 +305,7 @@ def begin(event: Event) -> SearchState:
         threads=created.threads,
         versions=created.versions,
         workers=created.workers,
+        warm_starts=created.warm_starts,
         started_at=event.time,
         last_at=event.time,
         session_at=event.time,

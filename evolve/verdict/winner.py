@@ -35,7 +35,7 @@ class WinnerError(ValueError):
 
 @dataclass(frozen=True)
 class Winner:
-    """What final training needs of a winner file."""
+    """What final training and a warm start need of a winner file."""
 
     uid: str
     search_id: str
@@ -47,6 +47,7 @@ class Winner:
     defaulted: tuple[str, ...] = ()  # settings missing in a file of an earlier version: they take their defaults
     fitness: Mapping[str, float] = field(default_factory=dict)  # weights of its scores; empty: not known
     final_steps: int | None = None  # length of the final training; None: that of a trial's schedule
+    genome: Mapping[str, Setting] = field(default_factory=dict)  # the genes that its search had, as under config
 
 
 def content(state: SearchState, task: Task) -> dict[str, object]:
@@ -164,6 +165,7 @@ def read(path: Path) -> Winner:
             defaulted=defaulted,
             fitness=_weights(fitness),
             final_steps=None if FINAL_STEPS not in plain else _count(plain[FINAL_STEPS], FINAL_STEPS, 1),
+            genome={address: config[address] for address in plain["genome"]},
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log
+from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, Ordinal
 
 UNITS = st.floats(0.0, 1.0)
 BOUNDS = st.floats(-1e6, 1e6)
@@ -14,7 +14,7 @@ BOUNDS = st.floats(-1e6, 1e6)
 
 @st.composite
 def domains(draw: st.DrawFn) -> Domain:
-    kind = draw(st.sampled_from(["linear", "log", "integer", "choice"]))
+    kind = draw(st.sampled_from(["linear", "log", "integer", "choice", "ordinal"]))
     if kind == "linear":
         low = draw(BOUNDS)
         high = low + draw(st.floats(1e-3, 1e6)) * max(1.0, abs(low))
@@ -26,6 +26,9 @@ def domains(draw: st.DrawFn) -> Domain:
         low_int = draw(st.integers(-1000, 1000))
         return Integer(low_int, low_int + draw(st.integers(1, 1000)), low_int)
     values = draw(st.lists(st.one_of(st.integers(), st.text(), st.booleans()), min_size=1, unique_by=lambda v: v))
+    if kind == "ordinal":
+        ordered = sorted(value for value in values if isinstance(value, int)) or ["only"]
+        return Ordinal(tuple(ordered), ordered[0])
     return Choice(tuple(values), values[-1])
 
 
@@ -39,6 +42,7 @@ def test_hand_sums() -> None:
     assert Integer(5, 7, 5).to_unit(6) == 0.5
     assert [Choice(("a", "b"), "a").from_unit(u) for u in (0.0, 0.49, 0.5, 1.0)] == ["a", "a", "b", "b"]
     assert Choice((False, True), True).to_unit(True) == 0.75
+    assert [Ordinal((1, 2, 8), 1).from_unit(u) for u in (0.0, 0.33, 0.34, 0.66, 0.67, 1.0)] == [1, 1, 2, 2, 8, 8]
     assert [d.count() for d in (Integer(5, 7, 5), Choice(("a", "b"), "a"), Linear(0, 1, 0), Log(1, 2, 1))] == [
         3,
         2,
@@ -99,6 +103,8 @@ def test_bounds_are_reached_and_never_passed_for_bounds_of_many_digits() -> None
         (lambda: Choice((1, True), 1), r"expected each of the values once, got True again"),
         (lambda: Choice(("a", "b"), "c"), r"expected a default out of 'a', 'b', got 'c'"),
         (lambda: Choice((0, 2), False), r"expected a default out of 0, 2, got False"),
+        (lambda: Ordinal((1, 8, 2), 1), r"expected numbers that rise, got 2 after 8"),
+        (lambda: Ordinal((1, 2), 3), r"expected a default out of 1, 2, got 3"),
         (lambda: Choice((None,), "a"), r"expected numbers, words or true/false as values, got None"),  # type: ignore[arg-type]
     ],
 )

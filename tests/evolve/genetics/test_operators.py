@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evolve.genetics import operators
 from evolve.genetics.genome import Genome
 from evolve.genetics.operators import MUTATIONS, SpaceExhausted, mutate, reflect
-from evolve.genetics.space import Choice, Domain, Integer, Linear, Log, SearchSpace
+from evolve.genetics.space import Choice, Domain, Integer, Linear, Log, Ordinal, SearchSpace
 
 DOMAINS: list[Domain] = [
     Linear(0.0, 1.0, 0.5),
@@ -22,6 +22,8 @@ DOMAINS: list[Domain] = [
     Choice(("only",), "only"),
     Choice((False, True), True),
     Choice(("a", "b", 3), "b"),
+    Ordinal((0.0, 0.05, 0.1, 1.0), 0.1),
+    Ordinal(("low", "high"), "low"),
 ]
 SPACES = st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=6).map(
     lambda domains: SearchSpace("s", {f"gene{place}": domain for place, domain in enumerate(domains)})
@@ -128,6 +130,21 @@ def test_the_rate_is_the_chance_of_a_gene() -> None:
         for _ in range(1000)
     ]
     assert statistics.mean(counts) == pytest.approx(6.0, abs=0.25)
+
+
+def test_an_ordinal_gene_moves_to_the_nearest_values() -> None:
+    """A step of 0.01 is far less than a value's share of 0.2: the child is a neighbour, both sides equally often.
+
+    4000 draws: 2000 each, off by sqrt(4000)/2 = 32; at an end there is one neighbour.
+    """
+    domain, rng = Ordinal((1, 2, 4, 8, 16), 4), np.random.default_rng(0)
+    space = SearchSpace("s", {"a": domain})
+    values = [mutate(space.defaults(), space, rng, rate=0.5, strength=0.01)["a"] for _ in range(4000)]
+    assert set(values) == {2, 8}
+    assert values.count(2) == pytest.approx(2000, abs=130)
+    for end, neighbour in ((1, 2), (16, 8)):
+        children = {mutate(Genome({"a": end}), space, rng, rate=0.5, strength=0.01)["a"] for _ in range(50)}
+        assert children == {neighbour}
 
 
 def test_a_choice_takes_each_other_value_equally_often() -> None:

@@ -72,6 +72,26 @@ def test_mixed_seeding_is_the_other_two_by_turns(seed: int, population: int) -> 
         assert individual.genome == pure.genome
 
 
+@given(st.integers(0, 2**63), st.integers(1, 20), st.sampled_from(sorted(seeding.SEEDINGS)), st.data())
+def test_warm_starts_follow_the_defaults_and_change_no_other_slot(
+    seed: int, population: int, name: str, data: st.DataObject
+) -> None:
+    """Each slot draws from its own generator, and continuous genes never meet: without warm starts it is the same."""
+    recipe = Recipe("r", population=population, elites=1, seeding=name)
+    values = data.draw(st.lists(st.floats(4, 10), max_size=population - 1, unique=True))
+    given_sets = [CONTINUOUS.genome({"a": round(value, 6), "b": 0.5}) for value in values]
+    warm_starts = list(dict.fromkeys(given_sets))
+    individuals = seeding.first_generation(CONTINUOUS, recipe, seed, warm_starts)
+    without = seeding.first_generation(CONTINUOUS, recipe, seed)
+    after = 1 + len(warm_starts)
+    assert individuals[0] == without[0]
+    assert [individual.genome for individual in individuals[1:after]] == warm_starts
+    for slot, individual in enumerate(individuals[1:after], start=1):
+        assert (individual.operator, individual.parents) == ("warm_start", ())
+        assert (individual.uid, individual.slot, individual.seed) == (without[slot].uid, slot, without[slot].seed)
+    assert individuals[after:] == without[after:]
+
+
 def test_mixed_seeding_takes_random_genomes_when_there_are_no_more_mutants() -> None:
     """With both genes always changed, (x, x) has the one mutant (y, y); the space has four genomes."""
     space = SearchSpace("two", {"c": Choice(("x", "y"), "x"), "d": Choice(("x", "y"), "x")})

@@ -83,7 +83,7 @@ def test_size_counts_the_genomes() -> None:
         ),
         (
             "a: {scale: lin, low: 1, high: 2, default: 1}",
-            "search_spaces/x.yaml: gene 'a': expected a scale out of linear, log, integer, choice, got 'lin'",
+            "search_spaces/x.yaml: gene 'a': expected a scale out of linear, log, integer, choice, ordinal, got 'lin'",
         ),
         (
             "a: {scale: linear, low: 1, hgih: 2, default: 1}",
@@ -153,3 +153,23 @@ def test_text_from_a_command_line_is_read_as_in_a_file() -> None:
         space.with_gene_fixed("loss.box_weight", "much")
     with pytest.raises(ValueError, match=r"setting 'train.size_period': expected the value to be a whole number"):
         space.with_gene_fixed("train.size_period", "2.5")
+
+
+def test_a_genome_has_the_kinds_of_the_space_and_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(TEXT)
+    space = spaces.load(tmp_path / "small.yaml")
+    values = {**space.defaults(), "loss.box_weight": 2, "train.size_period": 5.0}
+    genome = space.genome(values)
+    assert genome == values
+    assert (type(genome["loss.box_weight"]), type(genome["train.size_period"])) == (float, int)
+    for gene, wrong, complaint in (
+        ("loss.box_weight", 9, r"gene 'loss.box_weight': expected 1.0 to 8.0, got 9"),
+        ("loss.box_weight", True, r"gene 'loss.box_weight': expected the value to be a finite number, got True"),
+        ("train.size_period", 2.5, r"gene 'train.size_period': expected the value to be a whole number, got 2.5"),
+        ("detector.neck_activation", "relu", r"expected a value out of 'mish', 'leaky', got 'relu'"),
+        ("detector.neck", "mish", r"gene 'detector.neck': expected one of the space: detector.neck_activation, loss"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            space.genome({**values, gene: wrong})
+    with pytest.raises(ValueError, match=r"gene 'train.size_period': expected a value, got none"):
+        space.genome({gene: value for gene, value in values.items() if gene != "train.size_period"})

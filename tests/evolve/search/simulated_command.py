@@ -56,7 +56,7 @@ class Logged:
 def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     """A simulated task; --space and --set are honoured."""
     time.sleep(float(os.environ.get("SIMULATED_READING", "0")))
-    space = spaces.parse(SPACE, "simulated") if request.space is None else spaces.load(request.space)
+    space = spaces.parse(SPACE, "simulated") if request.space is None else task.load_space(request.space)[0]
     for address, value in request.settings.items():
         space = space.with_gene_fixed(address, value)
     return Task(
