@@ -16,7 +16,8 @@ from evolve.process.terminal import WorkFailed
 from evolve.trial import GpuNotUsable
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
-ANSWERS = ("status:status", "lineage:family", "winner:winner", "replay:replay", "doctor")  # they fail if stdout does
+# These fail if stdout does
+ANSWERS = ("status:status", "lineage:family", "report:report", "winner:winner", "replay:replay", "doctor")
 LONGEST_SENTENCE = 1000  # characters of an error message: it may quote a value of a million
 INPUT_ERRORS = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, GpuNotUsable)
 
@@ -76,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
     _directory(lineage)
     lineage.add_argument("--trial", metavar="UID", help="only this individual and its ancestors")
     _json(lineage)
+    report = command("report", "report:report", "Write report.html and lineage.html of a search, and open them.")
+    _directory(report)
+    report.add_argument("--out", type=_path, metavar="DIR", help="write them into this folder (the search directory)")
+    report.add_argument("--no-open", dest="open", action="store_false", help="open no browser")
+    _json(report)
     winner = command("winner", "winner:winner", "Print the winner file, which is enough to train the winner.")
     _directory(winner)
     winner.add_argument("--out", type=_path, metavar="FILE", help="write it to this file instead")
