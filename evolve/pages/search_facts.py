@@ -57,7 +57,7 @@ class SearchFacts:
         """The uids that were an elite of any generation."""
         return frozenset(uid for elites in self.state.closed.values() for uid in elites)
 
-    @property
+    @cached_property
     def leader(self) -> str | None:
         """The winner's uid; before there is one, the uid of the best so far; None before the first fitness."""
         if self.state.outcome is not None:
