@@ -270,7 +270,7 @@
   // ---- the beginning
 
   showLines();
-  zoom(Math.min(1.35, Math.max(1, view.clientWidth / svg.viewBox.baseVal.width)));
+  zoom(Math.min(1.35, Math.max(0.8, view.clientWidth / svg.viewBox.baseVal.width)));
   panel.replaceChildren(...story());
   const first = search.leader ?? search.individuals[0]?.uid;
   if (first !== undefined) {
