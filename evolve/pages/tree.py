@@ -12,7 +12,7 @@ from evolve.records.state import IndividualRecord
 from evolve.trial import TrialStatus
 
 LISTED = 25  # rows of a generation at most; elites and the winner's path have one in any case
-MARGIN = 24
+MARGIN = 44
 COLUMN_WIDTH = 156  # of the rows and blocks
 GAP = 110  # between two columns, for the edges
 ROW_HEIGHT = 20
