@@ -8,10 +8,12 @@ import base64
 import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from plotly.offline import get_plotlyjs
 
 BLUE, ORANGE, GREY, GREEN = "#2f8fce", "#e07b1f", "#8b949e", "#1f9e89"  # told apart by the colour-blind
+COMPRESSION = 6  # of 9: takes half of the time, for two percent more
 FILLED = "rgba(47,143,206,0.22)"
 BEST_FIRST = ("#e07b1f", "#2f8fce", "#7ea6c4", "#9aa3ad")  # of groups by rank
 
@@ -35,9 +37,11 @@ class Figure:
         return {"data": [_without_markup(trace) for trace in self.data], "layout": _without_markup(layout)}
 
 
+@cache
 def library() -> str:
     """plotly.js, compressed and as base64, so that a page stays small; report.js unpacks it."""
-    packed = gzip.compress(get_plotlyjs().encode(), mtime=0)  # without the time, so that equal pages are equal bytes
+    # without the time, so that equal pages are equal bytes
+    packed = gzip.compress(get_plotlyjs().encode(), COMPRESSION, mtime=0)
     return base64.b64encode(packed).decode("ascii")
 
 

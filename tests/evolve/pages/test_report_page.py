@@ -155,6 +155,7 @@ def test_the_library_is_plotlys_own_and_equal_each_time(monkeypatch: pytest.Monk
 
     packed = figures.library()
     assert gzip.decompress(base64.b64decode(packed)).decode() == get_plotlyjs()
+    figures.library.cache_clear()
     assert packed == figures.library()
 
 
