@@ -21,6 +21,7 @@ ANSWERS = (
     "status:status",
     "watch:watch",
     "lineage:family",
+    "report:report",
     "winner:winner",
     "replay:replay",
     "doctor",
@@ -84,6 +85,11 @@ def parser() -> argparse.ArgumentParser:
     _json(status)
     _directory(command("watch", "watch:watch", "Show a search that another process or machine runs, until it ends."))
     _lineage(command("lineage", "lineage:family", "Print the winner's ancestors and the genes that changed."))
+    report = command("report", "report:report", "Write report.html and lineage.html of a search, and open them.")
+    _directory(report)
+    report.add_argument("--out", type=_path, metavar="DIR", help="write them into this folder (the search directory)")
+    report.add_argument("--no-open", dest="open", action="store_false", help="open no browser")
+    _json(report)
     winner = command("winner", "winner:winner", "Print the winner file, which is enough to train the winner.")
     _directory(winner)
     winner.add_argument("--out", type=_path, metavar="FILE", help="write it to this file instead")

@@ -16,6 +16,8 @@ SPACE_FILE = "space.yaml"
 WINNER_FILE = "winner.yaml"
 LINEAGE_FILE = "lineage.json"
 GENERATIONS_FILE = "generations.csv"
+LINEAGE_PAGE = "lineage.html"
+REPORT_PAGE = "report.html"
 
 # The folder of a training (evolve train)
 DETECTOR_FILE = "detector.keras"  # after the last step

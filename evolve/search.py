@@ -29,6 +29,7 @@ from evolve.genetics.plain import to_yaml
 from evolve.genetics.recipe import Recipe
 from evolve.process import signals
 from evolve.process.files import write_durably
+from evolve.process.terminal import command
 from evolve.records import events, lineage, stop_request
 from evolve.records.journal import Journal, JournalError, holds_search
 from evolve.records.progress import Display
@@ -281,6 +282,7 @@ def _go_on(
                     confirm_stage.run(watched, tick)
             winner_uid = None if trial_runner.best is None else confirm_stage.journal_winner()
             _conclude(winner_uid, trial_runner.reason, task, directory, recorder)
+            _write_pages(directory, recorder.state, means.display)
         except (KeyboardInterrupt, Exception) as error:
             session.interrupt(error)  # before workers and tracker are closed, which may take seconds
             raise
@@ -310,6 +312,17 @@ def _conclude(winner_uid: str | None, reason: str, task: Task, directory: Path, 
     lineage.write(directory, state)
     if state.outcome is not None:
         recorder.append(events.SearchFinished(verdict=state.outcome.verdict, reason=reason))
+
+
+def _write_pages(directory: Path, state: SearchState, display: Display) -> None:
+    """Write the pages of a search that is over. They can be made again, so no error in them may undo its end."""
+    try:
+        from evolve.pages.write import write  # pandas takes a second to load: only at the end
+
+        write(directory, state, held=True)
+    except Exception as error:
+        again = command("evolve", "report", directory)
+        display.note(f"the pages were not written ({type(error).__name__}: {error}); to write them: {again}")
 
 
 def commonest_failure(state: SearchState) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE, SPACE_FILE, WINNER_FILE
+from evolve.file_names import GENERATIONS_FILE, LINEAGE_FILE, LINEAGE_PAGE, REPORT_PAGE, SPACE_FILE, WINNER_FILE
 from evolve.records import views
 from evolve.records.journal import Event, events
 from evolve.records.projection import Projection
 from evolve.records.run_updates import SEARCH_KEY, RunUpdate
 from evolve.records.state import SearchState
 
-ARTIFACTS = (SPACE_FILE, WINNER_FILE, LINEAGE_FILE, GENERATIONS_FILE)
+ARTIFACTS = (SPACE_FILE, WINNER_FILE, LINEAGE_FILE, GENERATIONS_FILE, LINEAGE_PAGE, REPORT_PAGE)
 PERIOD_SECONDS = 1.0  # between two rounds: the events of a second are sent together
 LONGEST_PAUSE_SECONDS = 60.0  # between two tries, after a refusal or in an outage
 DOUBLINGS = 16  # of the pause, at most: 2.0 ** tries would overflow in a long outage
