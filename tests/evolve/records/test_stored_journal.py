@@ -76,11 +76,15 @@ def without_new_keys_of_verdicts(value: Any) -> Any:
 
 
 def comparable(kind: str, payload: Any) -> Any:
-    """A payload without what verdicts of that version had from Welch's interval: later ones judge pairs of seeds."""
+    """A payload without what a verdict of that version had from Welch's interval, and without the later count of looks.
+
+    Later verdicts judge pairs of seeds.
+    """
     if kind == "search_finished":
         return {**payload, "verdict": ""}
     if kind != "winner_chosen":
         return payload
+    payload = {key: value for key, value in payload.items() if key != "looks"}
     gains = {"gain": payload["gain"]["mean"], "map50_95": payload["map50_95"]["gain"]["mean"]}
     in_ap = {key: value for key, value in payload["map50_95"].items() if key != "gain"}
     return {**payload, "verdict": "", "map50_95": in_ap, "gains": gains, "gain": None}
