@@ -111,18 +111,18 @@ def without_new_keys_of_verdicts(value: Any) -> Any:
 
 
 def comparable(kind: str, payload: Any) -> Any:
-    """A payload without what verdicts of that version had from Welch's interval, and without the number of the verdict.
+    """A payload without what a verdict of that version had from Welch's interval, and without the later count of looks.
 
-    Later ones judge pairs of seeds, and count the verdicts.
+    Later verdicts judge pairs of seeds.
     """
     if kind == "search_finished":
         return {**payload, "verdict": ""}
     if kind != "winner_chosen":
         return payload
+    payload = {key: value for key, value in payload.items() if key != "looks"}
     gains = {"gain": payload["gain"]["mean"], "map50_95": payload["map50_95"]["gain"]["mean"]}
     in_ap = {key: value for key, value in payload["map50_95"].items() if key != "gain"}
-    others = {key: value for key, value in payload.items() if key != "looks"}
-    return {**others, "verdict": "", "map50_95": in_ap, "gains": gains, "gain": None}
+    return {**payload, "verdict": "", "map50_95": in_ap, "gains": gains, "gain": None}
 
 
 def test_the_same_search_writes_the_same_journal_to_the_letter(tmp_path: Path) -> None:
