@@ -225,6 +225,6 @@ def test_evolve_stop_lets_the_workers_reach_their_rungs(start: Start, tmp_path: 
     state = state_of(tmp_path)
     assert (state.phase, state.reason) == ("interrupted", "evolve stop")
     begun = [record for record in state.individuals.values() if record.attempts]
-    assert 0 < len(begun) < len(state.individuals)
+    assert begun
     assert all(len(record.rungs) == record.attempts for record in begun)  # no piece was cut
     assert processes_in(temporary) == []
