@@ -88,7 +88,9 @@ def test_evaluate(weights: Path, folder: Path, capsys: pytest.CaptureFixture[str
     arguments = ["evaluate", "--weights", str(weights), "--data", str(folder)]
     assert command.main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found.keys() == {"map50", "map50_95", "map75", "images", "per_class", "protocol"}
+    assert found.keys() == {"map50", "map50_95", "map75", "images", "per_class", "classes", "protocol"}
+    assert {row["name"]: row["map50_95"] for row in found["classes"]} == found["per_class"]
+    assert found["map50"] == pytest.approx(np.mean([row["map50"] for row in found["classes"]]))
     assert found["images"] == 2
     assert found["per_class"].keys() == {"red", "blue"}
     # Only red is ever shown, and of its anchors one (16 x 20 px, on the cells around the centre) is near the
