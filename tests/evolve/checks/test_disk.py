@@ -77,7 +77,7 @@ def test_the_largest_state_of_a_space_counts_what_its_genes_can_be() -> None:
     width = {"scale": "linear", "low": 0.1, "high": 0.25, "default": 0.125}
     sam = {"scale": "choice", "values": [False, True], "default": False}
     decay = {"scale": "linear", "low": 0.0, "high": 0.99, "default": 0.0}
-    plain = {**base.to_plain(), "trial": {**fixed, "train.sizes": [64]}}
+    plain = {**base.to_plain(), "trial": {**fixed, "train.sizes": [64]}, "known": {}}
     genes = {"detector.width": width, "detector.sam": sam, "optimizer.ema_decay": decay}
     space = spaces.parse({**plain, "genes": genes}, "s")
     largest = {**space.trial, "detector.width": 0.25, "detector.sam": True, "optimizer.ema_decay": 0.9}

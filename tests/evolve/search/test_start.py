@@ -390,7 +390,7 @@ def test_a_detector_that_does_not_fit_is_refused_before_its_training(
     monkeypatch.setattr(shutil, "disk_usage", disk_of(5e8))
     capsys.readouterr()
     assert main(["train", "c/winner.yaml", "--out", "o", "--cpu"]) == 2
-    assert "o: expected 1 GB of free disk for it, got 0.5 GB" in capsys.readouterr().err
+    assert "o: expected 4.5 GB of free disk for it, got 0.5 GB" in capsys.readouterr().err
     assert not Path("o").exists()
 
 

@@ -138,7 +138,7 @@ def test_it_is_decided_and_journalled_before_the_first_run_of_the_verdict(search
     assert 3 <= plan.seeds <= 9
     assert state.outcome.gain.pairs == plan.seeds
     assert len(runs) == 2 * plan.seeds
-    assert any(line.startswith(f"the verdict has {plan.seeds} seeds: ") for line in lines)
+    assert any(f"the verdict has {plan.seeds} seeds: " in line for line in lines)
     assert f"{plan.seeds} seeds, on the test split" in state.outcome.verdict
 
 
