@@ -69,8 +69,9 @@ class Browser:
         return dict(json.loads(message))
 
     def open(self, address: str) -> None:
-        """Go to a page."""
-        self.call("Page.navigate", url=address)
+        """Go to a page, which loads anew: MLflow's pages share a document, which shows the page before for a while."""
+        for url in ("about:blank", address):
+            self.call("Page.navigate", url=url)
 
     def evaluate(self, script: str) -> Any:
         """The value of a JavaScript expression on the page."""
