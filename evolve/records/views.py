@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from evolve.genetics.recipe import AUTO
 from evolve.records import lineage
 from evolve.records.run_updates import CONFIRMATION_KIND, milliseconds, trial_key
 from evolve.records.state import SearchState
@@ -24,8 +25,8 @@ BEST_FIRST, BY_GENERATION = ("metrics.`fitness`", False), ("tags.`generation`", 
 OLDEST_FIRST = ("tags.`mlflow.runName`", True)  # of trials, whose runs are named after their uids
 WIDTHS = {"tags.`evolve.parent_uid`": 300, "tags.`evolve.status_reason`": 400}  # of columns, in pixels
 # Sections that MLflow adds by itself, one for each beginning of a metric's name: here they are closed at first
-OF_TRIALS = ("val", "loss", "seconds", "confirm", "Model metrics")
-OF_GENERATIONS = ("confirm/winner", "confirm/defaults", "confirm/gain", "gen", "Model metrics")
+MODEL_METRICS = "Model metrics"  # of names without a beginning
+OF_TRIALS = ("val", "loss", "seconds", "confirm", MODEL_METRICS)
 
 Plain = dict[str, object]
 
@@ -148,7 +149,7 @@ def _views(state: SearchState, run_ids: Mapping[str, str]) -> dict[str, View]:
     against = Section("Fitness against each gene", tuple(_scatter(gene) for gene in genes))
     why = ("evolve.failure", "evolve.status_reason", "generation", "evolve.attempts_lost")
     return {
-        GENERATIONS: _generations(search),
+        GENERATIONS: _generations(state, search),
         "evolve-trials": View(
             *("Trials", trials, *BEST_FIRST),
             (*result, *_metrics("confirm/shrunk"), DURATION, *params),
@@ -172,7 +173,7 @@ def _views(state: SearchState, run_ids: Mapping[str, str]) -> dict[str, View]:
     }
 
 
-def _generations(search: str) -> View:
+def _generations(state: SearchState, search: str) -> View:
     # The search's run has the curves, the generations' runs have the bars
     runs = f"{search} and {_tag('evolve.kind')} != 'trial' and {_tag('evolve.kind')} != '{CONFIRMATION_KIND}'"
     fitness = ("best_so_far", "best", "upper_quartile", "median", "lower_quartile")
@@ -182,7 +183,33 @@ def _generations(search: str) -> View:
         Section("Over the generations", curves, 2),
         Section("Side by side", tuple(_bar(name) for name in (*fitness, *others))),
     )
-    return View("Generations", runs, *BY_GENERATION, _metrics(*fitness, *others), sections, OF_GENERATIONS)
+    columns = _metrics(*fitness, *others)
+    return View("Generations", runs, *BY_GENERATION, columns, sections, _of_generations(state))
+
+
+def _of_generations(state: SearchState) -> tuple[str, ...]:
+    """MLflow's own sections of the metrics that the runs of a search and its generations have.
+
+    A section that is not listed is open, and a listed one without metrics is an empty heading.
+    """
+    recipe, outcome, known = state.recipe, state.outcome, tuple(state.space.known)
+    gains = ("gain", *(f"known/{name}/gain" for name in known))
+    confirmed = ["winner", "defaults", *(f"known/{name}" for name in known), *gains]
+    if outcome is not None and outcome.map50_95 is not None:
+        confirmed += [f"{name}/map50_95" for name in ("winner", "defaults", *gains)]
+    if recipe.verdict.seeds == AUTO:
+        confirmed.append("verdict")
+    tuned = outcome is not None and state.nms_confirmation(outcome.uid) is not None
+    post = ("post/fixed", "post/tuned") if tuned else ()
+    # How well a rung ranks trials is known only with controls, and never of the last rung
+    rungs = recipe.rung_steps(state.steps)[:-1] if recipe.controls else ()
+    return (
+        *(f"confirm/{name}" for name in confirmed),
+        *post,
+        "gen",
+        *(f"rung/{step}" for step in rungs),
+        MODEL_METRICS,
+    )
 
 
 def _ancestors(state: SearchState, run_ids: Mapping[str, str]) -> str:

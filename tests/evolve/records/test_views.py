@@ -18,6 +18,7 @@ from evolve.genetics import recipe as recipes
 from evolve.genetics import space as spaces
 from evolve.records import views
 from evolve.records.journal import events
+from evolve.records.projection import Projection
 from evolve.records.run_updates import EXPERIMENT
 from evolve.records.state import SearchState, fold
 from evolve.simulated import SPACE
@@ -70,6 +71,30 @@ def test_each_chart_has_an_id_of_its_own_and_stands_in_an_open_section(state: Se
         assert len(ids) == len(set(ids))
         shown = {section["uuid"] for section in view["compareRunSections"] if section["display"]}
         assert {chart["metricSectionId"] for chart in view["compareRunCharts"]} == shown
+
+
+def test_every_section_that_mlflow_adds_is_closed(tmp_path: Path) -> None:
+    known = {"poor": {"optimizer.momentum": 0.7}, "odd": {"optimizer.momentum": 0.8}}
+    space = spaces.parse({**SPACE, "known": known, "fitness": {"val/map50": 1.0}}, "simulated")
+    factory = ObjectiveFactory("evolve.simulated:simulated_objective", {})
+    task = Task(space, factory, {"images": {"test": 1}}, 90, ())
+    keys = {"population": 16, "elites": 2, "children": 8, "generations": 2, "candidates": 2, "controls": 4}
+    small = recipes.load("fast", {**keys, "verdict": {"seeds": "auto", "at_most": 4}})
+    ended = search.run(task, tmp_path / "s", recipe=small, seed=3)
+    projection = Projection()
+    for event in events(tmp_path / "s" / "journal.db"):
+        projection.apply(event)
+    prefixes: dict[str, set[str]] = {"trial": set(), "generation": set(), "search": set()}
+    for run in projection.updates.pending:
+        kind = run.key.partition("/")[0]
+        prefixes.setdefault(kind, set()).update(metric.name.rpartition("/")[0] for metric in run.metrics)
+    of_generations = prefixes["generation"] | prefixes["search"]
+    assert of_generations >= {"confirm/verdict", "confirm/known/odd/gain", "confirm/winner/map50_95"}
+    assert any(prefix.startswith("rung/") for prefix in of_generations)
+    for name, view in by_name(views.tags(ended, {})).items():
+        closed = {section["name"] for section in view["compareRunSections"] if not section["display"]}
+        shown = of_generations if name == "Generations" else prefixes["trial"]
+        assert {prefix or "Model metrics" for prefix in shown} <= closed, name  # as MLflow names its sections
 
 
 def test_a_view_of_a_large_space_fits_into_a_tag(state: SearchState) -> None:
