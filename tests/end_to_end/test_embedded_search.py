@@ -112,6 +112,7 @@ def test_the_winner_is_replayed_to_the_same_number(place, undisturbed):
 def test_a_winner_is_trained_evaluated_and_used(place, undisturbed):
     evolve(place, "train", "undisturbed/winner.yaml", "--out", "final", "--cpu", "--tracking-uri", "none")
     trained = json.loads((place / "final" / "training.json").read_text())
+    assert trained["steps"] == 9  # not the space's final_steps: --steps of the search said how long
     detector = trained["checkpoint"]
     data = str(place / "runs" / "digits")
     model = [sys.executable, "-m", "model"]
