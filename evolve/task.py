@@ -16,7 +16,7 @@ from evolve.objective import SCORES, describe_data, write_embedded_data
 from evolve.process.terminal import InputError as InputError
 from evolve.starting_weights import describe_weights, differing_settings, inspect_weights
 from evolve.trial import ObjectiveFactory, Setting
-from evolve.trial_config import ADDRESSES, TrialConfig
+from evolve.trial_config import ADDRESSES, STEPS, TrialConfig
 from model import presets
 from model.config import NOT_IN_TINY, RELEASED, RELEASED_MASKS
 
@@ -140,7 +140,8 @@ def prepare(request: TaskRequest, *, threads: int = 1) -> Task:
     by_rule = _takes_darknets_schedule(own, space, request, description["weights"])
     schedule = _schedule(base, len(description["class_names"]), by_rule) if request.steps is None else request.steps
     space = space.with_gene_fixed("train.steps", schedule)
-    if request.steps is not None or by_rule:  # a length that was asked for, or that needs no longer training after it
+    asked = request.steps is not None or STEPS in request.settings
+    if asked or by_rule or (space.final_steps or 0) <= schedule:  # final trainings are as long as a trial's schedule
         space = replace(space, final_steps=None)
     steps = max(1, math.ceil(request.share * schedule - 1e-9))
     factory = ObjectiveFactory(

@@ -79,6 +79,8 @@ def _say_end(state: SearchState, directory: Path, gone: str) -> int:
     """Print how the search ended; returns the exit code."""
     if state.phase == "finished" and state.outcome is not None:
         say(f"verdict: {state.outcome.verdict}")
+        for against in state.outcome.known.values():
+            say(f"verdict: {against.verdict}")
         say(f"winner: {directory / WINNER_FILE}")
         return 0
     if state.phase == "failed":

@@ -4,7 +4,7 @@ It proposes what a search of this project would: a first generation, then the ch
 
 - Tune's scheduler, such as ASHA, stops trials by its own rule, in the order in which results arrive. So a search with
   such a scheduler is not repeatable. A trial that was stopped counts as stopped there: it has no fitness and is no
-  elite, but the model that screens offspring learns from its scores. The recipe's `keep` has no effect.
+  elite, but the model that screens offspring learns from its scores. The recipe's `keep` and `controls` have no effect.
 - Children need the elites of a closed generation: nothing is proposed until the last trial of a generation has ended.
 - Nothing is trained again at the end: there is no choice among the best by fresh seeds, and no verdict.
 - Tune's own snapshots replace the journal: a trial that ended after the last one is trained again.
@@ -107,7 +107,7 @@ class EvolutionSearcher(Searcher):  # type: ignore[misc]  # Ray is not typed
         uid = self._to_suggest.pop(0)
         self._uids[trial_id] = uid
         individual = self._strategy.individuals[uid]
-        return {**individual.genome, UID: uid, SEED: individual.seed}
+        return {**self._space.trial, **individual.genome, UID: uid, SEED: individual.seed}
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Take in a report: the first one at a rung, or after it, has the score of that rung."""

@@ -10,6 +10,7 @@ from evolve.pages.figures import BLUE, FILLED, GREEN, GREY, ORANGE, Figure, Trac
 from evolve.pages.markup import escaped, score, table
 from evolve.pages.search_facts import IN_WORDS, SearchFacts
 from evolve.pages.section import Section
+from evolve.records import rungs
 from evolve.records.state import IndividualRecord
 from evolve.trial import TrialStatus, failure_class
 
@@ -49,7 +50,7 @@ def generations(facts: SearchFacts) -> Section | None:
     alt = "Fitness over the generations: best so far, best of the generation, median and middle half"
     note = (
         '<p class="quiet">Only individuals that reached the full budget have a fitness; with rungs these are the best '
-        "of their generation. The best so far can only rise, also by luck.</p>"
+        "of their generation and a few control trials. The best so far can only rise, also by luck.</p>"
     )
     return Section("generations", "Generations", [Figure("generations", alt, data, layout), note])
 
@@ -81,6 +82,7 @@ def endings(facts: SearchFacts) -> Section:
     parts: list[str | Figure] = [
         Figure("endings", alt, data, layout, 300),
         *_rungs(facts),
+        *(f"<p>{escaped(line)}</p>" for line in rungs.in_words(facts.state)),
         *_failures(facts),
         *_lost(facts),
     ]

@@ -24,6 +24,10 @@ def verdict(facts: SearchFacts) -> Section:
                 label="Scores",
             )
         )
+        if outcome.known:
+            head = ["known set", f"{outcome.split} {outcome.metric}, fresh seeds", "the winner against it"]
+            known = [[name, _mean(against.mean), against.verdict] for name, against in outcome.known.items()]
+            parts.append(table(head, known, label="Known sets"))
         figure = _seeds_figure(facts, outcome)
         parts += [] if figure is None else [figure]
     if state.choice is not None:
@@ -77,7 +81,8 @@ def _comparison_rows(compared: Comparison, split: str, metric: str) -> list[list
     gain = MISSING
     if compared.gain is not None:
         low, high = compared.gain.interval
-        gain = f"{compared.gain.mean:+.4f} ({low:+.4f} to {high:+.4f}), probability {compared.gain.probability:.3f}"
+        between = f"{100 * compared.gain.level:.3g} % interval {low:+.4f} to {high:+.4f}"
+        gain = f"{compared.gain.mean:+.4f} ({between}), probability {compared.gain.probability:.3f}"
     rows: list[list[object]] = [
         [f"{split} {metric}, fresh seeds", _mean(compared.confirmed), _mean(compared.defaults), gain]
     ]
@@ -100,6 +105,7 @@ def _seeds_figure(facts: SearchFacts, outcome: Outcome) -> Figure | None:
     sides = {
         f"winner {outcome.uid}": (outcome.uid, outcome.confirmed, BLUE),
         f"defaults {DEFAULTS}": (DEFAULTS, outcome.defaults, GREY),
+        **{name: (name, against.mean, GREY) for name, against in outcome.known.items()},
     }
     data: list[Trace] = []
     for name, (uid, mean, colour) in sides.items():
@@ -120,7 +126,7 @@ def _seeds_figure(facts: SearchFacts, outcome: Outcome) -> Figure | None:
     }
     return Figure(
         "seeds",
-        "Scores of winner and defaults, one dot for each fresh seed, with means and 95 % intervals",
+        "Scores of winner, defaults and known sets, one dot for each fresh seed, with means and 95 % intervals",
         data,
         layout,
         230,

@@ -86,7 +86,10 @@ def settings(facts: SearchFacts) -> Section:
         ["workers", state.workers],
         ["threads of a trial", state.threads],
     ]
-    rows += [[f"recipe: {name}", _text(value)] for name, value in state.recipe.to_plain().items()]
+    recipe = state.recipe.to_plain()
+    if isinstance(seeds := recipe.pop("verdict", None), dict):
+        recipe |= {f"verdict {name}": value for name, value in seeds.items()}
+    rows += [[f"recipe: {name}", _text(value)] for name, value in recipe.items()]
     rows += [[f"version: {name}", version] for name, version in sorted(state.versions.items())]
     return Section("settings", "What it ran with", [table(["setting", "value"], rows, label="Settings")])
 

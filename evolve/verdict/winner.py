@@ -22,6 +22,7 @@ HEADER = """\
 # The winner of a search, and all it takes to train it:
 #   evolve train winner.yaml --data DIR --out DIR
 # config is what is trained; genome repeats its genes and must agree with it.
+# final_steps, if it is there, is the length of that training, instead of train.steps under config.
 """
 SECTIONS = ("search", "genome", "config", "data", "scores")
 COUNTED = "positives_per_picture"  # key; files of earlier versions lack it
@@ -102,8 +103,7 @@ def content(state: SearchState, task: Task) -> dict[str, object]:
 
 def _final_steps(state: SearchState) -> dict[str, int]:
     """The length of the final training, if it is longer than a trial."""
-    steps = state.space.final_steps
-    return {} if steps is None or steps <= state.steps else {FINAL_STEPS: steps}
+    return {} if state.space.final_steps is None else {FINAL_STEPS: state.space.final_steps}
 
 
 def _counted(record: IndividualRecord) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """A winner as Darknet's .cfg: its network and every setting that Darknet has a key for; comments list the rest."""
 
-from evolve.trial_config import TrialConfig, post_config
+from evolve.trial_config import STEPS, TrialConfig, post_config
 from evolve.verdict.winner import Winner, WinnerError
 from model.darknet import cfg_settings, exporter
 from model.network import scales
@@ -17,6 +17,7 @@ def render(winner: Winner) -> str:
         raise WinnerError(f"data: anchors: expected {num_anchors} pairs for {config.detector.variant}, got {anchors!r}")
     post = {f"post.{name}": value for name, value in winner.post.items()}
     counted = {} if winner.positives is None else {cfg_settings.POSITIVES: winner.positives}
+    length = {} if winner.final_steps is None else {STEPS: winner.final_steps}
     try:
         post_config(winner.post)
         return exporter.render(
@@ -26,7 +27,7 @@ def render(winner: Winner) -> str:
             height=config.train.size,
             width=config.train.size,
             fit=config.input.fit,
-            settings={**winner.config, **post, **counted},
+            settings={**winner.config, **length, **post, **counted},
         )
     except ValueError as error:
         raise WinnerError(f"--format darknet: {error}") from error

@@ -143,6 +143,10 @@ def test_a_space_may_train_longer_at_the_end_than_in_its_trials(data: Path, tmp_
     assert record("o")["steps"] == 400
     assert main(["train", *plain, "--out", "p", "--steps", "20"]) == 0
     assert record("p")["steps"] == 20
+    assert main(["train", *plain, "--out", "set", "--set", "train.steps=20"]) == 0
+    assert record("set")["steps"] == 20
+    assert main(["train", *plain, "--out", "longer", "--set", "train.steps=500"]) == 0
+    assert record("longer")["steps"] == 500
     shape = "--population 3 --elites 1 --children 1 --generations 0 --candidates 1 --recipe seed"
     assert main(["search", *plain, "--out", "s", *shape.split()]) == 0
     assert max(step for rungs in evolve_lineage("s") for step in rungs) == 30
@@ -150,6 +154,8 @@ def test_a_space_may_train_longer_at_the_end_than_in_its_trials(data: Path, tmp_
     assert record("q")["steps"] == record("q")["config"]["train.steps"] == 400  # type: ignore[index]
     assert main(["train", "s/winner.yaml", *QUIET, "--out", "r", "--steps", "50"]) == 0
     assert record("r")["steps"] == 50
+    assert main(["winner", "s", "--format", "darknet", "--out", "s.cfg"]) == 0
+    assert "max_batches=400" in Path("s.cfg").read_text().replace(" ", "")
 
 
 def evolve_lineage(directory: str) -> list[list[int]]:

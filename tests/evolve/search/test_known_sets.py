@@ -1,5 +1,6 @@
 """Known sets in a search: opponents of the winner in the verdict, and nothing else."""
 
+import html
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -131,6 +132,15 @@ def test_mlflow_has_its_runs_and_gains(searched: Any) -> None:
     assert all("test/map50_95" in {number.name for number in update.metrics} for update in of_the_set)
     note = run.tags["mlflow.note.content"]
     assert all(text in note for text in (state.outcome.verdict, against.verdict))
+
+
+def test_the_report_has_its_verdicts_and_a_dot_for_each_run(searched: Any) -> None:
+    state, directory, _ = searched
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    for name, against in state.outcome.known.items():
+        assert html.escape(against.verdict) in page
+        for index in range(3):
+            assert f"{name}/test-seed-{index} (seed " in page
 
 
 @pytest.mark.parametrize("kept", [0.55, 0.8, 0.95])
