@@ -10,7 +10,8 @@ from evolve.__main__ import main
 from evolve.genetics import space as spaces
 from evolve.genetics.domains import Integer, Log, Ordinal
 
-SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--tracking-uri", "none"]
+SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--candidates", "1"]
+SHAPE += ["--tracking-uri", "none"]
 MODULE = """
 from ray import tune
 

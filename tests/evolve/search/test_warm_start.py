@@ -18,7 +18,8 @@ from evolve.verdict import winner
 
 House = Any
 Plain = dict[str, Any]
-SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--tracking-uri", "none"]
+SHAPE = ["--population", "6", "--elites", "2", "--children", "2", "--generations", "1", "--candidates", "1"]
+SHAPE += ["--tracking-uri", "none"]
 MOMENTUM = "optimizer.momentum"
 
 
