@@ -112,7 +112,10 @@ def test_it_ends_when_nobody_reads_it_any_more(
     assert (state.phase, gone) == ("running", "")
 
 
-def test_a_search_whose_lock_does_not_show_is_believed_to_run_for_a_day(undisturbed: Any, tmp_path: Path) -> None:
+def test_a_search_whose_lock_does_not_show_is_believed_to_run_for_a_day(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "FAR_POLL_SECONDS", 60.0)  # a day of looks every 5 s takes a minute
     elsewhere = Elsewhere(tmp_path, journal.events(undisturbed.journal)[:40])
     elsewhere.journal.close()
     (tmp_path / "lock").write_text("host far, pid 7")
