@@ -4,10 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -21,21 +20,9 @@ from evolve.simulated import SPACE
 from evolve.task import Task
 from evolve.trial import ObjectiveFactory
 
-
-def _browser_module() -> ModuleType:
-    spec = spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-browser = _browser_module()
-pytestmark = [
-    pytest.mark.slow,  # MLflow's server and a browser
-    pytest.mark.skipif(browser.binary() is None, reason="no Chromium on this machine (Debian's package: chromium)"),
-]
+pytestmark = pytest.mark.slow  # MLflow's server and a browser
+PATIENCE_SECONDS = 180.0  # with the tracker: two busy cores
+TALL = {"width": 1600, "height": 2600}  # MLflow draws only the charts that are in the window
 MODE = "workflowType=machine_learning"
 NAMES = {"Generations", "Trials", "Winner's lineage", "What mutated", "Failures"}
 BARS = "card => card.querySelectorAll('.barlayer .point').length"
@@ -48,7 +35,7 @@ def bars(metric: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
@@ -67,7 +54,7 @@ def state(runs: Path) -> SearchState:
     task = Task(spaces.parse(SPACE, "simulated"), factory, {"images": {"test": 1}}, 90, ())
     small = recipes.load("fast", {"population": 8, "elites": 2, "children": 2, "generations": 3, "candidates": 1})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "TRACKER_PATIENCE_SECONDS", browser.BOUND_SECONDS)
+        patch.setattr(search, "TRACKER_PATIENCE_SECONDS", PATIENCE_SECONDS)
         ended = search.run(task, runs / "s", recipe=small, seed=3, means=search.Means(make_tracker=make))
     assert trackers[0].problem is None
     (runs / "latest").symlink_to("s")
@@ -95,43 +82,45 @@ def links(runs: Path, state: SearchState) -> Iterator[list[str]]:
     shown.communicate(timeout=60)
 
 
-def test_the_views_as_a_person_sees_them(links: list[str], state: SearchState, runs: Path) -> None:
+def test_the_views_as_a_person_sees_them(
+    links: list[str], state: SearchState, runs: Path, start_browser: Callable[..., Any]
+) -> None:
     ran = len(state.closed)
     assert ran == 4
     finished = len({one.generation for one in state.individuals.values() if one.fitness is not None})
     assert finished > 1  # a generation without a finished trial has no best trial, so no bar of it
     assert all(parse_qs(link.partition("?")[2])["workflowType"] == ["machine_learning"] for link in links)
-    with browser.running() as page:
-        page.open(links[0])
-        shown = {"best_so_far": ran, "worker_hours": ran, "diversity": ran, "best": finished}
-        page.wait_for(" && ".join(f"{bars(metric)} == {expected}" for metric, expected in shown.items()))
-        page.click("[data-testid=saved-views-trigger]")
-        names = "[...document.querySelectorAll('[role=menu] [role=menuitem]')].map(item => item.innerText.trim())"
-        menu = page.wait_for(f"(() => {{ const shown = {names}; return shown.length >= 5 ? shown : null; }})()")
-        assert {name for name in NAMES if any(name in item for item in menu)} == NAMES
-        assert page.evaluate("document.querySelector('[data-testid=saved-views-trigger]').innerText") == "Generations"
+    page = start_browser(**TALL)
+    page.open(links[0])
+    shown = {"best_so_far": ran, "worker_hours": ran, "diversity": ran, "best": finished}
+    page.wait(" && ".join(f"{bars(metric)} == {expected}" for metric, expected in shown.items()))
+    page.click("[data-testid=saved-views-trigger]")
+    names = "[...document.querySelectorAll('[role=menu] [role=menuitem]')].map(item => item.innerText.trim())"
+    menu = page.wait(f"(() => {{ const shown = {names}; return shown.length >= 5 ? shown : null; }})()")
+    assert {name for name in NAMES if any(name in item for item in menu)} == NAMES
+    assert page.value("document.querySelector('[data-testid=saved-views-trigger]').innerText") == "Generations"
 
-        failed = {uid for uid, one in state.individuals.items() if one.status == "failed"}
-        assert failed, "the test needs a failure to show"
-        page.open(links[0].replace("evolve-generations", "evolve-failures").replace("CHART", "TABLE"))
-        text = page.wait_for(
-            "document.querySelector('[data-testid=saved-views-trigger]')?.innerText == 'Failures'"
-            f" && document.body.innerText.includes('{min(failed)}') && document.body.innerText"
-        )
-        assert {uid for uid in state.individuals if uid in text} == failed
+    failed = {uid for uid, one in state.individuals.items() if one.status == "failed"}
+    assert failed, "the test needs a failure to show"
+    page.open(links[0].replace("evolve-generations", "evolve-failures").replace("CHART", "TABLE"))
+    text = page.wait(
+        "document.querySelector('[data-testid=saved-views-trigger]')?.innerText == 'Failures'"
+        f" && document.body.innerText.includes('{min(failed)}') && document.body.innerText"
+    )
+    assert {uid for uid in state.individuals if uid in text} == failed
 
-        page.open(links[0].replace("evolve-generations", "evolve-mutations"))
-        page.wait_for("document.body.innerText.includes('Parallel Coordinates')")
+    page.open(links[0].replace("evolve-generations", "evolve-mutations"))
+    page.wait("document.body.innerText.includes('Parallel Coordinates')")
 
-        child = next(one for one in state.ranking if one.parents)
-        page.open(run_page(links, runs, child.uid))
-        to_parent = f"[...document.querySelectorAll('a')].find(link => link.innerText == '{child.parents[0]}')?.href"
-        parent = page.wait_for(to_parent)
-        assert parent == run_page(links, runs, child.parents[0])
-        page.open(parent)
-        page.wait_for(
-            f"[...document.querySelectorAll('h1, h2, h3')].some(head => head.innerText.includes('{child.parents[0]}'))"
-        )
+    child = next(one for one in state.ranking if one.parents)
+    page.open(run_page(links, runs, child.uid))
+    to_parent = f"[...document.querySelectorAll('a')].find(link => link.innerText == '{child.parents[0]}')?.href"
+    parent = page.wait(to_parent)
+    assert parent == run_page(links, runs, child.parents[0])
+    page.open(parent)
+    page.wait(
+        f"[...document.querySelectorAll('h1, h2, h3')].some(head => head.innerText.includes('{child.parents[0]}'))"
+    )
 
 
 def run_page(links: list[str], runs: Path, uid: str) -> str:

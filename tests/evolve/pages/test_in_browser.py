@@ -1,8 +1,7 @@
 """Both pages in a real browser: no complaint, no request, clicks and keys that work, also with 3,000 individuals."""
 
 import json
-from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,15 @@ import pytest
 from evolve.pages.write import write
 from evolve.records.state import SearchState, fold
 
-
-def _loaded() -> Any:
-    spec = spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-chromium = _loaded()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium.PROGRAM is None, reason="no Chromium here: apt-get install chromium"),
-]
+pytestmark = pytest.mark.slow
 STANDS = "document.readyState === 'complete' && document.querySelector('#panel h2')"
 DRAWN = "document.documentElement?.dataset.drawn"
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    with chromium.Browser(tmp_path / "profile") as started:
-        yield started
+def browser(start_browser: Callable[..., Any]) -> Any:
+    return start_browser()
 
 
 def without_policy(page: Path) -> None:
@@ -55,7 +39,7 @@ def test_a_click_and_keys_show_genome_changes_curve_and_reason(browser: Any, end
     child = next(one for one in individuals.values() if one["parents"] and one["fitness"] is not None)
     failed = next(one for one in individuals.values() if one["reason"])
     parent = individuals[child["parents"][0]]
-    browser.open(ended / "lineage.html", STANDS)
+    browser.open((ended / "lineage.html").as_uri(), STANDS)
     assert tree["winner"]["uid"] in panel(browser), "at first the winner's story"
     browser.click(f"[data-uid='{child['uid']}']")
     shown = panel(browser)
@@ -79,7 +63,7 @@ def test_a_click_and_keys_show_genome_changes_curve_and_reason(browser: Any, end
 
 
 def test_everybody_can_be_reached_with_the_keyboard_alone(browser: Any, ended: Path) -> None:
-    browser.open(ended / "lineage.html", STANDS)
+    browser.open((ended / "lineage.html").as_uri(), STANDS)
     for _ in range(30):
         browser.press("Tab")
         if browser.value("document.activeElement.classList.contains('node')"):
@@ -107,7 +91,7 @@ def test_everybody_can_be_reached_with_the_keyboard_alone(browser: Any, ended: P
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_report_draws_every_figure_without_a_complaint(browser: Any, ended: Path, dark: bool) -> None:
     browser.be_dark(dark)
-    browser.open(ended / "report.html", DRAWN)
+    browser.open((ended / "report.html").as_uri(), DRAWN)
     figures = browser.value("document.querySelectorAll('.figure').length")
     assert figures == 8
     assert browser.value("document.querySelectorAll('.figure .cartesianlayer .subplot').length") >= figures
@@ -125,7 +109,7 @@ def test_no_page_asks_for_anything_even_without_its_policy(browser: Any, ended: 
     for page, ready in ((written.lineage, STANDS), (written.report, DRAWN)):
         without_policy(page)
         browser.requested.clear()
-        browser.open(page, ready)
+        browser.open(page.as_uri(), ready)
         asked = [address for address in browser.requested if not address.startswith(("data:", "blob:"))]
         assert asked == [page.as_uri()]
     assert browser.complaints == []
@@ -137,7 +121,7 @@ def test_hundreds_and_thousands_stay_usable(
 ) -> None:
     state = made_up(generations, of_each, share_finished=share)
     written = write(tmp_path, state, held=False)
-    browser.open(written.lineage, STANDS)
+    browser.open(written.lineage.as_uri(), STANDS)
     assert browser.value("document.querySelectorAll('.node').length") == generations * of_each
     for uid in (f"g{generations - 1:03d}-{of_each - 1:03d}", "g000-007"):
         browser.click(f"[data-uid='{uid}']")
@@ -150,5 +134,5 @@ def test_hundreds_and_thousands_stay_usable(
     assert browser.value("document.getElementById('tree').getBoundingClientRect().width") <= browser.value(
         "document.getElementById('view').clientWidth + 1"
     )
-    browser.open(written.report, DRAWN)
+    browser.open(written.report.as_uri(), DRAWN)
     assert browser.complaints == []

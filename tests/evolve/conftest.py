@@ -12,9 +12,13 @@ import shlex
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import pytest
 
 PROGRAM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -23,19 +27,21 @@ PATIENCE_SECONDS = 180.0  # with one answer, or with a condition: two busy cores
 KEYS = {"ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Escape": 27, "Tab": 9}
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --disable-extensions --hide-scrollbars --force-device-scale-factor=1 --remote-debugging-pipe"
+    "--disable-sync --disable-extensions --hide-scrollbars --force-device-scale-factor=1 --remote-debugging-pipe "
+    # As with a mouse: without one, MLflow's charts show their buttons all the time
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 )
 
 
 class Browser:
     """One page. requested: every address it asked for. complaints: errors and warnings of its console."""
 
-    def __init__(self, profile: Path, *, width: int = 1500, height: int = 950) -> None:
+    def __init__(self, program: str, profile: Path, *, width: int = 1500, height: int = 950) -> None:
         self.requested: list[str] = []
         self.complaints: list[str] = []
         (read_end, self._to), (self._from, write_end) = os.pipe(), os.pipe()
         words = [
-            str(PROGRAM),
+            program,
             *FLAGS.split(),
             f"--user-data-dir={profile}",
             f"--window-size={width},{height}",
@@ -89,22 +95,28 @@ class Browser:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def open(self, path: Path, until: str, fragment: str = "") -> None:
-        """Open a file and wait until an expression in it is true."""
-        self.ask("Page.navigate", url=path.as_uri() + fragment)
+    def open(self, address: str, until: str = "true") -> None:
+        """Go to a page, which loads anew, and wait until an expression in it is true.
+
+        MLflow's pages share a document, which goes on to show the page before for a while.
+        """
+        for url in ("about:blank", address):
+            self.ask("Page.navigate", url=url)
         self.wait(until)
 
-    def wait(self, expression: str) -> None:
-        """Wait until an expression in the page is true."""
+    def wait(self, expression: str) -> Any:
+        """Wait until an expression in the page is true, and return its value. It may fail while the page is made."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self.value(f"Boolean({expression})"):
+        kept = f"(() => {{ try {{ const kept = {expression}; return kept ? [kept] : []; }} catch {{ return []; }} }})()"
+        while not (value := self.value(kept)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{expression} did not become true; complaints: {self.complaints}")
-            time.sleep(0.05)
+            time.sleep(0.1)
+        return value[0]
 
     def click(self, selector: str) -> None:
-        """Scroll an element into view and click on its middle with the mouse."""
-        box = self.value(
+        """Wait for an element, scroll it into view and click on its middle with the mouse."""
+        box = self.wait(
             f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView("
             "{block: 'center', inline: 'center', behavior: 'instant'}); const box = one.getBoundingClientRect(); "
             "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
@@ -149,3 +161,18 @@ class Browser:
         elif message.get("method") == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.complaints.append(params["entry"]["text"])
         return message
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program; a test that asks for it is skipped, before anything else is made for it, where there is none."""
+    if PROGRAM is None:
+        pytest.skip("no Chromium on this machine (Debian's package: chromium)")
+    return PROGRAM
+
+
+@pytest.fixture
+def start_browser(chromium: str, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    """Starts a Chromium, given the size of its window, which ends with the test."""
+    with ExitStack() as stack:
+        yield lambda **window: stack.enter_context(Browser(chromium, tmp_path / "profile", **window))
