@@ -20,8 +20,8 @@ from evolve.genetics.plain import error_prefix, mapping
 from evolve.genetics.space import SearchSpace
 from evolve.trial import Setting
 
-# As in a YAML space; other keys are genes
-KEYS = ("name", "genes", "defaults", "trial", "recipe", "fitness", "known", "final_steps")
+PASSED_ON = ("recipe", "fitness", "known", "final_steps")  # to the YAML space as they are
+KEYS = ("name", "genes", "defaults", "trial", *PASSED_ON)  # as in a YAML space; other keys are genes
 MOST_VALUES = 1000  # of a gene that moves in steps
 TAKEN = "tune.uniform, loguniform, quniform, randint, qrandint, choice, or a list of values"
 
@@ -90,7 +90,7 @@ def parse(
                 lines[address] = line
         for address in named:
             raise ValueError(f"defaults: {address!r}: expected one of the genes: {', '.join(lines)}")
-        rest: dict[str, object] = {key: top[key] for key in KEYS[4:] if key in top}
+        rest: dict[str, object] = {key: top[key] for key in PASSED_ON if key in top}
     space = {"name": top.get("name", source), "genes": lines, "trial": {**fixed, **trial}, **rest}
     note = f"space: defaults that {source} does not name are those of the settings: {', '.join(taken)}"
     return spaces.parse(space, source), (note,) if taken else ()

@@ -19,13 +19,11 @@ def family(arguments: Namespace) -> int:
     if arguments.trial is not None:
         say(ancestry(state, arguments.trial, "the individual"))
         return 0
-    best = state.best
-    if state.outcome is not None:
-        say(ancestry(state, state.outcome.uid, "the winner"))
-    elif best is not None:
-        say(ancestry(state, best.uid, "the best so far"))
-    else:
+    leader = state.leader
+    if leader is None:
         say("no individual has reached its full budget yet")
+    else:
+        say(ancestry(state, leader, "the best so far" if state.outcome is None else "the winner"))
     if arguments.all:
         _say_generations(state)
     else:

@@ -30,7 +30,7 @@ def status(arguments: Namespace) -> int:
     say(f"worker time: {spent}")
     if state.shortened_share is not None:
         say(f"gradients: {progress.shortened(state.shortened_share)}")
-    for line in rungs.in_words(state):
+    for line in rungs.in_words(state, now.rungs):
         say(line)
     eta = "" if now.eta_seconds is None else f", about {duration(now.eta_seconds)} left"
     say(f"elapsed: {duration(state.elapsed_seconds())}{eta}")

@@ -208,6 +208,13 @@ def in_kind_of(domain: Domain | None, value: object) -> object:
     return whole_number(value, "the value") if isinstance(domain, Integer) else value
 
 
+def inside(value: object, domain: Domain) -> Value:
+    """The value as the domain has it: 1 becomes 1.0 for a linear gene. ValueError if it is outside."""
+    typed: Value = in_kind_of(domain, value)  # type: ignore[assignment]  # the next line refuses other types
+    unit = domain.to_unit(typed)
+    return typed if isinstance(domain, Linear | Log) else domain.from_unit(unit)
+
+
 def check_inside(value: Value, low: float, high: float) -> float:
     """The value as a number; ValueError if it is outside the range."""
     checked = finite_number(value, "the value")

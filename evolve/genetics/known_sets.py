@@ -6,7 +6,7 @@ A space names them under `known`: name -> gene -> value. A gene that a set does 
 import re
 from collections.abc import Mapping
 
-from evolve.genetics.domains import Domain, in_kind_of
+from evolve.genetics.domains import Domain, inside
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import error_prefix
 from evolve.trial import Value
@@ -51,6 +51,4 @@ def _value(gene: str, value: object, genes: Mapping[str, Domain]) -> Value:
     if gene not in genes:
         raise ValueError(f"expected only genes of the space ({', '.join(genes) or 'it has none'}), got {gene!r}")
     with error_prefix(f"gene {gene!r}"):
-        typed: Value = in_kind_of(genes[gene], value)  # type: ignore[assignment]  # the next line refuses other types
-        genes[gene].to_unit(typed)
-        return Genome({gene: typed})[gene]
+        return Genome({gene: inside(value, genes[gene])})[gene]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.genetics import known_sets
-from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, Ordinal, in_kind_of
+from evolve.genetics.domains import Choice, Domain, Integer, Linear, Log, Ordinal, in_kind_of, inside
 from evolve.genetics.genome import Genome
 from evolve.genetics.plain import check_keys, error_prefix, finite_number, mapping, read_file, read_value, whole_number
 from evolve.trial import Setting, Value
@@ -64,7 +64,7 @@ class SearchSpace:
             with error_prefix(f"gene {gene!r}"):
                 if gene not in values:
                     raise ValueError("expected a value, got none")
-                checked[gene] = _inside(values[gene], domain)
+                checked[gene] = inside(values[gene], domain)
         return Genome(checked)
 
     def size(self) -> int | None:
@@ -196,12 +196,6 @@ def _known(plain: object) -> dict[str, Mapping[str, Value]]:
         with error_prefix(f"known set {name!r}"):
             known[name] = mapping(values, "values by the address of their gene")
     return known  # type: ignore[return-value]  # the space checks the values itself
-
-
-def _inside(value: object, domain: Domain) -> Value:
-    """The value as the domain has it: 1 becomes 1.0 for a linear gene. ValueError if it is outside."""
-    unit = domain.to_unit(value)  # type: ignore[arg-type]  # it checks the type too
-    return finite_number(value, "the value") if isinstance(domain, Linear | Log) else domain.from_unit(unit)
 
 
 def _recipe(plain: object) -> dict[str, object]:

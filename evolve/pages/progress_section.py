@@ -82,7 +82,7 @@ def endings(facts: SearchFacts) -> Section:
     parts: list[str | Figure] = [
         Figure("endings", alt, data, layout, 300),
         *_rungs(facts),
-        *(f"<p>{escaped(line)}</p>" for line in rungs.in_words(facts.state)),
+        *(f"<p>{escaped(line)}</p>" for line in rungs.in_words(facts.state, facts.status.rungs)),
         *_failures(facts),
         *_lost(facts),
     ]

@@ -19,7 +19,7 @@ IN_WORDS = {
 
 
 @dataclass(frozen=True)
-class Gain:
+class GainAtStep:
     """A child's score minus its parent's, both at the last step at which both have one."""
 
     value: float
@@ -59,10 +59,8 @@ class SearchFacts:
 
     @cached_property
     def leader(self) -> str | None:
-        """The winner's uid; before there is one, the uid of the best so far; None before the first fitness."""
-        if self.state.outcome is not None:
-            return self.state.outcome.uid
-        return None if self.state.best is None else self.state.best.uid
+        """The state's leader, which is looked up once for a page: the best of thousands takes a sort."""
+        return self.state.leader
 
     @cached_property
     def path(self) -> tuple[str, ...]:
@@ -96,13 +94,13 @@ class SearchFacts:
         return generations
 
 
-def gain(child: IndividualRecord, parent: IndividualRecord) -> Gain | None:
+def gain(child: IndividualRecord, parent: IndividualRecord) -> GainAtStep | None:
     """The child's gain over a parent; None if there is no step at which both have a score."""
     common = child.rungs.keys() & parent.rungs.keys()
     if not common:
         return None
     step = max(common)
-    return Gain(child.rungs[step] - parent.rungs[step], step)
+    return GainAtStep(child.rungs[step] - parent.rungs[step], step)
 
 
 def last_score(record: IndividualRecord) -> tuple[int, float] | None:

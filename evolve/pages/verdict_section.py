@@ -9,6 +9,7 @@ from evolve.pages.section import Section
 from evolve.process.terminal import duration
 from evolve.records.comparison import Comparison, MeanWithInterval
 from evolve.records.events import Confirmation, Outcome
+from evolve.verdict import scores
 
 
 def verdict(facts: SearchFacts) -> Section:
@@ -101,7 +102,6 @@ def _mean(mean: MeanWithInterval | None) -> str:
 
 def _seeds_figure(facts: SearchFacts, outcome: Outcome) -> Figure | None:
     """Every training behind the verdict as a dot, and the means with their 95 % intervals."""
-    weights = fitness.on_split(facts.state.space.fitness, outcome.split)
     sides = {
         f"winner {outcome.uid}": (outcome.uid, outcome.confirmed, BLUE),
         f"defaults {DEFAULTS}": (DEFAULTS, outcome.defaults, GREY),
@@ -109,12 +109,12 @@ def _seeds_figure(facts: SearchFacts, outcome: Outcome) -> Figure | None:
     }
     data: list[Trace] = []
     for name, (uid, mean, colour) in sides.items():
-        finished = [
-            one for one in facts.state.confirmations_of(uid, for_choice=False) if weights.keys() <= one.scores.keys()
-        ]
+        confirmations = facts.state.confirmations_of(uid, for_choice=False)
+        scored = [(one, scores.of(one, outcome.split, facts.state.space.fitness)) for one in confirmations]
+        finished = [(one, value) for one, value in scored if value is not None]
         if mean is None or not finished:
             continue
-        data.append(_dots(name, finished, [fitness.score(one.scores, weights) for one in finished], colour))
+        data.append(_dots(name, finished, colour))
         if mean.interval is not None:
             data.append(_whisker(name, mean.mean, mean.interval, colour))
     if not data:
@@ -133,13 +133,13 @@ def _seeds_figure(facts: SearchFacts, outcome: Outcome) -> Figure | None:
     )
 
 
-def _dots(name: str, confirmations: list[Confirmation], scores: list[float], colour: str) -> Trace:
+def _dots(name: str, finished: list[tuple[Confirmation, float]], colour: str) -> Trace:
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": scores,
-        "y": [name] * len(scores),
-        "text": [f"{one.uid} (seed {one.seed})" for one in confirmations],
+        "x": [value for _, value in finished],
+        "y": [name] * len(finished),
+        "text": [f"{one.uid} (seed {one.seed})" for one, _ in finished],
         "hovertemplate": "%{text}<br>%{x:.4f}<extra></extra>",
         "marker": {"color": colour, "size": 9, "opacity": 0.6},
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evolve.process.terminal import duration
-from evolve.records import forecast
+from evolve.records import forecast, lineage
 from evolve.records.state import IndividualRecord, SearchState
 from evolve.trial import TrialStatus
 
@@ -70,14 +70,6 @@ def worker_use(state: SearchState, now: float) -> float:
     return 1.0 - seconds["idle"] / total if total else 0.0
 
 
-def first_line_of_descent(state: SearchState, uid: str) -> list[IndividualRecord]:
-    """The individual, its first parent, the first parent of that one and so on."""
-    line = [state.individuals[uid]]
-    while line[-1].parents:
-        line.append(state.individuals[line[-1].parents[0]])
-    return line
-
-
 def _entered(record: IndividualRecord, before: int) -> bool:
     """Whether the trial went on from the rung at step `before`."""
     stopped_there = record.status is TrialStatus.STOPPED_EARLY and max(record.rungs, default=0) == before
@@ -108,7 +100,7 @@ def _trials(state: SearchState, steps: Mapping[str, int] | None) -> str:
 def _best(state: SearchState) -> str:
     if state.best is None:
         return "best: no individual has reached its full budget yet"
-    descent = first_line_of_descent(state, state.best.uid)
+    descent = lineage.ancestors(state, state.best.uid)
     names = " from ".join(record.uid for record in descent)
     return f"best {state.best.fitness:.4f}: {names} ({descent[-1].operator})"
 

@@ -19,9 +19,12 @@ def correlations(state: SearchState) -> list[RungCorrelation]:
     return rung_correlation.correlations(list(generations.values()), steps, recipe.keep, recipe.elites, state.seed)
 
 
-def in_words(state: SearchState) -> list[str]:
-    """A line for each rung before the last, and one on those that are not shown to rank; none without rungs."""
-    rungs = correlations(state)
+def in_words(state: SearchState, computed: list[RungCorrelation] | None = None) -> list[str]:
+    """A line for each rung before the last, and one on those that are not shown to rank; none without rungs.
+
+    computed: the state's correlations, if the caller has them already; their bootstrap takes a while.
+    """
+    rungs = correlations(state) if computed is None else computed
     known = [rung for rung in rungs if rung.rank_correlation is not None]
     if rungs and not known:
         return [f"rungs: how well they rank trials is not known: {_why_not(state, rungs[0].trials)}"]

@@ -123,6 +123,13 @@ class SearchState:
         return next(iter(self.ranking), None)
 
     @property
+    def leader(self) -> str | None:
+        """The winner's uid; before there is one, the uid of the best so far; None before the first fitness."""
+        if self.outcome is not None:
+            return self.outcome.uid
+        return None if (best := self.best) is None else best.uid
+
+    @property
     def ranking(self) -> list[IndividualRecord]:
         """The individuals that reached the full budget, by fitness, best first, ties by uid."""
         finished = [record for record in self.individuals.values() if record.fitness is not None]

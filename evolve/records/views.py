@@ -67,8 +67,7 @@ def tags(state: SearchState, run_ids: Mapping[str, str]) -> dict[str, str]:
 
 def line(state: SearchState) -> list[str]:
     """The uids of the winner and its ancestors, youngest first; of the best so far, until there is a winner."""
-    best = state.best
-    uid = state.outcome.uid if state.outcome is not None else None if best is None else best.uid
+    uid = state.leader
     return [] if uid is None else [record.uid for record in lineage.ancestors(state, uid)]
 
 
